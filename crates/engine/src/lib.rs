@@ -1,0 +1,5 @@
+//! The drivers: SIP transports, media threads, HTTP client, TTS, timers. Runs `call` machines and routes calls.
+//!
+//! Not here: XML semantics (`callflow`), JSON shapes (`events::view`), what a call does next (`call`).
+
+pub mod ports;

@@ -1,0 +1,252 @@
+//! What the engine offers to those above it (`CallControl`, `MessageControl`) and asks of a carrier
+//! (`NumberCarrier`, `MessageCarrier`). Traits only: who implements them is decided where the product is wired.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use opentact_callflow::Document;
+use serde_json::Value;
+use uuid::Uuid;
+
+/// What a refused call or message is refused for. The edge maps it to a status code.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ControlError {
+    /// 404: `<Entity> not found`.
+    #[error("{0} not found")]
+    NotFound(&'static str),
+    /// 409, for example `Call is not live`.
+    #[error("{0}")]
+    Conflict(String),
+    /// 422 on one property of the body.
+    #[error("{field}: {message}")]
+    Invalid { field: &'static str, message: String, value: String },
+    /// 402.
+    #[error("Not enough account balance")]
+    InsufficientBalance,
+    /// 403 with the product's own code (406 `Country Permission Violation`).
+    #[error("{message}")]
+    Forbidden { code: u16, message: String },
+    /// 503: the node drains or is at a limit.
+    #[error("{reason}")]
+    Unavailable { reason: String, retry_after: Duration },
+    /// 500.
+    #[error("internal error: {0}")]
+    Internal(String),
+}
+
+/// Where the XML of a call made by REST comes from.
+#[derive(Debug, Clone)]
+pub enum FlowSource {
+    /// The XML of the request, already checked.
+    Document(Document),
+    /// A SIP Control App: its static XML, else its `call_flow_url`, else parked.
+    App(Uuid),
+    /// A URL asked when the call is answered.
+    Url(String),
+    /// Nothing: the call is parked once it is answered.
+    Park,
+}
+
+/// `POST /rest/call`.
+#[derive(Debug, Clone)]
+pub struct Originate {
+    pub account: Uuid,
+    /// A number, `sip:` URI or `user@domain`, as given.
+    pub to: String,
+    /// Caller number or URI; `None` takes the outbound voice profile's number.
+    pub from: Option<String>,
+    pub tn_lease: Option<Uuid>,
+    pub outbound_voice_profile: Option<Uuid>,
+    pub sip_connection: Option<Uuid>,
+    pub flow: FlowSource,
+    /// How long the callee may ring.
+    pub timeout: Duration,
+    pub max_length: Option<Duration>,
+    /// Variables of the flow (`{{meta.NAME}}`).
+    pub meta: serde_json::Map<String, Value>,
+}
+
+/// One contact a SIP user has registered.
+#[derive(Debug, Clone)]
+pub struct Registration {
+    pub contact: String,
+    pub user_agent: String,
+    /// `udp`, `tcp`, ...
+    pub transport: &'static str,
+    pub expires_on: DateTime<Utc>,
+}
+
+/// The calls of this node, as the REST API drives them. Values are the call object of `events::view::call`.
+#[async_trait]
+pub trait CallControl: Send + Sync + 'static {
+    /// Starts an outbound call; returns its call object in state `init`.
+    async fn originate(&self, request: Originate) -> Result<Value, ControlError>;
+    /// Replaces what runs on a live call.
+    async fn run_flow(&self, account: Uuid, call: Uuid, document: Document) -> Result<Value, ControlError>;
+    /// Ends a call with a Q.850 cause (16 when `None`).
+    async fn hangup(&self, account: Uuid, call: Uuid, cause: Option<u8>) -> Result<Value, ControlError>;
+    /// The call objects of the account's calls that are not yet destroyed.
+    async fn online(&self, account: Uuid) -> Result<Vec<Value>, ControlError>;
+    /// A live call, `None` when it is not (or no longer) in memory.
+    async fn get(&self, account: Uuid, call: Uuid) -> Result<Option<Value>, ControlError>;
+    /// What a SIP user has registered; empty means offline.
+    async fn registrations(&self, sip_user: Uuid) -> Vec<Registration>;
+    /// Forget cached routing data of an account after a change by REST.
+    fn invalidate(&self, account: Uuid);
+    /// `POST /rest/dev/call`: the simulated network calls a leased number. Returns the SIP Call-ID.
+    /// `Unavailable` without the dev carrier.
+    async fn dev_call(&self, request: DevCall) -> Result<Value, ControlError>;
+}
+
+/// `POST /rest/dev/call`.
+#[derive(Debug, Clone)]
+pub struct DevCall {
+    pub account: Uuid,
+    /// Caller, E.164.
+    pub from: u64,
+    /// A number leased by the account, E.164.
+    pub to: u64,
+    /// What the simulated caller does once answered.
+    pub script: DevScript,
+    /// The caller hangs up after this, 1 s..=600 s.
+    pub duration: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DevScript {
+    /// Plays back what it hears.
+    Echo,
+    /// Speaks a sentence.
+    Say(String),
+    /// Waits, then sends DTMF (RFC 4733).
+    Dtmf { digits: String, after: Duration },
+    /// Stays silent.
+    Silent,
+}
+
+/// `POST /rest/sms`, already validated for form.
+#[derive(Debug, Clone)]
+pub struct SendMessage {
+    pub account: Uuid,
+    pub created_by: Option<Uuid>,
+    /// E.164 number of the account.
+    pub from: u64,
+    pub to: Vec<u64>,
+    pub text: String,
+    pub custom_callback_url: Option<String>,
+    /// How long it may wait in the queue.
+    pub validity: Option<Duration>,
+}
+
+/// Values are the SMS object of `events::view::sms`.
+#[async_trait]
+pub trait MessageControl: Send + Sync + 'static {
+    /// One result a recipient, in the order given.
+    async fn send(&self, request: SendMessage) -> Result<Vec<Result<Value, ControlError>>, ControlError>;
+    /// `POST /rest/dev/sms`: the simulated network texts a leased number.
+    async fn dev_message(&self, account: Uuid, from: u64, to: u64, text: String) -> Result<Value, ControlError>;
+}
+
+/// A number a carrier has for sale.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Offer {
+    pub tn: u64,
+    /// `long_code` or `toll_free`.
+    pub kind: &'static str,
+    /// ISO 3166 alpha-2.
+    pub country: &'static str,
+    pub state: Option<&'static str>,
+    pub city: Option<&'static str>,
+    pub rate_center: Option<&'static str>,
+    pub features: Vec<&'static str>,
+}
+
+/// `POST /rest/tn/search`. Every filter narrows; `None` matches all.
+#[derive(Debug, Clone, Default)]
+pub struct NumberQuery {
+    pub kind: Option<String>,
+    pub country: Option<String>,
+    pub state: Option<String>,
+    pub city: Option<String>,
+    pub rate_center: Option<String>,
+    pub npa: Option<String>,
+    pub nxx: Option<String>,
+    /// Four places, `x` = any digit.
+    pub line: Option<String>,
+    /// `*` any run of digits, `%` or `x` one digit; matched against the national number.
+    pub pattern: Option<String>,
+    pub features: Vec<String>,
+}
+
+#[async_trait]
+pub trait NumberCarrier: Send + Sync + 'static {
+    fn name(&self) -> &'static str;
+    /// All that match, ascending, without those `taken` says are leased or in quarantine.
+    async fn search(
+        &self,
+        query: &NumberQuery,
+        taken: &(dyn Fn(u64) -> bool + Send + Sync),
+        skip: u64,
+        take: u64,
+    ) -> Result<(Vec<Offer>, u64), ControlError>;
+    /// The offer of one number, `None` when the carrier does not have it.
+    async fn offer(&self, tn: u64) -> Result<Option<Offer>, ControlError>;
+    async fn buy(&self, tn: u64) -> Result<(), ControlError>;
+    async fn release(&self, tn: u64) -> Result<(), ControlError>;
+}
+
+/// How one message fared at the carrier.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Submission {
+    /// Taken; the carrier's id of it, which receipts name.
+    Accepted { reference: String },
+    /// Not now (throttled, link down); ask again after this.
+    Later { after: Duration, reason: String },
+    /// Never; the SMPP command status or HTTP code as text.
+    Refused { reason: String },
+}
+
+/// What a carrier tells of messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CarrierMessage {
+    Receipt { reference: String, state: ReceiptState, error: Option<String> },
+    Inbound { from: u64, to: u64, text: String },
+}
+
+/// SMPP 3.4 5.2.28 message_state, as far as receipts carry it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReceiptState {
+    Enroute,
+    Delivered,
+    Expired,
+    Deleted,
+    Undeliverable,
+    Accepted,
+    Unknown,
+    Rejected,
+}
+
+/// Text of one message to hand over; the carrier encodes and segments it.
+#[derive(Debug, Clone)]
+pub struct CarrierSubmit {
+    pub id: Uuid,
+    pub from: u64,
+    pub to: u64,
+    pub text: String,
+}
+
+#[async_trait]
+pub trait MessageCarrier: Send + Sync + 'static {
+    fn name(&self) -> &'static str;
+    async fn submit(&self, message: CarrierSubmit) -> Submission;
+}
+
+/// A carrier's voice side as the router sees it: a trunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VoiceCarrier {
+    pub name: &'static str,
+    /// Where INVITEs go and come from.
+    pub address: SocketAddr,
+}
