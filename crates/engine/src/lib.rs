@@ -2,4 +2,6 @@
 //!
 //! Not here: XML semantics (`callflow`), JSON shapes (`events::view`), what a call does next (`call`).
 
+pub mod http;
+pub mod number;
 pub mod ports;

@@ -1,0 +1,70 @@
+//! Telephone numbers as people and phones write them, made E.164. The one place that knows the parsing library.
+
+use rlibphonenumber::{PhoneNumber, Region};
+
+/// E.164 digits (country code first, no plus) of what was dialled, or `None` when it is no telephone number.
+///
+/// `+` or 11 and more digits are read as international, fewer digits as a national number of `region`
+/// (ISO 3166 alpha-2, for example `US`). Punctuation is ignored. A number needs a possible length only: fictitious
+/// and new ranges are numbers too.
+pub fn e164(text: &str, region: &str) -> Option<u64> {
+    let text = text.trim();
+    let text = text.strip_prefix("tel:").unwrap_or(text);
+    let digits = text.chars().filter(char::is_ascii_digit).count();
+    if !(3..=18).contains(&digits) || text.chars().any(|c| !(c.is_ascii_digit() || "+-. ()".contains(c))) {
+        return None;
+    }
+    let region = region.parse::<Region>().ok();
+    let international = || parse(&format!("+{}", text.trim_start_matches('+')), None);
+    let found = if text.starts_with('+') || text.starts_with("00") && digits > 11 {
+        parse(&text.replacen("00", "+", usize::from(text.starts_with("00"))), None)
+    } else if digits > 10 {
+        international().or_else(|| parse(text, region))
+    } else {
+        parse(text, region)
+    }?;
+    found.to_string().trim_start_matches('+').parse().ok()
+}
+
+/// ISO 3166 alpha-2 of the country a number belongs to; for +1 numbers of unknown area codes `US`.
+pub fn country(tn: u64) -> Option<String> {
+    let number = parse(&format!("+{tn}"), None)?;
+    match number.get_region_code() {
+        Some(region) => Some(region.as_region_str().to_string()),
+        None => (number.country_code == 1).then(|| "US".to_owned()),
+    }
+}
+
+fn parse(text: &str, region: Option<Region>) -> Option<PhoneNumber> {
+    PhoneNumber::parse(text, region).ok().filter(|number| number.is_possible_with_reason().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_way_of_writing_a_number_gives_the_same_digits() {
+        for text in
+            ["+12015550123", "12015550123", "2015550123", "(201) 555-0123", "+1 201.555.0123", "tel:+12015550123"]
+        {
+            assert_eq!(e164(text, "US"), Some(12_015_550_123), "{text}");
+        }
+        assert_eq!(e164("+442071838750", "US"), Some(442_071_838_750));
+        assert_eq!(e164("442071838750", "US"), Some(442_071_838_750));
+        assert_eq!(e164("020 7183 8750", "GB"), Some(442_071_838_750));
+    }
+
+    #[test]
+    fn what_is_no_number_is_none() {
+        for text in ["", "alice", "12", "1201555012a", "+", "99999999999999999999"] {
+            assert_eq!(e164(text, "US"), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_number_has_a_country() {
+        assert_eq!(country(442_071_838_750).as_deref(), Some("GB"));
+        assert_eq!(country(12_015_550_123).as_deref(), Some("US"));
+    }
+}
