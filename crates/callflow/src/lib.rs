@@ -1,5 +1,23 @@
 //! The call-control XML: text → tree with line and column → a machine that says what to do next.
 
-/// A checked call-flow document.
-#[derive(Debug, Clone)]
-pub struct Document {}
+mod destination;
+mod document;
+mod fault;
+mod http;
+pub mod language;
+mod parse;
+mod report;
+mod say;
+mod tone;
+mod variables;
+
+pub use destination::Destination;
+pub use document::Document;
+pub use fault::Fault;
+pub use http::{HttpAnswer, HttpBody, HttpRequest, Method};
+pub use language::language;
+pub use parse::{MAX_BYTES, MAX_DEPTH, MAX_ELEMENTS, Mode, parse};
+pub use report::StepReport;
+pub use say::Voice;
+pub use tone::{Tone, ToneStep};
+pub use variables::Variables;

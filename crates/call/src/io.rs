@@ -1,0 +1,281 @@
+//! What goes into a call and what comes out of it.
+
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+pub use opentact_callflow::{
+    Destination as DialTarget, Document, HttpAnswer, HttpBody, HttpRequest, Method, StepReport, Tone, Variables, Voice,
+};
+
+use crate::leg::{CallType, LegId, LegSnapshot};
+use crate::q850::Q850;
+
+/// The present, on both clocks: one for deadlines, one for records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    pub instant: Instant,
+    pub utc: DateTime<Utc>,
+}
+
+/// What happens to a call once it is there (inbound) or answered (outbound).
+#[derive(Debug, Clone)]
+pub enum Target {
+    Flow(Document),
+    /// Ask for the document; the call rings meanwhile. When no document comes, `fallback` runs, else the call ends
+    /// with cause 41.
+    Fetch {
+        request: HttpRequest,
+        fallback: Option<Document>,
+    },
+    /// Wait for [`Input::Run`]; without one the call ends with cause 16 (102 if it was not answered).
+    Park {
+        timeout: Duration,
+    },
+    /// Ring through: B's 180 and 183 go to A, A is answered when B answers, B's refusal is A's refusal.
+    Bridge {
+        dial: DialSpec,
+    },
+}
+
+/// Whom to ring, all at once, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DialSpec {
+    /// 1..=20; what is over is not dialled.
+    pub targets: Vec<DialTarget>,
+    /// Caller shown; `None`: the origin's caller.
+    pub from: Option<String>,
+    pub timeout: Duration,
+    /// Longest time joined.
+    pub max_length: Option<Duration>,
+    pub options: DialOptions,
+}
+
+/// How to reach a target, where the document says so.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DialOptions {
+    pub sip_connection: Option<String>,
+    pub outbound_voice_profile: Option<String>,
+}
+
+/// A call that came to us. The engine has sent 100 and nothing else.
+#[derive(Debug, Clone)]
+pub struct InboundStart {
+    pub leg: LegId,
+    pub from: String,
+    pub to: String,
+    pub kind: CallType,
+    pub target: Target,
+    /// Answer before the target runs. Without it the first element that needs both directions answers.
+    pub auto_answer: bool,
+    /// Longest time from the answer to the end of the call; it ends with cause 16.
+    pub max_length: Option<Duration>,
+    pub variables: Variables,
+}
+
+/// A call to make.
+#[derive(Debug, Clone)]
+pub struct OutboundStart {
+    pub leg: LegId,
+    pub from: String,
+    pub dial: DialTarget,
+    pub options: DialOptions,
+    /// How long the callee may ring.
+    pub timeout: Duration,
+    pub kind: CallType,
+    /// Runs when answered.
+    pub target: Target,
+    pub max_length: Option<Duration>,
+    pub variables: Variables,
+}
+
+/// What happened. Ids that are no longer awaited are ignored.
+#[derive(Debug, Clone)]
+pub enum Input {
+    Leg {
+        leg: LegId,
+        event: LegEvent,
+    },
+    /// A [`Output::Play`] ended. `Err` is the reason, for a person to read.
+    Prompt {
+        id: u64,
+        result: Result<PromptEnd, String>,
+    },
+    Dtmf {
+        leg: LegId,
+        digit: char,
+        duration_ms: u32,
+    },
+    Fetched {
+        id: u64,
+        result: Result<HttpAnswer, String>,
+    },
+    /// A recording's file is closed.
+    Recorded {
+        id: u64,
+        result: Result<Recording, String>,
+    },
+    /// Replaces what runs (`POST /rest/call/sca/{uuid}`).
+    Run(Document),
+    /// Ends a leg at the wish of the API; the origin's end is the call's end.
+    Hangup {
+        leg: LegId,
+        cause: Q850,
+    },
+    /// The call's deadline is reached.
+    Tick,
+}
+
+/// How a prompt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PromptEnd {
+    /// To its end.
+    Completed,
+    /// By [`Output::StopPlay`].
+    Stopped,
+}
+
+/// A recording as it lies on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recording {
+    pub duration_ms: u64,
+    pub bytes: u64,
+    pub ended_by: RecordingEnd,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordingEnd {
+    /// [`Output::StopRecord`], or the leg ended.
+    Stopped,
+    /// Nobody spoke for `silence`.
+    Silence,
+    /// `max` is reached.
+    Full,
+}
+
+/// What became of a leg. After its end ([`LegEvent::Failed`], [`LegEvent::HungUp`], [`LegCommand::Hangup`] or
+/// [`LegCommand::Reject`]) the engine closes its media and then gives [`LegEvent::Closed`] once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LegEvent {
+    /// Outbound: 180.
+    Ringing,
+    /// Outbound: a provisional answer with media (183, or 180 with SDP).
+    EarlyMedia,
+    /// Outbound: 2xx. Inbound: the 200 of [`LegCommand::Answer`] is on its way or acknowledged.
+    Answered,
+    /// Outbound: a final answer other than 2xx, or none (408), or no way there (503).
+    Failed { sip: u16, q850: Q850, reason: String },
+    /// The other side ended it: BYE, CANCEL, or the dialog was lost.
+    HungUp { q850: Q850 },
+    /// Media is closed.
+    Closed,
+}
+
+/// What to do on a leg.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LegCommand {
+    /// Make this new leg. `timeout` is also kept by the call; the engine may use it for `Expires`.
+    Dial { target: DialTarget, from: Option<String>, timeout: Duration, parent: Option<LegId>, options: DialOptions },
+    /// 180.
+    Ring,
+    /// 183 with SDP: audio flows to the caller from now on.
+    Progress,
+    /// 200; [`LegEvent::Answered`] follows.
+    Answer,
+    /// A final answer; the leg has ended.
+    Reject { code: u16, reason: Option<String> },
+    /// BYE, CANCEL or a final answer, whichever fits; the leg has ended.
+    Hangup { cause: Q850 },
+}
+
+/// Something to hear.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Prompt {
+    Say(Voice),
+    Url(String),
+    Tone(Tone),
+    /// The recording made under this tag on this call.
+    Recording {
+        tag: String,
+    },
+}
+
+/// What is to be done. Ids are unique within the call.
+#[derive(Debug, Clone)]
+pub enum Output {
+    Leg {
+        leg: LegId,
+        command: LegCommand,
+    },
+    /// Answer with [`Input::Prompt`] once, whether it ran to its end, was stopped or failed.
+    Play {
+        leg: LegId,
+        id: u64,
+        prompt: Prompt,
+        /// 0: until stopped.
+        loops: u32,
+    },
+    StopPlay {
+        leg: LegId,
+        id: u64,
+    },
+    /// Relay audio between the two.
+    Bridge {
+        a: LegId,
+        b: LegId,
+    },
+    Unbridge {
+        a: LegId,
+        b: LegId,
+    },
+    /// Answer with [`Input::Recorded`] once its file is closed, also when it could not start.
+    Record {
+        leg: LegId,
+        id: u64,
+        tag: Option<String>,
+        max: Option<Duration>,
+        silence: Option<Duration>,
+        beep: bool,
+        /// 1: both sides mixed; 2: the leg left, what it hears right.
+        channels: u8,
+    },
+    StopRecord {
+        leg: LegId,
+        id: u64,
+    },
+    /// Answer with [`Input::Fetched`] once, unless dropped.
+    Fetch {
+        id: u64,
+        request: HttpRequest,
+    },
+    DropFetch {
+        id: u64,
+    },
+    /// The leg entered a state: a `call_state` event.
+    State {
+        leg: LegSnapshot,
+    },
+    /// An element ended: a `call_flow` event and a log row.
+    Step {
+        leg: LegId,
+        report: StepReport,
+    },
+    /// A `call_bridge` event.
+    Bridged {
+        a: LegId,
+        b: LegId,
+    },
+    Unbridged {
+        a: LegId,
+        b: LegId,
+    },
+    /// A recording is on disk: a `call_record` event.
+    Recorded {
+        leg: LegId,
+        id: u64,
+        tag: Option<String>,
+        channels: u8,
+        recording: Recording,
+    },
+    /// Every leg is destroyed and nothing more comes: drop the call.
+    Finished,
+}

@@ -1,0 +1,299 @@
+//! The table.
+
+use std::ops::RangeInclusive;
+
+use super::{Attribute, Children, Content, Element, Kind, Name};
+
+/// Elements of the language that this version does not run.
+pub(super) const LATER: &[&str] = &[
+    "RecordStart",
+    "RecordStop",
+    "RecordWait",
+    "Hold",
+    "Unhold",
+    "Geo",
+    "Schedule",
+    "Scheduler",
+    "Curl",
+    "Conference",
+    "Queue",
+    "Enqueue",
+    "Stream",
+    "Refer",
+    "SendDigits",
+    "Sms",
+    "Transcribe",
+];
+
+const fn element(name: Name, text: &'static str, doc: &'static str) -> Element {
+    Element {
+        name,
+        text,
+        aliases: &[],
+        doc,
+        attributes: &[],
+        content: Content::Nothing,
+        children: Children::Only(PARTS),
+        one_of: &[],
+        count: None,
+    }
+}
+
+impl Element {
+    const fn aliases(mut self, aliases: &'static [&'static str]) -> Element {
+        self.aliases = aliases;
+        self
+    }
+
+    const fn attributes(mut self, attributes: &'static [Attribute]) -> Element {
+        self.attributes = attributes;
+        self
+    }
+
+    const fn content(mut self, content: Content) -> Element {
+        self.content = content;
+        self
+    }
+
+    const fn children(mut self, children: Children) -> Element {
+        self.children = children;
+        self
+    }
+
+    const fn one_of(mut self, names: &'static [&'static str]) -> Element {
+        self.one_of = names;
+        self
+    }
+
+    const fn count(mut self, name: Name, count: RangeInclusive<usize>) -> Element {
+        self.count = Some((name, count));
+        self
+    }
+}
+
+const fn attribute(name: &'static str, kind: Kind, doc: &'static str) -> Attribute {
+    Attribute { name, aliases: &[], kind, default: None, required: false, doc, supported: true }
+}
+
+impl Attribute {
+    const fn aliases(mut self, aliases: &'static [&'static str]) -> Attribute {
+        self.aliases = aliases;
+        self
+    }
+
+    const fn default(mut self, default: &'static str) -> Attribute {
+        self.default = Some(default);
+        self
+    }
+
+    const fn required(mut self) -> Attribute {
+        self.required = true;
+        self
+    }
+
+    const fn later(mut self) -> Attribute {
+        self.supported = false;
+        self
+    }
+}
+
+/// What most elements may hold.
+const PARTS: &[Name] = &[Name::Meta, Name::Error];
+/// 24 h: longer is a mistake in the unit.
+const DAY_MS: u64 = 86_400_000;
+const METHODS: Kind = Kind::Word(&["GET", "POST", "PATCH", "DELETE"]);
+
+const TAG: Attribute = attribute("tag", Kind::Identifier, "Copied into the events of the element.");
+const DTMF_STOP: Attribute = attribute("dtmf_stop", Kind::Keys, "Keys that end it.").default("none");
+const LEG: Attribute = attribute("leg", Kind::Word(&["aleg", "bleg", "both"]), "Who hears it.").default("aleg");
+const LOOP: Attribute =
+    attribute("loop", Kind::Integer { min: 0, max: 1000 }, "How often; 0: until ended.").default("1");
+
+pub(super) static ELEMENTS: &[Element] = &[
+    element(Name::Response, "Response", "The document. Its elements run in order; after the last the call ends (cause 16).")
+        .children(Children::Block),
+    element(Name::Answer, "Answer", "Answers the call. On a live call it does nothing.").attributes(&[
+        TAG,
+        attribute("delay", Kind::Millis { min: 0, max: 600_000 }, "Waits this long after the answer.").default("0"),
+    ]),
+    element(Name::Say, "Say", "Speaks a text. Before the answer it is heard as early media.")
+        .attributes(&[
+            TAG,
+            attribute("text", Kind::Text, "What to speak; also as the text inside, which may hold SSML marks.").required(),
+            attribute("lang", Kind::Identifier, "Language, BCP 47.").default("en-US"),
+            attribute("gender", Kind::Word(&["MALE", "FEMALE"]), "Of the voice.").default("FEMALE"),
+            attribute("type", Kind::Word(&["Standard", "WaveNet"]), "Of the voice.").default("Standard"),
+            attribute("code", Kind::Identifier, "A voice by its code; one that does not exist fails."),
+            LOOP,
+            LEG,
+            DTMF_STOP,
+        ])
+        .content(Content::Speech("text")),
+    element(Name::Play, "Play", "Plays a sound from a URL, or a recording of this call.")
+        .attributes(&[
+            TAG,
+            attribute("url", Kind::Url, "Where the sound is; also as the text inside."),
+            attribute("record", Kind::Identifier, "The tag of an earlier Record."),
+            LOOP,
+            LEG,
+            DTMF_STOP,
+        ])
+        .content(Content::Attribute("url"))
+        .one_of(&["url", "record"]),
+    element(Name::Tone, "Tone", "Plays a tone. Without attributes: the ring-back tone of the callee's country.")
+        .attributes(&[
+            TAG,
+            attribute("don", Kind::Durations, "Milliseconds of sound of each step."),
+            attribute("doff", Kind::Durations, "Milliseconds of silence after each step."),
+            attribute("hz", Kind::Frequencies, "Frequencies of each step."),
+            attribute("volume", Kind::Decibel, "Level, 0 is full scale.").aliases(&["v"]).default("-12"),
+            LOOP,
+            attribute("timeout", Kind::Millis { min: 1, max: DAY_MS }, "Longest time it sounds.").default("30000"),
+            LEG,
+            DTMF_STOP,
+        ]),
+    element(Name::Pause, "Pause", "Waits.").attributes(&[
+        TAG,
+        attribute("length", Kind::Millis { min: 0, max: DAY_MS }, "How long.").default("1000"),
+        DTMF_STOP,
+    ]),
+    element(
+        Name::Gather,
+        "Gather",
+        "Plays prompts and collects keys, then runs the DTMF or Case that equals them, else Default, or Error when nothing was entered.",
+    )
+    .attributes(&[
+        TAG,
+        attribute("dtmf_length", Kind::Integer { min: 1, max: 32 }, "How many keys.")
+            .aliases(&["length", "numDigits"])
+            .default("1"),
+        attribute("dtmf_stop", Kind::Keys, "The key that ends the entry; `finishOnKey` defaults to *.")
+            .aliases(&["finishOnKey"])
+            .default("#"),
+        attribute(
+            "timeout",
+            Kind::Millis { min: 1, max: 600_000 },
+            "How long to wait for the next key once the prompts are over. With the 2021 spelling (`numDigits`, `finishOnKey`, `callback`, `Case`): for all keys of an attempt.",
+        )
+        .default("5000"),
+        attribute("attempts", Kind::Integer { min: 1, max: 100 }, "How often the prompts are played while nothing is entered.")
+            .default("1"),
+        attribute("url", Kind::Url, "Asked with the keys; the XML answered is run.").aliases(&["callback"]),
+        attribute("method", Kind::Word(&["GET", "POST"]), "How `url` is asked.").default("GET"),
+        attribute("interrupt", Kind::Flag, "A key stops the prompt at once.").default("true"),
+        attribute("input", Kind::Word(&["dtmf"]), "What is collected.").default("dtmf"),
+        attribute("lang", Kind::Identifier, "Of speech.").later(),
+        attribute("hints", Kind::Text, "Of speech.").later(),
+    ])
+    .children(Children::Only(&[
+        Name::Say,
+        Name::Play,
+        Name::Tone,
+        Name::Pause,
+        Name::Dtmf,
+        Name::Switch,
+        Name::Case,
+        Name::Default,
+        Name::Meta,
+        Name::Error,
+    ])),
+    element(Name::Dial, "Dial", "Rings one or more destinations and joins the first to answer with the caller.")
+        .attributes(&[
+            TAG,
+            attribute("timeout", Kind::SecondsOrMillis, "How long they may ring.").default("60"),
+            attribute("from", Kind::Text, "Caller number or URI shown; the caller's own by default."),
+            attribute(
+                "record",
+                Kind::Word(&["do-not-record", "record-from-answer", "record-from-ringing"]),
+                "Whether the conversation is recorded.",
+            )
+            .default("do-not-record"),
+            attribute("max_length", Kind::Integer { min: 1, max: 86_400 }, "Longest conversation, seconds."),
+            attribute("sequential", Kind::Flag, "One after another instead of all at once.").default("false"),
+            attribute("sip_connection", Kind::Identifier, "UUID of the SIP connection to use."),
+            attribute("outbound_voice_profile", Kind::Identifier, "UUID of the outbound voice profile to use."),
+            attribute("answer_on_bridge", Kind::Flag, "False answers the caller at once.").default("true"),
+            attribute("ring_tone", Kind::Url, "Played to the caller while it rings.").later(),
+            attribute("confirm_url", Kind::Url, "Asked before the two are joined.").later(),
+        ])
+        .children(Children::Only(&[Name::To, Name::Meta, Name::Error]))
+        .count(Name::To, 1..=20),
+    element(Name::To, "To", "A destination: a number, a SIP URI or user@domain.")
+        .aliases(&["Number", "Sip"])
+        .attributes(&[attribute("address", Kind::Destination, "Also as the text inside.").required()])
+        .content(Content::Attribute("address"))
+        .children(Children::Only(&[])),
+    element(
+        Name::Record,
+        "Record",
+        "Records while the elements inside run; with none inside, until timeout, silence, a stop key or the end of the call.",
+    )
+    .attributes(&[
+        TAG,
+        attribute("timeout", Kind::Millis { min: 1, max: DAY_MS }, "Longest recording."),
+        attribute("silence", Kind::Millis { min: 100, max: 600_000 }, "Ends when nobody spoke for this long."),
+        DTMF_STOP,
+        attribute("beep", Kind::Flag, "A beep before it starts.").default("false"),
+        attribute("channels", Kind::Integer { min: 1, max: 2 }, "1 mixes both sides, 2 keeps them apart.").default("1"),
+        attribute("format", Kind::Word(&["wav"]), "Of the file.").default("wav"),
+        attribute("asr", Kind::Word(&["false"]), "Whether it is transcribed.").default("false"),
+    ])
+    .children(Children::Block),
+    element(Name::Callback, "Callback", "Asks a URL and runs the XML it answers.")
+        .attributes(&[
+            TAG,
+            attribute("url", Kind::Url, "Also as the text inside.").required(),
+            attribute("method", METHODS, "").default("GET"),
+            attribute("body", Kind::Flag, "Sends the call object as JSON.").default("false"),
+            attribute("timeout", Kind::Millis { min: 1, max: 600_000 }, "Longest wait for the answer.").default("10000"),
+        ])
+        .content(Content::Attribute("url")),
+    element(Name::Redirect, "Redirect", "Asks a URL and runs the XML it answers in place of the rest of this document.")
+        .attributes(&[
+            TAG,
+            attribute("url", Kind::Url, "Also as the text inside.").required(),
+            attribute("method", METHODS, "").default("GET"),
+            attribute("timeout", Kind::Millis { min: 1, max: 600_000 }, "Longest wait for the answer.").default("10000"),
+        ])
+        .content(Content::Attribute("url")),
+    element(Name::Reject, "Reject", "Refuses a call that is not yet answered.").attributes(&[
+        TAG,
+        attribute("reason", Kind::Word(&["busy", "rejected"]), "Busy is SIP 486, rejected 603.").default("rejected"),
+        attribute("code", Kind::Integer { min: 400, max: 699 }, "Another SIP code."),
+    ]),
+    element(Name::Hangup, "Hangup", "Ends the call.").attributes(&[
+        TAG,
+        attribute("cause", Kind::Integer { min: 1, max: 127 }, "Q.850 cause.").default("16"),
+    ]),
+    element(Name::Meta, "Meta", "Sets a variable, `{{meta.NAME}}`, that callbacks are told.")
+        .attributes(&[
+            TAG,
+            attribute("name", Kind::Identifier, "").required(),
+            attribute("value", Kind::Text, "Also as the text inside.").default(""),
+        ])
+        .content(Content::Attribute("value"))
+        .children(Children::Only(&[])),
+    element(Name::Error, "Error", "Runs when the element it is in, or that it follows, did not succeed.")
+        .attributes(&[
+            TAG,
+            attribute("say", Kind::Flag, "Speaks the reason first.").aliases(&["play"]).default("false"),
+        ])
+        .children(Children::Block),
+    element(Name::Dtmf, "DTMF", "Runs when these keys were entered.")
+        .attributes(&[TAG, attribute("value", Kind::Digits, "").required()])
+        .children(Children::Block),
+    element(Name::Default, "Default", "Runs when nothing else matches.").attributes(&[TAG]).children(Children::Block),
+    element(Name::Switch, "Switch", "Runs the Case that equals the keys entered, or a variable.")
+        .attributes(&[TAG, attribute("on", Kind::Identifier, "The variable; inside Gather the keys.")])
+        .children(Children::Only(&[Name::Case, Name::Default, Name::Meta, Name::Error])),
+    element(Name::Case, "Case", "Runs when its value equals.")
+        .attributes(&[TAG, attribute("value", Kind::Text, "").aliases(&["dtmf"]).required()])
+        .children(Children::Block),
+    element(Name::Call, "Call", "Runs its elements when a field of the call equals the value.")
+        .attributes(&[
+            TAG,
+            attribute("field", Kind::Identifier, "`from`, `to`, `state`, `direction`, `type`, `meta.NAME`, ...").required(),
+            attribute("value", Kind::Text, "Compared as text, number, boolean or null.").required(),
+        ])
+        .children(Children::Block),
+];
