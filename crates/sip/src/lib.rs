@@ -1,1 +1,11 @@
-//! See docs/architecture.md.
+//! Sans-IO SIP and SDP: messages, URIs, session descriptions, digest authentication and the machines that drive them.
+//!
+//! What it is not: a socket, a clock, an account. Whoever drives it gives octets, time and randomness and carries out
+//! what comes back. The one invariant: nothing that arrives from outside can make it panic or grow without bound.
+
+pub mod digest;
+pub mod message;
+pub mod sdp;
+pub mod uri;
+
+// Machines built on the messages follow.
