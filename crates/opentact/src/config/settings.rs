@@ -1,0 +1,315 @@
+//! The settings themselves.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+
+use super::value::{CarrierName, LogFormat, Ports, Secret, SignUp, Size, Span, Value};
+use super::{Layers, Setting};
+
+/// Declares one section: a struct whose fields are settings, and their table.
+macro_rules! section {
+    ($(#[doc = $about:literal])+ $name:ident $prefix:literal {
+        $( $(#[doc = $doc:literal])+ $field:ident : $type:ty = $default:literal ),+ $(,)?
+    }) => {
+        $(#[doc = $about])+
+        #[derive(Debug, Clone, PartialEq)]
+        pub struct $name { $( $(#[doc = $doc])+ pub $field: $type, )+ }
+
+        impl $name {
+            pub const ABOUT: &'static str = concat!($($about),+);
+            pub const SETTINGS: &'static [Setting] = &[ $( Setting {
+                key: concat!($prefix, stringify!($field)),
+                kind: <$type as Value>::KIND,
+                default: $default,
+                doc: concat!($($doc),+),
+            } ),+ ];
+
+            fn read(layers: &mut Layers) -> Option<Self> {
+                let mut settings = Self::SETTINGS.iter();
+                $( let $field: Option<$type> = settings.next().and_then(|setting| layers.value(setting)); )+
+                Some(Self { $( $field: $field? ),+ })
+            }
+
+            fn show(&self) -> Vec<(&'static str, Option<toml::Value>)> {
+                vec![ $( (concat!($prefix, stringify!($field)), self.$field.show()) ),+ ]
+            }
+        }
+    };
+}
+
+section! {
+    /// Outside any section.
+    General "" {
+        /// Folder of the database, certificates, recordings and keys; made when missing.
+        data: PathBuf = "./data",
+        /// Email of the user made on first start.
+        admin_email: String = "admin@localhost",
+        /// Password of the user made on first start, 8 to 255 characters; unset makes a random one, printed once.
+        admin_password: Option<Secret> = "",
+        /// How long live calls may go on after SIGTERM.
+        drain_timeout: Span = "30s",
+    }
+}
+
+section! {
+    /// Plain HTTP in (redirects to HTTPS) and HTTP requests out.
+    Http "http." {
+        /// Address of the listener that answers 302 to the same path on HTTPS.
+        listen: SocketAddr = "127.0.0.1:8080",
+        /// Proxies that terminate TLS in front; their `X-Forwarded-Proto: https` counts as HTTPS.
+        trusted_proxies: Vec<IpNet> = "",
+        /// Private, loopback and link-local networks that callbacks, `Play` and other requests out may reach.
+        egress_allow: Vec<IpNet> = "",
+        /// Largest request body; a larger one is answered 413.
+        body_limit: Size = "1MiB",
+    }
+}
+
+section! {
+    /// HTTPS: the REST API, the websocket and the API page.
+    Https "https." {
+        /// Address of the listener.
+        listen: SocketAddr = "127.0.0.1:8443",
+        /// Further host names and addresses in the certificate, beside localhost, 127.0.0.1 and ::1.
+        names: Vec<String> = "",
+        /// PEM file of a certificate chain of your own; needs `https.key`. Unset: one of the local CA.
+        certificate: Option<PathBuf> = "",
+        /// PEM file of the private key of `https.certificate`.
+        key: Option<PathBuf> = "",
+    }
+}
+
+section! {
+    /// SIP.
+    Sip "sip." {
+        /// Address of the UDP listener.
+        udp: SocketAddr = "127.0.0.1:5060",
+        /// Address of the TCP listener.
+        tcp: SocketAddr = "127.0.0.1:5060",
+        /// Address of the TLS listener. Checked, but not served by this version.
+        tls: SocketAddr = "127.0.0.1:5061",
+        /// What stands behind the chosen label in a SIP domain: `home` becomes `home.sip.localhost`.
+        domain: String = "sip.localhost",
+        /// Address or host name told to peers in Via and Contact; unset: the listener's address.
+        advertise: Option<String> = "",
+    }
+}
+
+section! {
+    /// RTP.
+    Media "media." {
+        /// Address that RTP sockets are bound to.
+        address: IpAddr = "127.0.0.1",
+        /// Address told to peers in SDP; unset: `media.address`.
+        advertise: Option<IpAddr> = "",
+        /// UDP ports for RTP (even) and RTCP (the odd one above).
+        ports: Ports = "20000-29999",
+        /// Media threads; 0: one a core.
+        threads: u32 = "0",
+        /// A leg that should receive and gets no RTP for this long is hung up.
+        timeout: Span = "60s",
+    }
+}
+
+section! {
+    /// Prometheus metrics.
+    Metrics "metrics." {
+        /// Address of the listener; the path is /metrics.
+        listen: SocketAddr = "127.0.0.1:9090",
+    }
+}
+
+section! {
+    /// The database.
+    Store "store." {
+        /// `sqlite://PATH` or `postgres://USER:PASSWORD@HOST/NAME`; unset: `opentact.db` in the data folder.
+        url: Option<Secret> = "",
+        /// File of the key that seals SIP and trunk passwords; unset: `secret.key` in the data folder. Made when missing.
+        key_file: Option<PathBuf> = "",
+    }
+}
+
+section! {
+    /// Events and the websocket.
+    Events "events." {
+        /// Events and records that may wait for the writer; new calls are refused before it is full.
+        queue: u32 = "20000",
+        /// Events that a slow websocket reader may be behind before it is closed with 4408.
+        websocket_buffer: u32 = "1024",
+    }
+}
+
+section! {
+    /// Accounts.
+    Accounts "accounts." {
+        /// Who may sign up; unset: open while every listener is on loopback, else closed.
+        sign_up: Option<SignUp> = "",
+    }
+}
+
+section! {
+    /// Structured logs, on standard error.
+    Log "log." {
+        /// Level, or directives such as `info,opentact_sip=debug`.
+        level: String = "info",
+        /// `text` for people, `json` for machines.
+        format: LogFormat = "text",
+    }
+}
+
+section! {
+    /// Speech synthesis.
+    Speech "speech." {
+        /// Program for languages other than English.
+        espeak: PathBuf = "espeak-ng",
+    }
+}
+
+section! {
+    /// The way to the telephone network.
+    Carrier "carrier." {
+        /// `dev`: the simulated telephone network.
+        name: CarrierName = "dev",
+    }
+}
+
+section! {
+    /// SMS.
+    Messaging "messaging." {
+        /// How long a message may wait in the queue before it fails with `Queuing Timeout`.
+        queue_timeout: Span = "10m",
+    }
+}
+
+section! {
+    /// Limits of this node.
+    Limits "limits." {
+        /// Live calls (legs); at the limit new ones are answered 503 with Retry-After.
+        calls: u32 = "5000",
+        /// REST requests a minute and account; at the limit 429.
+        requests_per_minute: u32 = "6000",
+    }
+}
+
+/// The whole configuration.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    pub general: General,
+    pub http: Http,
+    pub https: Https,
+    pub sip: Sip,
+    pub media: Media,
+    pub metrics: Metrics,
+    pub store: Store,
+    pub events: Events,
+    pub accounts: Accounts,
+    pub log: Log,
+    pub speech: Speech,
+    pub carrier: Carrier,
+    pub messaging: Messaging,
+    pub limits: Limits,
+}
+
+macro_rules! sections {
+    ($($field:ident : $name:ident = $title:literal),+ $(,)?) => {
+        /// Title, meaning and settings of each section.
+        pub const SECTIONS: &[(&str, &str, &[Setting])] = &[ $( ($title, $name::ABOUT, $name::SETTINGS) ),+ ];
+
+        impl Config {
+            pub(super) fn read(layers: &mut Layers) -> Option<Self> {
+                $( let $field = $name::read(layers); )+
+                Some(Self { $( $field: $field? ),+ })
+            }
+
+            pub(super) fn show(&self) -> Vec<(&'static str, Option<toml::Value>)> {
+                let mut all = Vec::new();
+                $( all.extend(self.$field.show()); )+
+                all
+            }
+        }
+    };
+}
+
+sections! {
+    general: General = "General",
+    http: Http = "http",
+    https: Https = "https",
+    sip: Sip = "sip",
+    media: Media = "media",
+    metrics: Metrics = "metrics",
+    store: Store = "store",
+    events: Events = "events",
+    accounts: Accounts = "accounts",
+    log: Log = "log",
+    speech: Speech = "speech",
+    carrier: Carrier = "carrier",
+    messaging: Messaging = "messaging",
+    limits: Limits = "limits",
+}
+
+/// Every setting of every section.
+pub fn all_settings() -> impl Iterator<Item = &'static Setting> {
+    SECTIONS.iter().flat_map(|(_, _, settings)| settings.iter())
+}
+
+impl Config {
+    /// What is wrong with values that are good by themselves.
+    pub(super) fn faults(&self) -> Vec<(&'static str, String)> {
+        let mut faults = Vec::new();
+        let mut fault = |bad: bool, key, message: &str| {
+            if bad {
+                faults.push((key, message.to_owned()));
+            }
+        };
+        if let Some(Secret(password)) = &self.general.admin_password {
+            let length = password.chars().count();
+            fault(!(8..=255).contains(&length), "admin_password", "expected 8 to 255 characters");
+        }
+        let email = &self.general.admin_email;
+        let local = email.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty());
+        fault(!local || !(5..=80).contains(&email.len()), "admin_email", "expected an email of 5 to 80 characters");
+        fault(self.https.certificate.is_some() && self.https.key.is_none(), "https.certificate", "needs https.key");
+        fault(self.https.key.is_some() && self.https.certificate.is_none(), "https.key", "needs https.certificate");
+        let domain = &self.sip.domain;
+        let host = !domain.is_empty()
+            && domain.len() <= 200
+            && domain.split('.').all(|label| {
+                !label.is_empty() && label.len() <= 63 && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            });
+        fault(!host, "sip.domain", "expected a host name such as sip.example.com");
+        fault(
+            self.media.address.is_unspecified() && self.media.advertise.is_none(),
+            "media.address",
+            "an unspecified address needs media.advertise, which peers are told",
+        );
+        fault(self.limits.calls == 0, "limits.calls", "must be at least 1");
+        fault(self.limits.requests_per_minute == 0, "limits.requests_per_minute", "must be at least 1");
+        fault(self.events.queue < 100, "events.queue", "must be at least 100");
+        fault(self.events.websocket_buffer < 16, "events.websocket_buffer", "must be at least 16");
+        fault(
+            tracing_subscriber::EnvFilter::try_new(&self.log.level).is_err(),
+            "log.level",
+            "expected a level or tracing directives",
+        );
+        if let Some(Secret(url)) = &self.store.url {
+            let known = ["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
+            fault(!known, "store.url", "expected sqlite://... or postgres://...");
+        }
+        faults
+    }
+
+    /// Whether nothing of this node can be reached from another machine.
+    pub fn only_loopback(&self) -> bool {
+        [self.http.listen, self.https.listen, self.sip.udp, self.sip.tcp, self.sip.tls, self.metrics.listen]
+            .iter()
+            .all(|address| address.ip().is_loopback())
+    }
+
+    /// `accounts.sign_up`, or its default for these listeners.
+    pub fn sign_up(&self) -> SignUp {
+        let default = if self.only_loopback() { SignUp::Open } else { SignUp::Closed };
+        self.accounts.sign_up.unwrap_or(default)
+    }
+}

@@ -1,0 +1,234 @@
+//! The HTTP listeners: plain (redirects), TLS (the API) and metrics.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum_server::Handle;
+use axum_server::accept::NoDelayAcceptor;
+use axum_server::tls_rustls::RustlsConfig;
+use http::header::{CONTENT_TYPE, HOST, LOCATION};
+use http::uri::Authority;
+use http::{HeaderValue, StatusCode};
+use ipnet::IpNet;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::task::JoinHandle;
+use tower::ServiceExt as _;
+
+use crate::config::Config;
+
+/// A connection that has not sent a whole request by then is closed.
+const FIRST_REQUEST: Duration = Duration::from_secs(15);
+
+#[derive(Debug, thiserror::Error)]
+#[error("{setting} = {address}: {fault}")]
+pub struct BindError {
+    pub setting: &'static str,
+    pub address: SocketAddr,
+    pub fault: io::Error,
+}
+
+/// Bound sockets that do not serve yet.
+#[derive(Debug)]
+pub struct Bound {
+    http: TcpListener,
+    https: TcpListener,
+    metrics: TcpListener,
+}
+
+fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, BindError> {
+    TcpListener::bind(address).map_err(|fault| BindError { setting, address, fault })
+}
+
+impl Bound {
+    /// # Errors
+    /// The first address that cannot be had, with its setting.
+    pub fn bind(config: &Config) -> Result<Self, BindError> {
+        Ok(Self {
+            http: bind("http.listen", config.http.listen)?,
+            https: bind("https.listen", config.https.listen)?,
+            metrics: bind("metrics.listen", config.metrics.listen)?,
+        })
+    }
+
+    /// # Errors
+    /// What the kernel says.
+    pub fn addresses(&self) -> io::Result<Addresses> {
+        Ok(Addresses {
+            http: self.http.local_addr()?,
+            https: self.https.local_addr()?,
+            metrics: self.metrics.local_addr()?,
+        })
+    }
+
+    /// Serves `app` on HTTPS and, for trusted proxies, on plain HTTP.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn serve(
+        self,
+        app: Router,
+        tls: RustlsConfig,
+        trusted_proxies: Vec<IpNet>,
+        metrics: PrometheusHandle,
+    ) -> io::Result<Listeners> {
+        let https_port = self.https.local_addr()?.port();
+        let redirect = Redirect { https_port, trusted_proxies: trusted_proxies.into(), app: app.clone() };
+        let plain = Router::new().fallback(redirect_or_serve).with_state(redirect);
+        let handles = [Handle::new(), Handle::new(), Handle::new()];
+        let [http, https, scrape] = handles.clone();
+        let http = axum_server::from_tcp(self.http)?
+            .acceptor(NoDelayAcceptor::new())
+            .first_request_timeout(FIRST_REQUEST)
+            .handle(http)
+            .serve(plain.into_make_service_with_connect_info::<SocketAddr>());
+        let https = axum_server::from_tcp_rustls(self.https, tls)?
+            .map(|tls| tls.acceptor(NoDelayAcceptor::new()))
+            .first_request_timeout(FIRST_REQUEST)
+            .handle(https)
+            .serve(app.into_make_service_with_connect_info::<SocketAddr>());
+        let scrape = axum_server::from_tcp(self.metrics)?
+            .first_request_timeout(FIRST_REQUEST)
+            .handle(scrape)
+            .serve(scrape_router(metrics).into_make_service());
+        let tasks = vec![tokio::spawn(http), tokio::spawn(https), tokio::spawn(scrape)];
+        Ok(Listeners { handles, tasks })
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Addresses {
+    pub http: SocketAddr,
+    pub https: SocketAddr,
+    pub metrics: SocketAddr,
+}
+
+/// The listeners while they serve.
+pub struct Listeners {
+    handles: [Handle<SocketAddr>; 3],
+    tasks: Vec<JoinHandle<io::Result<()>>>,
+}
+
+impl Listeners {
+    /// No new connections; requests under way may take up to `grace`.
+    pub async fn close(self, grace: Duration) {
+        for handle in &self.handles {
+            handle.graceful_shutdown(Some(grace));
+        }
+        for task in self.tasks {
+            match task.await {
+                Ok(Ok(())) => {}
+                Ok(Err(fault)) => tracing::warn!(%fault, "a listener ended with an error"),
+                Err(fault) => tracing::error!(%fault, "a listener's task died"),
+            }
+        }
+    }
+}
+
+fn scrape_router(metrics: PrometheusHandle) -> Router {
+    let upkeep = metrics.clone();
+    tokio::spawn(async move {
+        // Histograms grow until their samples are folded in.
+        let mut tick = tokio::time::interval(Duration::from_secs(5));
+        loop {
+            tick.tick().await;
+            upkeep.run_upkeep();
+        }
+    });
+    Router::new().route(
+        "/metrics",
+        get(move || async move { ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.render()) }),
+    )
+}
+
+#[derive(Clone)]
+struct Redirect {
+    https_port: u16,
+    trusted_proxies: Arc<[IpNet]>,
+    app: Router,
+}
+
+/// 302 to HTTPS for every path, except what a trusted proxy has received over TLS.
+async fn redirect_or_serve(
+    State(redirect): State<Redirect>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Response {
+    let address = peer.ip().to_canonical();
+    let trusted = redirect.trusted_proxies.iter().any(|network| network.contains(&address));
+    let secure = request.headers().get("x-forwarded-proto").is_some_and(|scheme| scheme.as_bytes() == b"https");
+    if trusted && secure {
+        return redirect.app.oneshot(request).await.into_response();
+    }
+    match location(&request, redirect.https_port) {
+        Some(location) => (StatusCode::FOUND, [(LOCATION, location)]).into_response(),
+        None => StatusCode::BAD_REQUEST.into_response(),
+    }
+}
+
+/// The same host and path on HTTPS. `None` without a usable host.
+fn location(request: &Request, https_port: u16) -> Option<HeaderValue> {
+    let host = match request.uri().authority() {
+        Some(authority) => authority.clone(),
+        None => request.headers().get(HOST)?.to_str().ok()?.parse::<Authority>().ok()?,
+    };
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    let host = host.host();
+    let text = match https_port {
+        443 => format!("https://{host}{path}"),
+        port => format!("https://{host}:{port}{path}"),
+    };
+    HeaderValue::try_from(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+
+    async fn ask(peer: &str, headers: &[(&str, &str)], path: &str) -> (StatusCode, Option<String>) {
+        let app = Router::new().fallback(|| async { StatusCode::IM_A_TEAPOT });
+        let trusted_proxies: Vec<IpNet> = vec!["10.0.0.0/8".parse().unwrap()];
+        let redirect = Redirect { https_port: 8443, trusted_proxies: trusted_proxies.into(), app };
+        let mut request = http::Request::get(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut request = request.body(Body::empty()).unwrap();
+        request.extensions_mut().insert(ConnectInfo::<SocketAddr>(peer.parse().unwrap()));
+        let plain = Router::new().fallback(redirect_or_serve).with_state(redirect);
+        let answer = plain.oneshot(request).await.unwrap();
+        (answer.status(), answer.headers().get(LOCATION).map(|value| value.to_str().unwrap().to_owned()))
+    }
+
+    #[tokio::test]
+    async fn every_path_is_redirected_with_its_query() {
+        let (status, location) = ask("192.0.2.1:5", &[("host", "example.com:8080")], "/rest/call?take=1").await;
+        assert_eq!(
+            (status, location.as_deref()),
+            (StatusCode::FOUND, Some("https://example.com:8443/rest/call?take=1"))
+        );
+        let (_, location) = ask("192.0.2.1:5", &[("host", "[::1]:8080")], "/").await;
+        assert_eq!(location.as_deref(), Some("https://[::1]:8443/"));
+    }
+
+    #[tokio::test]
+    async fn only_a_trusted_proxy_is_believed() {
+        let headers = [("host", "example.com"), ("x-forwarded-proto", "https")];
+        assert_eq!(ask("10.1.2.3:5", &headers, "/").await.0, StatusCode::IM_A_TEAPOT);
+        assert_eq!(ask("[::ffff:10.1.2.3]:5", &headers, "/").await.0, StatusCode::IM_A_TEAPOT);
+        assert_eq!(ask("192.0.2.1:5", &headers, "/").await.0, StatusCode::FOUND);
+        assert_eq!(ask("10.1.2.3:5", &headers[..1], "/").await.0, StatusCode::FOUND);
+    }
+
+    #[tokio::test]
+    async fn no_host_no_redirect() {
+        assert_eq!(ask("192.0.2.1:5", &[], "/").await.0, StatusCode::BAD_REQUEST);
+        assert_eq!(ask("192.0.2.1:5", &[("host", "a b")], "/").await.0, StatusCode::BAD_REQUEST);
+    }
+}
