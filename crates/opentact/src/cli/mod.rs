@@ -1,6 +1,7 @@
 //! The command line.
 
 mod check;
+mod flow;
 mod serve;
 
 use std::path::PathBuf;
@@ -25,6 +26,9 @@ enum Subject {
     Serve(Serve),
     /// Check configuration, certificate and ports, and end.
     Check(Configured),
+    /// Work with call-control XML.
+    #[command(subcommand)]
+    Flow(Flow),
     /// Call a number through a running server and print the call's events until it is over.
     Call(client::call::Call),
     /// Send an SMS through a running server and print its states until it is delivered or has failed.
@@ -56,6 +60,15 @@ struct Configured {
     /// TOML file of settings.
     #[arg(long, value_name = "FILE", env = "OPENTACT_CONFIG")]
     config: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Flow {
+    /// Check a file; print every fault with its line and column.
+    Check {
+        #[arg(value_name = "FILE.xml")]
+        file: PathBuf,
+    },
 }
 
 /// One flag a setting, `--section.name VALUE`, for the commands that read the configuration.
@@ -116,6 +129,7 @@ pub fn run() -> ExitCode {
             Ok(loaded) => check::run(&loaded.config),
             Err(faults) => Err(faults.into()),
         },
+        Subject::Flow(Flow::Check { file }) => flow::check(&file),
         Subject::Call(call) => client::run(call.run()),
         Subject::Sms(sms) => client::run(sms.run()),
         Subject::Numbers(numbers) => client::run(numbers.run()),

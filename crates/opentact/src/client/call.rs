@@ -118,6 +118,11 @@ mod tests {
     }
 
     #[test]
+    fn the_greeting_is_valid() {
+        assert!(opentact_callflow::parse(GREETING, opentact_callflow::Mode::Strict).is_ok());
+    }
+
+    #[test]
     fn a_sentence_may_hold_markup() {
         assert_eq!(escape("a < b & c"), "a &lt; b &amp; c");
     }
