@@ -1,1 +1,21 @@
 //! Session descriptions (RFC 8866) and offer/answer (RFC 3264).
+//!
+//! Lines and attributes nobody here understands are kept, so that a description can be passed on. What it is not: a
+//! description of what media can do; that comes in as [`Capabilities`].
+
+mod codec;
+mod error;
+mod negotiate;
+mod negotiator;
+mod parse;
+mod print;
+mod session;
+
+pub use codec::{Codec, RtpMap};
+pub use error::SdpError;
+pub use negotiate::{Agreed, Answer, Capabilities, Local, Preference, accept, answer, offer};
+pub use negotiator::Negotiator;
+pub use session::{Attribute, Connection, Direction, Line, Media, Origin, Session};
+
+#[cfg(test)]
+mod tests;

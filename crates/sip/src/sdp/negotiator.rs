@@ -1,0 +1,112 @@
+use std::net::SocketAddr;
+
+use super::negotiate::{audio, refused};
+use super::{Agreed, Capabilities, Direction, Local, SdpError, Session, accept, answer, offer};
+
+/// One side of one session through all its offers and answers: keeps the `o=` line and the order of streams true.
+///
+/// The `o=` version grows when, and only when, our description changes (RFC 3264 8).
+#[derive(Debug, Clone)]
+pub struct Negotiator {
+    capabilities: Capabilities,
+    local: Local,
+    /// Our last description.
+    description: Option<Session>,
+    /// Our offer that has no answer yet.
+    open: Option<Session>,
+    agreed: Option<Agreed>,
+}
+
+impl Negotiator {
+    /// `session_id` should be random, below 2^62. `rtp` is where we receive.
+    pub fn new(session_id: u64, rtp: SocketAddr, capabilities: Capabilities) -> Self {
+        let session_id = session_id >> 2;
+        let local = Local { rtp, session_id, version: session_id, direction: Direction::SendRecv };
+        Self { capabilities, local, description: None, open: None, agreed: None }
+    }
+
+    /// Our offer: the first, or a new one that keeps every stream in its place.
+    pub fn offer(&mut self, direction: Direction) -> Session {
+        self.local.direction = direction;
+        let mut session = offer(&self.capabilities, &self.local);
+        if let Some(last) = &self.description {
+            let index = self.agreed.as_ref().map_or(0, |agreed| agreed.index);
+            session.media = last.media.iter().map(refused).collect();
+            if let Some(stream) = session.media.get_mut(index) {
+                *stream = audio(&self.capabilities, &self.local);
+                if let Some(agreed) = &self.agreed {
+                    // RFC 3264 8.3.2: a payload type keeps its meaning for the whole session.
+                    keep_payload_types(stream, agreed);
+                }
+            }
+        }
+        let session = self.describe(session);
+        self.open = Some(session.clone());
+        session
+    }
+
+    /// Our answer to an offer, with the direction we want.
+    pub fn answer(&mut self, offer: &Session, direction: Direction) -> Result<(Session, Agreed), SdpError> {
+        let local = Local { direction, ..self.local };
+        let answer = answer(offer, &self.capabilities, &local)?;
+        self.local.direction = direction;
+        self.open = None;
+        self.agreed = Some(answer.agreed.clone());
+        Ok((self.describe(answer.session), answer.agreed))
+    }
+
+    /// What the answer to our open offer means. Early and final answers to one offer may both be given.
+    pub fn accept(&mut self, answer: &Session) -> Result<Agreed, SdpError> {
+        let open = self.open.as_ref().ok_or(SdpError::NoOffer)?;
+        let agreed = accept(open, answer, &self.capabilities)?;
+        self.agreed = Some(agreed.clone());
+        Ok(agreed)
+    }
+
+    /// Our last description; what is sent again in a refresh.
+    pub fn description(&self) -> Option<&Session> {
+        self.description.as_ref()
+    }
+
+    pub fn agreed(&self) -> Option<&Agreed> {
+        self.agreed.as_ref()
+    }
+
+    /// From now on we receive elsewhere.
+    pub fn moved(&mut self, rtp: SocketAddr) {
+        self.local.rtp = rtp;
+    }
+
+    fn describe(&mut self, mut session: Session) -> Session {
+        if let Some(last) = &self.description {
+            session.origin.version = last.origin.version;
+            if session != *last {
+                session.origin.version += 1;
+                self.local.version = session.origin.version;
+            }
+        }
+        self.description = Some(session.clone());
+        session
+    }
+}
+
+fn keep_payload_types(stream: &mut super::Media, agreed: &Agreed) {
+    let ours = agreed.codec.payload_type;
+    if ours == agreed.receive_payload_type {
+        return;
+    }
+    let (from, to) = (ours.to_string(), agreed.receive_payload_type.to_string());
+    for format in &mut stream.formats {
+        if *format == from {
+            format.clone_from(&to);
+        }
+    }
+    for attribute in &mut stream.attributes {
+        if !matches!(attribute.name.as_str(), "rtpmap" | "fmtp") {
+            continue;
+        }
+        if let Some(rest) = attribute.value.as_deref().and_then(|value| value.strip_prefix(&format!("{from} "))) {
+            attribute.value = Some(format!("{to} {rest}"));
+        }
+    }
+}
