@@ -1,0 +1,125 @@
+"""baresip, a real softphone: speaks a tone from a file, writes what it hears to another."""
+
+import json
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from .sipp import free_port
+from .sound import write_tone
+
+CONFIG = """\
+sip_listen 127.0.0.1:{sip}
+poll_method epoll
+audio_source aufile,{folder}/tone.wav
+audio_player aubridge,heard-{sip}
+audio_alert aubridge,alert-{sip}
+ausrc_srate 8000
+auplay_srate 8000
+ausrc_channels 1
+auplay_channels 1
+ausrc_format s16
+auplay_format s16
+rtp_ports {low}-{high}
+jitter_buffer_delay 1-5
+module_path /usr/lib/baresip/modules
+module g711.so
+module aufile.so
+module aubridge.so
+module sndfile.so
+module_tmp account.so
+module_app menu.so
+module_app ctrl_tcp.so
+ctrl_tcp_listen 127.0.0.1:{control}
+snd_path {folder}/sound
+"""
+
+
+class Baresip:
+    """Control is by netstrings of JSON over TCP (its module ctrl_tcp)."""
+
+    def __init__(self, folder, account, hz=440, ports=(15000, 15999)):
+        self.folder = Path(folder)
+        (self.folder / "sound").mkdir(parents=True)
+        write_tone(self.folder / "tone.wav", hz, seconds=60)
+        self.sip, control = free_port(), free_port(socket.SOCK_STREAM)
+        self.write("config", CONFIG.format(sip=self.sip, control=control, folder=self.folder, low=ports[0], high=ports[1]))
+        self.write("accounts", account + "\n")
+        self.write("contacts", "")
+        with (self.folder / "log").open("wb") as log:
+            self.process = subprocess.Popen(
+                ["baresip", "-f", self.folder], stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+            )
+        self.buffer = b""
+        self.events = []
+        self.control = self._connect(control)
+
+    def write(self, name, text):
+        (self.folder / name).write_text(text)
+
+    def _connect(self, port):
+        end = time.monotonic() + 10
+        while True:
+            try:
+                return socket.create_connection(("127.0.0.1", port), timeout=5)
+            except ConnectionRefusedError:
+                if time.monotonic() > end or self.process.poll() is not None:
+                    raise RuntimeError((self.folder / "log").read_text(errors="replace")) from None
+                time.sleep(0.05)
+
+    def command(self, name, parameters=""):
+        frame = json.dumps({"command": name, "params": parameters, "token": name}).encode()
+        self.control.sendall(b"%d:%s," % (len(frame), frame))
+
+    def wait(self, kind, timeout=15):
+        """The first event of a type such as REGISTER_OK, CALL_INCOMING, CALL_ESTABLISHED, CALL_CLOSED."""
+        end = time.monotonic() + timeout
+        seen = 0
+        while True:
+            for event in self.events[seen:]:
+                if event.get("type") == kind:
+                    return event
+            seen = len(self.events)
+            self.control.settimeout(max(0.01, end - time.monotonic()))
+            try:
+                data = self.control.recv(65536)
+            except TimeoutError:
+                raise TimeoutError(f"no {kind} among {[e.get('type') for e in self.events]}\n{self.log()}") from None
+            if not data:
+                raise RuntimeError(f"baresip has gone\n{self.log()}")
+            self.buffer += data
+            self._split()
+
+    def _split(self):
+        while b":" in self.buffer:
+            length, _, rest = self.buffer.partition(b":")
+            if len(rest) <= int(length):
+                return
+            frame = json.loads(rest[: int(length)])
+            self.buffer = rest[int(length) + 1 :]
+            if frame.get("event"):
+                self.events.append(frame)
+
+    def log(self):
+        return (self.folder / "log").read_text(errors="replace")
+
+    def heard(self):
+        """The file of what came in, once the call is over."""
+        (file,) = (self.folder / "sound").glob("*-dec.wav")
+        return file
+
+    def close(self):
+        self.control.close()
+        self.process.terminate()
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()

@@ -1,0 +1,45 @@
+"""Runs sipp, the load generator, with a scenario of `tests/e2e/sipp`."""
+
+import csv
+import re
+import socket
+import subprocess
+from pathlib import Path
+
+SCENARIOS = Path(__file__).resolve().parents[1] / "sipp"
+
+
+def free_port(kind=socket.SOCK_DGRAM):
+    """A port that nobody has now."""
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Result:
+    def __init__(self, code, screen, errors):
+        self.code, self.screen, self.errors = code, screen, errors
+        counts = {
+            name: int(value)
+            for name, value in re.findall(r"(Successful call|Failed call)\s*\|\s*\d+\s*\|\s*(\d+)", screen)
+        }
+        self.succeeded, self.failed = counts.get("Successful call"), counts.get("Failed call")
+
+
+def run(folder, scenario, remote, *, calls, rate, port=None, transport="u1", rows=None, keys=None, timeout=90):
+    """`rows` are the lines of sipp's -inf file; `keys` are `[name]` in the scenario."""
+    folder = Path(folder)
+    command = ["sipp", f"{remote[0]}:{remote[1]}", "-sf", SCENARIOS / scenario, "-i", "127.0.0.1"]
+    command += ["-p", str(port or free_port()), "-m", str(calls), "-r", str(rate), "-l", str(calls), "-t", transport]
+    command += ["-timeout", f"{timeout}s", "-timeout_error", "-nostdin", "-trace_err", "-error_file", folder / "errors.log"]
+    command += ["-trace_screen", "-screen_file", folder / "screen.log"]
+    if rows is not None:
+        with (folder / "rows.csv").open("w", newline="") as file:
+            file.write("SEQUENTIAL\n")
+            csv.writer(file, delimiter=";", lineterminator="\n", quoting=csv.QUOTE_NONE, quotechar=None).writerows(rows)
+        command += ["-inf", folder / "rows.csv"]
+    for name, value in (keys or {}).items():
+        command += ["-key", name, str(value)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, timeout=timeout + 20, check=False)
+    text = lambda name: (folder / name).read_text(errors="replace") if (folder / name).exists() else ""  # noqa: E731
+    return Result(done.returncode, text("screen.log") + done.stdout.decode(errors="replace"), text("errors.log"))
