@@ -48,8 +48,8 @@ pub(crate) enum Value {
     Flag(bool),
     Number(u64),
     Decibel(f32),
-    /// Index into the words of [`Kind::Word`].
-    Word(usize),
+    /// As the table writes it.
+    Word(&'static str),
     Keys(Keys),
     Duration(Duration),
     Destination(Destination),
@@ -117,9 +117,11 @@ impl Kind {
                 _ => Err(wrong()),
             },
             Kind::Url => url(trimmed).map(Value::Text).ok_or_else(wrong),
-            Kind::Word(words) => {
-                words.iter().position(|word| word.eq_ignore_ascii_case(trimmed)).map(Value::Word).ok_or_else(wrong)
-            }
+            Kind::Word(words) => words
+                .iter()
+                .find(|word| word.eq_ignore_ascii_case(trimmed))
+                .map(|word| Value::Word(word))
+                .ok_or_else(wrong),
             Kind::Keys => match trimmed.to_ascii_lowercase().as_str() {
                 "any" | "true" => Ok(Value::Keys(Keys::ANY)),
                 "none" | "false" | "" => Ok(Value::Keys(Keys::NONE)),
@@ -231,7 +233,7 @@ mod tests {
         assert_eq!(Kind::SecondsOrMillis.parse("601"), millis(601));
         assert_eq!(Kind::SecondsOrMillis.parse("30"), millis(30_000));
         assert_eq!(Kind::Decibel.parse("-12.5"), Ok(Value::Decibel(-12.5)));
-        assert_eq!(Kind::Word(&["GET", "POST"]).parse("post"), Ok(Value::Word(1)));
+        assert_eq!(Kind::Word(&["GET", "POST"]).parse("post"), Ok(Value::Word("POST")));
         assert_eq!(Kind::Frequencies.parse("440,480"), Ok(Value::Frequencies(vec![vec![440.0, 480.0]])));
         let three = vec![vec![950.0], vec![950.0], vec![1400.0]];
         assert_eq!(Kind::Frequencies.parse("950x2;1400"), Ok(Value::Frequencies(three)));

@@ -1,0 +1,153 @@
+//! What goes into a flow and what comes out of it.
+
+use std::time::Duration;
+
+use crate::destination::Destination;
+use crate::document::Document;
+use crate::http::{HttpAnswer, HttpRequest};
+use crate::report::StepReport;
+use crate::say::Voice;
+use crate::tone::Tone;
+
+/// What happened. A result whose operation is no longer awaited is ignored.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// Runs a document; what runs ends.
+    Run(Document),
+    /// The call is live.
+    Answered,
+    /// A key of the origin.
+    Key(char),
+    /// What became of the operation `op`.
+    Result { op: u64, result: OpResult },
+    /// The call is over: what runs ends, nothing runs after it.
+    HungUp,
+    /// [`crate::Machine::deadline`] is reached.
+    Tick,
+}
+
+#[derive(Debug, Clone)]
+pub enum OpResult {
+    /// Of [`Output::Play`]: it ended, or why it could not play.
+    Played(Result<(), String>),
+    /// Of [`Output::Dial`]: somebody answered and is joined. [`OpResult::Dialled`] follows.
+    Joined,
+    /// Of [`Output::Dial`].
+    Dialled(DialEnd),
+    /// Of [`Output::Record`]: the file is stored, or why not.
+    Recorded(Result<RecordEnd, String>),
+    /// Of [`Output::Fetch`].
+    Fetched(Result<HttpAnswer, String>),
+}
+
+/// How a dialling ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DialEnd {
+    /// They were joined and the dialled leg has hung up.
+    HungUp,
+    /// They were joined for `max_length`.
+    Limit,
+    /// Nobody answered: the cause of each destination by name (`USER_BUSY`), in order.
+    Failed { causes: Vec<String> },
+}
+
+/// Why a recording ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordEnd {
+    Stopped,
+    Silence,
+    Full,
+}
+
+/// What to do. Operation numbers are never used twice.
+#[derive(Debug, Clone)]
+pub enum Output {
+    /// Answer the call; [`Input::Answered`] follows. Not asked of a live call.
+    Answer,
+    Play {
+        op: u64,
+        sound: Sound,
+        leg: Leg,
+        /// 0: until stopped.
+        loops: u32,
+    },
+    StopPlay {
+        op: u64,
+    },
+    Dial {
+        op: u64,
+        dial: Dial,
+    },
+    /// Hang up whom `op` rings or has joined.
+    StopDial {
+        op: u64,
+    },
+    Record {
+        op: u64,
+        record: Record,
+    },
+    StopRecord {
+        op: u64,
+    },
+    Fetch {
+        op: u64,
+        request: HttpRequest,
+    },
+    DropFetch {
+        op: u64,
+    },
+    /// Refuse a call that is not live. The flow has ended.
+    Reject {
+        /// SIP, 400..=699.
+        code: u16,
+    },
+    /// End the call. The flow has ended.
+    Hangup {
+        /// Q.850, 1..=127.
+        cause: u8,
+        tag: Option<String>,
+    },
+    Step(StepReport),
+}
+
+/// Something to hear.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Sound {
+    Say(Voice),
+    Url(String),
+    Tone(Tone),
+    /// The recording made under this tag.
+    Recording(String),
+}
+
+/// Who hears it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leg {
+    A,
+    B,
+    Both,
+}
+
+/// Whom to ring, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dial {
+    /// 1..=20.
+    pub targets: Vec<Destination>,
+    pub from: Option<String>,
+    pub timeout: Duration,
+    /// One after another, each for `timeout`.
+    pub sequential: bool,
+    pub max_length: Option<Duration>,
+    pub sip_connection: Option<String>,
+    pub outbound_voice_profile: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    pub tag: Option<String>,
+    pub max: Option<Duration>,
+    pub silence: Option<Duration>,
+    pub beep: bool,
+    /// 1 or 2.
+    pub channels: u8,
+}
