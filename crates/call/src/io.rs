@@ -121,7 +121,7 @@ pub enum Input {
         leg: LegId,
         cause: Q850,
     },
-    /// The call's deadline is reached.
+    /// [`crate::Call::deadline`] is reached.
     Tick,
 }
 

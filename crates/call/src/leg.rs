@@ -1,10 +1,12 @@
 //! What is known of one leg: its states, its times, how it looks from outside.
 
 use std::fmt;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use crate::io::Now;
 use crate::q850::Q850;
 
 /// A leg, which to the API is a call of its own: this is the call's uuid.
@@ -109,6 +111,8 @@ pub struct LegSnapshot {
     pub q850: Option<Q850>,
     /// `tag` of the `<Hangup>` that ended the call.
     pub hangup_tag: Option<String>,
+    /// Why it ended, where more is known than the cause says.
+    pub reason: Option<String>,
     pub freeswitch_call_state: &'static str,
     pub freeswitch_channel_state: &'static str,
 }
@@ -124,5 +128,164 @@ impl LegSnapshot {
             self.to,
             self.state.as_str()
         )
+    }
+}
+
+/// A leg that has hung up waits this long for its media and recordings to be closed, then counts as destroyed.
+pub(crate) const CLOSE: Duration = Duration::from_secs(15);
+
+/// One leg and where it stands.
+#[derive(Debug)]
+pub(crate) struct Leg {
+    pub id: LegId,
+    pub parent: Option<LegId>,
+    pub children: Vec<LegId>,
+    pub direction: Direction,
+    pub kind: CallType,
+    pub from: String,
+    pub to: String,
+    pub state: CallState,
+    pub cause: Option<Q850>,
+    pub hangup_tag: Option<String>,
+    pub reason: Option<String>,
+    /// Audio flows before the answer.
+    pub early: bool,
+    pub bridged: bool,
+    /// The engine has closed its media.
+    pub closed: bool,
+    /// When it counts as closed at the latest.
+    pub close_by: Option<Instant>,
+    answered: Option<Instant>,
+    hung_up: Option<Instant>,
+    times: Times,
+}
+
+#[derive(Debug, Default)]
+struct Times {
+    created: DateTime<Utc>,
+    modified: DateTime<Utc>,
+    ring: Option<DateTime<Utc>>,
+    answer: Option<DateTime<Utc>>,
+    hangup: Option<DateTime<Utc>>,
+    destroy: Option<DateTime<Utc>>,
+}
+
+impl Leg {
+    pub fn new(
+        now: Now,
+        id: LegId,
+        parent: Option<LegId>,
+        direction: Direction,
+        kind: CallType,
+        from: String,
+        to: String,
+    ) -> Leg {
+        Leg {
+            id,
+            parent,
+            children: Vec::new(),
+            direction,
+            kind,
+            from,
+            to,
+            state: CallState::Init,
+            cause: None,
+            hangup_tag: None,
+            reason: None,
+            early: false,
+            bridged: false,
+            closed: false,
+            close_by: None,
+            answered: None,
+            hung_up: None,
+            times: Times { created: now.utc, modified: now.utc, ..Times::default() },
+        }
+    }
+
+    pub fn is_live(&self) -> bool {
+        self.state == CallState::Live
+    }
+
+    /// Not yet hung up.
+    pub fn is_up(&self) -> bool {
+        self.state < CallState::Hangup
+    }
+
+    /// Goes forward to `state`; false if it is there already or past it.
+    pub fn enter(&mut self, now: Now, state: CallState) -> bool {
+        if state <= self.state {
+            return false;
+        }
+        self.state = state;
+        // A clock set back must not turn the order of the times.
+        let utc = now.utc.max(self.times.modified);
+        self.times.modified = utc;
+        match state {
+            CallState::Init => {}
+            CallState::Ringing => self.times.ring = Some(utc),
+            CallState::Live => {
+                self.times.answer = Some(utc);
+                self.answered = Some(now.instant);
+            }
+            CallState::Hangup => {
+                self.times.hangup = Some(utc);
+                self.hung_up = Some(now.instant);
+                self.close_by = Some(now.instant + CLOSE);
+                self.bridged = false;
+            }
+            CallState::Destroyed => self.times.destroy = Some(utc),
+        }
+        true
+    }
+
+    pub fn snapshot(&self, now: Now) -> LegSnapshot {
+        let until = self.hung_up.unwrap_or(now.instant);
+        LegSnapshot {
+            leg: self.id,
+            parent: self.parent,
+            children: self.children.clone(),
+            direction: self.direction,
+            kind: self.kind,
+            from: self.from.clone(),
+            to: self.to.clone(),
+            state: self.state,
+            created_on: self.times.created,
+            modified_on: self.times.modified,
+            init_on: Some(self.times.created),
+            ring_on: self.times.ring,
+            answer_on: self.times.answer,
+            hangup_on: self.times.hangup,
+            destroy_on: self.times.destroy,
+            finished_on: self.times.destroy,
+            duration: self.answered.map_or(0, |at| until.saturating_duration_since(at).as_secs()),
+            q850: self.cause,
+            hangup_tag: self.hangup_tag.clone(),
+            reason: self.reason.clone(),
+            freeswitch_call_state: self.freeswitch_call_state(),
+            freeswitch_channel_state: self.freeswitch_channel_state(),
+        }
+    }
+
+    fn freeswitch_call_state(&self) -> &'static str {
+        match (self.state, self.direction) {
+            (CallState::Init, Direction::In) => "DOWN",
+            (CallState::Init, Direction::Out) => "DIALING",
+            (CallState::Ringing, _) if self.early => "EARLY",
+            (CallState::Ringing, _) => "RINGING",
+            (CallState::Live, _) => "ACTIVE",
+            (CallState::Hangup | CallState::Destroyed, _) => "HANGUP",
+        }
+    }
+
+    fn freeswitch_channel_state(&self) -> &'static str {
+        match (self.state, self.direction) {
+            (CallState::Init, _) => "CS_INIT",
+            (CallState::Ringing, Direction::In) => "CS_ROUTING",
+            (CallState::Ringing, Direction::Out) => "CS_CONSUME_MEDIA",
+            (CallState::Live, _) if self.bridged => "CS_EXCHANGE_MEDIA",
+            (CallState::Live, _) => "CS_EXECUTE",
+            (CallState::Hangup, _) => "CS_HANGUP",
+            (CallState::Destroyed, _) => "CS_DESTROY",
+        }
     }
 }

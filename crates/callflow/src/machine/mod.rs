@@ -193,7 +193,7 @@ impl Machine {
     fn key(&mut self, now: Instant, key: char) {
         // From the inside out; the first that has a use for the key takes it, but a prompt never from its Gather.
         for index in (0..self.stack.len()).rev() {
-            if !self.stack[index].runs() {
+            if !self.stack.get(index).is_some_and(Frame::runs) {
                 continue;
             }
             let below_collects = index > 0 && self.stack[index - 1].runs() && self.stack[index - 1].run.collects_keys();

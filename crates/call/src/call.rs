@@ -1,0 +1,497 @@
+//! The life of a call: its legs' states, its target, its end.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use opentact_callflow::{Input as FlowInput, Machine, Mode, OpResult, RecordEnd, parse};
+
+use crate::fork::Fork;
+use crate::io::*;
+use crate::leg::{CallState, CallType, Direction, Leg, LegId, LegSnapshot};
+use crate::q850::Q850;
+
+/// How long a call waits for XML by REST where nothing says otherwise.
+pub const PARK: Duration = Duration::from_secs(30);
+/// Numbers of the call's own operations start here; those below are the flow's.
+const OWN: u64 = 1 << 63;
+
+/// One call: an origin leg, the flow on it, the legs it dials.
+///
+/// The invariant for the caller: after every [`Call::handle`] drain [`Call::poll`] and do in order what it says; give
+/// [`Input::Tick`] at [`Call::deadline`]; after a leg's end give its [`LegEvent::Closed`].
+#[derive(Debug)]
+pub struct Call {
+    /// The origin first; dialled legs until they are destroyed.
+    pub(crate) legs: Vec<Leg>,
+    pub(crate) flow: Machine,
+    pub(crate) fork: Option<Fork>,
+    target: Stage,
+    auto_answer: bool,
+    max_length: Option<Duration>,
+    /// The origin's 200 is asked for.
+    pub(crate) answering: bool,
+    /// 180 is sent to the origin.
+    rung: bool,
+    /// When an outbound origin has rung long enough.
+    ring_until: Option<Instant>,
+    length_until: Option<Instant>,
+    pub(crate) recordings: BTreeMap<u64, Pending>,
+    next_own: u64,
+    next_leg: u64,
+    outputs: VecDeque<Output>,
+    finished: bool,
+}
+
+/// Where the target stands.
+#[derive(Debug)]
+enum Stage {
+    /// Runs once the call is answered.
+    Waiting(Target),
+    Fetching {
+        id: u64,
+        until: Option<Instant>,
+        fallback: Option<Document>,
+    },
+    Parked {
+        until: Instant,
+    },
+    /// A document or a bridge runs, or has run.
+    Running,
+}
+
+/// A recording that is not stored yet.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    pub leg: LegId,
+    pub tag: Option<String>,
+    pub channels: u8,
+}
+
+impl Call {
+    /// A call that came to us.
+    pub fn inbound(now: Now, start: InboundStart) -> Call {
+        let InboundStart { leg, from, to, kind, target, auto_answer, max_length, variables } = start;
+        let leg = Leg::new(now, leg, None, Direction::In, kind, from, to);
+        let mut call = Call::new(now, leg, target, max_length, variables);
+        call.auto_answer = auto_answer;
+        match &call.target {
+            Stage::Waiting(_) if auto_answer => {
+                call.enter(now, 0, CallState::Ringing);
+                call.answer();
+            }
+            // It rings when B rings.
+            Stage::Waiting(Target::Bridge { .. }) => call.run_target(now),
+            _ => {
+                call.ring(now);
+                call.run_target(now);
+            }
+        }
+        call
+    }
+
+    /// A call to make.
+    pub fn outbound(now: Now, start: OutboundStart) -> Call {
+        let OutboundStart { leg, from, dial, options, timeout, kind, target, max_length, variables } = start;
+        let origin = Leg::new(now, leg, None, Direction::Out, kind, from.clone(), dial.to_string());
+        let mut call = Call::new(now, origin, target, max_length, variables);
+        call.ring_until = Some(now.instant + timeout);
+        let command = LegCommand::Dial { target: dial, from: Some(from), timeout, parent: None, options };
+        call.put(Output::Leg { leg, command });
+        call
+    }
+
+    fn new(now: Now, origin: Leg, target: Target, max_length: Option<Duration>, mut variables: Variables) -> Call {
+        for (name, value) in [
+            ("from", origin.from.clone()),
+            ("to", origin.to.clone()),
+            ("call", origin.id.to_string()),
+            ("direction", origin.direction.as_str().into()),
+            ("type", origin.kind.as_str().into()),
+        ] {
+            if variables.get(name).is_none() {
+                variables.set(name, value);
+            }
+        }
+        let mut call = Call {
+            legs: vec![origin],
+            flow: Machine::new(variables, false),
+            fork: None,
+            target: Stage::Waiting(target),
+            auto_answer: false,
+            max_length,
+            answering: false,
+            rung: false,
+            ring_until: None,
+            length_until: None,
+            recordings: BTreeMap::new(),
+            next_own: OWN,
+            next_leg: 0,
+            outputs: VecDeque::new(),
+            finished: false,
+        };
+        let leg = call.legs[0].snapshot(now);
+        call.put(Output::State { leg });
+        call
+    }
+
+    /// The origin's id, which is the call's.
+    pub fn id(&self) -> LegId {
+        self.legs[0].id
+    }
+
+    /// A leg as it stands; `None` once a dialled leg is destroyed.
+    pub fn leg(&self, now: Now, leg: LegId) -> Option<LegSnapshot> {
+        self.legs.iter().find(|l| l.id == leg).map(|l| l.snapshot(now))
+    }
+
+    /// The legs that are not destroyed, the origin (always) first.
+    pub fn legs(&self) -> impl Iterator<Item = LegId> + '_ {
+        self.legs.iter().map(|leg| leg.id)
+    }
+
+    pub fn is_live(&self) -> bool {
+        self.legs[0].is_live()
+    }
+
+    pub fn variables(&self) -> &Variables {
+        self.flow.variables()
+    }
+
+    pub fn handle(&mut self, now: Now, input: Input) {
+        match input {
+            Input::Leg { leg, event } => self.leg_event(now, leg, event),
+            Input::Prompt { id, result } => {
+                let result = OpResult::Played(result.map(|_| ()));
+                self.flow.handle(now.instant, FlowInput::Result { op: id, result });
+            }
+            Input::Dtmf { leg, digit, .. } => {
+                if leg == self.id() && self.legs[0].is_up() {
+                    self.flow.handle(now.instant, FlowInput::Key(digit));
+                }
+            }
+            Input::Fetched { id, result } => match &self.target {
+                Stage::Fetching { id: awaited, .. } if *awaited == id => self.fetched(now, result),
+                _ => {
+                    let result = OpResult::Fetched(result);
+                    self.flow.handle(now.instant, FlowInput::Result { op: id, result });
+                }
+            },
+            Input::Recorded { id, result } => self.recorded(now, id, result),
+            Input::Run(document) => self.run(now, document),
+            Input::Hangup { leg, cause } => match leg == self.id() {
+                true => self.hang_up(now, cause),
+                false => self.hang_up_dialled(now, leg, cause),
+            },
+            Input::Tick => self.tick(now),
+        }
+        self.drive_flow(now);
+        self.finish(now);
+    }
+
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    pub fn deadline(&self) -> Option<Instant> {
+        let target = match &self.target {
+            Stage::Fetching { until, .. } => *until,
+            Stage::Parked { until } => Some(*until),
+            Stage::Waiting(_) | Stage::Running => None,
+        };
+        let closing = self.legs.iter().filter(|leg| leg.state == CallState::Hangup).filter_map(|leg| leg.close_by);
+        let fork = self.fork.as_ref().and_then(Fork::deadline);
+        [self.flow.deadline(), fork, target, self.ring_until, self.length_until]
+            .into_iter()
+            .flatten()
+            .chain(closing)
+            .min()
+    }
+
+    pub(crate) fn put(&mut self, output: Output) {
+        self.outputs.push_back(output);
+    }
+
+    pub(crate) fn own_id(&mut self) -> u64 {
+        let id = self.next_own;
+        self.next_own += 1;
+        id
+    }
+
+    /// A version 4 uuid from the origin's: the same call makes the same legs again.
+    pub(crate) fn new_leg_id(&mut self) -> LegId {
+        self.next_leg += 1;
+        let (high, low) = self.id().0.as_u64_pair();
+        let words = [mix(high ^ self.next_leg), mix(low.wrapping_add(self.next_leg))];
+        let bytes = (u128::from(words[0]) << 64 | u128::from(words[1])).to_be_bytes();
+        LegId(uuid::Builder::from_random_bytes(bytes).into_uuid())
+    }
+
+    pub(crate) fn index(&self, leg: LegId) -> Option<usize> {
+        self.legs.iter().position(|l| l.id == leg)
+    }
+
+    /// Brings a leg to a state, with an event if it was not there yet.
+    pub(crate) fn enter(&mut self, now: Now, index: usize, state: CallState) {
+        let Some(leg) = self.legs.get_mut(index) else { return };
+        // Who answers has rung: no state is left out on the way to live.
+        if state == CallState::Live && leg.enter(now, CallState::Ringing) {
+            let leg = leg.snapshot(now);
+            self.outputs.push_back(Output::State { leg });
+        }
+        let leg = &mut self.legs[index];
+        if leg.enter(now, state) {
+            let leg = leg.snapshot(now);
+            self.outputs.push_back(Output::State { leg });
+        }
+    }
+
+    fn leg_event(&mut self, now: Now, leg: LegId, event: LegEvent) {
+        let Some(index) = self.index(leg) else { return };
+        if event == LegEvent::Closed {
+            if self.legs[index].is_up() {
+                // Media that closes under a live call ends it.
+                let failure = Q850::TEMPORARY_FAILURE;
+                match index {
+                    0 => self.hang_up(now, failure),
+                    _ => self.hang_up_dialled(now, leg, failure),
+                }
+            }
+            self.legs[index].closed = true;
+            return;
+        }
+        if !self.legs[index].is_up() {
+            return;
+        }
+        if index > 0 {
+            return self.dialled_event(now, index, event);
+        }
+        let outbound = self.legs[0].direction == Direction::Out;
+        match event {
+            LegEvent::Ringing if outbound => self.enter(now, 0, CallState::Ringing),
+            LegEvent::EarlyMedia if outbound => {
+                self.legs[0].early = true;
+                self.enter(now, 0, CallState::Ringing);
+            }
+            LegEvent::Answered => self.answered(now),
+            LegEvent::Failed { q850, reason, .. } => {
+                self.legs[0].reason = Some(reason);
+                self.end(now, q850);
+            }
+            LegEvent::HungUp { q850 } => self.end(now, q850),
+            LegEvent::Ringing | LegEvent::EarlyMedia | LegEvent::Closed => {}
+        }
+    }
+
+    /// The origin is live.
+    fn answered(&mut self, now: Now) {
+        if self.legs[0].is_live() {
+            return;
+        }
+        self.ring_until = None;
+        self.length_until = self.max_length.map(|length| now.instant + length);
+        self.enter(now, 0, CallState::Live);
+        self.flow.handle(now.instant, FlowInput::Answered);
+        self.run_target(now);
+        self.origin_answered(now);
+    }
+
+    /// 200 to the origin.
+    pub(crate) fn answer(&mut self) {
+        if !self.answering && self.legs[0].state < CallState::Live && self.legs[0].direction == Direction::In {
+            self.answering = true;
+            let leg = self.id();
+            self.put(Output::Leg { leg, command: LegCommand::Answer });
+        }
+    }
+
+    /// 180 to the origin.
+    pub(crate) fn ring(&mut self, now: Now) {
+        if self.rung || self.answering || self.legs[0].direction == Direction::Out {
+            return;
+        }
+        self.rung = true;
+        let leg = self.id();
+        self.put(Output::Leg { leg, command: LegCommand::Ring });
+        self.enter(now, 0, CallState::Ringing);
+    }
+
+    /// 183 to the origin, so that it hears what is played before the answer.
+    pub(crate) fn progress(&mut self, now: Now) {
+        let origin = &self.legs[0];
+        if origin.early || self.answering || origin.state >= CallState::Live || origin.direction == Direction::Out {
+            return;
+        }
+        self.legs[0].early = true;
+        let leg = self.id();
+        self.put(Output::Leg { leg, command: LegCommand::Progress });
+        self.enter(now, 0, CallState::Ringing);
+    }
+
+    fn run_target(&mut self, now: Now) {
+        let target = match std::mem::replace(&mut self.target, Stage::Running) {
+            Stage::Waiting(target) => target,
+            other => {
+                self.target = other;
+                return;
+            }
+        };
+        match target {
+            Target::Flow(document) => self.flow.handle(now.instant, FlowInput::Run(document)),
+            Target::Park { timeout } => self.target = Stage::Parked { until: now.instant + timeout },
+            Target::Bridge { dial } => self.bridge(now, dial),
+            Target::Fetch { request, fallback } => {
+                let id = self.own_id();
+                let until = request.timeout.map(|timeout| now.instant + timeout);
+                self.put(Output::Fetch { id, request });
+                self.target = Stage::Fetching { id, until, fallback };
+            }
+        }
+        self.drive_flow(now);
+    }
+
+    /// The answer of the target's URL.
+    fn fetched(&mut self, now: Now, result: Result<HttpAnswer, String>) {
+        let Stage::Fetching { fallback, .. } = std::mem::replace(&mut self.target, Stage::Running) else { return };
+        let answer = result.and_then(|answer| match answer.status {
+            200..=299 => Ok(answer),
+            status => Err(format!("HTTP {status}")),
+        });
+        let document = match answer {
+            // It has no XML now; it may come by REST.
+            Ok(answer) if answer.body.trim().is_empty() => {
+                self.target = Stage::Parked { until: now.instant + PARK };
+                return;
+            }
+            Ok(answer) => parse(&answer.body, Mode::Lenient)
+                .map_err(|faults| faults.first().map_or_else(String::new, ToString::to_string)),
+            Err(reason) => Err(reason),
+        };
+        match (document, fallback) {
+            (Ok(document), _) | (Err(_), Some(document)) => self.flow.handle(now.instant, FlowInput::Run(document)),
+            (Err(reason), None) => {
+                self.legs[0].reason = Some(format!("call flow: {reason}"));
+                self.hang_up(now, Q850::TEMPORARY_FAILURE);
+            }
+        }
+    }
+
+    fn run(&mut self, now: Now, document: Document) {
+        if !self.legs[0].is_up() {
+            return;
+        }
+        match &mut self.target {
+            Stage::Waiting(target) => *target = Target::Flow(document),
+            stage => {
+                if let Stage::Fetching { id, .. } = std::mem::replace(stage, Stage::Running) {
+                    self.put(Output::DropFetch { id });
+                }
+                self.stop_bridge(now);
+                self.flow.handle(now.instant, FlowInput::Run(document));
+            }
+        }
+    }
+
+    fn recorded(&mut self, now: Now, id: u64, result: Result<Recording, String>) {
+        let Some(pending) = self.recordings.remove(&id) else { return };
+        let ended = result.as_ref().map_err(Clone::clone).map(|recording| match recording.ended_by {
+            RecordingEnd::Stopped => RecordEnd::Stopped,
+            RecordingEnd::Silence => RecordEnd::Silence,
+            RecordingEnd::Full => RecordEnd::Full,
+        });
+        if let Ok(recording) = result {
+            let Pending { leg, tag, channels } = pending;
+            self.put(Output::Recorded { leg, id, tag, channels, recording });
+        }
+        self.flow.handle(now.instant, FlowInput::Result { op: id, result: OpResult::Recorded(ended) });
+    }
+
+    /// Ends the origin from our side.
+    pub(crate) fn hang_up(&mut self, now: Now, cause: Q850) {
+        if self.legs[0].is_up() {
+            let leg = self.id();
+            self.put(Output::Leg { leg, command: LegCommand::Hangup { cause } });
+            self.end(now, cause);
+        }
+    }
+
+    /// The origin's signalling has ended, and with it all else.
+    pub(crate) fn end(&mut self, now: Now, cause: Q850) {
+        self.legs[0].cause = Some(cause);
+        (self.ring_until, self.length_until) = (None, None);
+        self.enter(now, 0, CallState::Hangup);
+        if let Stage::Fetching { id, .. } = std::mem::replace(&mut self.target, Stage::Running) {
+            self.put(Output::DropFetch { id });
+        }
+        self.flow.handle(now.instant, FlowInput::HungUp);
+        self.drive_flow(now);
+        self.stop_fork(now);
+    }
+
+    fn tick(&mut self, now: Now) {
+        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now.instant);
+        if due(self.ring_until) {
+            let rang = self.legs[0].state >= CallState::Ringing;
+            self.hang_up(now, if rang { Q850::NO_ANSWER } else { Q850::NO_USER_RESPONSE });
+        }
+        if due(self.length_until) {
+            self.length_until = None;
+            self.legs[0].reason = Some("longest call length reached".into());
+            self.hang_up(now, Q850::NORMAL_CLEARING);
+        }
+        match &self.target {
+            Stage::Fetching { id, until, .. } if due(*until) => {
+                let id = *id;
+                self.put(Output::DropFetch { id });
+                self.fetched(now, Err("no answer in time".into()));
+            }
+            Stage::Parked { until } if due(Some(*until)) => {
+                self.target = Stage::Running;
+                let live = self.legs[0].is_live();
+                self.legs[0].reason = Some("parked, and no call flow came".into());
+                self.hang_up(now, if live { Q850::NORMAL_CLEARING } else { Q850::RECOVERY_ON_TIMER_EXPIRE });
+            }
+            _ => {}
+        }
+        self.fork_tick(now);
+        self.flow.handle(now.instant, FlowInput::Tick);
+        for leg in self.legs.iter_mut().filter(|leg| leg.state == CallState::Hangup && due(leg.close_by)) {
+            leg.closed = true;
+            if leg.parent.is_none() {
+                self.recordings.clear();
+            }
+        }
+    }
+
+    /// Destroys what is closed.
+    fn finish(&mut self, now: Now) {
+        for index in (0..self.legs.len()).rev() {
+            let leg = &self.legs[index];
+            let records = self.recordings.values().any(|pending| pending.leg == leg.id);
+            if leg.state == CallState::Hangup && leg.closed && !records {
+                self.enter(now, index, CallState::Destroyed);
+                if index > 0 {
+                    self.legs.remove(index);
+                }
+            }
+        }
+        if !self.finished && self.legs.len() == 1 && self.legs[0].state == CallState::Destroyed {
+            self.finished = true;
+            self.put(Output::Finished);
+        }
+    }
+
+    pub(crate) fn kind_of(target: &DialTarget) -> CallType {
+        match target {
+            DialTarget::User { .. } => CallType::User,
+            DialTarget::Number(_) | DialTarget::Uri(_) => CallType::Trunk,
+        }
+    }
+}
+
+/// The finaliser of SplitMix64 (Steele, Lea, Flood 2014).
+fn mix(seed: u64) -> u64 {
+    let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}

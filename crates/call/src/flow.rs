@@ -1,0 +1,84 @@
+//! Does for the flow what it says.
+
+use opentact_callflow::{Dial, Input as FlowInput, Leg as Hearer, OpResult, Output as FlowOutput, Sound};
+
+use crate::call::{Call, Pending};
+use crate::fork::Owner;
+use crate::io::*;
+use crate::leg::CallState;
+use crate::q850::Q850;
+
+impl Call {
+    /// Drains the flow. What it says may give it something to hear at once; then it says more.
+    pub(crate) fn drive_flow(&mut self, now: Now) {
+        while let Some(output) = self.flow.poll() {
+            self.flow_output(now, output);
+        }
+    }
+
+    fn flow_output(&mut self, now: Now, output: FlowOutput) {
+        let leg = self.id();
+        let up = self.legs[0].is_up();
+        match output {
+            // Nothing begins on a leg that has ended; the flow has been told.
+            FlowOutput::Play { .. }
+            | FlowOutput::Dial { .. }
+            | FlowOutput::Record { .. }
+            | FlowOutput::Fetch { .. }
+                if !up => {}
+            FlowOutput::Answer => match self.legs[0].is_live() {
+                true => self.flow.handle(now.instant, FlowInput::Answered),
+                false => self.answer(),
+            },
+            FlowOutput::Play { op, sound, leg: hearer, loops } => self.play(now, op, sound, hearer, loops),
+            FlowOutput::StopPlay { op } => self.put(Output::StopPlay { leg, id: op }),
+            FlowOutput::Dial { op, dial } => {
+                let Dial { targets, from, timeout, sequential, max_length, sip_connection, outbound_voice_profile } =
+                    dial;
+                let options = DialOptions { sip_connection, outbound_voice_profile };
+                let spec = DialSpec { targets, from, timeout, max_length, options };
+                self.start_fork(now, Owner::Flow { op }, spec, sequential);
+            }
+            FlowOutput::StopDial { .. } => self.stop_fork(now),
+            FlowOutput::Record { op, record } => {
+                let opentact_callflow::Record { tag, max, silence, beep, channels } = record;
+                self.recordings.insert(op, Pending { leg, tag: tag.clone(), channels });
+                self.put(Output::Record { leg, id: op, tag, max, silence, beep, channels });
+            }
+            FlowOutput::StopRecord { op } => self.put(Output::StopRecord { leg, id: op }),
+            FlowOutput::Fetch { op, request } => self.put(Output::Fetch { id: op, request }),
+            FlowOutput::DropFetch { op } => self.put(Output::DropFetch { id: op }),
+            FlowOutput::Reject { code } => {
+                if self.legs[0].state < CallState::Live {
+                    self.put(Output::Leg { leg, command: LegCommand::Reject { code, reason: None } });
+                    self.end(now, Q850::from_sip(code));
+                }
+            }
+            FlowOutput::Hangup { cause, tag } => {
+                if up {
+                    self.legs[0].hangup_tag = tag;
+                }
+                self.hang_up(now, Q850::new(cause).unwrap_or(Q850::NORMAL_CLEARING));
+            }
+            FlowOutput::Step(report) => self.put(Output::Step { leg, report }),
+        }
+    }
+
+    fn play(&mut self, now: Now, op: u64, sound: Sound, hearer: Hearer, loops: u32) {
+        let leg = self.id();
+        // While an element plays nobody is joined: the other leg has left, or is not there yet.
+        if hearer == Hearer::B {
+            let result = OpResult::Played(Err("there is no other leg".into()));
+            self.flow.handle(now.instant, FlowInput::Result { op, result });
+            return;
+        }
+        self.progress(now);
+        let prompt = match sound {
+            Sound::Say(voice) => Prompt::Say(voice),
+            Sound::Url(url) => Prompt::Url(url),
+            Sound::Tone(tone) => Prompt::Tone(tone),
+            Sound::Recording(tag) => Prompt::Recording { tag },
+        };
+        self.put(Output::Play { leg, id: op, prompt, loops });
+    }
+}
