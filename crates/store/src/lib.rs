@@ -1,1 +1,44 @@
-//! See docs/architecture.md.
+//! The database: rows, migrations, queries. SQLite and PostgreSQL, one schema.
+//!
+//! It knows the database and no business rule: it keeps what must be true of the rows themselves (one lease
+//! a number, nothing deleted that is still pointed at, a balance that is the sum of its transactions) and
+//! leaves prices, permissions and states to those above it.
+//!
+//! The one invariant: everything an account owns is read, changed and deleted with the account's id. The few
+//! functions without one serve the router and the schedulers, and say so.
+
+pub mod accounts;
+pub mod apps;
+pub mod calls;
+pub mod connections;
+pub mod domains;
+pub mod entity;
+mod error;
+pub mod events;
+pub mod idempotency;
+mod keyring;
+mod kinds;
+pub mod messaging_profiles;
+mod migration;
+pub mod numbers;
+mod owned;
+pub mod products;
+pub mod search;
+pub mod secrets;
+pub mod sip_users;
+pub mod sms;
+mod store;
+pub mod subscriptions;
+mod tech_prefix;
+pub mod tokens;
+pub mod transactions;
+pub mod types;
+pub mod users;
+pub mod voice_profiles;
+
+pub use error::{Result, StoreError, UnknownWord};
+pub use keyring::Keyring;
+pub use search::{Found, Search};
+pub use secrets::Ha1;
+pub use store::{Settings, Store, Synchronous};
+pub use types::{Json, Money, Tn};

@@ -1,0 +1,38 @@
+//! Rows. Each `Model` is the plain struct that the functions of [`crate::Store`] return.
+
+pub mod account;
+pub mod call;
+pub mod call_flow_log;
+pub mod event;
+pub mod idempotency_key;
+pub mod messaging_profile;
+pub mod outbound_voice_profile;
+pub mod sip_connection;
+pub mod sip_control_app;
+pub mod sip_domain;
+pub mod sip_product;
+pub mod sip_user;
+pub mod sms;
+pub mod sms_queue;
+pub mod subscription;
+pub mod tech_prefix;
+pub mod tn;
+pub mod tn_lease;
+pub mod tn_order;
+pub mod tn_profile;
+pub mod token;
+pub mod transaction;
+pub mod user;
+
+pub(crate) type Date = chrono::DateTime<chrono::Utc>;
+
+/// No relations and no hooks: joins are written where they are asked for.
+macro_rules! plain {
+    () => {
+        #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+        pub enum Relation {}
+
+        impl ActiveModelBehavior for ActiveModel {}
+    };
+}
+use plain;

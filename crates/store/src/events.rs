@@ -1,0 +1,118 @@
+//! The event log, and the batches in which calls and events are written.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
+};
+use uuid::Uuid;
+
+use crate::calls::{self, CallFlowLog, CallRecord};
+pub use crate::entity::event::Model as Event;
+use crate::entity::event::{Column, Entity};
+use crate::{Result, Store};
+
+/// Rows an insert statement holds at most, so that its values stay under SQLite's 32,766 and PostgreSQL's
+/// 65,535 parameters.
+const ROWS: usize = 500;
+
+/// What one group commit writes, all or nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Batch {
+    /// The newest state of each call, each call once.
+    pub calls: Vec<CallRecord>,
+    pub flow_logs: Vec<CallFlowLog>,
+    pub events: Vec<Event>,
+}
+
+impl Batch {
+    pub fn is_empty(&self) -> bool {
+        self.calls.is_empty() && self.flow_logs.is_empty() && self.events.is_empty()
+    }
+}
+
+/// How much of the log is kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Retention {
+    /// Newest events of each account, at least 1.
+    pub count: u64,
+    /// Events older than this go.
+    pub older_than: DateTime<Utc>,
+}
+
+impl Store {
+    pub fn events(&self) -> Events<'_> {
+        Events { store: self }
+    }
+}
+
+pub struct Events<'a> {
+    store: &'a Store,
+}
+
+impl Events<'_> {
+    pub async fn commit(&self, batch: Batch) -> Result<()> {
+        let tx = self.store.begin().await?;
+        for rows in chunks(batch.calls) {
+            calls::upsert(&tx, rows).await?;
+        }
+        for rows in chunks(batch.flow_logs) {
+            calls::insert_logs(&tx, rows).await?;
+        }
+        for rows in chunks(batch.events) {
+            let rows = rows.into_iter().map(|event| event.into_active_model().reset_all());
+            Entity::insert_many(rows).exec_without_returning(&tx).await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// The account's events after `seq`, in order, up to `limit`.
+    pub async fn after(&self, account: Uuid, seq: i64, limit: u64) -> Result<Vec<Event>> {
+        let later = Entity::find().filter(Column::Account.eq(account)).filter(Column::Seq.gt(seq));
+        Ok(later.order_by_asc(Column::Seq).limit(limit).all(self.store.reader()).await?)
+    }
+
+    /// Sequence number of the account's oldest kept event; `None` when it has none.
+    pub async fn oldest(&self, account: Uuid) -> Result<Option<i64>> {
+        let oldest = Entity::find().filter(Column::Account.eq(account)).order_by_asc(Column::Seq);
+        Ok(oldest.one(self.store.reader()).await?.map(|event| event.seq))
+    }
+
+    /// Highest sequence number of each account.
+    pub async fn heads(&self) -> Result<HashMap<Uuid, i64>> {
+        let heads: Vec<(Uuid, i64)> = Entity::find()
+            .select_only()
+            .column(Column::Account)
+            .column_as(Column::Seq.max(), "head")
+            .group_by(Column::Account)
+            .into_tuple()
+            .all(self.store.reader())
+            .await?;
+        Ok(heads.into_iter().collect())
+    }
+
+    /// Deletes what retention does not cover. The newest event of an account always stays: the next number is
+    /// told by it.
+    pub async fn prune(&self, heads: &HashMap<Uuid, i64>, retention: Retention) -> Result<u64> {
+        let mut deleted = 0;
+        let count = i64::try_from(retention.count).unwrap_or(i64::MAX);
+        for (account, head) in heads {
+            let surplus = Column::Seq.lte(head.saturating_sub(count));
+            let gone = Condition::any().add(surplus).add(Column::CreatedOn.lt(retention.older_than));
+            let those =
+                Entity::delete_many().filter(Column::Account.eq(*account)).filter(Column::Seq.lt(*head)).filter(gone);
+            deleted += those.exec(self.store.writer()).await?.rows_affected;
+        }
+        Ok(deleted)
+    }
+}
+
+fn chunks<T>(rows: Vec<T>) -> impl Iterator<Item = Vec<T>> {
+    let mut rows = rows.into_iter();
+    std::iter::from_fn(move || {
+        let chunk: Vec<T> = rows.by_ref().take(ROWS).collect();
+        (!chunk.is_empty()).then_some(chunk)
+    })
+}

@@ -1,0 +1,154 @@
+//! The closed sets of words of the domain.
+
+use crate::types::text_enum;
+
+text_enum! {
+    pub enum AccountLevel {
+        ServiceAccount = "ServiceAccount",
+        Level0 = "Level0",
+        Level1 = "Level1",
+        Level2 = "Level2",
+    }
+}
+
+text_enum! {
+    pub enum Role { Admin = "Admin", User = "User", Provider = "Provider" }
+}
+
+text_enum! {
+    pub enum Gender { Male = "Male", Female = "Female", Other = "Other" }
+}
+
+text_enum! {
+    /// HTTP method of a webhook or a call-flow request.
+    pub enum Method { Get = "GET", Post = "POST" }
+}
+
+text_enum! {
+    /// Level of confidence in a caller id (ATIS-1000074 5.2.3).
+    pub enum Attestation { A = "A", B = "B", C = "C" }
+}
+
+text_enum! {
+    pub enum SipTransport { Udp = "udp", Tcp = "tcp", Tls = "tls" }
+}
+
+text_enum! {
+    pub enum TnKind { LongCode = "long_code", TollFree = "toll_free" }
+}
+
+text_enum! {
+    /// What a number can be used for; a subscription of a lease.
+    pub enum Feature { Voice = "voice", Sms = "sms", Mms = "mms", Fax = "fax", Emergency = "emergency" }
+}
+
+text_enum! {
+    pub enum Priority { High = "high", Normal = "normal", Low = "low" }
+}
+
+text_enum! {
+    pub enum OrderState {
+        Created = "created",
+        Verify = "verify",
+        Processing = "processing",
+        Success = "success",
+        Failed = "failed",
+    }
+}
+
+text_enum! {
+    pub enum Direction { In = "in", Out = "out" }
+}
+
+text_enum! {
+    pub enum CallState {
+        Init = "init",
+        Ringing = "ringing",
+        Live = "live",
+        Hangup = "hangup",
+        Destroyed = "destroyed",
+    }
+}
+
+text_enum! {
+    pub enum CallType {
+        /// Handled by a SIP Control App.
+        Sca = "CallSCA",
+        User = "CallUser",
+        Trunk = "CallTrunk",
+        Batch = "CallBatch",
+    }
+}
+
+text_enum! {
+    pub enum SmsType {
+        /// Outbound from one number.
+        Outbound = "smso",
+        Inbound = "smsi",
+        /// Outbound from the number pool of a messaging profile.
+        Pool = "smsr",
+    }
+}
+
+text_enum! {
+    pub enum SmsState { Created = "created", Sending = "sending", Success = "success", Failed = "failed" }
+}
+
+text_enum! {
+    pub enum Channel { Wss = "wss", Webhook = "webhook" }
+}
+
+text_enum! {
+    pub enum EventType {
+        Auth = "auth",
+        CallState = "call_state",
+        CallFlow = "call_flow",
+        CallBridge = "call_bridge",
+        CallRecord = "call_record",
+        CallTranscript = "call_transcript",
+        Sms = "sms",
+        TnOrder = "tn_order",
+        Balance = "balance",
+    }
+}
+
+text_enum! {
+    /// What a transaction is for.
+    pub enum RefType {
+        Payment = "payment",
+        TnLeaseMrc = "tnlease_mrc",
+        TnLeaseNrc = "tnlease_nrc",
+        SmsIncoming = "sms_incoming",
+        SmsOutgoing = "sms_outgoing",
+        SmsNrc = "sms_nrc",
+        SmsMrc = "sms_mrc",
+        MmsIncoming = "mms_incoming",
+        MmsOutgoing = "mms_outgoing",
+        MmsNrc = "mms_nrc",
+        MmsMrc = "mms_mrc",
+        VoiceIncoming = "voice_incoming",
+        VoiceOutgoing = "voice_outgoing",
+        VoiceNrc = "voice_nrc",
+        VoiceMrc = "voice_mrc",
+        FaxIncoming = "fax_incoming",
+        FaxOutgoing = "fax_outgoing",
+        FaxNrc = "fax_nrc",
+        FaxMrc = "fax_mrc",
+        EmergencyIncoming = "emergency_incoming",
+        EmergencyOutgoing = "emergency_outgoing",
+        EmergencyNrc = "emergency_nrc",
+        EmergencyMrc = "emergency_mrc",
+        Tts = "tts",
+        Asr = "asr",
+        Lookup = "lookup",
+    }
+}
+
+text_enum! {
+    pub enum ProductType { Public = "public", Private = "private" }
+}
+
+text_enum! {
+    /// Container of call recordings.
+    pub enum RecordFormat { Wav = "wav", Mp3 = "mp3" }
+}

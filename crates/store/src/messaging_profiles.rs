@@ -1,0 +1,124 @@
+//! Messaging profiles.
+
+use sea_orm::sea_query::ExprTrait;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use uuid::Uuid;
+
+pub use crate::entity::messaging_profile::Model as MessagingProfile;
+use crate::entity::messaging_profile::{Column, Entity};
+use crate::entity::tn_lease;
+use crate::types::now;
+use crate::{Result, Store, owned};
+
+/// A profile to be.
+#[derive(Debug, Clone)]
+pub struct NewMessagingProfile {
+    pub name: String,
+    pub callback_url: Option<String>,
+    pub callback_url2: Option<String>,
+    pub number_pool_enable: bool,
+    /// 0..=9.
+    pub long_code_weight: i64,
+    /// 0..=9.
+    pub tollfree_weight: i64,
+    pub skip_unhealthy_tns: bool,
+    pub sticky_sender: bool,
+    pub smart_encoding: bool,
+}
+
+impl NewMessagingProfile {
+    pub fn new(name: impl Into<String>) -> NewMessagingProfile {
+        NewMessagingProfile {
+            name: name.into(),
+            callback_url: None,
+            callback_url2: None,
+            number_pool_enable: false,
+            long_code_weight: 1,
+            tollfree_weight: 1,
+            skip_unhealthy_tns: false,
+            sticky_sender: false,
+            smart_encoding: true,
+        }
+    }
+}
+
+impl Store {
+    pub fn messaging_profiles(&self) -> MessagingProfiles<'_> {
+        MessagingProfiles { store: self }
+    }
+}
+
+pub struct MessagingProfiles<'a> {
+    store: &'a Store,
+}
+
+impl MessagingProfiles<'_> {
+    pub async fn create(&self, account: Uuid, by: Option<Uuid>, new: NewMessagingProfile) -> Result<MessagingProfile> {
+        let created_on = now();
+        let profile = MessagingProfile {
+            uuid: Uuid::new_v4(),
+            created_on,
+            modified_on: created_on,
+            account,
+            name: new.name,
+            callback_url: new.callback_url,
+            callback_url2: new.callback_url2,
+            number_pool_enable: new.number_pool_enable,
+            long_code_weight: new.long_code_weight,
+            tollfree_weight: new.tollfree_weight,
+            skip_unhealthy_tns: new.skip_unhealthy_tns,
+            sticky_sender: new.sticky_sender,
+            smart_encoding: new.smart_encoding,
+            created_by: by,
+            modified_by: by,
+        };
+        owned::insert(self.store.writer(), profile.clone()).await?;
+        Ok(profile)
+    }
+
+    pub async fn get(&self, account: Uuid, uuid: Uuid) -> Result<MessagingProfile> {
+        owned::get::<Entity>(self.store.reader(), account, uuid).await
+    }
+
+    /// The account's profiles, oldest first.
+    pub async fn list(&self, account: Uuid) -> Result<Vec<MessagingProfile>> {
+        let mine = Entity::find().filter(Column::Account.eq(account));
+        Ok(mine.order_by_asc(Column::CreatedOn).all(self.store.reader()).await?)
+    }
+
+    /// Changes what the closure changes; id, account and creation stay.
+    pub async fn update(
+        &self,
+        account: Uuid,
+        uuid: Uuid,
+        by: Option<Uuid>,
+        change: impl FnOnce(&mut MessagingProfile) + Send,
+    ) -> Result<MessagingProfile> {
+        let tx = self.store.begin().await?;
+        let old = owned::get::<Entity>(&tx, account, uuid).await?;
+        let mut row = old.clone();
+        change(&mut row);
+        row = MessagingProfile {
+            uuid: old.uuid,
+            account: old.account,
+            created_on: old.created_on,
+            created_by: old.created_by,
+            modified_on: now(),
+            modified_by: by,
+            ..row
+        };
+        owned::update::<Entity>(&tx, account, uuid, row.clone()).await?;
+        tx.commit().await?;
+        Ok(row)
+    }
+
+    /// [`crate::StoreError::InUse`] while a lease points at it.
+    pub async fn delete(&self, account: Uuid, uuid: Uuid) -> Result<()> {
+        let tx = self.store.begin().await?;
+        let leased = tn_lease::Column::MessagingProfile.eq(uuid).and(tn_lease::Column::ReleasedOn.is_null());
+        owned::refuse_if_used::<Entity, tn_lease::Entity>(&tx, leased).await?;
+        owned::delete::<Entity>(&tx, account, uuid).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,112 @@
+//! What all rows of an account have in common.
+
+use sea_orm::sea_query::{ExprTrait, IntoCondition};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, PaginatorTrait,
+    QueryFilter,
+};
+use uuid::Uuid;
+
+use crate::entity;
+use crate::{Result, StoreError};
+
+/// An entity with a `uuid` that belongs to an account.
+pub(crate) trait Owned: EntityTrait<Model: Send + Sync> {
+    /// As error messages call it.
+    const NAME: &'static str;
+    const ACCOUNT: Self::Column;
+    const UUID: Self::Column;
+}
+
+macro_rules! owned {
+    ($($module:ident = $name:literal),+ $(,)?) => {
+        $(impl Owned for entity::$module::Entity {
+            const NAME: &'static str = $name;
+            const ACCOUNT: Self::Column = entity::$module::Column::Account;
+            const UUID: Self::Column = entity::$module::Column::Uuid;
+        })+
+    };
+}
+
+owned! {
+    user = "User",
+    token = "Token",
+    messaging_profile = "MessagingProfile",
+    sip_control_app = "SIPControlApp",
+    sip_connection = "SIPConnection",
+    outbound_voice_profile = "OutboundVoiceProfile",
+    sip_domain = "SIPDomain",
+    sip_user = "SIPUser",
+    tn_order = "TNOrder",
+    tn_lease = "TNLease",
+    call = "Call",
+    call_flow_log = "CallFlowLog",
+    sms = "SMS",
+    subscription = "Subscription",
+    transaction = "Transaction",
+}
+
+fn of<E: Owned>(account: Uuid, uuid: Uuid) -> Condition {
+    E::ACCOUNT.eq(account).and(E::UUID.eq(uuid)).into_condition()
+}
+
+/// The account's row with this id.
+pub(crate) async fn get<E: Owned>(db: &impl ConnectionTrait, account: Uuid, uuid: Uuid) -> Result<E::Model> {
+    E::find().filter(of::<E>(account, uuid)).one(db).await?.ok_or(StoreError::NotFound(E::NAME))
+}
+
+/// Fails unless the account has a row with this id; `None` is fine.
+pub(crate) async fn check<E: Owned>(db: &impl ConnectionTrait, account: Uuid, uuid: Option<Uuid>) -> Result<()> {
+    let Some(uuid) = uuid else { return Ok(()) };
+    match count::<E>(db, of::<E>(account, uuid)).await? {
+        0 => Err(StoreError::NotFound(E::NAME)),
+        _ => Ok(()),
+    }
+}
+
+pub(crate) async fn count<E: EntityTrait<Model: Send + Sync>>(
+    db: &impl ConnectionTrait,
+    condition: Condition,
+) -> Result<u64, DbErr> {
+    E::find().filter(condition).count(db).await
+}
+
+/// Fails with [`StoreError::InUse`] when a row of `R` meets the condition.
+pub(crate) async fn refuse_if_used<E: Owned, R: Owned>(
+    db: &impl ConnectionTrait,
+    condition: impl IntoCondition,
+) -> Result<()> {
+    match count::<R>(db, condition.into_condition()).await? {
+        0 => Ok(()),
+        _ => Err(StoreError::InUse { entity: E::NAME, by: R::NAME }),
+    }
+}
+
+pub(crate) async fn delete<E: Owned>(db: &impl ConnectionTrait, account: Uuid, uuid: Uuid) -> Result<()> {
+    match E::delete_many().filter(of::<E>(account, uuid)).exec(db).await?.rows_affected {
+        0 => Err(StoreError::NotFound(E::NAME)),
+        _ => Ok(()),
+    }
+}
+
+/// Writes a new row, every column of it.
+pub(crate) async fn insert<A: ActiveModelTrait>(
+    db: &impl ConnectionTrait,
+    row: impl IntoActiveModel<A>,
+) -> Result<(), DbErr> {
+    A::Entity::insert(row.into_active_model().reset_all()).exec_without_returning(db).await.map(|_| ())
+}
+
+/// Writes every column of a row that exists.
+pub(crate) async fn update<E: Owned>(
+    db: &impl ConnectionTrait,
+    account: Uuid,
+    uuid: Uuid,
+    row: impl IntoActiveModel<E::ActiveModel>,
+) -> Result<()> {
+    let row = row.into_active_model().reset_all();
+    match E::update_many().set(row).filter(of::<E>(account, uuid)).exec(db).await?.rows_affected {
+        0 => Err(StoreError::NotFound(E::NAME)),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,124 @@
+//! API tokens.
+
+use std::time::Duration;
+
+use sea_orm::sea_query::ExprTrait;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use uuid::Uuid;
+
+use crate::accounts::Account;
+pub use crate::entity::token::Model as Token;
+use crate::entity::token::{Column, Entity};
+use crate::types::{Json, now};
+use crate::users::User;
+use crate::{Result, Store, StoreError, entity, owned, secrets};
+
+impl Store {
+    pub fn tokens(&self) -> Tokens<'_> {
+        Tokens { store: self }
+    }
+}
+
+pub struct Tokens<'a> {
+    store: &'a Store,
+}
+
+impl Tokens<'_> {
+    /// Makes a token; the text is returned once and kept nowhere. `ttl` `None` never expires.
+    pub async fn create(
+        &self,
+        account: Uuid,
+        user: Uuid,
+        name: &str,
+        ttl: Option<Duration>,
+        scopes: Vec<String>,
+    ) -> Result<(Token, String)> {
+        owned::check::<entity::user::Entity>(self.store.reader(), account, Some(user)).await?;
+        let text = secrets::new_token();
+        let created_on = now();
+        let token = Token {
+            uuid: Uuid::new_v4(),
+            created_on,
+            modified_on: created_on,
+            account,
+            user,
+            name: name.to_owned(),
+            hash: secrets::token_hash(&text),
+            masked: secrets::mask_token(&text),
+            scopes: Json(scopes),
+            expired_on: ttl.map(|ttl| created_on + ttl),
+        };
+        owned::insert(self.store.writer(), token.clone()).await?;
+        Ok((token, text))
+    }
+
+    /// Whose token this is; `None` when unknown, expired, or of a deactivated user or account.
+    pub async fn authenticate(&self, text: &str) -> Result<Option<(Token, User, Account)>> {
+        let known = Entity::find().filter(Column::Hash.eq(secrets::token_hash(text)));
+        let Some(token) = known.one(self.store.reader()).await? else { return Ok(None) };
+        if token.expired_on.is_some_and(|end| end <= now()) {
+            return Ok(None);
+        }
+        let user = self.store.users().get(token.account, token.user).await?;
+        let account = self.store.accounts().get(token.account).await?;
+        let active = user.deleted_on.is_none() && account.deleted_on.is_none();
+        Ok(active.then_some((token, user, account)))
+    }
+
+    pub async fn get(&self, account: Uuid, user: Uuid, uuid: Uuid) -> Result<Token> {
+        let token = owned::get::<Entity>(self.store.reader(), account, uuid).await?;
+        if token.user == user { Ok(token) } else { Err(StoreError::NotFound("Token")) }
+    }
+
+    /// The user's tokens, oldest first.
+    pub async fn list(&self, account: Uuid, user: Uuid) -> Result<Vec<Token>> {
+        let mine = Entity::find().filter(Column::Account.eq(account)).filter(Column::User.eq(user));
+        Ok(mine.order_by_asc(Column::CreatedOn).all(self.store.reader()).await?)
+    }
+
+    /// Changes name, scopes or expiry.
+    pub async fn update(
+        &self,
+        account: Uuid,
+        user: Uuid,
+        uuid: Uuid,
+        change: impl FnOnce(&mut Token) + Send,
+    ) -> Result<Token> {
+        let tx = self.store.begin().await?;
+        let old = owned::get::<Entity>(&tx, account, uuid).await?;
+        if old.user != user {
+            return Err(StoreError::NotFound("Token"));
+        }
+        let mut row = old.clone();
+        change(&mut row);
+        let row = Token { modified_on: now(), name: row.name, scopes: row.scopes, expired_on: row.expired_on, ..old };
+        owned::update::<Entity>(&tx, account, uuid, row.clone()).await?;
+        tx.commit().await?;
+        Ok(row)
+    }
+
+    /// Deletes by uuid or by the token's own text.
+    pub async fn delete(&self, account: Uuid, user: Uuid, uuid_or_text: &str) -> Result<()> {
+        let which = match Uuid::try_parse(uuid_or_text) {
+            Ok(uuid) => Column::Uuid.eq(uuid),
+            Err(_) => Column::Hash.eq(secrets::token_hash(uuid_or_text)),
+        };
+        let mine = Column::Account.eq(account).and(Column::User.eq(user));
+        match Entity::delete_many().filter(mine.and(which)).exec(self.store.writer()).await?.rows_affected {
+            0 => Err(StoreError::NotFound("Token")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Deletes all of the user's; returns how many.
+    pub async fn delete_all(&self, account: Uuid, user: Uuid) -> Result<u64> {
+        let mine = Column::Account.eq(account).and(Column::User.eq(user));
+        Ok(Entity::delete_many().filter(mine).exec(self.store.writer()).await?.rows_affected)
+    }
+
+    /// Deletes what has expired, of all accounts.
+    pub async fn purge_expired(&self) -> Result<u64> {
+        let expired = Column::ExpiredOn.lte(now());
+        Ok(Entity::delete_many().filter(expired).exec(self.store.writer()).await?.rows_affected)
+    }
+}

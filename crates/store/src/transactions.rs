@@ -1,0 +1,144 @@
+//! Transactions: every change of a balance, and the only way to make one.
+
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::ExprTrait;
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect};
+use uuid::Uuid;
+
+pub use crate::entity::transaction::Model as Transaction;
+use crate::entity::transaction::{Column, Entity};
+use crate::search::{Found, Search, mask, run, searchable, sortable};
+use crate::types::{Money, RefType, now};
+use crate::{Result, Store, StoreError, accounts, owned};
+
+searchable!(transaction, {
+    "amount" => Amount,
+    "account_balance_before" => AccountBalanceBefore,
+    "account_balance_after" => AccountBalanceAfter,
+    "ref_type" => RefType,
+});
+
+/// A change of a balance to be.
+#[derive(Debug, Clone)]
+pub struct NewTransaction {
+    /// Signed: a charge is negative.
+    pub amount: Money,
+    pub ref_type: RefType,
+    /// What it is for.
+    pub ref_uuid: Option<Uuid>,
+    pub description: Option<String>,
+}
+
+impl NewTransaction {
+    /// Takes `price` (not negative) from the balance.
+    pub fn charge(price: Money, ref_type: RefType, ref_uuid: Uuid, description: impl Into<String>) -> NewTransaction {
+        NewTransaction { amount: -price, ref_type, ref_uuid: Some(ref_uuid), description: Some(description.into()) }
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct TransactionFilter {
+    pub amount: Option<Money>,
+    pub account_balance_before: Option<Money>,
+    pub account_balance_after: Option<Money>,
+    pub ref_type: Option<RefType>,
+    pub ref_uuid: Option<Uuid>,
+    /// Mask.
+    pub description: Option<String>,
+}
+
+/// What was booked for one kind over a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportRow {
+    pub ref_type: RefType,
+    pub count: i64,
+    pub amount: Money,
+}
+
+impl Store {
+    pub fn transactions(&self) -> Transactions<'_> {
+        Transactions { store: self }
+    }
+}
+
+pub struct Transactions<'a> {
+    store: &'a Store,
+}
+
+impl Transactions<'_> {
+    /// Books a change of the balance. A charge beyond the balance is [`StoreError::InsufficientBalance`].
+    pub async fn book(&self, account: Uuid, new: NewTransaction) -> Result<Transaction> {
+        let tx = self.store.begin().await?;
+        let transaction = book(&tx, account, new).await?;
+        tx.commit().await?;
+        Ok(transaction)
+    }
+
+    pub async fn get(&self, account: Uuid, uuid: Uuid) -> Result<Transaction> {
+        owned::get::<Entity>(self.store.reader(), account, uuid).await
+    }
+
+    /// Fields that a search may be ordered by.
+    pub fn sortable() -> Vec<&'static str> {
+        sortable::<Entity>()
+    }
+
+    pub async fn search(&self, account: Uuid, filter: TransactionFilter, search: Search) -> Result<Found<Transaction>> {
+        let filters = [
+            filter.amount.map(|v| Column::Amount.eq(v)),
+            filter.account_balance_before.map(|v| Column::AccountBalanceBefore.eq(v)),
+            filter.account_balance_after.map(|v| Column::AccountBalanceAfter.eq(v)),
+            filter.ref_type.map(|v| Column::RefType.eq(v)),
+            filter.ref_uuid.map(|v| Column::RefUuid.eq(v)),
+            filter.description.map(|v| mask(Column::Description, &v)),
+        ];
+        let filters = filters.into_iter().flatten().collect();
+        run::<Entity>(self.store.reader(), account, Condition::all(), filters, search).await
+    }
+
+    /// Sums by kind of what was booked in `from..=to`.
+    pub async fn report(&self, account: Uuid, from: DateTime<Utc>, to: DateTime<Utc>) -> Result<Vec<ReportRow>> {
+        let booked = Column::Account.eq(account).and(Column::CreatedOn.gte(from)).and(Column::CreatedOn.lte(to));
+        // Summed here: PostgreSQL's SUM over BIGINT is NUMERIC, which SQLite does not have.
+        let rows: Vec<(RefType, Money)> = Entity::find()
+            .select_only()
+            .column(Column::RefType)
+            .column(Column::Amount)
+            .filter(booked)
+            .into_tuple()
+            .all(self.store.reader())
+            .await?;
+        let mut sums = std::collections::BTreeMap::new();
+        for (ref_type, amount) in rows {
+            let (count, sum) = sums.entry(ref_type).or_insert((0, Money::ZERO));
+            *count += 1;
+            *sum = *sum + amount;
+        }
+        Ok(sums.into_iter().map(|(ref_type, (count, amount))| ReportRow { ref_type, count, amount }).collect())
+    }
+}
+
+/// Books within a transaction that also writes what is charged.
+pub(crate) async fn book(db: &impl ConnectionTrait, account: Uuid, new: NewTransaction) -> Result<Transaction> {
+    let before = accounts::lock(db, account).await?.balance;
+    let after = before + new.amount;
+    if new.amount.is_negative() && after.is_negative() {
+        return Err(StoreError::InsufficientBalance);
+    }
+    accounts::set_balance(db, account, after).await?;
+    let created_on = now();
+    let transaction = Transaction {
+        uuid: Uuid::new_v4(),
+        created_on,
+        modified_on: created_on,
+        account,
+        amount: new.amount,
+        account_balance_before: before,
+        account_balance_after: after,
+        ref_type: new.ref_type,
+        ref_uuid: new.ref_uuid,
+        description: new.description,
+    };
+    owned::insert(db, transaction.clone()).await?;
+    Ok(transaction)
+}

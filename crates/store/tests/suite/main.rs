@@ -1,0 +1,7 @@
+//! One suite over both databases: SQLite always, PostgreSQL when `OPENTACT_TEST_POSTGRES` holds a URL of a
+//! database in which schemas may be made.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod accounts;
+mod world;
