@@ -3,5 +3,6 @@
 //! Not here: XML semantics (`callflow`), JSON shapes (`events::view`), what a call does next (`call`).
 
 pub mod http;
+pub mod media;
 pub mod number;
 pub mod ports;

@@ -1,1 +1,27 @@
-//! See docs/architecture.md.
+//! Audio of a call, without a thread, a socket or a clock: RTP and RTCP, G.711, telephone events, tones, prompts,
+//! recordings, and the [`leg::Leg`] that joins them.
+//!
+//! Not here: who owns the sockets and wakes a leg (`engine::media`), SIP and SDP (`sip`), what a call plays (`call`).
+//!
+//! The invariant the caller keeps: after every [`leg::Leg::handle`] drain [`leg::Leg::poll`] to `None`, hand every
+//! [`leg::Output::Relay`] to the bridged leg, and call `handle` with [`leg::Input::Tick`] once
+//! [`leg::Leg::deadline`] is reached. Time only moves forward.
+
+pub mod codec;
+pub mod control;
+pub mod leg;
+pub mod prompt;
+pub mod relay;
+pub mod resample;
+pub mod rtcp;
+pub mod rtp;
+pub mod stats;
+pub mod telephone_event;
+pub mod tone;
+
+pub use codec::Codec;
+pub use control::{Command, Event, LegKey, LegParams, RecordEnd, Source};
+pub use leg::{Leg, LegConfig};
+pub use prompt::Prompt;
+pub use stats::LegStats;
+pub use tone::{ToneSpec, ToneStep};

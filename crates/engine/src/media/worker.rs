@@ -1,0 +1,455 @@
+//! One media thread: commands, then what came, then what is due, every 5 ms.
+
+use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
+use std::time::{Duration, Instant};
+use std::{io, thread};
+
+use metrics::{Counter, Gauge, counter, gauge};
+use opentact_media::leg::{Input, Output};
+use opentact_media::{Codec, Command, Event, Leg, LegKey, Source};
+
+use super::net::{Batch, Epoll, Inbox};
+use super::ports::PortPair;
+use super::prompts::Prompts;
+use super::{EventSink, QUEUE};
+
+/// How often a thread wakes. Packets wait at most this long; a leg sends at most one packet of its own in it, so that
+/// one that is late catches up without a burst.
+const SLICE: Duration = Duration::from_millis(5);
+/// Batches read from one socket in one slice: a flood on one port does not starve the others.
+const MAX_BATCHES: usize = 4;
+
+pub(super) enum Message {
+    Open {
+        key: LegKey,
+        leg: Box<Leg>,
+        pair: PortPair,
+    },
+    Command {
+        key: LegKey,
+        command: Command,
+    },
+    /// A leg comes from another thread to be bridged with one of this.
+    Adopt {
+        slot: Box<Slot>,
+        with: LegKey,
+    },
+    /// A leg that once was on this thread is closed.
+    Forget {
+        key: LegKey,
+    },
+    Shutdown,
+}
+
+pub(super) struct Slot {
+    key: LegKey,
+    leg: Box<Leg>,
+    pair: PortPair,
+    /// Place of the leg it is bridged to.
+    peer: Option<usize>,
+    /// Threads that still pass its commands on.
+    visited: Vec<usize>,
+}
+
+pub(super) struct Worker {
+    index: usize,
+    queues: Vec<SyncSender<Message>>,
+    events: EventSink,
+    prompts: Prompts,
+    /// Legs on this thread, as the pool sees it.
+    legs: Arc<AtomicUsize>,
+    slots: Vec<Option<Slot>>,
+    vacant: Vec<usize>,
+    places: HashMap<LegKey, usize>,
+    /// Legs that went to another thread.
+    moved: HashMap<LegKey, usize>,
+    /// Messages for threads whose queue was full.
+    pending: VecDeque<(usize, Message)>,
+    epoll: Epoll,
+    inbox: Inbox,
+    ready: Vec<u64>,
+    rtp: Batch,
+    rtcp: Batch,
+    meters: Meters,
+    ending: bool,
+}
+
+struct Meters {
+    legs: Gauge,
+    received: Counter,
+    sent: Counter,
+    unsent: Counter,
+    late: Counter,
+}
+
+impl Worker {
+    pub fn new(
+        index: usize,
+        queues: Vec<SyncSender<Message>>,
+        events: EventSink,
+        prompts: Prompts,
+        legs: Arc<AtomicUsize>,
+    ) -> io::Result<Worker> {
+        let name = index.to_string();
+        let meters = Meters {
+            legs: gauge!("opentact_media_legs", "thread" => name.clone()),
+            received: counter!("opentact_media_packets_received_total", "thread" => name.clone()),
+            sent: counter!("opentact_media_packets_sent_total", "thread" => name.clone()),
+            unsent: counter!("opentact_media_packets_unsent_total", "thread" => name.clone()),
+            late: counter!("opentact_media_late_ticks_total", "thread" => name),
+        };
+        Ok(Worker {
+            index,
+            queues,
+            events,
+            prompts,
+            legs,
+            slots: Vec::new(),
+            vacant: Vec::new(),
+            places: HashMap::new(),
+            moved: HashMap::new(),
+            pending: VecDeque::new(),
+            epoll: Epoll::new()?,
+            inbox: Inbox::new(),
+            ready: Vec::new(),
+            rtp: Batch::default(),
+            rtcp: Batch::default(),
+            meters,
+            ending: false,
+        })
+    }
+
+    pub fn run(mut self, queue: Receiver<Message>) {
+        let mut wake = Instant::now();
+        while !self.ending {
+            if self.places.is_empty() && self.pending.is_empty() {
+                // Nothing to tick and nothing to hear: sleep until told something.
+                let Ok(message) = queue.recv() else { break };
+                wake = Instant::now();
+                self.take(wake, message);
+            }
+            for message in queue.try_iter().take(QUEUE) {
+                self.take(Instant::now(), message);
+            }
+            self.pass_on_pending();
+            self.hear();
+            self.tick();
+            // Absolute times: what one slice is late the next is not.
+            wake += SLICE;
+            let now = Instant::now();
+            match wake.checked_duration_since(now) {
+                Some(rest) => thread::sleep(rest),
+                None => {
+                    let behind = now.duration_since(wake);
+                    let slices = (behind.as_nanos() / SLICE.as_nanos()) as u32;
+                    if slices > 0 {
+                        self.meters.late.increment(u64::from(slices));
+                        wake += SLICE * slices;
+                    }
+                }
+            }
+        }
+        let now = Instant::now();
+        for index in 0..self.slots.len() {
+            self.close(now, index);
+        }
+    }
+
+    fn take(&mut self, now: Instant, message: Message) {
+        match message {
+            Message::Open { key, leg, pair } => {
+                self.settle(Slot { key, leg, pair, peer: None, visited: Vec::new() });
+            }
+            Message::Command { key, command } => self.command(now, key, command),
+            Message::Adopt { slot, with } => self.adopt(now, *slot, with),
+            Message::Forget { key } => {
+                self.moved.remove(&key);
+            }
+            Message::Shutdown => self.ending = true,
+        }
+    }
+
+    fn command(&mut self, now: Instant, key: LegKey, command: Command) {
+        let Some(&index) = self.places.get(&key) else {
+            // Neither here nor moved: closed, and not listening.
+            if let Some(&thread) = self.moved.get(&key) {
+                self.pass_on(thread, Message::Command { key, command });
+            }
+            return;
+        };
+        match command {
+            Command::Bridge { with } => self.bridge(now, index, with),
+            Command::Unbridge => self.part(now, index),
+            Command::Close => self.close(now, index),
+            Command::Play { id, source: Source::Pcm { samples, rate }, loops } => {
+                let codec = self.slots[index].as_ref().and_then(|slot| slot.leg.codec()).unwrap_or(Codec::Pcmu);
+                let source = Source::Prompt(self.prompts.get(&samples, rate, codec));
+                self.handle(now, index, Input::Command(Command::Play { id, source, loops }));
+                self.drain(now, index);
+            }
+            command => {
+                self.handle(now, index, Input::Command(command));
+                self.drain(now, index);
+            }
+        }
+    }
+
+    /// Joins a leg with another, to whose thread it goes when that is not this one.
+    fn bridge(&mut self, now: Instant, index: usize, with: LegKey) {
+        self.part(now, index);
+        if let Some(&peer) = self.places.get(&with) {
+            if peer != index {
+                self.join(now, index, peer);
+            }
+            return;
+        }
+        let thread = self.thread_of(with);
+        if thread == self.index {
+            tracing::debug!(leg = %with, "bridge with a closed leg");
+            return;
+        }
+        let Some(mut slot) = self.vacate(index) else { return };
+        self.epoll.remove(&slot.pair.rtp);
+        self.epoll.remove(&slot.pair.rtcp);
+        slot.visited.push(self.index);
+        self.moved.insert(slot.key, thread);
+        self.pass_on(thread, Message::Adopt { slot: Box::new(slot), with });
+    }
+
+    fn adopt(&mut self, now: Instant, slot: Slot, with: LegKey) {
+        let key = slot.key;
+        self.moved.remove(&key);
+        self.settle(slot);
+        if let Some(&index) = self.places.get(&key) {
+            self.bridge(now, index, with);
+        }
+    }
+
+    /// The thread that has a leg that is not here, or knows who has it.
+    fn thread_of(&self, key: LegKey) -> usize {
+        self.moved.get(&key).copied().unwrap_or((key.0 % self.queues.len() as u64) as usize)
+    }
+
+    fn join(&mut self, now: Instant, a: usize, b: usize) {
+        self.part(now, b);
+        for (one, other) in [(a, b), (b, a)] {
+            let Some(with) = self.slots[other].as_ref().map(|slot| slot.key) else { return };
+            if let Some(slot) = &mut self.slots[one] {
+                slot.peer = Some(other);
+            }
+            self.handle(now, one, Input::Command(Command::Bridge { with }));
+            self.drain(now, one);
+        }
+    }
+
+    /// Takes a leg and the one it is bridged to apart.
+    fn part(&mut self, now: Instant, index: usize) {
+        let Some(peer) = self.slots[index].as_mut().and_then(|slot| slot.peer.take()) else { return };
+        if let Some(slot) = &mut self.slots[peer] {
+            slot.peer = None;
+        }
+        for one in [index, peer] {
+            self.handle(now, one, Input::Command(Command::Unbridge));
+            self.drain(now, one);
+        }
+    }
+
+    fn close(&mut self, now: Instant, index: usize) {
+        self.part(now, index);
+        self.handle(now, index, Input::Command(Command::Close));
+        self.drain(now, index);
+        if let Some(slot) = self.vacate(index) {
+            for thread in slot.visited {
+                self.pass_on(thread, Message::Forget { key: slot.key });
+            }
+        }
+    }
+
+    /// Gives a leg a place and watches its sockets.
+    fn settle(&mut self, slot: Slot) {
+        let index = self.vacant.pop().unwrap_or(self.slots.len());
+        for (socket, token) in [(&slot.pair.rtp, index * 2), (&slot.pair.rtcp, index * 2 + 1)] {
+            if let Err(error) = self.epoll.add(socket, token as u64) {
+                tracing::error!(leg = %slot.key, %error, "leg will not hear: cannot watch its socket");
+            }
+        }
+        // The pool counts a leg when it is opened; one that moved is counted where it is.
+        if !slot.visited.is_empty() {
+            self.legs.fetch_add(1, Ordering::Relaxed);
+        }
+        self.places.insert(slot.key, index);
+        if index == self.slots.len() {
+            self.slots.push(Some(slot));
+        } else {
+            self.slots[index] = Some(slot);
+        }
+        self.meters.legs.set(self.places.len() as f64);
+    }
+
+    fn vacate(&mut self, index: usize) -> Option<Slot> {
+        let slot = self.slots[index].take()?;
+        self.vacant.push(index);
+        self.places.remove(&slot.key);
+        self.legs.fetch_sub(1, Ordering::Relaxed);
+        self.meters.legs.set(self.places.len() as f64);
+        Some(slot)
+    }
+
+    /// Reads every socket that has something.
+    fn hear(&mut self) {
+        let mut ready = std::mem::take(&mut self.ready);
+        ready.clear();
+        if let Err(error) = self.epoll.ready(&mut ready) {
+            tracing::error!(%error, "epoll");
+        }
+        for token in &ready {
+            self.read((*token / 2) as usize, *token % 2 == 1);
+        }
+        self.ready = ready;
+    }
+
+    fn read(&mut self, index: usize, is_rtcp: bool) {
+        for _ in 0..MAX_BATCHES {
+            let now = Instant::now();
+            let Some(slot) = self.slots.get_mut(index).and_then(Option::as_mut) else { return };
+            let socket = if is_rtcp { &slot.pair.rtcp } else { &slot.pair.rtp };
+            let received = match self.inbox.receive(socket) {
+                Ok(received) => received,
+                Err(error) => {
+                    tracing::warn!(leg = %slot.key, %error, "cannot read RTP socket");
+                    return;
+                }
+            };
+            let full = received.is_full();
+            let leg = &mut slot.leg;
+            let mut count = 0;
+            let handled = catch_unwind(AssertUnwindSafe(|| {
+                for (from, datagram) in received {
+                    count += 1;
+                    let input = if is_rtcp { Input::Rtcp { from, datagram } } else { Input::Rtp { from, datagram } };
+                    leg.handle(now, input);
+                }
+            }));
+            self.meters.received.increment(count);
+            if handled.is_err() {
+                return self.abandon(index);
+            }
+            self.drain(now, index);
+            if !full {
+                return;
+            }
+        }
+    }
+
+    fn tick(&mut self) {
+        for index in 0..self.slots.len() {
+            let Some(slot) = &self.slots[index] else { continue };
+            let now = Instant::now();
+            if slot.leg.deadline().is_some_and(|deadline| deadline <= now) {
+                self.handle(now, index, Input::Tick);
+                self.drain(now, index);
+            }
+        }
+    }
+
+    fn handle(&mut self, now: Instant, index: usize, input: Input<'_>) {
+        let Some(slot) = &mut self.slots[index] else { return };
+        let leg = &mut slot.leg;
+        if catch_unwind(AssertUnwindSafe(|| leg.handle(now, input))).is_err() {
+            self.abandon(index);
+        }
+    }
+
+    /// A fault in one leg ends that leg only.
+    fn abandon(&mut self, index: usize) {
+        if let Some(peer) = self.slots[index].as_mut().and_then(|slot| slot.peer.take())
+            && let Some(slot) = &mut self.slots[peer]
+        {
+            slot.peer = None;
+        }
+        let Some(slot) = self.vacate(index) else { return };
+        tracing::error!(leg = %slot.key, "leg panicked and is closed");
+        (self.events)(slot.key, Event::Closed(slot.leg.stats()));
+        for thread in slot.visited {
+            self.pass_on(thread, Message::Forget { key: slot.key });
+        }
+    }
+
+    /// Does what a leg wants done, and what the leg it is bridged to wants done because of it.
+    fn drain(&mut self, now: Instant, index: usize) {
+        let Some((slot, mut peer)) = with_peer(&mut self.slots, index) else { return };
+        let relayed_to = slot.peer;
+        let (mut relayed, mut peer_panicked) = (false, false);
+        while let Some(output) = slot.leg.poll() {
+            match output {
+                Output::Rtp { to, packet } => self.rtp.push(to, packet),
+                Output::Rtcp { to, packet } => self.rtcp.push(to, packet),
+                Output::Relay(frame) => {
+                    if let Some(peer) = peer.as_mut().filter(|_| !peer_panicked) {
+                        let leg = &mut peer.leg;
+                        let handled = catch_unwind(AssertUnwindSafe(|| leg.handle(now, Input::Relayed(frame))));
+                        peer_panicked = handled.is_err();
+                        relayed = true;
+                    }
+                }
+                Output::Event(event) => (self.events)(slot.key, event),
+            }
+        }
+        for (batch, socket) in [(&mut self.rtp, &slot.pair.rtp), (&mut self.rtcp, &slot.pair.rtcp)] {
+            if !batch.is_empty() {
+                let (sent, unsent) = batch.send(socket);
+                self.meters.sent.increment(sent);
+                self.meters.unsent.increment(unsent);
+            }
+        }
+        if let Some(peer) = relayed_to.filter(|_| relayed) {
+            if peer_panicked {
+                self.abandon(peer);
+            } else {
+                self.drain(now, peer);
+            }
+        }
+    }
+
+    fn pass_on(&mut self, thread: usize, message: Message) {
+        if self.pending.len() >= QUEUE {
+            tracing::error!(thread, "media thread does not take messages, one is lost");
+            return;
+        }
+        self.pending.push_back((thread, message));
+        self.pass_on_pending();
+    }
+
+    /// In their order; the first that finds a full queue holds up the rest until the next slice.
+    fn pass_on_pending(&mut self) {
+        while let Some((thread, message)) = self.pending.pop_front() {
+            let Some(queue) = self.queues.get(thread) else { continue };
+            match queue.try_send(message) {
+                Ok(()) => {}
+                Err(TrySendError::Full(message)) => {
+                    self.pending.push_front((thread, message));
+                    return;
+                }
+                Err(TrySendError::Disconnected(_)) => {
+                    tracing::error!(thread, "media thread is gone, message lost");
+                }
+            }
+        }
+    }
+}
+
+/// A leg and the one it is bridged to.
+fn with_peer(slots: &mut [Option<Slot>], index: usize) -> Option<(&mut Slot, Option<&mut Slot>)> {
+    let peer = slots.get(index)?.as_ref()?.peer.filter(|peer| *peer != index);
+    match peer {
+        None => slots[index].as_mut().map(|slot| (slot, None)),
+        Some(peer) => match slots.get_disjoint_mut([index, peer]) {
+            Ok([Some(slot), peer]) => Some((slot, peer.as_mut())),
+            _ => None,
+        },
+    }
+}

@@ -1,0 +1,242 @@
+//! Media threads against real sockets on loopback. Nothing is timed but by the packets that come.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::ops::RangeInclusive;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use opentact_engine::media::{Command, Event, LegKey, LegParams, MediaConfig, MediaPool, Source, ToneSpec};
+use opentact_media::codec::Codec;
+use opentact_media::rtp::{Header, Packet};
+
+/// Far longer than anything takes; only a failing test waits so long.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct World {
+    pool: MediaPool,
+    events: Receiver<(LegKey, Event)>,
+}
+
+fn world(threads: usize) -> World {
+    let (sender, events) = channel();
+    let config = MediaConfig { threads, ports: free_ports(), ..MediaConfig::default() };
+    let pool = MediaPool::start(config, move |leg, event| {
+        let _ = sender.send((leg, event));
+    })
+    .unwrap();
+    World { pool, events }
+}
+
+/// A range around a port that was free a moment ago; ports in use are passed over by the pool.
+fn free_ports() -> RangeInclusive<u16> {
+    let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let first = port.min(65_000);
+    first..=first + 199
+}
+
+impl World {
+    /// A leg and the phone it talks to.
+    fn call(&self, near: Option<LegKey>) -> (LegKey, Phone) {
+        let (leg, address) = self.pool.open(near).unwrap();
+        let phone = Phone::new(address);
+        self.pool.command(leg, Command::Start(LegParams::pcmu(phone.address())));
+        (leg, phone)
+    }
+
+    fn event(&self) -> (LegKey, Event) {
+        self.events.recv_timeout(PATIENCE).expect("an event")
+    }
+}
+
+struct Phone {
+    socket: UdpSocket,
+    leg: SocketAddr,
+    sequence: u16,
+}
+
+impl Phone {
+    fn new(leg: SocketAddr) -> Phone {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        Phone { socket, leg, sequence: 0 }
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.socket.local_addr().unwrap()
+    }
+
+    fn hear(&self) -> (Header, Vec<u8>) {
+        let mut buffer = [0; 2000];
+        let (length, from) = self.socket.recv_from(&mut buffer).expect("a packet");
+        assert_eq!(from, self.leg);
+        let packet = Packet::parse(&buffer[..length]).unwrap();
+        (packet.header, packet.payload.to_vec())
+    }
+
+    fn say(&mut self, payload: &[u8]) {
+        self.say_type(0, 160 * u32::from(self.sequence), payload);
+    }
+
+    fn say_type(&mut self, payload_type: u8, timestamp: u32, payload: &[u8]) {
+        let header =
+            Header { marker: self.sequence == 0, payload_type, sequence: self.sequence, timestamp, ssrc: 0xCAFE };
+        self.sequence += 1;
+        let mut packet = header.octets().to_vec();
+        packet.extend_from_slice(payload);
+        self.socket.send_to(&packet, self.leg).unwrap();
+    }
+}
+
+/// Frequency by counting rising zero crossings, with their places between samples interpolated.
+fn frequency(samples: &[i16]) -> f64 {
+    let crossings: Vec<f64> = samples
+        .windows(2)
+        .enumerate()
+        .filter(|(_, pair)| pair[0] < 0 && pair[1] >= 0)
+        .map(|(at, pair)| at as f64 + f64::from(-pair[0]) / (f64::from(pair[1]) - f64::from(pair[0])))
+        .collect();
+    let turns = (crossings.len() - 1) as f64;
+    turns * 8000.0 / (crossings[crossings.len() - 1] - crossings[0])
+}
+
+fn level_db(samples: &[i16]) -> f64 {
+    let power: f64 = samples.iter().map(|s| f64::from(*s).powi(2)).sum::<f64>() / samples.len() as f64;
+    // Of the peak of a sine of this power.
+    20.0 * ((power * 2.0).sqrt() / 32767.0).log10()
+}
+
+#[test]
+fn a_tone_of_440_hz_arrives_without_a_gap_at_its_level() {
+    let world = world(1);
+    let (leg, phone) = world.call(None);
+    let source = Source::Tone(ToneSpec::cadence(&[440.0], 1000, 0, -10.0));
+    world.pool.command(leg, Command::Play { id: 7, source, loops: 0 });
+    // Silence may precede it.
+    let first = loop {
+        let packet = phone.hear();
+        if packet.1.iter().any(|octet| *octet != Codec::Pcmu.silence()) {
+            break packet;
+        }
+    };
+    let mut samples = vec![0; 160];
+    Codec::Pcmu.decode(&first.1, &mut samples);
+    let mut last = first.0;
+    for _ in 1..100 {
+        let (header, payload) = phone.hear();
+        assert_eq!(header.sequence, last.sequence.wrapping_add(1));
+        assert_eq!(header.timestamp, last.timestamp.wrapping_add(160));
+        assert_eq!((header.ssrc, header.payload_type, payload.len()), (last.ssrc, 0, 160));
+        let mut decoded = [0; 160];
+        Codec::Pcmu.decode(&payload, &mut decoded);
+        samples.extend_from_slice(&decoded);
+        last = header;
+    }
+    let measured = frequency(&samples);
+    assert!((measured - 440.0).abs() < 1.0, "{measured} Hz");
+    let measured = level_db(&samples);
+    assert!((measured + 10.0).abs() < 0.2, "{measured} dB");
+    world.pool.command(leg, Command::Close);
+    assert_eq!(world.event(), (leg, Event::PlayDone { id: 7, completed: false }));
+    assert!(matches!(world.event(), (closed, Event::Closed(stats)) if closed == leg && stats.packets_sent >= 100));
+}
+
+/// Speaks `octet` until `to` hears it.
+fn assert_hears(from: &mut Phone, to: &Phone, octet: u8) {
+    to.socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+    let mut buffer = [0; 2000];
+    for _ in 0..1000 {
+        from.say(&[octet; 160]);
+        while let Ok(length) = to.socket.recv(&mut buffer) {
+            if buffer[length - 1] == octet {
+                to.socket.set_read_timeout(Some(PATIENCE)).unwrap();
+                return;
+            }
+        }
+    }
+    panic!("nothing heard");
+}
+
+#[test]
+fn what_is_said_is_echoed() {
+    let world = world(1);
+    let (leg, mut phone) = world.call(None);
+    world.pool.command(leg, Command::Echo { on: true });
+    let ear = Phone { socket: phone.socket.try_clone().unwrap(), leg: phone.leg, sequence: 0 };
+    assert_hears(&mut phone, &ear, 0x41);
+    assert_hears(&mut phone, &ear, 0x42);
+}
+
+#[test]
+fn bridged_legs_hear_each_other_on_one_thread_and_on_two() {
+    for near in [true, false] {
+        let world = world(2);
+        let (a, mut alice) = world.call(None);
+        let (b, mut bob) = world.call(near.then_some(a));
+        // Either may be told; the leg opened later moves.
+        let (told, with) = if near { (a, b) } else { (b, a) };
+        world.pool.command(told, Command::Bridge { with });
+        assert_hears(&mut alice, &bob, 0x11);
+        assert_hears(&mut bob, &alice, 0x22);
+        assert_eq!(world.pool.stats().legs, 2);
+        world.pool.command(b, Command::Close);
+        world.pool.command(a, Command::Close);
+        let mut closed = [world.event().0, world.event().0];
+        closed.sort();
+        assert_eq!(closed, [a, b]);
+        assert_eq!(world.pool.stats().legs, 0);
+    }
+}
+
+#[test]
+fn three_legs_of_three_threads_are_joined_one_after_the_other() {
+    let world = world(3);
+    let (a, mut alice) = world.call(None);
+    let (b, mut bob) = world.call(None);
+    let (c, mut carol) = world.call(None);
+    world.pool.command(c, Command::Bridge { with: b });
+    assert_hears(&mut carol, &bob, 0x31);
+    world.pool.command(a, Command::Bridge { with: c });
+    assert_hears(&mut carol, &alice, 0x32);
+    assert_hears(&mut alice, &carol, 0x33);
+    world.pool.command(b, Command::Bridge { with: a });
+    assert_hears(&mut bob, &alice, 0x34);
+    assert_hears(&mut alice, &bob, 0x35);
+    for leg in [a, b, c] {
+        world.pool.command(leg, Command::Close);
+        assert!(matches!(world.event(), (closed, Event::Closed(_)) if closed == leg));
+    }
+}
+
+#[test]
+fn keys_are_sent_and_heard_as_events() {
+    let world = world(1);
+    let (a, mut alice) = world.call(None);
+    world.pool.command(a, Command::SendDtmf { digits: "5#".into(), on_ms: 60, gap_ms: 60 });
+    assert_eq!(world.event(), (a, Event::DtmfSent));
+    let mut keys = Vec::new();
+    while keys.len() < 2 {
+        let (header, payload) = alice.hear();
+        if header.payload_type == 101 && header.marker {
+            keys.push(payload[0]);
+        }
+    }
+    assert_eq!(keys, [5, 11]);
+    for (duration, end) in [(160u16, false), (320, false), (480, true), (480, true), (480, true)] {
+        let [d0, d1] = duration.to_be_bytes();
+        alice.say_type(101, 9000, &[9, if end { 0x8A } else { 10 }, d0, d1]);
+    }
+    assert_eq!(world.event(), (a, Event::Dtmf { digit: '9', duration_ms: 60 }));
+}
+
+#[test]
+fn shutdown_closes_every_leg_and_frees_its_ports() {
+    let world = world(2);
+    let before = world.pool.stats().ports_free;
+    let legs: Vec<_> = (0..4).map(|_| world.call(None)).collect();
+    assert_eq!(world.pool.stats().ports_free, before - 8);
+    world.pool.shutdown();
+    for _ in &legs {
+        assert!(matches!(world.event().1, Event::Closed(_)));
+    }
+    assert_eq!(world.pool.stats().ports_free, before);
+}

@@ -1,0 +1,151 @@
+//! What a leg can be told and what it tells. The only types a call needs to know of media.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub use crate::codec::Codec;
+pub use crate::prompt::Prompt;
+pub use crate::stats::LegStats;
+pub use crate::tone::{ToneSpec, ToneStep};
+
+/// One leg of one process. Never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LegKey(pub u64);
+
+impl std::fmt::Display for LegKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// What offer and answer agreed on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LegParams {
+    /// Where RTP goes, as the peer's SDP says. RTCP goes to the next port (RFC 3550 11).
+    pub remote: SocketAddr,
+    pub codec: Codec,
+    /// The payload type of `codec`, 0..=127.
+    pub payload_type: u8,
+    /// The payload type of `telephone-event/8000`; `None`: keys are sent as tones in the audio.
+    pub dtmf_payload_type: Option<u8>,
+    /// Milliseconds of audio in one packet, 10..=60.
+    pub ptime_ms: u8,
+    /// The peer wants to hear us (`sendrecv`, or `recvonly` from its side).
+    pub send: bool,
+    /// We want to hear the peer.
+    pub receive: bool,
+}
+
+impl LegParams {
+    /// PCMU as static payload type 0, telephone-event as 101, 20 ms, both ways.
+    pub fn pcmu(remote: SocketAddr) -> LegParams {
+        LegParams {
+            remote,
+            codec: Codec::Pcmu,
+            payload_type: 0,
+            dtmf_payload_type: Some(101),
+            ptime_ms: 20,
+            send: true,
+            receive: true,
+        }
+    }
+}
+
+/// What can be played.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// Mono samples at `rate` samples per second. Played by many legs, it is resampled and encoded once.
+    Pcm {
+        samples: Arc<[i16]>,
+        rate: u32,
+    },
+    /// Already encoded, or being encoded elsewhere: playing begins when it is ready.
+    Prompt(Arc<Prompt>),
+    Tone(ToneSpec),
+    Silence {
+        ms: u32,
+    },
+}
+
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// Begins, or goes on with other parameters after a re-INVITE; a new `remote` is latched anew.
+    Start(LegParams),
+    /// Plays `source` `loops` times (0: until stopped) in place of what is played now, which ends incomplete.
+    Play {
+        id: u64,
+        source: Source,
+        loops: u32,
+    },
+    /// Ends that play. Nothing when it is not the one being played.
+    StopPlay {
+        id: u64,
+    },
+    /// Joins two legs, both ways; each leaves the leg it was joined to. Commanded to either of the two.
+    /// What a leg plays itself goes before what comes from the other.
+    Bridge {
+        with: LegKey,
+    },
+    /// Parts both.
+    Unbridge,
+    /// Sends back what it hears, keys excepted.
+    Echo {
+        on: bool,
+    },
+    /// Writes a WAV file at 8,000 samples per second. One channel: both directions mixed; two: what the party says
+    /// left, what it hears right. Ends at `max_ms` of audio, after `silence_ms` without speech from the party, on
+    /// `StopRecord` or with the leg. A leg records one file at a time; a second command ends the first.
+    Record {
+        id: u64,
+        path: PathBuf,
+        /// 1 or 2.
+        channels: u8,
+        max_ms: Option<u32>,
+        silence_ms: Option<u32>,
+        /// A tone before it begins, itself not recorded.
+        beep: bool,
+    },
+    StopRecord {
+        id: u64,
+    },
+    /// Keys `0-9 * # A-D`; `w` or `,` waits 500 ms. Other characters are skipped. At most 128 wait to be sent.
+    SendDtmf {
+        digits: String,
+        on_ms: u16,
+        gap_ms: u16,
+    },
+    /// Ends the leg: RTCP BYE, recordings closed, [`Event::Closed`].
+    Close,
+}
+
+/// Why a recording ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordEnd {
+    /// [`Command::StopRecord`], or another recording took its place.
+    Stopped,
+    /// `max_ms` of audio.
+    MaxLength,
+    /// `silence_ms` without speech.
+    Silence,
+    /// The leg ended.
+    Closed,
+    /// The file could not be written; `error` says why.
+    Failed,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// The party pressed a key (RFC 4733). One event a press, when it is let go.
+    Dtmf { digit: char, duration_ms: u32 },
+    /// All keys of [`Command::SendDtmf`] went out.
+    DtmfSent,
+    /// `completed`: played to its end; else stopped or replaced.
+    PlayDone { id: u64, completed: bool },
+    /// The file is closed and readable. `duration_ms` of audio, `bytes` of file.
+    RecordDone { id: u64, duration_ms: u64, bytes: u64, error: Option<String>, reason: RecordEnd },
+    /// No RTP for the configured time. Told once, and again only after RTP came back.
+    Timeout,
+    /// The last event of a leg.
+    Closed(LegStats),
+}

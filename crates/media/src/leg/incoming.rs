@@ -1,0 +1,105 @@
+//! What a leg hears.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::{Leg, Route};
+use crate::control::Event;
+use crate::relay::{Frame, FrameKind};
+use crate::rtp::{self, Packet};
+use crate::stats::Arrival;
+use crate::telephone_event::{Payload, Press};
+
+/// RFC 3389: comfort noise, which some send without having agreed on it.
+const COMFORT_NOISE: u8 = 13;
+
+impl Leg {
+    pub(super) fn receive_rtp(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
+        if rtp::is_rtcp(datagram) {
+            return self.receive_rtcp(now, from, datagram);
+        }
+        let Some(params) = &self.params else { return };
+        let (codec, receive) = (params.codec, params.receive);
+        let (audio, event) = (params.payload_type, params.dtmf_payload_type);
+        let Ok(packet) = Packet::parse(datagram) else {
+            self.discarded += 1;
+            return;
+        };
+        let payload_type = packet.header.payload_type;
+        let is_audio = payload_type == audio;
+        let is_event = event == Some(payload_type);
+        if !(is_audio || is_event || payload_type == COMFORT_NOISE) || !self.is_peer(from) {
+            self.discarded += 1;
+            return;
+        }
+        if self.reception.receive(now, &packet.header, packet.payload.len(), is_audio) == Arrival::Duplicate {
+            return;
+        }
+        self.last_heard = Some(now);
+        self.timed_out = false;
+        if !receive {
+            return;
+        }
+        if is_audio {
+            self.pass_on(now, &packet, FrameKind::Audio(codec));
+        } else if is_event {
+            self.receive_event(now, &packet);
+        }
+    }
+
+    /// Takes a packet of a key. Its press is told once; the packet itself goes on to the bridged leg.
+    fn receive_event(&mut self, now: Instant, packet: &Packet<'_>) {
+        let Some(payload) = Payload::parse(packet.payload) else {
+            self.discarded += 1;
+            return;
+        };
+        let (pressed, over) = self.keys_in.receive(now, packet.header.timestamp, payload);
+        if let Some(press) = over {
+            self.tell_press(press);
+        }
+        // Not echoed: it would come back as a key of the party at the other end.
+        if self.route == Route::Bridge {
+            self.pass_on(now, packet, FrameKind::TelephoneEvent { pressed });
+        }
+    }
+
+    pub(super) fn tell_press(&mut self, press: Press) {
+        self.keys_received += 1;
+        self.outbox.event(Event::Dtmf { digit: press.key, duration_ms: press.duration_ms });
+    }
+
+    fn pass_on(&mut self, now: Instant, packet: &Packet<'_>, kind: FrameKind) {
+        match self.route {
+            Route::Nowhere => {}
+            Route::Bridge => self.outbox.relay(packet.header, kind, packet.payload),
+            Route::Echo => {
+                let rtp::Header { ssrc, sequence, timestamp, marker, .. } = packet.header;
+                self.send_relayed(now, Frame { ssrc, sequence, timestamp, marker, kind, payload: packet.payload });
+            }
+        }
+    }
+
+    /// Whether `from` is the one to hear. The first is latched to; those after it that are others are not heard,
+    /// so that nobody can put himself into a call by guessing its port.
+    fn is_peer(&mut self, from: SocketAddr) -> bool {
+        if !self.config.latch {
+            return self.params.as_ref().is_some_and(|params| params.remote.ip() == from.ip());
+        }
+        *self.remote.rtp.get_or_insert(from) == from
+    }
+
+    pub(super) fn rtp_remote(&self) -> Option<SocketAddr> {
+        let params = self.params.as_ref()?;
+        Some(self.remote.rtp.unwrap_or(params.remote))
+    }
+
+    /// RFC 3550 11: the port after the RTP port, until RTCP came from elsewhere.
+    pub(super) fn rtcp_remote(&self) -> Option<SocketAddr> {
+        let mut remote = self.rtp_remote()?;
+        if let Some(latched) = self.remote.rtcp {
+            return Some(latched);
+        }
+        remote.set_port(remote.port().checked_add(1)?);
+        Some(remote)
+    }
+}

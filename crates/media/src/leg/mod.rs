@@ -1,0 +1,303 @@
+//! One leg's audio: packets in, a tick every packet time, packets out.
+
+mod incoming;
+mod outbox;
+mod outgoing;
+mod player;
+mod reports;
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use crate::codec::Codec;
+use crate::control::{Command, Event, LegParams, Source};
+use crate::relay::{Frame, OutgoingStream};
+use crate::stats::{LegStats, Reception};
+use crate::telephone_event;
+use outbox::Outbox;
+pub use outbox::Output;
+use outgoing::Keys;
+use player::Player;
+use reports::Reports;
+
+/// Behind schedule by more, packet times are left out instead of sent late.
+const MAX_LAG: Duration = Duration::from_millis(100);
+const CLOCK_RATE: u32 = Codec::Pcmu.clock_rate();
+
+/// How a leg behaves whatever it is told.
+#[derive(Debug, Clone)]
+pub struct LegConfig {
+    /// SSRC, first sequence number and timestamp, CNAME and report times come from it: for every leg another.
+    pub seed: u64,
+    pub clock: WallClock,
+    /// Symmetric RTP: answer where the first valid packet comes from, whatever the SDP said, and hear only that source.
+    /// Else packets are taken from the address of the SDP, any port.
+    pub latch: bool,
+    /// Silence of the peer after which [`Event::Timeout`] is told.
+    pub rtp_timeout: Option<Duration>,
+    /// Send silence while there is nothing else to send, so that NATs and the peer's own timeout stay content.
+    pub fill_silence: bool,
+}
+
+/// Tells the time of day of an instant, as RTCP needs it.
+#[derive(Debug, Clone, Copy)]
+pub struct WallClock {
+    origin: Instant,
+    /// NTP time of the origin (RFC 5905 6): seconds since 1900, and their fraction in the lower 32 bits.
+    ntp: u64,
+}
+
+impl WallClock {
+    pub fn new(origin: Instant, time_of_day: SystemTime) -> WallClock {
+        let unix = time_of_day.duration_since(UNIX_EPOCH).unwrap_or_default();
+        // 70 years, of which 17 were leap years.
+        let seconds = unix.as_secs() + 2_208_988_800;
+        WallClock { origin, ntp: (seconds << 32).wrapping_add(fraction(unix.subsec_nanos())) }
+    }
+
+    pub fn ntp(&self, at: Instant) -> u64 {
+        let elapsed = at.saturating_duration_since(self.origin);
+        self.ntp.wrapping_add((elapsed.as_secs() << 32).wrapping_add(fraction(elapsed.subsec_nanos())))
+    }
+}
+
+fn fraction(nanoseconds: u32) -> u64 {
+    (u64::from(nanoseconds) << 32) / 1_000_000_000
+}
+
+/// What happened.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// A datagram on the RTP socket.
+    Rtp { from: SocketAddr, datagram: &'a [u8] },
+    /// A datagram on the RTCP socket.
+    Rtcp { from: SocketAddr, datagram: &'a [u8] },
+    /// The bridged leg heard this.
+    Relayed(Frame<'a>),
+    /// The deadline is reached.
+    Tick,
+    /// `Bridge` and `Unbridge` are handed to both legs of the pair.
+    Command(Command),
+}
+
+/// Where what the leg hears goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Route {
+    Nowhere,
+    Bridge,
+    Echo,
+}
+
+pub struct Leg {
+    config: LegConfig,
+    rng: StdRng,
+    /// `None` until started and again once closed.
+    params: Option<LegParams>,
+    remote: Remote,
+    route: Route,
+    stream: OutgoingStream,
+    reception: Reception,
+    keys_in: telephone_event::Receiver,
+    keys_out: Keys,
+    player: Option<Player>,
+    reports: Reports,
+    next_tick: Option<Instant>,
+    /// The last packet heard, or the start.
+    last_heard: Option<Instant>,
+    timed_out: bool,
+    discarded: u64,
+    keys_received: u32,
+    outbox: Outbox,
+}
+
+/// Where packets go, once the peer's address is known better than by its SDP.
+#[derive(Debug, Clone, Copy, Default)]
+struct Remote {
+    rtp: Option<SocketAddr>,
+    rtcp: Option<SocketAddr>,
+}
+
+impl Leg {
+    pub fn new(config: LegConfig) -> Leg {
+        let mut rng = StdRng::seed_from_u64(config.seed);
+        // RFC 3550 5.1: all three random.
+        let stream = OutgoingStream::new(rng.random(), rng.random(), rng.random(), CLOCK_RATE);
+        // RFC 7022 4.2: a short-term persistent CNAME is 96 random bits.
+        let reports = Reports::new(format!("{:016x}{:08x}", rng.random::<u64>(), rng.random::<u32>()));
+        Leg {
+            config,
+            rng,
+            params: None,
+            remote: Remote::default(),
+            route: Route::Nowhere,
+            stream,
+            reception: Reception::new(CLOCK_RATE),
+            keys_in: telephone_event::Receiver::new(CLOCK_RATE),
+            keys_out: Keys::default(),
+            player: None,
+            reports,
+            next_tick: None,
+            last_heard: None,
+            timed_out: false,
+            discarded: 0,
+            keys_received: 0,
+            outbox: Outbox::default(),
+        }
+    }
+
+    pub fn handle(&mut self, now: Instant, input: Input<'_>) {
+        match input {
+            Input::Rtp { from, datagram } => self.receive_rtp(now, from, datagram),
+            Input::Rtcp { from, datagram } => self.receive_rtcp(now, from, datagram),
+            Input::Relayed(frame) => self.send_relayed(now, frame),
+            Input::Tick => self.tick(now),
+            Input::Command(command) => self.command(now, command),
+        }
+    }
+
+    /// What is to be done next, in order; drain to `None` after every `handle`.
+    pub fn poll(&mut self) -> Option<Output<'_>> {
+        self.outbox.pop()
+    }
+
+    /// When [`Input::Tick`] is due. `None`: nothing to do until started.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.next_tick
+    }
+
+    /// The codec in force; `None` before the start.
+    pub fn codec(&self) -> Option<Codec> {
+        self.params.as_ref().map(|params| params.codec)
+    }
+
+    pub fn stats(&self) -> LegStats {
+        LegStats {
+            packets_sent: self.stream.packets,
+            octets_sent: self.stream.octets,
+            packets_received: self.reception.received,
+            octets_received: self.reception.octets,
+            packets_lost: self.reception.lost(),
+            packets_duplicate: self.reception.duplicates,
+            packets_reordered: self.reception.reordered,
+            packets_discarded: self.discarded,
+            jitter_ms: self.reception.jitter_ms(),
+            max_jitter_ms: self.reception.max_jitter_ms(),
+            round_trip_ms: self.reports.round_trip_ms(),
+            remote_lost: self.reports.remote_lost(),
+            remote_jitter_ms: self.reports.remote_jitter_ms(CLOCK_RATE),
+            dtmf_received: self.keys_received,
+        }
+    }
+
+    fn command(&mut self, now: Instant, command: Command) {
+        match command {
+            Command::Start(params) => self.start(now, params),
+            Command::Play { id, source, loops } => self.play(id, source, loops),
+            Command::StopPlay { id } => {
+                if self.player.as_ref().is_some_and(|player| player.id == id) {
+                    self.end_play(false);
+                }
+            }
+            Command::Bridge { .. } => self.route = Route::Bridge,
+            Command::Unbridge => {
+                if self.route == Route::Bridge {
+                    self.route = Route::Nowhere;
+                    self.stream.forget_source();
+                }
+            }
+            Command::Echo { on } => {
+                if on {
+                    self.route = Route::Echo;
+                } else if self.route == Route::Echo {
+                    self.route = Route::Nowhere;
+                    self.stream.forget_source();
+                }
+            }
+            Command::Record { .. } | Command::StopRecord { .. } => {}
+            Command::SendDtmf { digits, on_ms, gap_ms } => {
+                if !self.keys_out.push(&digits, on_ms, gap_ms) {
+                    self.outbox.event(Event::DtmfSent);
+                }
+            }
+            Command::Close => self.close(now),
+        }
+    }
+
+    fn start(&mut self, now: Instant, mut params: LegParams) {
+        params.ptime_ms = params.ptime_ms.clamp(10, 60) / 10 * 10;
+        let same_remote = self.params.as_ref().is_some_and(|before| before.remote == params.remote);
+        if !same_remote {
+            self.remote = Remote::default();
+        }
+        if self.next_tick.is_none() {
+            self.next_tick = Some(now);
+            self.reports.schedule_first(now, &mut self.rng);
+        }
+        // A peer taken off hold has the whole time again.
+        self.last_heard = Some(now);
+        self.params = Some(params);
+    }
+
+    fn play(&mut self, id: u64, source: Source, loops: u32) {
+        self.end_play(false);
+        let codec = self.codec().unwrap_or(Codec::Pcmu);
+        self.player = Some(Player::new(id, source, loops, codec));
+    }
+
+    fn end_play(&mut self, completed: bool) {
+        if let Some(player) = self.player.take() {
+            self.outbox.event(Event::PlayDone { id: player.id, completed });
+        }
+    }
+
+    fn close(&mut self, now: Instant) {
+        if self.reports.closed {
+            return;
+        }
+        self.reports.closed = true;
+        self.end_play(false);
+        if self.params.is_some() {
+            self.send_goodbye(now);
+        }
+        self.params = None;
+        self.next_tick = None;
+        self.outbox.event(Event::Closed(self.stats()));
+    }
+
+    fn tick(&mut self, now: Instant) {
+        let (Some(params), Some(mut due)) = (&self.params, self.next_tick) else { return };
+        if now < due {
+            return;
+        }
+        let packet_time = Duration::from_millis(u64::from(params.ptime_ms));
+        let samples = u32::from(params.ptime_ms) * CLOCK_RATE / 1000;
+        let sending = params.send;
+        let lag = now.duration_since(due);
+        if lag > MAX_LAG {
+            due += packet_time * (lag.as_nanos() / packet_time.as_nanos()) as u32;
+        }
+        self.next_tick = Some(due + packet_time);
+        if sending {
+            self.send_scheduled(due, samples);
+        }
+        if let Some(press) = self.keys_in.expire(now) {
+            self.tell_press(press);
+        }
+        self.check_timeout(now);
+        if self.reports.is_due(now) {
+            self.send_report(now);
+        }
+    }
+
+    fn check_timeout(&mut self, now: Instant) {
+        let (Some(limit), Some(last)) = (self.config.rtp_timeout, self.last_heard) else { return };
+        let wanted = self.params.as_ref().is_some_and(|params| params.receive);
+        if wanted && !self.timed_out && now.saturating_duration_since(last) >= limit {
+            self.timed_out = true;
+            self.outbox.event(Event::Timeout);
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! What a leg wants done, packets as ranges of one buffer that is used again and again.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::ops::Range;
+
+use crate::control::Event;
+use crate::relay::{Frame, FrameKind};
+use crate::rtp;
+
+/// What is to be done.
+#[derive(Debug)]
+pub enum Output<'a> {
+    /// Send on the RTP socket.
+    Rtp {
+        to: SocketAddr,
+        packet: &'a [u8],
+    },
+    /// Send on the RTCP socket.
+    Rtcp {
+        to: SocketAddr,
+        packet: &'a [u8],
+    },
+    /// Hand to the bridged leg.
+    Relay(Frame<'a>),
+    Event(Event),
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    buffer: Vec<u8>,
+    queue: VecDeque<Queued>,
+}
+
+#[derive(Debug)]
+enum Queued {
+    Rtp { to: SocketAddr, range: Range<usize> },
+    Rtcp { to: SocketAddr, range: Range<usize> },
+    Relay { header: rtp::Header, kind: FrameKind, range: Range<usize> },
+    Event(Event),
+}
+
+impl Outbox {
+    pub fn event(&mut self, event: Event) {
+        self.queue.push_back(Queued::Event(event));
+    }
+
+    /// Queues an RTP packet and gives its payload of `len` octets to be filled.
+    pub fn rtp(&mut self, to: SocketAddr, header: rtp::Header, len: usize) -> &mut [u8] {
+        self.make_room();
+        let start = self.buffer.len();
+        self.buffer.extend_from_slice(&header.octets());
+        let payload = self.buffer.len();
+        self.buffer.resize(payload + len, 0);
+        self.queue.push_back(Queued::Rtp { to, range: start..payload + len });
+        &mut self.buffer[payload..]
+    }
+
+    /// Queues an RTCP compound that `write` appends.
+    pub fn rtcp(&mut self, to: SocketAddr, write: impl FnOnce(&mut Vec<u8>)) {
+        self.make_room();
+        let start = self.buffer.len();
+        write(&mut self.buffer);
+        let range = start..self.buffer.len();
+        self.queue.push_back(Queued::Rtcp { to, range });
+    }
+
+    pub fn relay(&mut self, header: rtp::Header, kind: FrameKind, payload: &[u8]) {
+        self.make_room();
+        let start = self.buffer.len();
+        self.buffer.extend_from_slice(payload);
+        let range = start..self.buffer.len();
+        self.queue.push_back(Queued::Relay { header, kind, range });
+    }
+
+    pub fn pop(&mut self) -> Option<Output<'_>> {
+        Some(match self.queue.pop_front()? {
+            Queued::Rtp { to, range } => Output::Rtp { to, packet: &self.buffer[range] },
+            Queued::Rtcp { to, range } => Output::Rtcp { to, packet: &self.buffer[range] },
+            Queued::Event(event) => Output::Event(event),
+            Queued::Relay { header, kind, range } => Output::Relay(Frame {
+                ssrc: header.ssrc,
+                sequence: header.sequence,
+                timestamp: header.timestamp,
+                marker: header.marker,
+                kind,
+                payload: &self.buffer[range],
+            }),
+        })
+    }
+
+    /// Everything was taken: the buffer is free again.
+    fn make_room(&mut self) {
+        if self.queue.is_empty() {
+            self.buffer.clear();
+        }
+    }
+}

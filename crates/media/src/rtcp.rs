@@ -1,0 +1,201 @@
+//! RTCP (RFC 3550 6): compound packets of reports, source descriptions and goodbyes.
+
+use crate::stats::ReceptionReport;
+
+const SENDER_REPORT: u8 = 200;
+const RECEIVER_REPORT: u8 = 201;
+const SOURCE_DESCRIPTION: u8 = 202;
+const GOODBYE: u8 = 203;
+const CNAME: u8 = 1;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RtcpError {
+    #[error("shorter than its length says")]
+    Truncated,
+    #[error("RTCP version {0}, not 2")]
+    Version(u8),
+    #[error("first packet of type {0}, not a report")]
+    NoReport(u8),
+}
+
+/// A report block as it is on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReportBlock {
+    pub reception: ReceptionReport,
+    /// Middle 32 bits of the NTP time of the last sender report, 0 without one.
+    pub last_report: u32,
+    /// Since its reception, in 1/65536 s.
+    pub delay: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SenderInfo {
+    /// Seconds since 1900 in the upper 32 bits, fraction in the lower.
+    pub ntp: u64,
+    pub timestamp: u32,
+    pub packets: u32,
+    pub octets: u32,
+}
+
+/// One packet of a compound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Packet<'a> {
+    Sender {
+        ssrc: u32,
+        info: SenderInfo,
+        blocks: Blocks<'a>,
+    },
+    Receiver {
+        ssrc: u32,
+        blocks: Blocks<'a>,
+    },
+    SourceDescription,
+    Goodbye {
+        ssrc: Option<u32>,
+    },
+    /// APP, feedback, extended reports: skipped.
+    Other(u8),
+}
+
+/// The report blocks of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Blocks<'a>(&'a [u8]);
+
+const BLOCK_LEN: usize = 24;
+
+impl Iterator for Blocks<'_> {
+    type Item = ReportBlock;
+
+    fn next(&mut self) -> Option<ReportBlock> {
+        let (block, rest) = self.0.split_at_checked(BLOCK_LEN)?;
+        self.0 = rest;
+        let lost = word(block, 4)?;
+        // A signed 24 bit number.
+        let cumulative_lost = ((lost << 8) as i32) >> 8;
+        Some(ReportBlock {
+            reception: ReceptionReport {
+                ssrc: word(block, 0)?,
+                fraction_lost: (lost >> 24) as u8,
+                cumulative_lost,
+                highest_sequence: word(block, 8)?,
+                jitter: word(block, 12)?,
+            },
+            last_report: word(block, 16)?,
+            delay: word(block, 20)?,
+        })
+    }
+}
+
+/// Iterates the packets of a compound. A broken packet ends it with an error.
+#[derive(Debug, Clone)]
+pub struct Compound<'a> {
+    rest: &'a [u8],
+    first: bool,
+}
+
+/// Reads `datagram` packet by packet. RFC 3550 A.2 checks on the way: version, a report first, lengths that add up.
+/// Reduced-size RTCP (RFC 5506), which begins with others, is refused as it was not agreed.
+pub fn parse(datagram: &[u8]) -> Compound<'_> {
+    Compound { rest: datagram, first: true }
+}
+
+impl<'a> Iterator for Compound<'a> {
+    type Item = Result<Packet<'a>, RtcpError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() && !self.first {
+            return None;
+        }
+        let result = self.read();
+        if result.is_err() {
+            self.rest = &[];
+        }
+        self.first = false;
+        Some(result)
+    }
+}
+
+impl<'a> Compound<'a> {
+    fn read(&mut self) -> Result<Packet<'a>, RtcpError> {
+        let [first, kind, l0, l1] = *self.rest.first_chunk::<4>().ok_or(RtcpError::Truncated)?;
+        if first >> 6 != 2 {
+            return Err(RtcpError::Version(first >> 6));
+        }
+        if self.first && kind != SENDER_REPORT && kind != RECEIVER_REPORT {
+            return Err(RtcpError::NoReport(kind));
+        }
+        let length = (usize::from(u16::from_be_bytes([l0, l1])) + 1) * 4;
+        let (packet, rest) = self.rest.split_at_checked(length).ok_or(RtcpError::Truncated)?;
+        self.rest = rest;
+        let count = usize::from(first & 0x1F);
+        let blocks = |from: usize| packet.get(from..from + count * BLOCK_LEN).map(Blocks).ok_or(RtcpError::Truncated);
+        match kind {
+            SENDER_REPORT => {
+                let field = |at| word(packet, at).ok_or(RtcpError::Truncated);
+                let ntp = (u64::from(field(8)?) << 32) | u64::from(field(12)?);
+                let info = SenderInfo { ntp, timestamp: field(16)?, packets: field(20)?, octets: field(24)? };
+                Ok(Packet::Sender { ssrc: field(4)?, info, blocks: blocks(28)? })
+            }
+            RECEIVER_REPORT => {
+                let ssrc = word(packet, 4).ok_or(RtcpError::Truncated)?;
+                Ok(Packet::Receiver { ssrc, blocks: blocks(8)? })
+            }
+            SOURCE_DESCRIPTION => Ok(Packet::SourceDescription),
+            GOODBYE => Ok(Packet::Goodbye { ssrc: if count == 0 { None } else { word(packet, 4) } }),
+            other => Ok(Packet::Other(other)),
+        }
+    }
+}
+
+fn word(octets: &[u8], at: usize) -> Option<u32> {
+    let octets = octets.get(at..at + 4)?;
+    Some(u32::from_be_bytes([octets[0], octets[1], octets[2], octets[3]]))
+}
+
+/// Appends a report: a sender report when there is something to say of sending (RFC 3550 6.4).
+pub fn write_report(out: &mut Vec<u8>, ssrc: u32, sender: Option<SenderInfo>, block: Option<ReportBlock>) {
+    let words = 1 + if sender.is_some() { 5 } else { 0 } + if block.is_some() { 6 } else { 0 };
+    let kind = if sender.is_some() { SENDER_REPORT } else { RECEIVER_REPORT };
+    header(out, u8::from(block.is_some()), kind, words);
+    out.extend_from_slice(&ssrc.to_be_bytes());
+    if let Some(info) = sender {
+        out.extend_from_slice(&info.ntp.to_be_bytes());
+        out.extend_from_slice(&info.timestamp.to_be_bytes());
+        out.extend_from_slice(&info.packets.to_be_bytes());
+        out.extend_from_slice(&info.octets.to_be_bytes());
+    }
+    if let Some(ReportBlock { reception, last_report, delay }) = block {
+        out.extend_from_slice(&reception.ssrc.to_be_bytes());
+        let lost = (u32::from(reception.fraction_lost) << 24) | (reception.cumulative_lost as u32 & 0xFF_FFFF);
+        out.extend_from_slice(&lost.to_be_bytes());
+        out.extend_from_slice(&reception.highest_sequence.to_be_bytes());
+        out.extend_from_slice(&reception.jitter.to_be_bytes());
+        out.extend_from_slice(&last_report.to_be_bytes());
+        out.extend_from_slice(&delay.to_be_bytes());
+    }
+}
+
+/// Appends a source description with the CNAME every compound must have (RFC 3550 6.5.1). Longer than 255 octets
+/// is cut.
+pub fn write_cname(out: &mut Vec<u8>, ssrc: u32, cname: &str) {
+    let text = &cname.as_bytes()[..cname.len().min(255)];
+    // SSRC, item type and length, text, and one to four zeroes to the next word.
+    let words = 1 + (2 + text.len()) / 4 + 1;
+    let end = out.len() + 4 + words * 4;
+    header(out, 1, SOURCE_DESCRIPTION, words);
+    out.extend_from_slice(&ssrc.to_be_bytes());
+    out.extend_from_slice(&[CNAME, text.len() as u8]);
+    out.extend_from_slice(text);
+    out.resize(end, 0);
+}
+
+/// Appends a goodbye (RFC 3550 6.6).
+pub fn write_goodbye(out: &mut Vec<u8>, ssrc: u32) {
+    header(out, 1, GOODBYE, 1);
+    out.extend_from_slice(&ssrc.to_be_bytes());
+}
+
+fn header(out: &mut Vec<u8>, count: u8, kind: u8, words: usize) {
+    out.extend_from_slice(&[0x80 | count, kind]);
+    out.extend_from_slice(&(words as u16).to_be_bytes());
+}
