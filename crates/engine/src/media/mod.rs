@@ -208,6 +208,15 @@ impl MediaPool {
     }
 }
 
+impl Drop for Pool {
+    /// The last handle is gone: the threads end by themselves, closing what is open.
+    fn drop(&mut self) {
+        for thread in &self.threads {
+            let _ = thread.queue.try_send(Message::Shutdown);
+        }
+    }
+}
+
 impl Pool {
     fn home(&self, key: LegKey) -> usize {
         (key.0 % self.threads.len() as u64) as usize
