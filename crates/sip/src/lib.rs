@@ -3,9 +3,13 @@
 //! What it is not: a socket, a clock, an account. Whoever drives it gives octets, time and randomness and carries out
 //! what comes back. The one invariant: nothing that arrives from outside can make it panic or grow without bound.
 
+mod dialog;
 pub mod digest;
+pub mod flow;
 pub mod message;
 pub mod sdp;
+mod transaction;
+pub mod ua;
 pub mod uri;
 
-// Machines built on the messages follow.
+pub use transaction::Timing;

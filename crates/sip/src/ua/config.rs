@@ -1,0 +1,43 @@
+//! Settings of a [`Ua`](super::Ua).
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::transaction::Timing;
+
+/// Settings of a user agent.
+#[derive(Debug, Clone)]
+pub struct UaConfig {
+    pub timing: Timing,
+    /// Value of User-Agent in requests and Server in responses; empty writes none.
+    pub product: Bytes,
+    /// Value of Allow in INVITEs, their 2xx and 405.
+    pub allow: Bytes,
+    /// Sessions at once. A further INVITE is answered 503 with Retry-After, one of our own fails with 503.
+    pub max_sessions: usize,
+    /// Transactions at once, tombstones included. A further request is answered 503 with Retry-After.
+    pub max_transactions: usize,
+    /// Written into Retry-After at a limit.
+    pub retry_after: Duration,
+    /// Longest time an outgoing call may ring before it is cancelled and fails with 408 (the part of timer C in RFC 3261
+    /// 16.6).
+    pub ring_timeout: Duration,
+    /// How often the last 1xx of an incoming call is sent again, so that proxies do not give up (RFC 3261 13.3.1.1).
+    pub provisional_refresh: Duration,
+}
+
+impl Default for UaConfig {
+    fn default() -> UaConfig {
+        UaConfig {
+            timing: Timing::default(),
+            product: Bytes::from_static(b"Opentact"),
+            allow: Bytes::from_static(b"INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, INFO, MESSAGE"),
+            max_sessions: 50_000,
+            max_transactions: 1_000_000,
+            retry_after: Duration::from_secs(5),
+            ring_timeout: Duration::from_secs(300),
+            provisional_refresh: Duration::from_secs(60),
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! What a [`Ua`](super::Ua) tells and wants sent.
+
+use bytes::Bytes;
+
+use super::{RequestId, SessionId};
+use crate::flow::Flow;
+use crate::message::{Request, Response};
+
+/// What is to be done.
+#[derive(Debug, Clone)]
+pub enum Output {
+    /// Send these octets.
+    Transmit {
+        flow: Flow,
+        bytes: Bytes,
+    },
+    Event(Event),
+}
+
+/// What the layer above has to know. The last event of a session is exactly one of `Failed`, `Cancelled`, `Bye` and
+/// `Ended`; only a call refused by `Reject` ends without one.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// A call comes in; 100 has been sent.
+    Invite { session: SessionId, request: Request, flow: Flow },
+    /// Outgoing: a 101..199. Each early dialog of a forked call shows by its To tag.
+    Progress { session: SessionId, response: Response },
+    /// Outgoing: a 2xx. The ACK has been sent and is sent again with each repeated 2xx.
+    Answered { session: SessionId, response: Response },
+    /// Outgoing: the final answer was 300..699; without a response 408 for none in time, 503 for a flow that failed, 487
+    /// for a call given up by `Cancel`. The session is over.
+    Failed { session: SessionId, code: u16, response: Option<Response> },
+    /// Incoming: the ACK of our 2xx to the INVITE or to a re-INVITE, with its body.
+    Acked { session: SessionId, request: Request },
+    /// Incoming: the caller gave up (487 has been sent). The session is over.
+    Cancelled { session: SessionId, request: Request },
+    /// A re-INVITE, to be answered by `Accept` or `Reject`.
+    Reinvite { session: SessionId, request: Request },
+    /// The 2xx to our re-INVITE; acknowledged.
+    ReinviteAnswered { session: SessionId, response: Response },
+    /// Our re-INVITE was refused; the session goes on as it was. 491 means that both sides tried at once: try again
+    /// after the time of RFC 3261 14.1, 2.1..4 s for the side that made the call and 0..2 s for the other.
+    ReinviteFailed { session: SessionId, code: u16, response: Option<Response> },
+    /// The other side hung up (200 has been sent). The session is over.
+    Bye { session: SessionId, request: Request },
+    /// The dialog is over by our `Bye` (with the code that came back for it), or lost: 408 for no ACK or no answer in
+    /// time, 481 for a peer that does not know it, 503 for a flow that failed. The session is over.
+    Ended { session: SessionId, code: u16 },
+    /// Any other request within a dialog, to be answered by `Respond`.
+    InDialog { session: SessionId, id: RequestId, request: Request },
+    /// A request outside of dialogs, to be answered by `Respond`.
+    Request { id: RequestId, request: Request, flow: Flow },
+    /// A response to a request of `Request` or `InDialog`; the last one of the request if its code is 200 or above.
+    Response { id: RequestId, response: Response },
+    /// The request got no answer: 408, or 503 for a flow that failed, or 481 with the end of its dialog.
+    RequestFailed { id: RequestId, code: u16 },
+}
