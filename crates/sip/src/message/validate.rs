@@ -158,7 +158,11 @@ fn check_headers(request: &Request) -> Result<(), Refusal> {
         return Err(HeaderError::Missing(Name::Via).into());
     }
     headers.from()?;
-    headers.to()?;
+    let to = headers.to()?;
+    // RFC 3261 10.2: the address of record is a SIP or SIPS URI.
+    if *request.method() == Method::Register && !to.uri.is_sip() {
+        return Err(HeaderError::Malformed(Name::To).into());
+    }
     if headers.call_id().ok_or(HeaderError::Missing(Name::CallId))?.is_empty() {
         return Err(HeaderError::Malformed(Name::CallId).into());
     }
