@@ -17,8 +17,8 @@ impl Encoding {
     /// As the API and the database name it.
     pub fn name(self) -> &'static str {
         match self {
-            Encoding::Gsm => "GSM",
-            Encoding::Ucs2 => "UCS-2",
+            Encoding::Gsm => "gsm",
+            Encoding::Ucs2 => "ucs2",
         }
     }
 

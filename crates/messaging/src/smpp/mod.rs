@@ -4,6 +4,7 @@
 //! whom to let in and what to do with a message is its driver's.
 
 mod address;
+mod assembler;
 pub mod pdu;
 pub mod receipt;
 mod session;
@@ -11,6 +12,7 @@ mod status;
 mod window;
 
 pub use address::Address;
+pub use assembler::{Assembled, Assembler};
 pub use pdu::{Bind, BindKind, ShortMessage};
 pub use receipt::{MessageState, Receipt};
 pub use session::{CloseReason, Config, Event, Failure, Input, Outcome, Output, Role, Session, Stats};

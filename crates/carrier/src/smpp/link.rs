@@ -1,0 +1,85 @@
+//! One SMPP session over one TCP connection.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use opentact_messaging::smpp::{Config, Event, Input, Output, Session};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+
+/// Octets that may wait to be written before reading stops: a peer that asks and does not read gets no more answers
+/// made, and its session ends by its timers.
+const WRITE_LIMIT: usize = 256 * 1024;
+const READ_SIZE: usize = 16 * 1024;
+/// How long the last octets may take.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Pumps octets between a session and its socket.
+pub(crate) struct Link {
+    session: Session,
+    read: OwnedReadHalf,
+    write: OwnedWriteHalf,
+    incoming: BytesMut,
+    outgoing: BytesMut,
+    /// The session is over; what is left to write may take until then.
+    closing: Option<Instant>,
+}
+
+impl Link {
+    pub(crate) fn new(stream: TcpStream, config: Config) -> io::Result<Link> {
+        stream.set_nodelay(true)?;
+        let (read, write) = stream.into_split();
+        Ok(Link {
+            session: Session::new(Instant::now(), config),
+            read,
+            write,
+            incoming: BytesMut::with_capacity(READ_SIZE),
+            outgoing: BytesMut::new(),
+            closing: None,
+        })
+    }
+
+    pub(crate) fn handle(&mut self, input: Input<'_>) {
+        self.session.handle(Instant::now(), input);
+    }
+
+    /// The next event; `None` once the connection is closed. May be dropped at any time and called again.
+    pub(crate) async fn next(&mut self) -> Option<Event> {
+        loop {
+            while let Some(output) = self.session.poll() {
+                match output {
+                    Output::Transmit(octets) => self.outgoing.extend_from_slice(&octets),
+                    Output::Close => self.closing = Some(Instant::now() + LINGER),
+                    Output::Event(event) => return Some(event),
+                }
+            }
+            if self.closing.is_some_and(|until| self.outgoing.is_empty() || Instant::now() >= until) {
+                // The peer may be gone already; there is nothing left to tell it.
+                let _ = self.write.shutdown().await;
+                return None;
+            }
+            let deadline = self.closing.or_else(|| self.session.deadline());
+            // Without a deadline the session is closed, and then `closing` is set.
+            let sleep = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now).into());
+            let may_read = self.closing.is_none() && self.outgoing.len() < WRITE_LIMIT;
+            tokio::select! {
+                read = self.read.read_buf(&mut self.incoming), if may_read => match read {
+                    Ok(0) | Err(_) => self.handle(Input::Disconnected),
+                    Ok(_) => {
+                        let octets = self.incoming.split();
+                        self.handle(Input::Received(&octets));
+                    }
+                },
+                written = self.write.write_buf(&mut self.outgoing), if !self.outgoing.is_empty() => {
+                    if written.is_err() {
+                        self.outgoing.clear();
+                        self.handle(Input::Disconnected);
+                    }
+                },
+                () = sleep => self.handle(Input::Timeout),
+            }
+        }
+    }
+}

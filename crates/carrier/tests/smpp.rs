@@ -1,0 +1,211 @@
+//! The ESME against the simulated SMSC, over real loopback TCP.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use opentact_carrier::dev::{Smsc, SmscConfig};
+use opentact_carrier::smpp::{Incoming, SmppCarrier, SmppConfig};
+use opentact_engine::ports::{CarrierMessage, CarrierSubmit, MessageCarrier, ReceiptState, Submission};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+const OURS: u64 = 12025550150;
+
+/// Nothing here takes longer unless it is broken.
+async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(20), future).await.unwrap_or_else(|_| panic!("{what} never happened"))
+}
+
+struct World {
+    smsc: Smsc,
+    carrier: Arc<SmppCarrier>,
+    incoming: mpsc::Receiver<Incoming>,
+}
+
+impl World {
+    /// An SMSC at which `leased` are leased, and an ESME that is bound to it.
+    async fn new(leased: &'static [u64]) -> World {
+        let lookup = Arc::new(move |number: u64| {
+            Box::pin(std::future::ready(leased.contains(&number)))
+                as std::pin::Pin<Box<dyn Future<Output = bool> + Send>>
+        });
+        let config = SmscConfig { delivery: Duration::from_millis(20), ..SmscConfig::default() };
+        let smsc = Smsc::start(config, Some(lookup)).await.unwrap();
+        let (tell, incoming) = mpsc::channel(100);
+        let carrier = SmppCarrier::start(esme(&smsc.address().to_string()), tell);
+        let world = World { smsc, carrier, incoming };
+        soon("bind", world.carrier.bound().wait_for(|bound| *bound)).await.unwrap();
+        world
+    }
+
+    async fn submit(&self, to: u64, text: &str) -> Submission {
+        let message = CarrierSubmit { id: Uuid::new_v4(), from: OURS, to, text: text.to_owned() };
+        soon("answer", self.carrier.submit(message)).await
+    }
+
+    async fn accepted(&self, to: u64, text: &str) -> String {
+        match self.submit(to, text).await {
+            Submission::Accepted { reference } => reference,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn next(&mut self) -> CarrierMessage {
+        let incoming = soon("message", self.incoming.recv()).await.unwrap();
+        incoming.taken.send(true).unwrap();
+        incoming.message
+    }
+
+    async fn shutdown(self) {
+        soon("shutdown", self.carrier.shutdown()).await;
+        soon("shutdown", self.smsc.shutdown()).await;
+    }
+}
+
+fn esme(address: &str) -> SmppConfig {
+    let mut config = SmppConfig::new("dev", address, "opentact", "opentact");
+    config.reconnect_pause = Duration::from_millis(10);
+    config.throttle_pause = Duration::from_millis(10);
+    config
+}
+
+fn receipt(reference: String, state: ReceiptState) -> CarrierMessage {
+    let error = (state != ReceiptState::Delivered).then(|| "001".to_owned());
+    CarrierMessage::Receipt { reference, state, error }
+}
+
+#[tokio::test]
+async fn a_message_is_taken_and_its_receipt_comes() {
+    let mut world = World::new(&[]).await;
+    let reference = world.accepted(12125550199, "hello").await;
+    assert_eq!(world.next().await, receipt(reference, ReceiptState::Delivered));
+    world.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_number_in_0110_fails_at_once() {
+    let world = World::new(&[]).await;
+    let refused = Submission::Refused { reason: "ESME_RSUBMITFAIL".into() };
+    assert_eq!(world.submit(12125550110, "hello").await, refused);
+    world.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_number_in_0111_never_sends_a_receipt_and_one_in_0112_sends_a_bad_one() {
+    let mut world = World::new(&[]).await;
+    world.accepted(12125550111, "hello").await;
+    let reference = world.accepted(12125550112, "hello").await;
+    // Had the first a receipt, it would come first.
+    assert_eq!(world.next().await, receipt(reference, ReceiptState::Undeliverable));
+    world.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_number_in_0113_throttles_and_then_takes() {
+    let mut world = World::new(&[]).await;
+    let reference = world.accepted(12125550113, "hello").await;
+    assert_eq!(world.next().await, receipt(reference, ReceiptState::Delivered));
+    world.shutdown().await;
+}
+
+#[tokio::test]
+async fn segments_have_one_receipt_together() {
+    let mut world = World::new(&[]).await;
+    let long = "a long message with an extension character [] ".repeat(10);
+    let first = world.accepted(12125550199, &long).await;
+    assert_eq!(world.next().await, receipt(first, ReceiptState::Delivered));
+    let second = world.accepted(12125550199, "short").await;
+    assert_eq!(world.next().await, receipt(second, ReceiptState::Delivered));
+    world.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_failed_segment_fails_its_message() {
+    let mut world = World::new(&[]).await;
+    let reference = world.accepted(12125550112, &"я".repeat(100)).await;
+    let failed = receipt(reference, ReceiptState::Undeliverable);
+    assert_eq!((world.next().await, world.next().await), (failed.clone(), failed));
+    world.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_message_to_a_leased_number_comes_back_whole() {
+    let mut world = World::new(&[12125550110]).await;
+    let text = "Grüße aus Ω, € [ok] 🙂 ".repeat(20);
+    let reference = world.accepted(12125550110, &text).await;
+    let mut seen = vec![world.next().await, world.next().await];
+    seen.sort_by_key(|message| matches!(message, CarrierMessage::Inbound { .. }));
+    let inbound = CarrierMessage::Inbound { from: OURS, to: 12125550110, text };
+    assert_eq!(seen, [receipt(reference, ReceiptState::Delivered), inbound]);
+    world.shutdown().await;
+}
+
+#[tokio::test]
+async fn the_network_texts_a_number() {
+    let mut world = World::new(&[]).await;
+    assert_eq!(world.smsc.text(12125550199, OURS, "hi"), Ok(1));
+    assert_eq!(world.next().await, CarrierMessage::Inbound { from: 12125550199, to: OURS, text: "hi".into() });
+    world.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_was_not_taken_comes_again() {
+    let mut world = World::new(&[]).await;
+    world.smsc.text(12125550199, OURS, "hi").unwrap();
+    let first = soon("message", world.incoming.recv()).await.unwrap();
+    first.taken.send(false).unwrap();
+    assert_eq!(world.next().await, CarrierMessage::Inbound { from: 12125550199, to: OURS, text: "hi".into() });
+    world.shutdown().await;
+}
+
+#[tokio::test]
+async fn two_hundred_messages_at_once_are_all_taken() {
+    let world = World::new(&[]).await;
+    let submissions = (0..200).map(|_| world.accepted(12125550111, "hello"));
+    let references = futures_util::future::join_all(submissions).await;
+    let distinct: std::collections::HashSet<_> = references.iter().collect();
+    assert_eq!(distinct.len(), 200);
+    world.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_wrong_password_puts_messages_off() {
+    let smsc = Smsc::start(SmscConfig::default(), None).await.unwrap();
+    let (tell, _incoming) = mpsc::channel(1);
+    let mut config = esme(&smsc.address().to_string());
+    config.password = "wrong".into();
+    let carrier = SmppCarrier::start(config, tell);
+    let message = CarrierSubmit { id: Uuid::new_v4(), from: OURS, to: 12125550199, text: "hello".into() };
+    let submission = soon("answer", carrier.submit(message)).await;
+    assert!(matches!(submission, Submission::Later { .. }), "{submission:?}");
+    assert!(!*carrier.bound().borrow());
+    soon("shutdown", carrier.shutdown()).await;
+    soon("shutdown", smsc.shutdown()).await;
+}
+
+#[tokio::test]
+async fn the_session_comes_back_after_a_loss() {
+    // A port that is nobody's at first.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (tell, mut incoming) = mpsc::channel(100);
+    let carrier = SmppCarrier::start(esme(&address.to_string()), tell);
+    let (stream, _) = soon("connect", listener.accept()).await.unwrap();
+    drop((stream, listener));
+
+    let config = SmscConfig { listen: address, delivery: Duration::from_millis(20), ..SmscConfig::default() };
+    let smsc = Smsc::start(config, None).await.unwrap();
+    let mut bound = carrier.bound();
+    soon("bind", bound.wait_for(|bound| *bound)).await.unwrap();
+    smsc.text(12125550199, OURS, "back").unwrap();
+    let message = soon("message", incoming.recv()).await.unwrap();
+    message.taken.send(true).unwrap();
+    assert!(matches!(message.message, CarrierMessage::Inbound { .. }));
+    soon("shutdown", smsc.shutdown()).await;
+    soon("loss", bound.wait_for(|bound| !*bound)).await.unwrap();
+    soon("shutdown", carrier.shutdown()).await;
+}
