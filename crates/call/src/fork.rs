@@ -339,7 +339,7 @@ impl Call {
 
     pub(crate) fn fork_tick(&mut self, now: Now) {
         let Some(fork) = &self.fork else { return };
-        if !fork.deadline().is_some_and(|at| at <= now.instant) {
+        if fork.deadline().is_none_or(|at| at > now.instant) {
             return;
         }
         match fork.stage {

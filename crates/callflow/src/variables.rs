@@ -46,7 +46,7 @@ impl Variables {
 
     /// The same inside markup: the values are escaped.
     pub(crate) fn interpolate_markup(&self, text: &str) -> String {
-        self.replace(text, |value, out| escape(value, out))
+        self.replace(text, escape)
     }
 
     fn replace(&self, text: &str, append: impl Fn(&str, &mut String)) -> String {
