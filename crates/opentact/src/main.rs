@@ -1,10 +1,12 @@
 //! `opentact`: configuration, wiring, command line. What a call, a message or a number is, the rooms know.
 
+mod banner;
 mod cli;
 mod client;
 mod config;
 mod drain;
 mod files;
+mod first_start;
 mod listen;
 mod runtime;
 mod telemetry;

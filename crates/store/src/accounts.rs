@@ -55,6 +55,11 @@ impl Accounts<'_> {
         Ok(account)
     }
 
+    /// Whether there is any account at all, in use or not.
+    pub async fn any(&self) -> Result<bool> {
+        Ok(Entity::find().limit(1).one(self.store.reader()).await?.is_some())
+    }
+
     pub async fn get(&self, account: Uuid) -> Result<Account> {
         find(self.store.reader(), account).await
     }
