@@ -7,6 +7,7 @@ mod dialog;
 pub mod digest;
 pub mod flow;
 pub mod message;
+pub mod registrar;
 pub mod sdp;
 mod transaction;
 pub mod ua;

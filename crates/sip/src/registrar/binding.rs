@@ -1,0 +1,121 @@
+//! One contact of one address of record.
+
+use std::fmt::Write;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use crate::flow::Flow;
+use crate::message::{Name, Request};
+use crate::uri::{NameAddr, Uri};
+
+/// Characters of User-Agent that are kept.
+const MAX_USER_AGENT: usize = 128;
+
+/// Where a user is to be found. Holds on to no message; a few hundred octets, at most 2 KB.
+#[derive(Debug, Clone)]
+pub struct Binding {
+    /// Request-URI of calls to it.
+    pub contact: Uri,
+    /// The way it registered, and the only sure way back to it (NAT, connections).
+    pub flow: Flow,
+    /// Preference in thousandths, 0..=1000.
+    pub q: u16,
+    pub expires_at: Instant,
+    /// When it registered first.
+    pub since: Instant,
+    /// `+sip.instance`: the device, whatever its address (RFC 5626 4.1).
+    pub instance: Option<Box<str>>,
+    /// `reg-id`: which of its flows (RFC 5626 4.2).
+    pub reg_id: Option<u32>,
+    /// Route of calls to it (RFC 3327), in order.
+    pub path: Box<[Bytes]>,
+    pub user_agent: Option<Box<str>>,
+    call_id: u64,
+    cseq: u32,
+}
+
+/// A registration of one contact, before it is known whether it may be made.
+pub(super) struct Wish {
+    pub(super) binding: Binding,
+    /// Seconds; 0 removes.
+    pub(super) expires: u32,
+}
+
+impl Binding {
+    /// Reads one Contact of a REGISTER.
+    pub(super) fn read(contact: &NameAddr, request: &Request, now: Instant, flow: Flow) -> Binding {
+        let path = request.headers().values(Name::Path).map(Bytes::copy_from_slice).collect();
+        let user_agent = request.header(Name::UserAgent).map(|product| {
+            let product = String::from_utf8_lossy(product);
+            product.chars().take(MAX_USER_AGENT).collect::<String>().into_boxed_str()
+        });
+        Binding {
+            contact: contact.uri.clone(),
+            flow,
+            q: contact.q(),
+            expires_at: now,
+            since: now,
+            instance: contact.param("+sip.instance").map(|instance| instance.trim_matches('"').into()),
+            reg_id: contact.param("reg-id").and_then(|id| id.parse().ok()),
+            path,
+            user_agent,
+            call_id: hash_call_id(request),
+            cseq: request.cseq().map(|cseq| cseq.number).unwrap_or_default(),
+        }
+    }
+
+    /// Whether a registration of `new` is one of this binding. A device that names itself has one binding, or one for each
+    /// flow it numbers (RFC 5626 6.1); others are told by their URI (RFC 3261 10.3).
+    pub(super) fn is_replaced_by(&self, new: &Binding) -> bool {
+        match (&self.instance, &new.instance) {
+            (Some(mine), Some(theirs)) => mine == theirs && self.reg_id == new.reg_id,
+            _ => self.contact.equivalent(&new.contact),
+        }
+    }
+
+    /// RFC 3261 10.3 step 7: within one Call-ID the numbers rise.
+    pub(super) fn admits(&self, request: &Request) -> bool {
+        self.call_id != hash_call_id(request) || request.cseq().is_ok_and(|cseq| cseq.number > self.cseq)
+    }
+
+    /// Seconds left, rounded up.
+    pub fn remaining(&self, now: Instant) -> u32 {
+        let left = self.expires_at.saturating_duration_since(now);
+        let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
+        u32::try_from(seconds).unwrap_or(u32::MAX)
+    }
+
+    /// Its Contact value in the answer to a REGISTER.
+    pub(super) fn to_contact(&self, now: Instant) -> Bytes {
+        let mut value = format!("<{}>;expires={}", self.contact, self.remaining(now));
+        // Writing to a String cannot fail.
+        if self.q != 1000 {
+            let _ = write!(value, ";q={}.{:03}", self.q / 1000, self.q % 1000);
+        }
+        if let Some(instance) = &self.instance {
+            let _ = write!(value, ";+sip.instance=\"{instance}\"");
+        }
+        if let Some(id) = self.reg_id {
+            let _ = write!(value, ";reg-id={id}");
+        }
+        value.into()
+    }
+
+    /// Octets it takes, without those of allocators.
+    pub fn size(&self) -> usize {
+        size_of::<Binding>()
+            + self.contact.as_str().len()
+            + self.instance.as_ref().map_or(0, |instance| instance.len())
+            + self.user_agent.as_ref().map_or(0, |product| product.len())
+            + self.path.iter().map(|route| route.len() + size_of::<Bytes>()).sum::<usize>()
+    }
+}
+
+/// Call-IDs are only compared with each other; a hash does for that.
+fn hash_call_id(request: &Request) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    request.call_id().hash(&mut hasher);
+    hasher.finish()
+}
