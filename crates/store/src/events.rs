@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
-};
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
 use crate::calls::{self, CallFlowLog, CallRecord};
@@ -30,15 +29,6 @@ impl Batch {
     pub fn is_empty(&self) -> bool {
         self.calls.is_empty() && self.flow_logs.is_empty() && self.events.is_empty()
     }
-}
-
-/// How much of the log is kept.
-#[derive(Debug, Clone, Copy)]
-pub struct Retention {
-    /// Newest events of each account, at least 1.
-    pub count: u64,
-    /// Events older than this go.
-    pub older_than: DateTime<Utc>,
 }
 
 impl Store {
@@ -93,19 +83,26 @@ impl Events<'_> {
         Ok(heads.into_iter().collect())
     }
 
-    /// Deletes what retention does not cover. The newest event of an account always stays: the next number is
-    /// told by it.
-    pub async fn prune(&self, heads: &HashMap<Uuid, i64>, retention: Retention) -> Result<u64> {
-        let mut deleted = 0;
-        let count = i64::try_from(retention.count).unwrap_or(i64::MAX);
-        for (account, head) in heads {
-            let surplus = Column::Seq.lte(head.saturating_sub(count));
-            let gone = Condition::any().add(surplus).add(Column::CreatedOn.lt(retention.older_than));
-            let those =
-                Entity::delete_many().filter(Column::Account.eq(*account)).filter(Column::Seq.lt(*head)).filter(gone);
-            deleted += those.exec(self.store.writer()).await?.rows_affected;
-        }
-        Ok(deleted)
+    /// Deletes all but the account's newest `keep` events, at least one: the next number is told by it.
+    pub async fn prune_surplus(&self, account: Uuid, head: i64, keep: u64) -> Result<u64> {
+        let keep = i64::try_from(std::cmp::max(keep, 1)).unwrap_or(i64::MAX);
+        let surplus = Entity::delete_many()
+            .filter(Column::Account.eq(account))
+            .filter(Column::Seq.lte(head.saturating_sub(keep)));
+        Ok(surplus.exec(self.store.writer()).await?.rows_affected)
+    }
+
+    /// Deletes what is older, of all accounts; the newest event of each stays.
+    pub async fn prune_older(&self, than: DateTime<Utc>) -> Result<u64> {
+        let newest = Query::select()
+            .expr(Expr::col(("e", Column::Seq)).max())
+            .from_as(Entity, "e")
+            .and_where(Expr::col(("e", Column::Account)).equals((Entity, Column::Account)))
+            .to_owned();
+        let old = Entity::delete_many()
+            .filter(Column::CreatedOn.lt(than))
+            .filter(Expr::col((Entity, Column::Seq)).lt(Expr::SubQuery(None, Box::new(newest.into()))));
+        Ok(old.exec(self.store.writer()).await?.rows_affected)
     }
 }
 
