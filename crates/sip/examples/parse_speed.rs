@@ -23,7 +23,7 @@ const INVITE: &str = "INVITE sip:+12025550123@sip.example.com;user=phone SIP/2.0
     Session-Expires: 1800;refresher=uac\r\n\
     X-Correlation: 5f0e\r\n\
     Content-Type: application/sdp\r\n\
-    Content-Length: 186\r\n\r\n\
+    Content-Length: 175\r\n\r\n\
     v=0\r\no=- 3747 1 IN IP4 192.0.2.10\r\ns=-\r\nc=IN IP4 192.0.2.10\r\nt=0 0\r\n\
     m=audio 49170 RTP/AVP 0 8 101\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\na=sendrecv\r\n";
 

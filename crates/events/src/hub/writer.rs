@@ -1,0 +1,221 @@
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use opentact_store::calls::{CallFlowLog, CallRecord};
+use opentact_store::events::{Batch, Event};
+use opentact_store::types::now;
+use opentact_store::{Result, StoreError};
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::MissedTickBehavior;
+use uuid::Uuid;
+
+use super::{Item, Pending, Published, Shared, Write};
+use crate::{event, view};
+
+/// Attempts of a whole batch on a database that answers, before its parts are tried one by one.
+const ATTEMPTS: u32 = 3;
+const BACKOFF: std::ops::RangeInclusive<Duration> = Duration::from_millis(50)..=Duration::from_secs(5);
+
+/// The one task that numbers, writes and hands on.
+pub(super) async fn run(shared: Arc<Shared>, heads: HashMap<Uuid, i64>, mut items: mpsc::Receiver<Item>) {
+    let mut writer = Writer { shared, heads, grown: HashSet::new() };
+    let mut prune = tokio::time::interval(writer.shared.settings.prune_every);
+    prune.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let batch = writer.shared.settings.batch.max(1);
+    let mut taken = Vec::with_capacity(batch);
+    loop {
+        // Whatever has come while the last commit ran goes into the next one.
+        tokio::select! {
+            count = items.recv_many(&mut taken, batch) => {
+                if count == 0 {
+                    break;
+                }
+            }
+            _ = prune.tick() => {
+                writer.prune().await;
+                continue;
+            }
+        }
+        let group = Group::of(taken.drain(..));
+        let (flushes, close) = (group.flushes, group.close);
+        writer.write(group.parts).await;
+        for flush in flushes {
+            let _ = flush.send(());
+        }
+        if let Some(closed) = close {
+            items.close();
+            writer.shared.listeners.clear();
+            let _ = closed.send(());
+            break;
+        }
+    }
+    writer.shared.listeners.clear();
+}
+
+struct Writer {
+    shared: Arc<Shared>,
+    /// Highest number given out, by account.
+    heads: HashMap<Uuid, i64>,
+    /// Accounts with new events since the last pruning.
+    grown: HashSet<Uuid>,
+}
+
+/// What one commit holds.
+#[derive(Default)]
+struct Parts {
+    calls: HashMap<Uuid, CallRecord>,
+    flow_logs: Vec<CallFlowLog>,
+    events: Vec<Pending>,
+}
+
+#[derive(Default)]
+struct Group {
+    parts: Parts,
+    flushes: Vec<oneshot::Sender<()>>,
+    close: Option<oneshot::Sender<()>>,
+}
+
+impl Group {
+    fn of(items: impl Iterator<Item = Item>) -> Group {
+        let mut group = Group::default();
+        for item in items {
+            match item {
+                Item::Event(pending) => group.parts.events.push(*pending),
+                Item::Write(Write::CallRecord(record)) => {
+                    group.parts.calls.insert(record.uuid, *record);
+                }
+                Item::Write(Write::FlowLog(log)) => group.parts.flow_logs.push(*log),
+                Item::Flush(done) => group.flushes.push(done),
+                Item::Close(done) => group.close = Some(done),
+            }
+        }
+        group
+    }
+}
+
+impl Parts {
+    fn is_empty(&self) -> bool {
+        self.calls.is_empty() && self.flow_logs.is_empty() && self.events.is_empty()
+    }
+
+    /// Each part alone, rows before the events that tell of them.
+    fn split(self) -> impl Iterator<Item = Parts> {
+        let calls = self.calls.into_iter().map(|call| Parts { calls: HashMap::from([call]), ..Parts::default() });
+        let logs = self.flow_logs.into_iter().map(|log| Parts { flow_logs: vec![log], ..Parts::default() });
+        let events = self.events.into_iter().map(|event| Parts { events: vec![event], ..Parts::default() });
+        calls.chain(logs).chain(events)
+    }
+}
+
+impl Writer {
+    /// Writes the parts, together if at all possible. Waits for a database that is away as long as it takes;
+    /// meanwhile the queue fills and its pressure tells.
+    async fn write(&mut self, parts: Parts) {
+        if parts.is_empty() {
+            return;
+        }
+        let Err(error) = self.commit_patiently(&parts).await else { return };
+        tracing::error!(%error, "a batch of events is refused, trying its parts one by one");
+        for part in parts.split() {
+            if let Err(error) = self.commit_patiently(&part).await {
+                self.shared.counters.rejected.fetch_add(1, Ordering::Relaxed);
+                let event = part.events.first().map(|p| (p.event.account, p.event.kind, p.event.ref_id));
+                let call = part.calls.keys().next().or(part.flow_logs.first().map(|l| &l.call));
+                tracing::error!(%error, ?event, ?call, "lost: the database does not take it");
+            }
+        }
+    }
+
+    /// Fails only when the database is there and says no.
+    async fn commit_patiently(&mut self, parts: &Parts) -> Result<()> {
+        let mut backoff = *BACKOFF.start();
+        let mut attempt = 0;
+        loop {
+            let Err(error) = self.commit(parts).await else { return Ok(()) };
+            let answers = self.shared.store.ping().await.is_ok();
+            attempt = if answers { attempt + 1 } else { 0 };
+            if attempt >= ATTEMPTS {
+                return Err(error);
+            }
+            tracing::warn!(%error, "events are not written yet");
+            if matches!(error, StoreError::Conflict(_)) && answers {
+                // Somebody else wrote events of these accounts: go on after theirs.
+                if let Ok(heads) = self.shared.store.events().heads().await {
+                    self.heads = heads;
+                }
+                continue;
+            }
+            tokio::time::sleep(backoff).await;
+            backoff = (backoff * 2).min(*BACKOFF.end());
+        }
+    }
+
+    async fn commit(&mut self, parts: &Parts) -> Result<()> {
+        let accounts = self.accounts(&parts.events).await?;
+        let mut heads: HashMap<Uuid, i64> = HashMap::new();
+        let mut rows = Vec::with_capacity(parts.events.len());
+        for pending in &parts.events {
+            let account = pending.event.account;
+            let head = heads.entry(account).or_insert_with(|| self.heads.get(&account).copied().unwrap_or(0));
+            *head += 1;
+            rows.push(row(pending, *head, accounts.get(&account)));
+        }
+        let published: Vec<_> = rows.iter().cloned().map(|row| Arc::new(Published::from(row))).collect();
+        let batch =
+            Batch { calls: parts.calls.values().cloned().collect(), flow_logs: parts.flow_logs.clone(), events: rows };
+        self.shared.store.events().commit(batch).await?;
+
+        self.grown.extend(heads.keys());
+        self.heads.extend(heads);
+        let lagged = self.shared.listeners.send(&published);
+        let counters = &self.shared.counters;
+        counters.events.fetch_add(published.len() as u64, Ordering::Relaxed);
+        counters.commits.fetch_add(1, Ordering::Relaxed);
+        counters.lagged.fetch_add(lagged, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The accounts' objects as they are now.
+    async fn accounts(&self, events: &[Pending]) -> Result<HashMap<Uuid, Value>> {
+        let ids: HashSet<Uuid> = events.iter().map(|pending| pending.event.account).collect();
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let rows = self.shared.store.accounts().get_many(ids.into_iter().collect()).await?;
+        Ok(rows.iter().map(|row| (row.uuid, view::account(row))).collect())
+    }
+
+    async fn prune(&mut self) {
+        let settings = &self.shared.settings;
+        let events = self.shared.store.events();
+        let result = async {
+            for account in &self.grown {
+                let head = self.heads.get(account).copied().unwrap_or(0);
+                events.prune_surplus(*account, head, settings.keep_count).await?;
+            }
+            events.prune_older(now() - settings.keep_for).await
+        };
+        match result.await {
+            Ok(_) => self.grown.clear(),
+            Err(error) => tracing::warn!(%error, "the event log is not pruned"),
+        }
+    }
+}
+
+fn row(pending: &Pending, seq: i64, account: Option<&Value>) -> Event {
+    let Pending { uuid, created_on, event } = pending;
+    let account = account.cloned().unwrap_or_else(|| json!({ "uuid": event.account }));
+    let body = Value::Object(event::envelope(*uuid, *created_on, seq, account, event.clone()));
+    Event {
+        account: event.account,
+        seq,
+        uuid: *uuid,
+        created_on: *created_on,
+        kind: event.kind,
+        ref_id: event.ref_id,
+        body: body.to_string(),
+    }
+}

@@ -1,0 +1,86 @@
+use opentact_store::accounts::Account;
+use opentact_store::messaging_profiles::MessagingProfile;
+use opentact_store::numbers::{Number, TnLease};
+use opentact_store::sms::Sms;
+use opentact_store::types::SmsType;
+use serde_json::{Value, json};
+
+use super::{account, author, date, extended, lease_short, tn_short};
+
+/// What a message belongs to, as far as it is at hand.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SmsContext<'a> {
+    pub account: Option<&'a Account>,
+    pub number: Option<&'a Number>,
+    pub lease: Option<&'a TnLease>,
+    pub profile: Option<&'a MessagingProfile>,
+}
+
+/// A message. `to` is an integer in what goes out, a string in what comes in.
+pub fn sms(sms: &Sms, context: SmsContext<'_>) -> Value {
+    let to = match sms.kind {
+        SmsType::Outbound | SmsType::Pool => {
+            sms.to.trim_start_matches('+').parse::<u64>().map_or_else(|_| json!(sms.to), |digits| json!(digits))
+        }
+        SmsType::Inbound => json!(sms.to),
+    };
+    let object = json!({
+        "type": sms.kind,
+        "uuid": sms.uuid,
+        "created_on": date(sms.created_on),
+        "modified_on": date(sms.modified_on),
+        "from": sms.from,
+        "to": to,
+        "thread": sms.thread,
+        "message": sms.message,
+        "state": sms.state,
+        "delivered": sms.delivered,
+        "automated": sms.automated,
+        "reason": sms.reason,
+        "reference_id": sms.reference_id,
+        "segments": sms.segments,
+        "encoding": sms.encoding,
+        "tn": context.number.map_or_else(|| json!({ "tn": sms.tn }), tn_short),
+        "tn_lease": match context.lease {
+            Some(lease) => lease_short(lease, context.profile),
+            None => sms.tn_lease.map_or(Value::Null, |uuid| json!({ "uuid": uuid })),
+        },
+        "account": context.account.map_or_else(|| json!({ "uuid": sms.account }), account),
+    });
+    let more = match sms.kind {
+        SmsType::Inbound => json!({ "readed": sms.readed }),
+        SmsType::Outbound | SmsType::Pool => {
+            json!({ "custom_callback_url": sms.custom_callback_url, "created_by": author(sms.created_by) })
+        }
+    };
+    extended(object, more)
+}
+
+/// A profile inside a lease.
+pub fn messaging_profile_short(profile: &MessagingProfile) -> Value {
+    json!({
+        "uuid": profile.uuid,
+        "name": profile.name,
+        "callback_url": profile.callback_url,
+        "callback_url2": profile.callback_url2,
+    })
+}
+
+pub fn messaging_profile(profile: &MessagingProfile) -> Value {
+    json!({
+        "created_on": date(profile.created_on),
+        "modified_on": date(profile.modified_on),
+        "uuid": profile.uuid,
+        "name": profile.name,
+        "callback_url": profile.callback_url,
+        "callback_url2": profile.callback_url2,
+        "number_pool_enable": profile.number_pool_enable,
+        "long_code_weight": profile.long_code_weight,
+        "tollfree_weight": profile.tollfree_weight,
+        "skip_unhealthy_tns": profile.skip_unhealthy_tns,
+        "sticky_sender": profile.sticky_sender,
+        "smart_encoding": profile.smart_encoding,
+        "created_by": author(profile.created_by),
+        "modified_by": author(profile.modified_by),
+    })
+}
