@@ -1,5 +1,7 @@
 //! Dial, and calls that are rung through.
 
+#![allow(clippy::unwrap_used)]
+
 mod world;
 
 use std::time::Duration;

@@ -50,7 +50,11 @@ pub fn parse(xml: &str, mode: Mode) -> Result<Document, Vec<Fault>> {
     let root = reader.element(root, Name::Response.element(), 0, 1);
     match reader.faults.is_empty() || (mode == Mode::Lenient && !reader.fatal) {
         true => Ok(Document { root: Arc::new(root) }),
-        false => Err(reader.faults),
+        false => {
+            // What a whole element lacks is found after what is wrong inside it.
+            reader.faults.sort_by_key(|fault| (fault.line, fault.column));
+            Err(reader.faults)
+        }
     }
 }
 
@@ -198,6 +202,14 @@ impl Reader<'_> {
             return;
         }
         node.attributes.push((attribute.name, value.into()));
+        if attribute.later_values.iter().any(|later| later.eq_ignore_ascii_case(value.trim())) {
+            self.fault(
+                node,
+                at,
+                format!("attribute `{}`: `{}` is not supported by this version", attribute.name, value.trim()),
+            );
+            return;
+        }
         if has_variable(value) {
             return;
         }
@@ -331,7 +343,8 @@ impl Reader<'_> {
                 Lookup::Known(known) => format!("`{}` may not stand in `{}`", known.text, element.text),
                 Lookup::Later(name) => format!("`{name}` is not supported by this version"),
                 Lookup::Unknown => {
-                    let hint = did_you_mean(written, allowed(element))
+                    let marks = SSML.iter().copied().filter(|_| speech);
+                    let hint = did_you_mean(written, allowed(element).chain(marks))
                         .map_or(String::new(), |name| format!(", did you mean `{name}`?"));
                     format!("unknown element `{written}`{hint}")
                 }

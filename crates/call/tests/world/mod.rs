@@ -1,5 +1,5 @@
 //! A world for one call: it does what the call says as an engine would, and writes down what happened in plain lines.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used, clippy::panic)]
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};

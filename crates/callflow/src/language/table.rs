@@ -72,7 +72,7 @@ impl Element {
 }
 
 const fn attribute(name: &'static str, kind: Kind, doc: &'static str) -> Attribute {
-    Attribute { name, aliases: &[], kind, default: None, required: false, doc, supported: true }
+    Attribute { name, aliases: &[], kind, default: None, required: false, doc, supported: true, later_values: &[] }
 }
 
 impl Attribute {
@@ -88,6 +88,11 @@ impl Attribute {
 
     const fn required(mut self) -> Attribute {
         self.required = true;
+        self
+    }
+
+    const fn later_values(mut self, values: &'static [&'static str]) -> Attribute {
+        self.later_values = values;
         self
     }
 
@@ -181,7 +186,7 @@ pub(super) static ELEMENTS: &[Element] = &[
         attribute("url", Kind::Url, "Asked with the keys; the XML answered is run.").aliases(&["callback"]),
         attribute("method", Kind::Word(&["GET", "POST"]), "How `url` is asked.").default("GET"),
         attribute("interrupt", Kind::Flag, "A key stops the prompt at once.").default("true"),
-        attribute("input", Kind::Word(&["dtmf"]), "What is collected.").default("dtmf"),
+        attribute("input", Kind::Word(&["dtmf"]), "What is collected.").default("dtmf").later_values(&["speech", "both"]),
         attribute("lang", Kind::Identifier, "Of speech.").later(),
         attribute("hints", Kind::Text, "Of speech.").later(),
     ])
@@ -235,8 +240,8 @@ pub(super) static ELEMENTS: &[Element] = &[
         DTMF_STOP,
         attribute("beep", Kind::Flag, "A beep before it starts.").default("false"),
         attribute("channels", Kind::Integer { min: 1, max: 2 }, "1 mixes both sides, 2 keeps them apart.").default("1"),
-        attribute("format", Kind::Word(&["wav"]), "Of the file.").default("wav"),
-        attribute("asr", Kind::Word(&["false"]), "Whether it is transcribed.").default("false"),
+        attribute("format", Kind::Word(&["wav"]), "Of the file.").default("wav").later_values(&["mp3"]),
+        attribute("asr", Kind::Word(&["false"]), "Whether it is transcribed.").default("false").later_values(&["true"]),
     ])
     .children(Children::Block),
     element(Name::Callback, "Callback", "Asks a URL and runs the XML it answers.")
