@@ -50,7 +50,7 @@ pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, network: Arc<Netw
                 }
                 Some(Event::Message { sequence, message }) => {
                     let network = network.clone();
-                    decisions.push(async move { (sequence, network.take(message).await) });
+                    decisions.push(async move { (sequence, network.take(membership, message).await) });
                 }
                 Some(Event::Ended { id, outcome }) => {
                     let delivery = under_way.remove(&id);

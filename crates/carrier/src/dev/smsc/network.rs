@@ -36,6 +36,8 @@ const REASSEMBLY_PATIENCE: Duration = Duration::from_secs(300);
 #[derive(Debug, Clone)]
 pub(super) struct Delivery {
     pub message: ShortMessage,
+    /// Receipts go to the session that submitted, while it is bound.
+    pub session: Option<u64>,
     pub attempts: u8,
 }
 
@@ -100,8 +102,8 @@ impl Network {
         self.receivers.lock().bound.retain(|(bound, _)| *bound != id);
     }
 
-    /// Takes a submit_sm: its id, or why not.
-    pub(super) async fn take(self: &Arc<Self>, message: ShortMessage) -> Result<String, Status> {
+    /// Takes a submit_sm of a session: its id, or why not.
+    pub(super) async fn take(self: &Arc<Self>, session: Option<u64>, message: ShortMessage) -> Result<String, Status> {
         let Some(source) = message.source.number() else { return Err(Status::INVALID_SOURCE) };
         let Some(destination) = message.destination.number() else { return Err(Status::INVALID_DESTINATION) };
         let leased = match &self.leased {
@@ -132,7 +134,8 @@ impl Network {
             _ => Some(MessageState::Delivered),
         };
         if let Some(state) = state.filter(|state| message.wants_receipt(*state == MessageState::Delivered)) {
-            self.deliver_later(Delivery { message: receipt(&id, state, &message), attempts: 0 }, self.config.delivery);
+            let delivery = Delivery { message: receipt(&id, state, &message), session, attempts: 0 };
+            self.deliver_later(delivery, self.config.delivery);
         }
         Ok(id)
     }
@@ -180,7 +183,7 @@ impl Network {
             if part.has_header() {
                 message.set_header();
             }
-            self.deliver(Delivery { message, attempts: 0 });
+            self.deliver(Delivery { message, session: None, attempts: 0 });
         }
         Ok(total)
     }
@@ -189,7 +192,9 @@ impl Network {
     pub(super) fn deliver(&self, delivery: Delivery) {
         let mut receivers = self.receivers.lock();
         let mut delivery = delivery;
-        for (_, bound) in &receivers.bound {
+        let first = delivery.session;
+        let (own, others): (Vec<_>, Vec<_>) = receivers.bound.iter().partition(|(id, _)| Some(*id) == first);
+        for (_, bound) in own.into_iter().chain(others) {
             match bound.try_send(delivery) {
                 Ok(()) => return,
                 Err(mpsc::error::TrySendError::Full(back) | mpsc::error::TrySendError::Closed(back)) => delivery = back,
