@@ -22,7 +22,6 @@ use crate::config::value::Secret;
 const BALANCE: i64 = 100;
 const DOMAIN_LABEL: &str = "home";
 const SIP_LOGIN: &str = "phone";
-/// Of random passwords: 62^20, 119 bits.
 const PASSWORD_LENGTH: usize = 20;
 
 /// What first start made, to be told once.
@@ -127,7 +126,8 @@ async fn give_number(
     Ok(Some(lease.uuid))
 }
 
-fn random_password() -> String {
+/// Letters and digits of 119 bits.
+pub fn random_password() -> String {
     rand::rng().sample_iter(Alphanumeric).take(PASSWORD_LENGTH).map(char::from).collect()
 }
 

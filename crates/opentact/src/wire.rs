@@ -63,7 +63,10 @@ pub async fn serve(config: &Config) -> anyhow::Result<()> {
 }
 
 /// Connects to the database and brings its schema up to date.
-async fn open_store(config: &Config) -> anyhow::Result<Store> {
+///
+/// # Errors
+/// The key file or the database is not usable.
+pub async fn open_store(config: &Config) -> anyhow::Result<Store> {
     let data = &config.general.data;
     let key_file = config.store.key_file.clone().unwrap_or_else(|| data.join("secret.key"));
     let keyring = Keyring::open_or_create(&key_file)?;

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod admin;
 mod check;
 mod flow;
 mod serve;
@@ -26,6 +27,8 @@ enum Subject {
     Serve(Serve),
     /// Check configuration, certificate and ports, and end.
     Check(Configured),
+    /// Users, balances and keys, straight in the database.
+    Admin(AdminCommand),
     /// Work with call-control XML.
     #[command(subcommand)]
     Flow(Flow),
@@ -62,6 +65,14 @@ struct Configured {
     config: Option<PathBuf>,
 }
 
+#[derive(Debug, Args)]
+struct AdminCommand {
+    #[command(flatten)]
+    configured: Configured,
+    #[command(subcommand)]
+    command: admin::Admin,
+}
+
 #[derive(Debug, Subcommand)]
 enum Flow {
     /// Check a file; print every fault with its line and column.
@@ -93,6 +104,7 @@ fn command() -> Command {
             with_setting_flags(serve).after_help("--help lists the flags of all settings.")
         })
         .mut_subcommand("check", with_setting_flags)
+        .mut_subcommand("admin", with_setting_flags)
 }
 
 /// The settings given as flags.
@@ -127,6 +139,10 @@ pub fn run() -> ExitCode {
         },
         Subject::Check(configured) => match load(&configured, chosen) {
             Ok(loaded) => check::run(&loaded.config),
+            Err(faults) => Err(faults.into()),
+        },
+        Subject::Admin(admin) => match load(&admin.configured, chosen) {
+            Ok(loaded) => admin::run(&loaded.config, admin.command),
             Err(faults) => Err(faults.into()),
         },
         Subject::Flow(Flow::Check { file }) => flow::check(&file),

@@ -135,9 +135,13 @@ section! {
     /// Events and the websocket.
     Events "events." {
         /// Events and records that may wait for the writer; new calls are refused before it is full.
-        queue: u32 = "20000",
+        queue: u32 = "65536",
         /// Events that a slow websocket reader may be behind before it is closed with 4408.
         websocket_buffer: u32 = "1024",
+        /// Newest events of each account that the log keeps for replay.
+        keep_count: u32 = "100000",
+        /// How long the log keeps an event.
+        keep_for: Span = "30d",
     }
 }
 
@@ -287,6 +291,7 @@ impl Config {
         fault(self.limits.calls == 0, "limits.calls", "must be at least 1");
         fault(self.limits.requests_per_minute == 0, "limits.requests_per_minute", "must be at least 1");
         fault(self.events.queue < 100, "events.queue", "must be at least 100");
+        fault(self.events.keep_count == 0, "events.keep_count", "must be at least 1");
         fault(self.events.websocket_buffer < 16, "events.websocket_buffer", "must be at least 16");
         fault(
             tracing_subscriber::EnvFilter::try_new(&self.log.level).is_err(),
