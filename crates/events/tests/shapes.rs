@@ -527,12 +527,8 @@ fn call_objects() {
 #[test]
 fn sms_objects() {
     let (account, number, lease, profile) = (account(), number(), lease(), messaging_profile());
-    let context = SmsContext {
-        account: Some(&account),
-        number: Some(&number),
-        lease: Some(&lease),
-        profile: Some(&profile),
-    };
+    let context =
+        SmsContext { account: Some(&account), number: Some(&number), lease: Some(&lease), profile: Some(&profile) };
     shape!("sms_outbound", view::sms(&sms(SmsType::Outbound), context));
     shape!("sms_inbound", view::sms(&sms(SmsType::Inbound), SmsContext::default()));
 }
@@ -595,8 +591,20 @@ fn a_call_event_tells_clients_of_2021_what_they_look_for() {
     let event = NewEvent::call_state(&call(), Value::Null);
     assert_eq!(event.message, "CallSCA in +12025550199 > 12015550100 - destroyed");
     let keys = [
-        "uuid", "direction", "from", "to", "type", "created_on", "init_on", "ring_on", "answer_on", "hangup_on",
-        "destroy_on", "finished_on", "q850_cause", "q850_cause_string",
+        "uuid",
+        "direction",
+        "from",
+        "to",
+        "type",
+        "created_on",
+        "init_on",
+        "ring_on",
+        "answer_on",
+        "hangup_on",
+        "destroy_on",
+        "finished_on",
+        "q850_cause",
+        "q850_cause_string",
     ];
     for kind in [&event, &NewEvent::call_flow(&call(), &log(), Value::Null)] {
         assert!(keys.iter().all(|key| kind.payload.get(key).is_some()), "{:?}", kind.payload);
