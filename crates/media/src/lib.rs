@@ -18,6 +18,7 @@ pub mod rtp;
 pub mod stats;
 pub mod telephone_event;
 pub mod tone;
+pub mod wav;
 
 pub use codec::Codec;
 pub use control::{Command, Event, LegKey, LegParams, RecordEnd, Source};
