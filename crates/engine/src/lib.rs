@@ -6,3 +6,4 @@ pub mod http;
 pub mod media;
 pub mod number;
 pub mod ports;
+pub mod speech;
