@@ -10,7 +10,7 @@ import smpp_peer
 
 @pytest.fixture(scope="module")
 def examples():
-    subprocess.run(["cargo", "build", "--quiet", "--package", "opentact-carrier", "--examples"], cwd=ROOT, check=True)
+    subprocess.run(["cargo", "build", "--quiet", "--locked", "--workspace", "--all-targets"], cwd=ROOT, check=True)
     return ROOT / "target/debug/examples"
 
 
