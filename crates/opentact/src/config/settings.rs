@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 
-use super::value::{CarrierName, LogFormat, Ports, Secret, SignUp, Size, Span, Value};
+use super::value::{CarrierName, Digest, LogFormat, Ports, Secret, SignUp, Size, Span, Value};
 use super::{Layers, Setting};
 
 /// Declares one section: a struct whose fields are settings, and their table.
@@ -92,6 +92,9 @@ section! {
         tls: SocketAddr = "127.0.0.1:5061",
         /// What stands behind the chosen label in a SIP domain: `home` becomes `home.sip.localhost`.
         domain: String = "sip.localhost",
+        /// Digest algorithms that challenges offer, the most wanted first. Many phones, baresip 1 and sipp among them, give up
+        /// when they see sha-256 at all, so it has to be asked for.
+        digest: Vec<Digest> = "md5",
         /// Address or host name told to peers in Via and Contact; unset: the listener's address.
         advertise: Option<String> = "",
     }
@@ -288,6 +291,7 @@ impl Config {
             "media.address",
             "an unspecified address needs media.advertise, which peers are told",
         );
+        fault(self.sip.digest.is_empty(), "sip.digest", "must name at least one algorithm");
         fault(self.limits.calls == 0, "limits.calls", "must be at least 1");
         fault(self.limits.requests_per_minute == 0, "limits.requests_per_minute", "must be at least 1");
         fault(self.events.queue < 100, "events.queue", "must be at least 100");

@@ -372,6 +372,15 @@ words! {
     CarrierName, "dev" { Dev = "dev" }
 }
 
+words! {
+    /// Algorithm of digest authentication (RFC 8760).
+    Digest, "md5 or sha-256" { Md5 = "md5", Sha256 = "sha-256" }
+}
+
+impl Element for Digest {
+    const LIST: &'static str = "list of md5, sha-256";
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
