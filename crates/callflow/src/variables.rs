@@ -49,6 +49,22 @@ impl Variables {
         self.replace(text, escape)
     }
 
+    /// The same inside a URL: a value is percent-encoded (RFC 3986 2.3), except where the URL begins with it.
+    pub(crate) fn interpolate_url(&self, text: &str) -> String {
+        self.replace(text, |value, out| {
+            if out.is_empty() {
+                out.push_str(value);
+                return;
+            }
+            for byte in value.bytes() {
+                match byte {
+                    b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(byte.into()),
+                    byte => out.push_str(&format!("%{byte:02X}")),
+                }
+            }
+        })
+    }
+
     fn replace(&self, text: &str, append: impl Fn(&str, &mut String)) -> String {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
@@ -110,6 +126,14 @@ mod tests {
         assert_eq!(variables.interpolate("{{{{from}}}}"), "{{+12015550100}}");
         assert!(has_variable("{{{{from}}"));
         assert!(!has_variable("{{a b}} {x} {{"));
+    }
+
+    #[test]
+    fn a_value_cannot_break_out_of_a_url() {
+        let mut variables = Variables::new();
+        variables.set("meta.who", "Tom & Ann?");
+        variables.set("meta.base", "https://a.example/x?y=");
+        assert_eq!(variables.interpolate_url("{{meta.base}}{{meta.who}}"), "https://a.example/x?y=Tom%20%26%20Ann%3F");
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! The language as data. One table ([`table::ELEMENTS`]) says which elements there are, what attributes they take, of
 //! which type and with which default, and what may stand inside; the parser, the machine and the documentation read it.
 
+mod reference;
 mod table;
 mod value;
 
+pub use reference::reference;
 pub(crate) use value::Value;
 pub use value::{Keys, Kind};
 

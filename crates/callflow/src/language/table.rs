@@ -108,7 +108,7 @@ const PARTS: &[Name] = &[Name::Meta, Name::Error];
 const DAY_MS: u64 = 86_400_000;
 const METHODS: Kind = Kind::Word(&["GET", "POST", "PATCH", "DELETE"]);
 
-const TAG: Attribute = attribute("tag", Kind::Identifier, "Copied into the events of the element.");
+const TAG: Attribute = attribute("tag", Kind::Label, "Copied into the events of the element.");
 const DTMF_STOP: Attribute = attribute("dtmf_stop", Kind::Keys, "Keys that end it.").default("none");
 const LEG: Attribute = attribute("leg", Kind::Word(&["aleg", "bleg", "both"]), "Who hears it.").default("aleg");
 const LOOP: Attribute =
@@ -138,7 +138,7 @@ pub(super) static ELEMENTS: &[Element] = &[
         .attributes(&[
             TAG,
             attribute("url", Kind::Url, "Where the sound is; also as the text inside."),
-            attribute("record", Kind::Identifier, "The tag of an earlier Record."),
+            attribute("record", Kind::Label, "The tag of an earlier Record."),
             LOOP,
             LEG,
             DTMF_STOP,
@@ -248,7 +248,7 @@ pub(super) static ELEMENTS: &[Element] = &[
         .attributes(&[
             TAG,
             attribute("url", Kind::Url, "Also as the text inside.").required(),
-            attribute("method", METHODS, "").default("GET"),
+            attribute("method", METHODS, "How it is asked.").default("GET"),
             attribute("body", Kind::Flag, "Sends the call object as JSON.").default("false"),
             attribute("timeout", Kind::Millis { min: 1, max: 600_000 }, "Longest wait for the answer.").default("10000"),
         ])
@@ -257,7 +257,7 @@ pub(super) static ELEMENTS: &[Element] = &[
         .attributes(&[
             TAG,
             attribute("url", Kind::Url, "Also as the text inside.").required(),
-            attribute("method", METHODS, "").default("GET"),
+            attribute("method", METHODS, "How it is asked.").default("GET"),
             attribute("timeout", Kind::Millis { min: 1, max: 600_000 }, "Longest wait for the answer.").default("10000"),
         ])
         .content(Content::Attribute("url")),
@@ -273,7 +273,7 @@ pub(super) static ELEMENTS: &[Element] = &[
     element(Name::Meta, "Meta", "Sets a variable, `{{meta.NAME}}`, that callbacks are told.")
         .attributes(&[
             TAG,
-            attribute("name", Kind::Identifier, "").required(),
+            attribute("name", Kind::Identifier, "Of the variable.").required(),
             attribute("value", Kind::Text, "Also as the text inside.").default(""),
         ])
         .content(Content::Attribute("value"))
@@ -285,14 +285,14 @@ pub(super) static ELEMENTS: &[Element] = &[
         ])
         .children(Children::Block),
     element(Name::Dtmf, "DTMF", "Runs when these keys were entered.")
-        .attributes(&[TAG, attribute("value", Kind::Digits, "").required()])
+        .attributes(&[TAG, attribute("value", Kind::Digits, "The keys.").required()])
         .children(Children::Block),
     element(Name::Default, "Default", "Runs when nothing else matches.").attributes(&[TAG]).children(Children::Block),
     element(Name::Switch, "Switch", "Runs the Case that equals the keys entered, or a variable.")
         .attributes(&[TAG, attribute("on", Kind::Identifier, "The variable; inside Gather the keys.")])
         .children(Children::Only(&[Name::Case, Name::Default, Name::Meta, Name::Error])),
     element(Name::Case, "Case", "Runs when its value equals.")
-        .attributes(&[TAG, attribute("value", Kind::Text, "").aliases(&["dtmf"]).required()])
+        .attributes(&[TAG, attribute("value", Kind::Text, "What it is compared with.").aliases(&["dtmf"]).required()])
         .children(Children::Block),
     element(Name::Call, "Call", "Runs its elements when a field of the call equals the value.")
         .attributes(&[

@@ -33,6 +33,8 @@ pub enum Kind {
     Digits,
     /// 1..=64 letters, digits, `_`, `-`, `.`.
     Identifier,
+    /// 1..=255 characters, none of them a control character.
+    Label,
     /// A number, `sip:` URI or `user@domain`.
     Destination,
     /// `440,480` sound together; `;` parts steps; `x3` after a step plays it three times.
@@ -138,6 +140,11 @@ impl Kind {
                     false => Err(wrong()),
                 }
             }
+            Kind::Label => match (1..=255).contains(&trimmed.chars().count()) && !trimmed.chars().any(char::is_control)
+            {
+                true => Ok(Value::Text(trimmed.into())),
+                false => Err(wrong()),
+            },
             Kind::Destination => Destination::parse(text).map(Value::Destination),
             Kind::Frequencies => frequencies(trimmed).map(Value::Frequencies).ok_or_else(wrong),
             Kind::Durations => durations(trimmed).map(Value::Durations).ok_or_else(wrong),
@@ -159,6 +166,7 @@ impl fmt::Display for Kind {
             Kind::Keys => f.write_str("a set of keys (0-9 * # A-D), any or none"),
             Kind::Digits => f.write_str("1 to 32 keys (0-9 * # A-D)"),
             Kind::Identifier => f.write_str("a name of 1 to 64 letters, digits, _ - ."),
+            Kind::Label => f.write_str("a text of 1 to 255 characters"),
             Kind::Destination => f.write_str("a number, a SIP URI or user@domain"),
             Kind::Frequencies => {
                 f.write_str("a list of frequencies from 20 to 4000 Hz, such as 440,480 or 950;1400;1800")

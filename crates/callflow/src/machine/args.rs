@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::destination::Destination;
 use crate::document::Node;
-use crate::language::{Keys, Value};
+use crate::language::{Keys, Kind, Value};
 use crate::variables::Variables;
 
 /// Checked values by the names of the table, defaults included.
@@ -16,17 +16,18 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    /// # Errors
-    /// What is wrong with the element: its fault in the document, or a variable that does not fit.
+    /// The values, and what is wrong with the element: its fault in the document, or a variable that does not fit.
     pub(crate) fn resolve(node: &Node, variables: &Variables) -> (Args, Option<String>) {
         let mut args = Args::default();
         let mut fault = node.fault.clone();
-        for (name, text) in &node.attributes {
-            args.written.push(((*name).into(), variables.interpolate(text)));
-        }
         let Some(element) = node.name.map(|name| name.element()) else {
             return (args, fault);
         };
+        for (name, text) in &node.attributes {
+            let is_url = element.attribute(name).is_some_and(|attribute| attribute.kind == Kind::Url);
+            let text = if is_url { variables.interpolate_url(text) } else { variables.interpolate(text) };
+            args.written.push(((*name).into(), text));
+        }
         for attribute in element.attributes {
             let given = args.written.iter().find(|(name, _)| name == attribute.name).map(|(_, text)| text.as_str());
             let Some(text) = given.or(attribute.default) else { continue };
