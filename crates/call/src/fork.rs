@@ -105,7 +105,7 @@ impl Call {
             let (from, timeout) = (fork.spec.from.clone(), fork.spec.timeout);
             let options = fork.spec.options.clone();
             let origin = self.id();
-            let shown = from.clone().unwrap_or_else(|| self.caller());
+            let shown = from.clone().unwrap_or_else(|| self.legs[0].from.clone());
             let dialled =
                 Leg::new(now, leg, Some(origin), Direction::Out, Call::kind_of(&target), shown, target.to_string());
             let snapshot = dialled.snapshot(now);
@@ -116,15 +116,6 @@ impl Call {
             self.put(Output::Leg { leg, command });
         }
         self.settle(now);
-    }
-
-    /// Whom a dialled leg sees calling: the other party of the origin.
-    fn caller(&self) -> String {
-        let origin = &self.legs[0];
-        match origin.direction {
-            Direction::In => origin.from.clone(),
-            Direction::Out => origin.to.clone(),
-        }
     }
 
     pub(crate) fn dialled_event(&mut self, now: Now, index: usize, event: LegEvent) {

@@ -156,3 +156,15 @@ fn keys_are_no_keys_of_a_block_that_runs() {
     let mut world = World::live(MENU);
     world.keys("1").forget().keys("22").tells(&[]);
 }
+
+#[test]
+fn the_finish_key_may_be_a_choice() {
+    let xml = "<Gather dtmf_length='3'><DTMF value='#'><Say>Operator</Say></DTMF><DTMF value='12'/></Gather><Pause/>";
+    World::live(xml).forget().keys("#1").pass(5000).tells(&["Gather[0] ok: Keys entered: #1, none matches"]);
+    let mut world = World::live(&xml.replace("dtmf_length='3'", ""));
+    world.forget().keys("#").tells(&["say Operator"]);
+    World::live(xml)
+        .forget()
+        .keys("12#")
+        .tells(&["Gather[0].DTMF[1] ok: Elements done", "Gather[0] ok: Keys entered: 12"]);
+}

@@ -121,8 +121,8 @@ pub(crate) enum Lookup {
 }
 
 pub(crate) fn lookup(written: &str) -> Lookup {
-    let same = |name: &&str| name.eq_ignore_ascii_case(written);
-    if let Some(element) = table::ELEMENTS.iter().find(|e| same(&e.text) || e.aliases.iter().any(|a| same(a))) {
+    let same = |name: &str| name.eq_ignore_ascii_case(written);
+    if let Some(element) = table::ELEMENTS.iter().find(|e| same(e.text) || e.aliases.iter().any(|a| same(a))) {
         return Lookup::Known(element);
     }
     match table::LATER.iter().find(|name| same(name)) {

@@ -60,8 +60,8 @@ enum Phase {
     /// Waits for the answer of the call.
     Answering,
     Running,
-    /// Failed; its error blocks run.
-    Failed(Outcome),
+    /// Has its outcome; if that is a failure, its error blocks run.
+    Ended(Outcome),
 }
 
 impl Machine {
@@ -222,8 +222,8 @@ impl Machine {
                 self.unwind(now, index + 1, why);
                 let frame = &mut self.stack[index];
                 frame.block = None;
-                frame.phase = Phase::Failed(outcome);
-                self.finish_or_fail();
+                frame.phase = Phase::Ended(outcome);
+                self.conclude();
             }
             Flow::Goto(document, outcome) => {
                 self.unwind(now, index + 1, Cut::Ended);
@@ -245,9 +245,9 @@ impl Machine {
     }
 
     /// The last element is done: its error blocks run if it failed, else it leaves.
-    fn finish_or_fail(&mut self) {
+    fn conclude(&mut self) {
         let Some(frame) = self.stack.last_mut() else { return };
-        let Phase::Failed(outcome) = &frame.phase else { return };
+        let Phase::Ended(outcome) = &frame.phase else { return };
         if !outcome.success && !frame.node.errors.is_empty() {
             frame.block = Some(frame.node.errors.clone().into());
             return;
@@ -271,7 +271,7 @@ impl Machine {
                     return;
                 }
                 let reason = match &frame.phase {
-                    Phase::Failed(outcome) => Some(outcome.reason.clone()),
+                    Phase::Ended(outcome) => Some(outcome.reason.clone()),
                     _ => None,
                 };
                 let parent = match next.sibling {
@@ -286,7 +286,7 @@ impl Machine {
             frame.block = None;
             match std::mem::replace(&mut frame.phase, Phase::Running) {
                 // Its error blocks are through.
-                Phase::Failed(outcome) => self.report(outcome),
+                Phase::Ended(outcome) => self.report(outcome),
                 _ => {
                     let index = self.stack.len() - 1;
                     let flow = self.with(now, index, |run, cx| run.resumed(cx));
@@ -303,7 +303,7 @@ impl Machine {
             let success = self.with(now, index, |run, cx| run.cut(cx, cut));
             let outcome = match &self.stack[index].phase {
                 // It had failed before, and keeps its reason.
-                Phase::Failed(outcome) => outcome.clone(),
+                Phase::Ended(outcome) => outcome.clone(),
                 Phase::Answering => Outcome { success: false, reason: cut.reason() },
                 Phase::Running => Outcome { success, reason: cut.reason() },
             };
@@ -331,7 +331,7 @@ impl Machine {
         if let Some(parent) = self.stack.last_mut().filter(|parent| parent.node.name != Some(Name::Response)) {
             let shared = Arc::new(report.clone());
             match parent.phase {
-                Phase::Failed(_) => parent.error.push(shared),
+                Phase::Ended(_) => parent.error.push(shared),
                 _ => parent.children.push(shared),
             }
         }
@@ -347,7 +347,7 @@ impl Frame {
     fn deadline(&self) -> Option<Instant> {
         match self.phase {
             Phase::Running => self.run.deadline(),
-            Phase::Answering | Phase::Failed(_) => None,
+            Phase::Answering | Phase::Ended(_) => None,
         }
     }
 }

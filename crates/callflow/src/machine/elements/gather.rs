@@ -60,7 +60,10 @@ impl Run for Gather {
         if !self.collects_keys() {
             return None;
         }
-        if finish_keys(cx).contains(key) {
+        // A menu may offer the finish key as a choice of its own.
+        let chooses =
+            self.keys.is_empty() && switch::matching(cx.node, key.encode_utf8(&mut [0; 4]), cx.variables).is_some();
+        if finish_keys(cx).contains(key) && !chooses {
             return Some(self.entered(cx));
         }
         self.keys.push(key);
