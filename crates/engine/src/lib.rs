@@ -2,8 +2,20 @@
 //!
 //! Not here: XML semantics (`callflow`), JSON shapes (`events::view`), what a call does next (`call`).
 
+mod control;
+mod core;
+mod engine;
+mod fetch;
 pub mod http;
+mod journal;
 pub mod media;
 pub mod number;
 pub mod ports;
+mod prompt;
+pub mod router;
 pub mod speech;
+mod tone;
+pub mod transport;
+mod webhook;
+
+pub use engine::{Engine, EngineConfig, EngineError};

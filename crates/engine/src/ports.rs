@@ -114,6 +114,13 @@ pub struct DevCall {
     pub duration: Duration,
 }
 
+/// The simulated network as a caller; the dev carrier implements it.
+#[async_trait]
+pub trait DevCaller: Send + Sync + 'static {
+    /// Places the call; returns what is known of it (`sip_call_id`).
+    async fn place_call(&self, request: DevCall) -> Result<Value, ControlError>;
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DevScript {
     /// Plays back what it hears.

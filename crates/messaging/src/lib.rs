@@ -19,4 +19,4 @@ pub use encoding::Encoding;
 pub use reassembly::Reassembler;
 pub use segment::{Segment, Segmented};
 pub use state::SmsState;
-pub use thread::thread_id;
+pub use thread::{thread_id, thread_of};

@@ -11,6 +11,23 @@ pub fn thread_id(one: u64, other: u64) -> String {
     hash.finalize().iter().take(16).map(|octet| format!("{octet:02x}")).collect()
 }
 
+/// The same for parties that need not be numbers, such as `login@domain`: letter case and a `+` do not count. Two numbers
+/// have the thread of [`thread_id`], so that their calls and messages are found together.
+pub fn thread_of(one: &str, other: &str) -> String {
+    let plain = |party: &str| party.trim_start_matches('+').to_ascii_lowercase();
+    let (one, other) = (plain(one), plain(other));
+    if let (Ok(one), Ok(other)) = (one.parse(), other.parse()) {
+        return thread_id(one, other);
+    }
+    let mut hash = Sha256::new();
+    hash.update(b"opentact thread");
+    for party in [one.as_str().min(&other), one.as_str().max(&other)] {
+        hash.update(party.as_bytes());
+        hash.update([0]);
+    }
+    hash.finalize().iter().take(16).map(|octet| format!("{octet:02x}")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -22,5 +39,7 @@ mod tests {
         assert_eq!(thread.len(), 32);
         assert!(thread.bytes().all(|octet| octet.is_ascii_hexdigit() && !octet.is_ascii_uppercase()));
         assert_ne!(thread, thread_id(12025550100, 12125550198));
+        assert_eq!(thread, thread_of("+12125550199", "12025550100"));
+        assert_eq!(thread_of("phone@home", "+12025550100"), thread_of("12025550100", "Phone@Home"));
     }
 }

@@ -1,0 +1,197 @@
+//! The calls of this node as the REST API drives them: requests checked and routed here, then handed to the core.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use opentact_call::{DialOptions, DialTarget, LegId, OutboundStart, Q850, Target, Variables};
+use opentact_callflow::{Destination, Document};
+use serde_json::Value;
+use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
+
+use crate::core::Message;
+use crate::ports::{CallControl, ControlError, DevCall, DevCaller, FlowSource, Originate, Registration};
+use crate::router::{App, DialFault, DialPlan, DialRequest, Router};
+
+/// An order to the core. A reply that is not awaited any more is dropped.
+pub(crate) enum ControlRequest {
+    Originate {
+        start: Box<OutboundStart>,
+        plan: Box<DialPlan>,
+        reply: oneshot::Sender<Result<Value, ControlError>>,
+    },
+    Run {
+        account: Uuid,
+        call: LegId,
+        document: Document,
+        reply: oneshot::Sender<Result<Value, ControlError>>,
+    },
+    Hangup {
+        account: Uuid,
+        call: LegId,
+        cause: Q850,
+        reply: oneshot::Sender<Result<Value, ControlError>>,
+    },
+    Online {
+        account: Uuid,
+        reply: oneshot::Sender<Vec<Value>>,
+    },
+    Get {
+        account: Uuid,
+        call: LegId,
+        reply: oneshot::Sender<Option<Value>>,
+    },
+    Registrations {
+        sip_user: Uuid,
+        reply: oneshot::Sender<Vec<Registration>>,
+    },
+    /// No new calls; told when the last live one has ended.
+    Drain {
+        drained: oneshot::Sender<()>,
+    },
+    /// Every live call is hung up.
+    HangUpAll,
+}
+
+/// Implements [`CallControl`] on a core.
+pub struct Control {
+    pub(crate) core: mpsc::Sender<Message>,
+    pub(crate) router: Arc<Router>,
+    pub(crate) park_timeout: Duration,
+    pub(crate) dev: OnceLock<Arc<dyn DevCaller>>,
+}
+
+impl Control {
+    async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> ControlRequest) -> Result<T, ControlError> {
+        let stopping = || ControlError::Unavailable {
+            reason: "The node is stopping".to_owned(),
+            retry_after: Duration::from_secs(5),
+        };
+        let (reply, answer) = oneshot::channel();
+        self.core.send(Message::Control(request(reply))).await.map_err(|_| stopping())?;
+        answer.await.map_err(|_| stopping())
+    }
+
+    async fn target(
+        &self,
+        account: Uuid,
+        flow: FlowSource,
+        from: &str,
+        to: &str,
+    ) -> Result<(Target, Option<Arc<App>>), ControlError> {
+        match flow {
+            FlowSource::Document(document) => Ok((Target::Flow(document), None)),
+            FlowSource::App(app) => {
+                let (target, app) = self.router.app_target(account, app, from, to).await?;
+                Ok((target, Some(app)))
+            }
+            FlowSource::Url(url) => Ok((self.router.url_target(url, from, to), None)),
+            FlowSource::Park => Ok((Target::Park { timeout: self.park_timeout }, None)),
+        }
+    }
+}
+
+#[async_trait]
+impl CallControl for Control {
+    async fn originate(&self, request: Originate) -> Result<Value, ControlError> {
+        let invalid =
+            |field, message: String, value: &str| ControlError::Invalid { field, message, value: value.to_owned() };
+        let target = DialTarget::parse(&request.to).map_err(|reason| invalid("to", reason, &request.to))?;
+        let from = match request.tn_lease {
+            Some(lease) => Some(self.router.lease_number(request.account, lease).await?.plus()),
+            None => request.from.clone(),
+        };
+        let options = DialOptions {
+            sip_connection: request.sip_connection.map(|uuid| uuid.to_string()),
+            outbound_voice_profile: request.outbound_voice_profile.map(|uuid| uuid.to_string()),
+        };
+        let dial = DialRequest {
+            account: request.account,
+            target: target.clone(),
+            from,
+            options: options.clone(),
+            voice_profile: None,
+            own_number: None,
+            caller_domain: None,
+        };
+        let mut plan = self.router.dial(dial).await.map_err(|fault| dial_error(fault, &request.to))?;
+        let (from, to) = (plan.caller(), destination_text(&target));
+        let (flow, app) = self.target(request.account, request.flow, &from, &to).await?;
+        if let Some(app) = app {
+            plan.context.handled_by(&app.row);
+        }
+        let mut variables = Variables::new();
+        for (name, value) in &request.meta {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            variables.set(format!("meta.{name}"), text);
+        }
+        plan.context.meta = request.meta;
+        let start = OutboundStart {
+            leg: LegId(Uuid::new_v4()),
+            from,
+            dial: target,
+            options,
+            timeout: request.timeout,
+            kind: opentact_call::CallType::Sca,
+            target: flow,
+            max_length: request.max_length,
+            variables,
+        };
+        self.ask(|reply| ControlRequest::Originate { start: Box::new(start), plan: Box::new(plan), reply }).await?
+    }
+
+    async fn run_flow(&self, account: Uuid, call: Uuid, document: Document) -> Result<Value, ControlError> {
+        self.ask(|reply| ControlRequest::Run { account, call: LegId(call), document, reply }).await?
+    }
+
+    async fn hangup(&self, account: Uuid, call: Uuid, cause: Option<u8>) -> Result<Value, ControlError> {
+        let cause = match cause {
+            None => Q850::NORMAL_CLEARING,
+            Some(cause) => Q850::new(cause).ok_or_else(|| ControlError::Invalid {
+                field: "cause",
+                message: "must be a Q.850 cause, 1..127".to_owned(),
+                value: cause.to_string(),
+            })?,
+        };
+        self.ask(|reply| ControlRequest::Hangup { account, call: LegId(call), cause, reply }).await?
+    }
+
+    async fn online(&self, account: Uuid) -> Result<Vec<Value>, ControlError> {
+        self.ask(|reply| ControlRequest::Online { account, reply }).await
+    }
+
+    async fn get(&self, account: Uuid, call: Uuid) -> Result<Option<Value>, ControlError> {
+        self.ask(|reply| ControlRequest::Get { account, call: LegId(call), reply }).await
+    }
+
+    async fn registrations(&self, sip_user: Uuid) -> Vec<Registration> {
+        self.ask(|reply| ControlRequest::Registrations { sip_user, reply }).await.unwrap_or_default()
+    }
+
+    fn invalidate(&self, account: Uuid) {
+        self.router.invalidate(account);
+    }
+
+    async fn dev_call(&self, request: DevCall) -> Result<Value, ControlError> {
+        let Some(dev) = self.dev.get() else {
+            return Err(ControlError::NotFound("Dev carrier"));
+        };
+        dev.place_call(request).await
+    }
+}
+
+fn destination_text(target: &Destination) -> String {
+    target.to_string()
+}
+
+/// A fault of routing as the answer to the request that asked for it.
+fn dial_error(fault: DialFault, to: &str) -> ControlError {
+    match fault.sip {
+        402 => ControlError::InsufficientBalance,
+        403 => ControlError::Forbidden { code: 406, message: fault.reason },
+        404 | 484 => ControlError::Invalid { field: "to", message: fault.reason, value: to.to_owned() },
+        480 => ControlError::Conflict(fault.reason),
+        _ => ControlError::Unavailable { reason: fault.reason, retry_after: Duration::from_secs(5) },
+    }
+}

@@ -1,0 +1,250 @@
+//! The calls of this core: machines in, their outputs carried out.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use opentact_call::q850::Q850;
+use opentact_call::{Call, CallState, Input, LegCommand, LegEvent, LegId, LegSnapshot, Output};
+use tokio::task::AbortHandle;
+use uuid::Uuid;
+
+use super::{Core, Message};
+use crate::fetch;
+use crate::journal::CallBook;
+use crate::router::LegContext;
+use crate::webhook::{Line, Notice};
+
+/// How far a prompt has come.
+pub(super) enum PromptStage {
+    /// Being spoken or fetched.
+    Preparing(AbortHandle),
+    /// With the leg's media thread.
+    Playing,
+}
+
+/// A recording of a call, found again by its tag.
+pub(super) struct RecordingFile {
+    pub(super) id: u64,
+    pub(super) uuid: Uuid,
+    pub(super) tag: Option<String>,
+    pub(super) path: PathBuf,
+}
+
+pub(super) struct CallEntry {
+    pub(super) call: Call,
+    pub(super) account: Uuid,
+    pub(super) book: CallBook,
+    pub(super) fetches: HashMap<u64, AbortHandle>,
+    /// Prompts not ended yet.
+    pub(super) prompts: HashMap<u64, PromptStage>,
+    pub(super) recordings: Vec<RecordingFile>,
+    webhook: Option<Line>,
+    /// The deadline a timer is set for.
+    timer: Option<Instant>,
+}
+
+impl Core {
+    pub(super) fn start_call(&mut self, origin: LegId, call: Call, context: LegContext) {
+        let entry = CallEntry {
+            call,
+            account: context.account,
+            book: CallBook::new(self.drivers.journal.clone(), origin, context),
+            fetches: HashMap::new(),
+            prompts: HashMap::new(),
+            recordings: Vec::new(),
+            webhook: None,
+            timer: None,
+        };
+        self.calls.insert(origin, entry);
+        metrics::gauge!("opentact_calls").set(self.calls.len() as f64);
+        self.pending.push_back((origin, None));
+        self.settle();
+    }
+
+    /// Gives a call an input and carries out what it wants done. Called while outputs are being carried out, the input
+    /// waits its turn: a machine is never entered twice.
+    pub(super) fn tell_call(&mut self, call: LegId, input: Input) {
+        self.pending.push_back((call, Some(input)));
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        if std::mem::replace(&mut self.settling, true) {
+            return;
+        }
+        while let Some((call, input)) = self.pending.pop_front() {
+            match input {
+                Some(input) => self.handle_call(call, input),
+                None => self.drain_call(call),
+            }
+        }
+        self.settling = false;
+    }
+
+    fn handle_call(&mut self, call: LegId, input: Input) {
+        let Some(entry) = self.calls.get_mut(&call) else { return };
+        match &input {
+            Input::Fetched { id, .. } => drop(entry.fetches.remove(id)),
+            Input::Prompt { id, .. } => drop(entry.prompts.remove(id)),
+            _ => {}
+        }
+        let now = Self::now();
+        // A fault in one call's logic ends that call and no other.
+        if catch_unwind(AssertUnwindSafe(|| entry.call.handle(now, input))).is_err() {
+            tracing::error!(%call, "call machine panicked; the call is ended");
+            self.abandon(call);
+            return;
+        }
+        self.drain_call(call);
+    }
+
+    fn drain_call(&mut self, call: LegId) {
+        loop {
+            let Some(entry) = self.calls.get_mut(&call) else { return };
+            let Ok(output) = catch_unwind(AssertUnwindSafe(|| entry.call.poll())) else {
+                tracing::error!(%call, "call machine panicked; the call is ended");
+                self.abandon(call);
+                return;
+            };
+            let Some(output) = output else { break };
+            self.carry_out(call, output);
+        }
+        if let Some(entry) = self.calls.get_mut(&call)
+            && let deadline @ Some(at) = entry.call.deadline()
+            && entry.timer != deadline
+        {
+            entry.timer = deadline;
+            self.timers.push(Reverse((at, call)));
+        }
+    }
+
+    fn carry_out(&mut self, call: LegId, output: Output) {
+        match output {
+            Output::Leg { leg, command } => self.leg_command(call, leg, command),
+            Output::Play { leg, id, prompt, loops } => self.play(call, leg, id, prompt, loops),
+            Output::StopPlay { leg, id } => self.stop_play(call, leg, id),
+            Output::Bridge { a, b } => self.bridge(a, b),
+            Output::Unbridge { a, .. } => self.unbridge(a),
+            Output::Record { leg, id, tag, max, silence, beep, channels } => {
+                self.record(call, leg, id, tag, max, silence, beep, channels);
+            }
+            Output::StopRecord { leg, id } => self.stop_record(leg, id),
+            Output::Fetch { id, request } => self.fetch(call, id, request),
+            Output::DropFetch { id } => {
+                if let Some(task) = self.calls.get_mut(&call).and_then(|entry| entry.fetches.remove(&id)) {
+                    task.abort();
+                }
+            }
+            Output::State { leg } => self.on_state(call, leg),
+            Output::Step { leg, report } => {
+                if let Some(entry) = self.calls.get_mut(&call) {
+                    entry.book.step(leg, &report, Self::now().utc);
+                }
+            }
+            Output::Bridged { a, b } => self.on_bridged(call, a, b, true),
+            Output::Unbridged { a, b } => self.on_bridged(call, a, b, false),
+            Output::Recorded { leg, id, tag, channels, recording } => {
+                if let Some(entry) = self.calls.get_mut(&call)
+                    && let Some(file) = entry.recordings.iter().find(|file| file.id == id)
+                {
+                    entry.book.recorded(leg, file.uuid, tag, channels, &recording, Self::now().utc);
+                }
+            }
+            Output::Finished => self.finish(call),
+        }
+    }
+
+    fn leg_command(&mut self, call: LegId, leg: LegId, command: LegCommand) {
+        match command {
+            LegCommand::Dial { target, from, timeout, parent, options } => {
+                self.dial(call, leg, target, from, timeout, parent, options);
+            }
+            LegCommand::Ring => self.ring(leg),
+            LegCommand::Progress => self.progress(leg),
+            LegCommand::Answer => self.answer(leg),
+            LegCommand::Reject { code, reason } => self.reject(leg, code, reason),
+            LegCommand::Hangup { cause } => self.hang_up(leg, cause),
+        }
+    }
+
+    fn fetch(&mut self, call: LegId, id: u64, request: opentact_call::HttpRequest) {
+        let http = self.drivers.http.clone();
+        let object = self.calls.get(&call).and_then(|entry| entry.book.object(call));
+        let task = self.spawn(async move {
+            let result = fetch::document(&http, request, object).await;
+            Message::Call { call, input: Input::Fetched { id, result } }
+        });
+        if let Some(entry) = self.calls.get_mut(&call) {
+            entry.fetches.insert(id, task);
+        }
+    }
+
+    fn on_state(&mut self, call: LegId, snapshot: LegSnapshot) {
+        let Some(entry) = self.calls.get_mut(&call) else { return };
+        let (leg, state) = (snapshot.leg, snapshot.state);
+        let (from, to) = (snapshot.from.clone(), snapshot.to.clone());
+        metrics::counter!("opentact_call_states_total", "state" => state.as_str()).increment(1);
+        let object = entry.book.state(snapshot);
+        if let (Some(object), Some(webhook)) =
+            (object, entry.book.context().and_then(|context| context.webhook.clone()))
+        {
+            let line = entry.webhook.get_or_insert_with(|| Line::open(self.drivers.http.clone(), webhook));
+            line.tell(Notice { state: state.as_str(), from, to, call: object });
+        }
+        if state == CallState::Destroyed {
+            self.legs.remove(&leg);
+        }
+    }
+
+    fn on_bridged(&self, call: LegId, a: LegId, b: LegId, joined: bool) {
+        if let Some(entry) = self.calls.get(&call) {
+            entry.book.bridge(a, b, joined);
+        }
+    }
+
+    fn finish(&mut self, call: LegId) {
+        let Some(entry) = self.calls.remove(&call) else { return };
+        entry.fetches.into_values().for_each(|task| task.abort());
+        for stage in entry.prompts.into_values() {
+            if let PromptStage::Preparing(task) = stage {
+                task.abort();
+            }
+        }
+        metrics::gauge!("opentact_calls").set(self.calls.len() as f64);
+        self.tell_drained();
+    }
+
+    /// Ends a call whose machine can no longer say how: its legs are hung up and its records closed.
+    fn abandon(&mut self, call: LegId) {
+        let legs: Vec<LegId> = self.legs.values().filter(|leg| leg.call == call).map(|leg| leg.id).collect();
+        for leg in legs {
+            self.hang_up(leg, Q850::TEMPORARY_FAILURE);
+            self.legs.remove(&leg);
+        }
+        if let Some(entry) = self.calls.get_mut(&call) {
+            entry.book.abandon(Self::now().utc);
+        }
+        self.finish(call);
+    }
+
+    pub(super) fn leg_event(&mut self, leg: LegId, event: LegEvent) {
+        if let Some(call) = self.legs.get(&leg).map(|leg| leg.call) {
+            self.tell_call(call, Input::Leg { leg, event });
+        }
+    }
+
+    /// Signalling of a leg is over: its media is closed, and then the machine is told.
+    pub(super) fn close_leg(&mut self, leg: LegId) {
+        let Some(entry) = self.legs.get_mut(&leg) else { return };
+        if std::mem::replace(&mut entry.ended, true) {
+            return;
+        }
+        match &entry.media {
+            Some(media) => self.drivers.media.command(media.key, opentact_media::control::Command::Close),
+            None => self.leg_event(leg, LegEvent::Closed),
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! Calls that come to us.
+
+use opentact_call::q850::Q850;
+use opentact_call::{Call, InboundStart, LegEvent, LegId};
+use opentact_media::control::Command as MediaCommand;
+use opentact_sip::flow::Flow;
+use opentact_sip::message::Request;
+use opentact_sip::ua::{Command, SessionId};
+use uuid::Uuid;
+
+use super::leg::{Inbound, Leg, Media, Role};
+use super::negotiate::{self, SDP};
+use super::reason::{q850_of, reason_header, retry_after};
+use super::{Core, Message};
+use crate::router::{Admission, Inquiry, Plan, Refusal};
+
+/// An INVITE whose routing is not decided yet.
+pub(super) struct Arriving {
+    request: Request,
+}
+
+impl Core {
+    pub(super) fn on_invite(&mut self, session: SessionId, request: Request, flow: Flow) {
+        let full = self.calls.len() + self.arriving.len() >= self.config.max_calls || self.drivers.journal.is_full();
+        if self.draining || full {
+            let reason = if self.draining { "draining" } else { "limit" };
+            metrics::counter!("opentact_calls_refused_total", "reason" => reason).increment(1);
+            return self.refuse(session, 503, None, vec![retry_after()]);
+        }
+        let Some(inquiry) = Inquiry::of(&request, flow) else {
+            return self.refuse(session, 400, None, Vec::new());
+        };
+        self.arriving.insert(session, Arriving { request });
+        let router = self.drivers.router.clone();
+        self.spawn(async move { Message::Admitted { session, admission: router.admit(inquiry).await } });
+    }
+
+    pub(super) fn on_admitted(&mut self, session: SessionId, admission: Admission) {
+        // Cancelled meanwhile.
+        let Some(Arriving { request }) = self.arriving.remove(&session) else { return };
+        match admission {
+            Admission::Challenge(values) => {
+                let headers = values.into_iter().map(|value| ("Proxy-Authenticate".into(), value.into())).collect();
+                self.refuse(session, 407, None, headers);
+            }
+            Admission::Refuse(refusal) => self.on_refused(session, &request, refusal),
+            Admission::Accept(plan) => self.on_accepted(session, request, *plan),
+        }
+    }
+
+    fn on_refused(&mut self, session: SessionId, request: &Request, refusal: Refusal) {
+        metrics::counter!("opentact_calls_refused_total", "reason" => "routing").increment(1);
+        if let Some(context) = refusal.context {
+            let (from, to) = parties(request);
+            let cause = Q850::from_sip(refusal.code);
+            self.drivers.journal.refused(&context, from, to, cause, refusal.reason, Self::now().utc);
+        }
+        self.refuse(session, refusal.code, Some(refusal.reason), Vec::new());
+    }
+
+    fn on_accepted(&mut self, session: SessionId, request: Request, plan: Plan) {
+        let id = LegId(Uuid::new_v4());
+        // Judged before anything is answered, so that a call nobody can hear is not rung.
+        if let Err(error) = negotiate::check_offer(&request) {
+            tracing::info!(%error, "offer refused");
+            return self.refuse(session, 488, None, vec![negotiate::warning(&error)]);
+        }
+        let (key, address) = match self.drivers.media.open(None) {
+            Ok(opened) => opened,
+            Err(error) => {
+                tracing::warn!(%error, "no media for a call");
+                return self.refuse(session, 503, None, vec![retry_after()]);
+            }
+        };
+        self.sessions.insert(session, id);
+        self.media_legs.insert(key, id);
+        self.legs.insert(
+            id,
+            Leg {
+                id,
+                call: id,
+                context: plan.context.clone(),
+                media: Some(Media::new(key, address)),
+                role: Role::Inbound(Inbound { session, request, answered: false }),
+                ended: false,
+            },
+        );
+        let start = InboundStart {
+            leg: id,
+            from: plan.from,
+            to: plan.to,
+            kind: plan.kind,
+            target: plan.target,
+            auto_answer: plan.auto_answer,
+            max_length: plan.max_length,
+            variables: plan.variables,
+        };
+        let call = Call::inbound(Self::now(), start);
+        self.start_call(id, call, plan.context);
+    }
+
+    pub(super) fn on_cancelled(&mut self, session: SessionId, request: &Request) {
+        self.arriving.remove(&session);
+        self.remote_ended(session, q850_of(request.headers()).unwrap_or(Q850::NORMAL_CLEARING));
+    }
+
+    pub(super) fn on_bye(&mut self, session: SessionId, request: &Request) {
+        self.remote_ended(session, q850_of(request.headers()).unwrap_or(Q850::NORMAL_CLEARING));
+    }
+
+    /// Our BYE is answered, or the dialog is lost.
+    pub(super) fn on_session_ended(&mut self, session: SessionId, code: u16) {
+        self.remote_ended(session, Q850::from_sip(code));
+    }
+
+    fn remote_ended(&mut self, session: SessionId, q850: Q850) {
+        let Some(leg) = self.sessions.remove(&session) else { return };
+        let open = self.legs.get(&leg).is_some_and(|leg| !leg.ended);
+        if open {
+            self.leg_event(leg, LegEvent::HungUp { q850 });
+            self.close_leg(leg);
+        }
+    }
+
+    pub(super) fn ring(&mut self, leg: LegId) {
+        let Some((session, _)) = self.inbound(leg) else { return };
+        self.command(Command::Provisional { session, code: 180, reason: None, headers: Vec::new(), body: None });
+    }
+
+    /// 183 with our SDP; audio flows to the caller from now on.
+    pub(super) fn progress(&mut self, leg: LegId) {
+        let Some((session, offered)) = self.inbound(leg) else { return };
+        if !offered {
+            // Without an offer there is nowhere to send early media to (RFC 3261 13.2.1 leaves the offer to the 2xx).
+            return self.ring(leg);
+        }
+        let Some(body) = self.describe(leg) else { return };
+        let body = Some((SDP, body));
+        self.command(Command::Provisional { session, code: 183, reason: None, headers: Vec::new(), body });
+    }
+
+    /// 200. With an offer in the INVITE the call is on from here; without one, from the ACK.
+    pub(super) fn answer(&mut self, leg: LegId) {
+        let Some((session, offered)) = self.inbound(leg) else { return };
+        let Some(body) = self.describe(leg) else { return };
+        if let Some(Leg { role: Role::Inbound(inbound), .. }) = self.legs.get_mut(&leg) {
+            inbound.answered = true;
+        }
+        self.command(Command::Accept { session, headers: Vec::new(), body: Some((SDP, body)), contact: None });
+        if offered {
+            self.leg_event(leg, LegEvent::Answered);
+        }
+    }
+
+    /// The ACK of a late offer brings the answer.
+    pub(super) fn on_acked(&mut self, session: SessionId, request: &Request) {
+        let Some(&id) = self.sessions.get(&session) else { return };
+        let Some(leg) = self.legs.get_mut(&id).filter(|leg| !leg.ended) else { return };
+        let first = matches!(&leg.role, Role::Inbound(inbound) if inbound.request.body().is_empty());
+        let Some(media) = leg.media.as_mut().filter(|media| media.awaits_answer) else { return };
+        media.awaits_answer = false;
+        match negotiate::accept(media, request.headers(), request.body()) {
+            Ok(params) => {
+                self.media_command(id, MediaCommand::Start(params));
+                // The machine ignores it where the leg is live already (a re-INVITE without an offer).
+                if first {
+                    self.leg_event(id, LegEvent::Answered);
+                }
+            }
+            Err(error) => {
+                tracing::info!(leg = %id, %error, "no usable answer in the ACK");
+                self.give_up(id, Q850::from_sip(488));
+            }
+        }
+    }
+
+    /// Our SDP for an inbound leg, made once: what 183 said, 200 repeats. `None` when the leg had to be given up.
+    fn describe(&mut self, id: LegId) -> Option<bytes::Bytes> {
+        let leg = self.legs.get_mut(&id)?;
+        let (Some(media), Role::Inbound(inbound)) = (&mut leg.media, &leg.role) else { return None };
+        if let Some(described) = &media.described {
+            return Some(described.clone());
+        }
+        match negotiate::respond(media, &inbound.request) {
+            Ok((bytes, params)) => {
+                if let Some(params) = params {
+                    self.media_command(id, MediaCommand::Start(params));
+                }
+                Some(bytes)
+            }
+            Err(error) => {
+                tracing::info!(leg = %id, %error, "negotiation failed");
+                self.give_up(id, Q850::from_sip(488));
+                None
+            }
+        }
+    }
+
+    /// Ends a leg for a fault on its side: the machine hears that it hung up.
+    fn give_up(&mut self, id: LegId, cause: Q850) {
+        self.leg_event(id, LegEvent::HungUp { q850: cause });
+        self.hang_up(id, cause);
+    }
+
+    /// A re-INVITE: hold, resume, a new address. The media is ours on every leg, so the other leg need not know.
+    pub(super) fn on_reinvite(&mut self, session: SessionId, request: &Request) {
+        let leg = self.sessions.get(&session).and_then(|id| self.legs.get_mut(id));
+        let Some(leg) = leg.filter(|leg| !leg.ended) else {
+            return self.command(Command::Reject { session, code: 481, reason: None, headers: Vec::new() });
+        };
+        let id = leg.id;
+        let Some(media) = &mut leg.media else { return };
+        match negotiate::respond(media, request) {
+            Ok((bytes, params)) => {
+                if let Some(params) = params {
+                    self.media_command(id, MediaCommand::Start(params));
+                }
+                let body = Some((SDP, bytes));
+                self.command(Command::Accept { session, headers: Vec::new(), body, contact: None });
+            }
+            // RFC 3261 14.2: the session goes on as it was.
+            Err(error) => {
+                let headers = vec![negotiate::warning(&error)];
+                self.command(Command::Reject { session, code: 488, reason: None, headers });
+            }
+        }
+    }
+
+    pub(super) fn reject(&mut self, leg: LegId, code: u16, reason: Option<String>) {
+        if let Some((session, _)) = self.inbound(leg) {
+            self.sessions.remove(&session);
+            let headers = vec![reason_header(Q850::from_sip(code))];
+            self.command(Command::Reject { session, code, reason, headers });
+        }
+        self.close_leg(leg);
+    }
+
+    /// Ends a leg in whatever way its state asks for.
+    pub(super) fn hang_up(&mut self, leg: LegId, cause: Q850) {
+        let Some(entry) = self.legs.get(&leg) else { return };
+        if entry.ended {
+            return;
+        }
+        let headers = vec![reason_header(cause)];
+        match &entry.role {
+            Role::Inbound(inbound) if inbound.answered => {
+                let session = inbound.session;
+                self.command(Command::Bye { session, headers });
+            }
+            Role::Inbound(inbound) => {
+                let session = inbound.session;
+                self.sessions.remove(&session);
+                self.command(Command::Reject { session, code: cause.to_sip(), reason: None, headers });
+            }
+            Role::Outbound(outbound) => {
+                let (answered, branches) = (outbound.answered, outbound.branches.clone());
+                if let Some(session) = answered {
+                    self.command(Command::Bye { session, headers });
+                } else {
+                    for session in branches {
+                        self.command(Command::Cancel { session, headers: headers.clone() });
+                    }
+                }
+            }
+        }
+        self.close_leg(leg);
+    }
+
+    fn refuse(&mut self, session: SessionId, code: u16, reason: Option<&'static str>, headers: negotiate::Headers) {
+        let reason = reason.map(str::to_owned);
+        self.command(Command::Reject { session, code, reason, headers });
+    }
+
+    /// The session of a live inbound leg, and whether its INVITE brought an offer.
+    fn inbound(&self, leg: LegId) -> Option<(SessionId, bool)> {
+        match self.legs.get(&leg).filter(|leg| !leg.ended).map(|leg| &leg.role) {
+            Some(Role::Inbound(inbound)) => Some((inbound.session, !inbound.request.body().is_empty())),
+            _ => None,
+        }
+    }
+}
+
+/// Caller and callee of a call that was refused before it was routed, as its INVITE names them.
+fn parties(request: &Request) -> (String, String) {
+    let user = |uri: opentact_sip::uri::Uri| match uri.user_text() {
+        Some(user) => user.into_owned(),
+        None => uri.host().to_owned(),
+    };
+    let from = request.from().map(|from| user(from.uri)).unwrap_or_default();
+    (from, request.uri().map(user).unwrap_or_default())
+}

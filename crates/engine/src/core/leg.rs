@@ -1,0 +1,82 @@
+//! A leg as the engine holds it: SIP sessions on one side, a media leg on the other.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use opentact_call::LegId;
+use opentact_call::q850::Q850;
+use opentact_media::control::LegKey;
+use opentact_sip::message::Request;
+use opentact_sip::sdp::Negotiator;
+use opentact_sip::ua::SessionId;
+use opentact_sip::uri::NameAddr;
+
+use crate::router::{Attempt, LegContext};
+
+pub(super) struct Leg {
+    pub(super) id: LegId,
+    /// The origin leg of the call this one belongs to: the key of the call table.
+    pub(super) call: LegId,
+    pub(super) context: LegContext,
+    pub(super) media: Option<Media>,
+    pub(super) role: Role,
+    /// Signalling is over; media is closed or closing.
+    pub(super) ended: bool,
+}
+
+/// Where a leg's audio comes in, and what was said and agreed about it.
+pub(super) struct Media {
+    pub(super) key: LegKey,
+    pub(super) sdp: Negotiator,
+    /// Our description as sent: what 183 said, 200 says again.
+    pub(super) described: Option<Bytes>,
+    /// Our offer went out in a 2xx; the ACK answers it.
+    pub(super) awaits_answer: bool,
+}
+
+impl Media {
+    pub(super) fn new(key: LegKey, address: SocketAddr) -> Self {
+        let sdp = Negotiator::new(rand::random(), address, super::negotiate::capabilities());
+        Self { key, sdp, described: None, awaits_answer: false }
+    }
+}
+
+pub(super) enum Role {
+    Inbound(Inbound),
+    Outbound(Outbound),
+}
+
+pub(super) struct Inbound {
+    pub(super) session: SessionId,
+    pub(super) request: Request,
+    pub(super) answered: bool,
+}
+
+#[derive(Default)]
+pub(super) struct Outbound {
+    /// The INVITEs now ringing.
+    pub(super) branches: Vec<SessionId>,
+    pub(super) answered: Option<SessionId>,
+    /// What to try when all branches have failed.
+    pub(super) attempts: VecDeque<Attempt>,
+    pub(super) from: Option<NameAddr>,
+    pub(super) to: Option<NameAddr>,
+    pub(super) offer: Option<Bytes>,
+    /// The most telling failure so far.
+    pub(super) failure: Option<(u16, Q850, String)>,
+    pub(super) ringing: bool,
+    /// Some place has answered 101..199: it is up, and no other is tried in its stead.
+    pub(super) provisional: bool,
+    /// Early media flows.
+    pub(super) early: bool,
+}
+
+impl Leg {
+    pub(super) fn is_answered(&self) -> bool {
+        match &self.role {
+            Role::Inbound(inbound) => inbound.answered,
+            Role::Outbound(outbound) => outbound.answered.is_some(),
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! What a call wants heard, joined and recorded, told to the media threads; and what they tell.
+
+use std::time::Duration;
+
+use opentact_call::{Input, LegEvent, LegId, Prompt, PromptEnd, Recording, RecordingEnd};
+use opentact_media::control::{Command, Event, LegKey, RecordEnd, Source};
+use uuid::Uuid;
+
+use super::calls::{PromptStage, RecordingFile};
+use super::{Core, Message};
+use crate::speech::SayRequest;
+use crate::tone;
+
+impl Core {
+    pub(super) fn on_media(&mut self, key: LegKey, event: Event) {
+        let Some(&leg) = self.media_legs.get(&key) else { return };
+        let Some(call) = self.legs.get(&leg).map(|leg| leg.call) else { return };
+        match event {
+            Event::Dtmf { digit, duration_ms } => self.tell_call(call, Input::Dtmf { leg, digit, duration_ms }),
+            Event::PlayDone { id, completed } => {
+                let end = if completed { PromptEnd::Completed } else { PromptEnd::Stopped };
+                self.prompt_ended(call, id, Ok(end));
+            }
+            Event::RecordDone { id, duration_ms, bytes, error, reason } => {
+                let ended_by = match reason {
+                    RecordEnd::MaxLength => RecordingEnd::Full,
+                    RecordEnd::Silence => RecordingEnd::Silence,
+                    RecordEnd::Stopped | RecordEnd::Closed | RecordEnd::Failed => RecordingEnd::Stopped,
+                };
+                let result = match error {
+                    None => Ok(Recording { duration_ms, bytes, ended_by }),
+                    Some(error) => Err(error),
+                };
+                self.tell_call(call, Input::Recorded { id, result });
+            }
+            Event::Timeout => self.on_rtp_timeout(leg),
+            Event::DtmfSent => {}
+            Event::Closed(_) => {
+                self.media_legs.remove(&key);
+                self.leg_event(leg, LegEvent::Closed);
+            }
+        }
+        self.drain_ua();
+    }
+
+    /// A peer that sends nothing for `media.rtp_timeout` is gone: its network, its power or its BYE was lost.
+    fn on_rtp_timeout(&mut self, leg: LegId) {
+        tracing::info!(%leg, "no RTP; the leg is hung up");
+        let cause = opentact_call::Q850::RECOVERY_ON_TIMER_EXPIRE;
+        self.leg_event(leg, LegEvent::HungUp { q850: cause });
+        self.hang_up(leg, cause);
+    }
+
+    pub(super) fn play(&mut self, call: LegId, leg: LegId, id: u64, prompt: Prompt, loops: u32) {
+        let Some(entry) = self.calls.get(&call) else { return };
+        let task = match prompt {
+            Prompt::Tone(tone) => {
+                return self.start_play(call, leg, id, loops, tone::source(&tone));
+            }
+            Prompt::Say(voice) => {
+                let speech = self.drivers.speech.clone();
+                self.spawn(async move {
+                    let source = speech.synthesize(SayRequest::from(&voice)).await;
+                    let source = source.map(Source::from).map_err(|error| error.to_string());
+                    Message::PromptReady { call, leg, id, loops, source }
+                })
+            }
+            Prompt::Url(url) => {
+                let audio = self.drivers.audio.clone();
+                self.spawn(async move {
+                    let source = audio.url(&url).await.map(Source::from).map_err(|error| error.to_string());
+                    Message::PromptReady { call, leg, id, loops, source }
+                })
+            }
+            Prompt::Recording { tag } => {
+                let Some(file) = entry.recordings.iter().rev().find(|file| file.tag.as_deref() == Some(tag.as_str()))
+                else {
+                    return self.prompt_ended(call, id, Err(format!("no recording with tag `{tag}` on this call")));
+                };
+                let (audio, path) = (self.drivers.audio.clone(), file.path.clone());
+                self.spawn(async move {
+                    let source = audio.file(&path).await.map(Source::from).map_err(|error| error.to_string());
+                    Message::PromptReady { call, leg, id, loops, source }
+                })
+            }
+        };
+        if let Some(entry) = self.calls.get_mut(&call) {
+            entry.prompts.insert(id, PromptStage::Preparing(task));
+        }
+    }
+
+    pub(super) fn on_prompt_ready(
+        &mut self,
+        call: LegId,
+        leg: LegId,
+        id: u64,
+        loops: u32,
+        source: Result<Source, String>,
+    ) {
+        // Stopped while it was being prepared: its end has been told.
+        if !self.calls.get(&call).is_some_and(|entry| entry.prompts.contains_key(&id)) {
+            return;
+        }
+        match source {
+            Ok(source) => self.start_play(call, leg, id, loops, source),
+            Err(reason) => self.prompt_ended(call, id, Err(reason)),
+        }
+    }
+
+    fn start_play(&mut self, call: LegId, leg: LegId, id: u64, loops: u32, source: Source) {
+        let Some(key) = self.media_key(leg) else {
+            return self.prompt_ended(call, id, Err("the leg has no media".to_owned()));
+        };
+        if let Some(entry) = self.calls.get_mut(&call) {
+            entry.prompts.insert(id, PromptStage::Playing);
+        }
+        self.drivers.media.command(key, Command::Play { id, source, loops });
+    }
+
+    pub(super) fn stop_play(&mut self, call: LegId, leg: LegId, id: u64) {
+        let Some(entry) = self.calls.get_mut(&call) else { return };
+        match entry.prompts.get(&id) {
+            Some(PromptStage::Preparing(task)) => {
+                task.abort();
+                self.prompt_ended(call, id, Ok(PromptEnd::Stopped));
+            }
+            Some(PromptStage::Playing) => self.media_command(leg, Command::StopPlay { id }),
+            None => {}
+        }
+    }
+
+    fn prompt_ended(&mut self, call: LegId, id: u64, result: Result<PromptEnd, String>) {
+        self.tell_call(call, Input::Prompt { id, result });
+    }
+
+    pub(super) fn bridge(&mut self, a: LegId, b: LegId) {
+        if let (Some(a), Some(b)) = (self.media_key(a), self.media_key(b)) {
+            self.drivers.media.command(a, Command::Bridge { with: b });
+        }
+    }
+
+    pub(super) fn unbridge(&mut self, leg: LegId) {
+        self.media_command(leg, Command::Unbridge);
+    }
+
+    pub(super) fn record(
+        &mut self,
+        call: LegId,
+        leg: LegId,
+        id: u64,
+        tag: Option<String>,
+        max: Option<Duration>,
+        silence: Option<Duration>,
+        beep: bool,
+        channels: u8,
+    ) {
+        let Some(entry) = self.calls.get_mut(&call) else { return };
+        let uuid = Uuid::new_v4();
+        let folder = self.config.recordings.join(entry.account.to_string());
+        let path = folder.join(format!("{uuid}.wav"));
+        let millis = |duration: Duration| u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
+        let failed = match self.legs.get(&leg).and_then(|leg| leg.media.as_ref()) {
+            None => Some("the leg has no media".to_owned()),
+            Some(_) => std::fs::create_dir_all(&folder).err().map(|error| error.to_string()),
+        };
+        if let Some(reason) = failed {
+            return self.tell_call(call, Input::Recorded { id, result: Err(reason) });
+        }
+        entry.recordings.push(RecordingFile { id, uuid, tag, path: path.clone() });
+        let command =
+            Command::Record { id, path, channels, max_ms: max.map(millis), silence_ms: silence.map(millis), beep };
+        self.media_command(leg, command);
+    }
+
+    pub(super) fn stop_record(&mut self, leg: LegId, id: u64) {
+        self.media_command(leg, Command::StopRecord { id });
+    }
+
+    fn media_key(&self, leg: LegId) -> Option<LegKey> {
+        self.legs.get(&leg).and_then(|leg| leg.media.as_ref()).map(|media| media.key)
+    }
+
+    pub(super) fn media_command(&self, leg: LegId, command: Command) {
+        if let Some(key) = self.media_key(leg) {
+            self.drivers.media.command(key, command);
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Offers and answers of a leg, between SIP bodies and media parameters.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use bytes::Bytes;
+use opentact_media::control::{Codec, LegParams};
+use opentact_sip::message::{Headers as SipHeaders, Request};
+use opentact_sip::sdp::{Agreed, Capabilities, Direction, Local, SdpError, Session, answer};
+
+use super::leg::Media;
+
+pub(super) const SDP: Bytes = Bytes::from_static(b"application/sdp");
+
+pub(super) type Headers = Vec<(Bytes, Bytes)>;
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NegotiateError {
+    #[error("the body is not application/sdp")]
+    NotSdp,
+    #[error("no session description where one is due")]
+    Missing,
+    #[error(transparent)]
+    Sdp(#[from] SdpError),
+    #[error("codec {0} is not available")]
+    Codec(String),
+}
+
+/// What our media can do, in our order.
+pub(super) fn capabilities() -> Capabilities {
+    Capabilities::default()
+}
+
+/// The session description of a message; `None` where it has no body.
+pub(super) fn description(headers: &SipHeaders, body: &[u8]) -> Result<Option<Session>, NegotiateError> {
+    if body.is_empty() {
+        return Ok(None);
+    }
+    if !headers.is_content("application/sdp") {
+        return Err(NegotiateError::NotSdp);
+    }
+    Ok(Some(Session::parse(body)?))
+}
+
+/// Whether we could answer this INVITE.
+pub(super) fn check_offer(request: &Request) -> Result<(), NegotiateError> {
+    let Some(offer) = description(request.headers(), request.body())? else { return Ok(()) };
+    let rtp = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
+    let local = Local { rtp, session_id: 0, version: 0, direction: Direction::SendRecv };
+    params(&answer(&offer, &capabilities(), &local)?.agreed).map(drop)
+}
+
+/// Our side for an INVITE or re-INVITE: the answer to its offer, else an offer of our own for the ACK to answer.
+/// The parameters are there as soon as something is agreed.
+pub(super) fn respond(media: &mut Media, request: &Request) -> Result<(Bytes, Option<LegParams>), NegotiateError> {
+    let (session, agreed) = match description(request.headers(), request.body())? {
+        Some(offer) => {
+            let (session, agreed) = media.sdp.answer(&offer, Direction::SendRecv)?;
+            (session, Some(params(&agreed)?))
+        }
+        None => (media.sdp.offer(Direction::SendRecv), None),
+    };
+    media.awaits_answer = agreed.is_none();
+    let bytes = Bytes::from(session.to_string());
+    media.described = Some(bytes.clone());
+    Ok((bytes, agreed))
+}
+
+/// Our offer for a leg we make.
+pub(super) fn offer(media: &mut Media) -> Bytes {
+    let bytes = Bytes::from(media.sdp.offer(Direction::SendRecv).to_string());
+    media.described = Some(bytes.clone());
+    bytes
+}
+
+/// What the answer to our offer means.
+pub(super) fn accept(media: &mut Media, headers: &SipHeaders, body: &[u8]) -> Result<LegParams, NegotiateError> {
+    let answer = description(headers, body)?.ok_or(NegotiateError::Missing)?;
+    params(&media.sdp.accept(&answer)?)
+}
+
+/// RFC 3261 20.43: 304 media type not available, 399 anything else.
+pub(super) fn warning(error: &NegotiateError) -> (Bytes, Bytes) {
+    let code = match error {
+        NegotiateError::Codec(_) | NegotiateError::Sdp(SdpError::NoCommonMedia) => 304,
+        _ => 399,
+    };
+    let text = error.to_string().replace(['"', '\\'], "'");
+    (Bytes::from_static(b"Warning"), format!("{code} opentact \"{text}\"").into())
+}
+
+fn params(agreed: &Agreed) -> Result<LegParams, NegotiateError> {
+    let name = agreed.codec.rtpmap().name;
+    let codec = match name.to_ascii_uppercase().as_str() {
+        "PCMU" => Codec::Pcmu,
+        "PCMA" => Codec::Pcma,
+        _ => return Err(NegotiateError::Codec(name.to_string())),
+    };
+    Ok(LegParams {
+        remote: agreed.remote,
+        codec,
+        payload_type: agreed.payload_type,
+        dtmf_payload_type: agreed.telephone_event,
+        ptime_ms: agreed.ptime,
+        send: agreed.direction.sends(),
+        receive: agreed.direction.receives(),
+    })
+}

@@ -1,0 +1,255 @@
+//! Legs that we make: one or several INVITEs at once, then the next place when all have failed.
+
+use std::time::{Duration, Instant};
+
+use opentact_call::q850::Q850;
+use opentact_call::{DialOptions, DialTarget, LegEvent, LegId};
+use opentact_media::control::Command as MediaCommand;
+use opentact_sip::message::Response;
+use opentact_sip::ua::{Command, OutgoingInvite, SessionId};
+use opentact_sip::uri::NameAddr;
+
+use super::leg::{Leg, Media, Outbound, Role};
+use super::negotiate::{self, SDP};
+use super::reason::{q850_of, reason_header};
+use super::{Core, Message};
+use crate::router::{Attempt, DialFault, DialPlan, DialRequest};
+
+impl Core {
+    pub(super) fn dial(
+        &mut self,
+        call: LegId,
+        leg: LegId,
+        target: DialTarget,
+        from: Option<String>,
+        _timeout: Duration,
+        _parent: Option<LegId>,
+        options: DialOptions,
+    ) {
+        let Some(context) = self.calls.get(&call).and_then(|entry| entry.book.context()).cloned() else { return };
+        let role = Role::Outbound(Outbound::default());
+        self.legs.insert(leg, Leg { id: leg, call, context: context.clone(), media: None, role, ended: false });
+        // A call made by REST is routed before it is there, so that its faults are the request's faults.
+        if let Some(plan) = self.planned.remove(&leg) {
+            return self.on_dialled(leg, Ok(plan));
+        }
+        let request = DialRequest {
+            account: context.account,
+            target,
+            from,
+            options,
+            voice_profile: context.voice_profile,
+            own_number: context.own_number.or(context.tn),
+            caller_domain: context.domain.clone(),
+        };
+        let router = self.drivers.router.clone();
+        self.spawn(async move { Message::Dialled { leg, result: router.dial(request).await.map(Box::new) } });
+    }
+
+    pub(super) fn on_dialled(&mut self, id: LegId, result: Result<Box<DialPlan>, DialFault>) {
+        // Given up while it was routed.
+        let Some(leg) = self.legs.get(&id).filter(|leg| !leg.ended) else { return };
+        let call = leg.call;
+        let near = self.legs.get(&call).and_then(|origin| origin.media.as_ref()).map(|media| media.key);
+        let opened = match result {
+            Ok(plan) => match self.drivers.media.open(near) {
+                Ok(opened) => Ok((plan, opened)),
+                Err(error) => Err(DialFault { sip: 503, q850: Q850::TEMPORARY_FAILURE, reason: error.to_string() }),
+            },
+            Err(fault) => Err(fault),
+        };
+        let (plan, (key, address)) = match opened {
+            Ok(opened) => opened,
+            Err(fault) => {
+                self.leg_event(id, LegEvent::Failed { sip: fault.sip, q850: fault.q850, reason: fault.reason });
+                return self.close_leg(id);
+            }
+        };
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        let mut media = Media::new(key, address);
+        let offer = negotiate::offer(&mut media);
+        leg.media = Some(media);
+        leg.context = plan.context.clone();
+        if let Role::Outbound(outbound) = &mut leg.role {
+            let mut from = NameAddr::new(plan.from);
+            if let Some(display) = &plan.from_display {
+                from = from.with_display(display);
+            }
+            outbound.from = Some(from);
+            outbound.to = Some(NameAddr::new(plan.to));
+            outbound.offer = Some(offer);
+            outbound.attempts = plan.attempts.into();
+        }
+        self.media_legs.insert(key, id);
+        if let Some(entry) = self.calls.get_mut(&call) {
+            entry.book.set_context(id, plan.context);
+        }
+        self.next_attempt(id);
+    }
+
+    /// Calls the next place; without one the leg has failed.
+    fn next_attempt(&mut self, id: LegId) {
+        loop {
+            let Some(Leg { role: Role::Outbound(outbound), .. }) = self.legs.get_mut(&id) else { return };
+            let Some(attempt) = outbound.attempts.pop_front() else {
+                let (sip, q850, reason) = outbound
+                    .failure
+                    .take()
+                    .unwrap_or_else(|| (480, Q850::NO_USER_RESPONSE, "not registered".to_owned()));
+                self.leg_event(id, LegEvent::Failed { sip, q850, reason });
+                return self.close_leg(id);
+            };
+            if self.attempt(id, attempt) {
+                return;
+            }
+        }
+    }
+
+    /// Sends the INVITEs of one attempt. False when there was nowhere to send one.
+    fn attempt(&mut self, id: LegId, attempt: Attempt) -> bool {
+        let mut invites = Vec::new();
+        match attempt {
+            Attempt::Registered(aor) => {
+                for binding in self.registrar.lookup(Instant::now(), &aor) {
+                    invites.push((binding.flow, binding.contact.clone(), binding.path.to_vec(), None));
+                }
+            }
+            Attempt::Place(place) => {
+                if let Some(flow) = self.drivers.transports.flow_to(place.transport, place.remote) {
+                    invites.push((flow, place.uri, Vec::new(), place.credentials));
+                }
+            }
+        }
+        let mut sent = Vec::new();
+        for (flow, uri, route, credentials) in invites {
+            let Some(Leg { role: Role::Outbound(outbound), .. }) = self.legs.get(&id) else { return false };
+            let (Some(from), Some(to), Some(offer)) = (&outbound.from, &outbound.to, &outbound.offer) else {
+                return false;
+            };
+            let session = self.ua.new_session();
+            let invite = OutgoingInvite {
+                flow,
+                uri,
+                from: from.clone(),
+                to: to.clone(),
+                contact: None,
+                call_id: None,
+                route,
+                headers: Vec::new(),
+                body: Some((SDP, offer.clone())),
+                credentials: credentials.map(|credentials| (*credentials).clone()),
+            };
+            self.sessions.insert(session, id);
+            sent.push(session);
+            self.command(Command::Invite { session, invite });
+        }
+        if let Some(Leg { role: Role::Outbound(outbound), .. }) = self.legs.get_mut(&id) {
+            outbound.branches.extend(&sent);
+        }
+        !sent.is_empty()
+    }
+
+    pub(super) fn on_progress(&mut self, session: SessionId, response: &Response) {
+        let Some(&id) = self.sessions.get(&session) else { return };
+        let Some(leg) = self.legs.get_mut(&id).filter(|leg| !leg.ended) else { return };
+        let Role::Outbound(outbound) = &mut leg.role else { return };
+        outbound.provisional = true;
+        if response.code() == 180 && !std::mem::replace(&mut outbound.ringing, true) {
+            self.leg_event(id, LegEvent::Ringing);
+        }
+        let Some(leg) = self.legs.get_mut(&id).filter(|leg| !leg.ended) else { return };
+        // Of several that ring only the one who answers is heard.
+        let alone = matches!(&leg.role, Role::Outbound(outbound) if outbound.branches.len() == 1 && !outbound.early);
+        let Some(media) = &mut leg.media else { return };
+        if alone && !response.body().is_empty() {
+            match negotiate::accept(media, response.headers(), response.body()) {
+                Ok(params) => {
+                    if let Role::Outbound(outbound) = &mut leg.role {
+                        outbound.early = true;
+                    }
+                    self.media_command(id, MediaCommand::Start(params));
+                    self.leg_event(id, LegEvent::EarlyMedia);
+                }
+                Err(error) => tracing::debug!(leg = %id, %error, "early media not usable"),
+            }
+        }
+    }
+
+    pub(super) fn on_answered(&mut self, session: SessionId, response: &Response) {
+        let id = self.sessions.get(&session).copied();
+        let leg = id.and_then(|id| self.legs.get_mut(&id)).filter(|leg| !leg.ended && !leg.is_answered());
+        let Some(leg) = leg else {
+            // Another branch was first, or we gave up while this 200 was on its way.
+            let headers = vec![reason_header(Q850::NORMAL_CLEARING)];
+            return self.command(Command::Bye { session, headers });
+        };
+        let id = leg.id;
+        let mut others = Vec::new();
+        if let Role::Outbound(outbound) = &mut leg.role {
+            outbound.answered = Some(session);
+            others = std::mem::take(&mut outbound.branches);
+            outbound.attempts.clear();
+        }
+        let Some(media) = &mut leg.media else { return };
+        // RFC 3261 13.2.1: an SDP in an earlier reliable answer would stand; without 100rel the one in the 2xx does.
+        match negotiate::accept(media, response.headers(), response.body()) {
+            Ok(params) => {
+                self.media_command(id, MediaCommand::Start(params));
+                for other in others.into_iter().filter(|other| *other != session) {
+                    self.command(Command::Cancel { session: other, headers: vec![answered_elsewhere()] });
+                }
+                self.leg_event(id, LegEvent::Answered);
+            }
+            Err(error) => {
+                tracing::info!(leg = %id, %error, "answer not usable");
+                let q850 = Q850::from_sip(488);
+                self.leg_event(id, LegEvent::Failed { sip: 488, q850, reason: error.to_string() });
+                self.hang_up(id, q850);
+            }
+        }
+    }
+
+    pub(super) fn on_failed(&mut self, session: SessionId, code: u16, response: Option<&Response>) {
+        let Some(id) = self.sessions.remove(&session) else { return };
+        let Some(leg) = self.legs.get_mut(&id).filter(|leg| !leg.ended) else { return };
+        let Role::Outbound(outbound) = &mut leg.role else { return };
+        outbound.branches.retain(|branch| *branch != session);
+        if outbound.answered.is_some() {
+            return;
+        }
+        let q850 = response.and_then(|response| q850_of(response.headers())).unwrap_or_else(|| Q850::from_sip(code));
+        let reason = response.map_or_else(
+            || opentact_sip::message::reason_phrase(code).to_owned(),
+            |response| response.reason().into_owned(),
+        );
+        if outbound.failure.as_ref().is_none_or(|(known, ..)| weight(code) > weight(*known)) {
+            outbound.failure = Some((code, q850, reason));
+        }
+        if !outbound.branches.is_empty() {
+            return;
+        }
+        // A place that is down is passed over; one that has said no, or has rung, has decided (domain.md, trunk choice).
+        let passed_over = matches!(code, 408 | 500..=599) && !outbound.provisional;
+        if !passed_over {
+            outbound.attempts.clear();
+        }
+        self.next_attempt(id);
+    }
+}
+
+/// How much a failure says, of those of several branches (RFC 3261 16.7 step 6, for people).
+fn weight(code: u16) -> u16 {
+    match code {
+        600..=699 => 5,
+        486 => 4,
+        400..=499 if code != 408 && code != 480 && code != 487 => 3,
+        480 | 408 => 2,
+        _ => 1,
+    }
+}
+
+/// RFC 3326: the other phones show no missed call.
+fn answered_elsewhere() -> (bytes::Bytes, bytes::Bytes) {
+    let value = bytes::Bytes::from_static(b"SIP;cause=200;text=\"Call completed elsewhere\"");
+    (bytes::Bytes::from_static(b"Reason"), value)
+}

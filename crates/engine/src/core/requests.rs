@@ -1,0 +1,73 @@
+//! Requests other than calls: OPTIONS, INFO, and those this version does not do.
+
+use bytes::Bytes;
+use opentact_call::Input;
+use opentact_sip::flow::Flow;
+use opentact_sip::message::{Method, Request};
+use opentact_sip::ua::{Command, RequestId, SessionId};
+
+use super::Core;
+use super::negotiate::Headers;
+
+/// What this version does; in Allow of 405 and OPTIONS.
+pub(crate) const ALLOW: Bytes = Bytes::from_static(b"INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, INFO");
+
+impl Core {
+    pub(super) fn on_request(&mut self, id: RequestId, request: Request, flow: Flow) {
+        match request.method() {
+            Method::Register => self.on_register(id, request, flow),
+            Method::Options => self.respond_options(id),
+            _ => self.respond(id, 405, vec![(Bytes::from_static(b"Allow"), ALLOW)]),
+        }
+    }
+
+    pub(super) fn on_in_dialog(&mut self, session: SessionId, id: RequestId, request: &Request) {
+        match request.method() {
+            Method::Options => self.respond_options(id),
+            Method::Info => self.on_info(session, id, request),
+            _ => self.respond(id, 405, vec![(Bytes::from_static(b"Allow"), ALLOW)]),
+        }
+    }
+
+    /// Keys pressed on phones that know no RFC 4733: `Signal=5`, `Duration=160` (application/dtmf-relay).
+    fn on_info(&mut self, session: SessionId, id: RequestId, request: &Request) {
+        if !request.headers().is_content("application/dtmf-relay") {
+            // RFC 6086 4.2.2: an Info Package we did not offer.
+            return self.respond(id, 469, vec![(Bytes::from_static(b"Recv-Info"), Bytes::new())]);
+        }
+        let body = String::from_utf8_lossy(request.body());
+        let field = |name: &str| {
+            body.lines().find_map(|line| {
+                let (key, value) = line.split_once('=')?;
+                key.trim().eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
+            })
+        };
+        let digit = field("Signal").and_then(|signal| signal.chars().next()).map(|digit| digit.to_ascii_uppercase());
+        let Some(digit) = digit.filter(|digit| "0123456789*#ABCD".contains(*digit)) else {
+            return self.respond(id, 400, Vec::new());
+        };
+        let duration_ms = field("Duration").and_then(|duration| duration.parse().ok()).unwrap_or(160);
+        self.respond(id, 200, Vec::new());
+        if let Some(&leg) = self.sessions.get(&session)
+            && let Some(call) = self.legs.get(&leg).map(|leg| leg.call)
+        {
+            self.tell_call(call, Input::Dtmf { leg, digit, duration_ms });
+        }
+    }
+
+    /// RFC 3261 11.2.
+    fn respond_options(&mut self, id: RequestId) {
+        let header = |name: &'static str, value: Bytes| (Bytes::from_static(name.as_bytes()), value);
+        let code = if self.draining { 503 } else { 200 };
+        let headers = vec![
+            header("Allow", ALLOW),
+            header("Accept", Bytes::from_static(b"application/sdp, application/dtmf-relay")),
+            header("Accept-Language", Bytes::from_static(b"en")),
+        ];
+        self.respond(id, code, headers);
+    }
+
+    pub(super) fn respond(&mut self, id: RequestId, code: u16, headers: Headers) {
+        self.command(Command::Respond { id, code, reason: None, headers, body: None });
+    }
+}

@@ -1,0 +1,178 @@
+//! The engine put together and started: transports, media threads, router, core.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use opentact_events::Hub;
+use opentact_sip::digest::Challenger;
+use opentact_sip::flow::Transport;
+use opentact_sip::registrar::{Registrar, RegistrarConfig};
+use opentact_sip::ua::{Ua, UaConfig};
+use opentact_store::Store;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::control::{Control, ControlRequest};
+use crate::core::{ALLOW, Core, CoreConfig, Drivers, Inboxes, Message};
+use crate::http::{EgressGuard, HttpClient};
+use crate::journal::Journal;
+use crate::media::{MediaConfig, MediaPool};
+use crate::ports::{CallControl, DevCaller, VoiceCarrier};
+use crate::prompt::AudioLibrary;
+use crate::router::{Router, RouterConfig};
+use crate::speech::Speech;
+use crate::transport::{TransportConfig, Transports};
+
+/// Everything the engine can be told at start.
+#[derive(Debug, Clone)]
+pub struct EngineConfig {
+    pub transport: TransportConfig,
+    pub media: MediaConfig,
+    pub router: RouterConfig,
+    /// Networks outgoing HTTP and `sip:` URIs may reach although they are not public.
+    pub egress_allow: Vec<IpNet>,
+    /// Calls (origin legs) at once.
+    pub max_calls: usize,
+    /// Folder of recordings.
+    pub recordings: PathBuf,
+    /// Seconds.
+    pub registration: RegistrarConfig,
+    /// Octets of decoded prompts kept.
+    pub prompt_cache: u64,
+    /// SIP messages that wait while the core is busy; more datagrams are dropped, and streams wait.
+    pub sip_queue: usize,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error("outgoing HTTP: {0}")]
+    Http(#[from] crate::http::HttpError),
+}
+
+/// A running engine.
+pub struct Engine {
+    control: Arc<Control>,
+    transports: Arc<Transports>,
+    media: MediaPool,
+    router: Arc<Router>,
+    http: HttpClient,
+    speech: Arc<dyn Speech>,
+    core: tokio::task::JoinHandle<()>,
+}
+
+impl Engine {
+    /// Binds the SIP listeners, starts the media threads and the core.
+    ///
+    /// # Errors
+    /// A listener or the media ports cannot be had.
+    pub async fn start(
+        config: EngineConfig,
+        store: Store,
+        hub: Hub,
+        speech: Arc<dyn Speech>,
+    ) -> Result<Self, EngineError> {
+        let guard = EgressGuard::new(config.egress_allow);
+        let http = HttpClient::new(guard.clone(), concat!("Opentact/", env!("CARGO_PKG_VERSION")))?;
+        let audio = AudioLibrary::new(http.clone(), config.prompt_cache);
+        let (sip_sender, sip) = mpsc::channel(config.sip_queue);
+        // A leg has few media events open at a time; what a full channel would drop are keys pressed faster than that.
+        let (media_sender, media_events) = mpsc::channel(config.max_calls.saturating_mul(8).clamp(1024, 1 << 20));
+        let (messages_sender, messages) = mpsc::channel(config.sip_queue);
+
+        let transports = Transports::bind(config.transport, sip_sender).await?;
+        let media = MediaPool::start(config.media, move |leg, event| {
+            if media_sender.try_send((leg, event)).is_err() {
+                metrics::counter!("opentact_media_events_dropped_total").increment(1);
+                tracing::error!(%leg, "the core does not keep up; a media event is lost");
+            }
+        })?;
+        let challenger = Challenger::new(rand::random::<[u8; 32]>());
+        let park_timeout = config.router.park_timeout;
+        let router = Arc::new(Router::new(config.router, store, challenger, Arc::new(guard)));
+        let journal = Journal::new(hub);
+
+        let product = concat!("Opentact/", env!("CARGO_PKG_VERSION"));
+        let ua = UaConfig {
+            product: product.into(),
+            allow: ALLOW,
+            max_sessions: config.max_calls.saturating_mul(4),
+            ..UaConfig::default()
+        };
+        let ua = Ua::new(ua, rand::random());
+        let registrar = Registrar::new(config.registration);
+        let drivers = Drivers {
+            transports: transports.clone(),
+            media: media.clone(),
+            router: router.clone(),
+            speech: speech.clone(),
+            audio,
+            http: http.clone(),
+            journal,
+        };
+        let core = CoreConfig { max_calls: config.max_calls, recordings: config.recordings };
+        let core = Core::new(core, drivers, ua, registrar, messages_sender.clone());
+        let core = tokio::spawn(core.run(Inboxes { sip, media: media_events, messages }));
+        let control =
+            Arc::new(Control { core: messages_sender, router: router.clone(), park_timeout, dev: OnceLock::new() });
+        Ok(Self { control, transports, media, router, http, speech, core })
+    }
+
+    pub fn control(&self) -> Arc<dyn CallControl> {
+        self.control.clone()
+    }
+
+    /// The address a transport listens on.
+    pub fn sip_address(&self, transport: Transport) -> Option<SocketAddr> {
+        self.transports.local(transport)
+    }
+
+    pub fn media(&self) -> MediaPool {
+        self.media.clone()
+    }
+
+    pub fn http(&self) -> HttpClient {
+        self.http.clone()
+    }
+
+    pub fn speech(&self) -> Arc<dyn Speech> {
+        self.speech.clone()
+    }
+
+    /// A way to the telephone network.
+    pub fn add_carrier(&self, carrier: VoiceCarrier) {
+        self.router.add_carrier(carrier);
+    }
+
+    /// Who places the calls of `POST /rest/dev/call`. The first one given stays.
+    pub fn set_dev_caller(&self, caller: Arc<dyn DevCaller>) {
+        let _ = self.control.dev.set(caller);
+    }
+
+    /// Takes no new calls and waits for the live ones, up to `timeout`; then hangs them up and waits a little more.
+    /// True when every call had ended by itself.
+    pub async fn drain(&self, timeout: Duration) -> bool {
+        let (drained, mut done) = oneshot::channel();
+        if self.control.core.send(Message::Control(ControlRequest::Drain { drained })).await.is_err() {
+            return true;
+        }
+        let by_itself = tokio::time::timeout(timeout, &mut done).await.is_ok();
+        if !by_itself {
+            let _ = self.control.core.send(Message::Control(ControlRequest::HangUpAll)).await;
+            // BYEs are answered within a round trip by peers that are there at all.
+            let _ = tokio::time::timeout(Duration::from_secs(2), done).await;
+        }
+        by_itself
+    }
+
+    /// Stops everything. Calls that are still there are lost: drain first.
+    pub async fn stop(self) {
+        self.core.abort();
+        self.transports.close();
+        self.media.shutdown();
+    }
+}

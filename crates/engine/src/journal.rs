@@ -1,0 +1,341 @@
+//! What is written and told of a call: its records, its log, its events.
+//!
+//! The machine says what happened; here it becomes rows for the store and events for those who listen, with the shapes
+//! of `events::view`. Everything goes to the one writer of the hub, in the order it happened.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use opentact_call::q850::Q850;
+use opentact_call::{CallState, CallType, Direction, LegId, LegSnapshot, Recording, StepReport};
+use opentact_events::{Hub, NewEvent, Write, view};
+use opentact_store::calls::{CallFlowLog, CallRecord};
+use opentact_store::types::{self, Json};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use crate::router::LegContext;
+
+/// Executed elements that a call object shows, the latest; the log in the database has them all.
+const LOGS_SHOWN: usize = 200;
+/// Above this share of the hub's queue new calls are refused, so that those that run can tell of their end.
+const FULL: f32 = 0.5;
+
+/// The way to the hub.
+#[derive(Clone)]
+pub(crate) struct Journal {
+    hub: Hub,
+}
+
+/// One leg: what it is and what has been told of it.
+struct Page {
+    context: LegContext,
+    snapshot: Option<LegSnapshot>,
+    record: Option<CallRecord>,
+    logs: Vec<CallFlowLog>,
+    /// Rows of the log so far, those no longer shown included.
+    position: i64,
+    recordings: Vec<Value>,
+}
+
+/// All legs of one call.
+pub(crate) struct CallBook {
+    journal: Journal,
+    origin: LegId,
+    pages: HashMap<LegId, Page>,
+}
+
+impl Journal {
+    pub(crate) fn new(hub: Hub) -> Self {
+        Self { hub }
+    }
+
+    /// The database does not keep up: take no new call.
+    pub(crate) fn is_full(&self) -> bool {
+        self.hub.pressure() > FULL
+    }
+
+    fn publish(&self, event: NewEvent) {
+        // Refused events are counted and logged by the hub.
+        let _ = self.hub.publish(event);
+    }
+
+    /// A call that was refused before a machine could be made for it: told and recorded from init to destroyed.
+    pub(crate) fn refused(
+        &self,
+        context: &LegContext,
+        from: String,
+        to: String,
+        cause: Q850,
+        reason: &str,
+        now: DateTime<Utc>,
+    ) {
+        let leg = LegId(Uuid::new_v4());
+        let mut book = CallBook::new(self.clone(), leg, context.clone());
+        let mut snapshot = LegSnapshot {
+            leg,
+            parent: None,
+            children: Vec::new(),
+            direction: Direction::In,
+            kind: CallType::Trunk,
+            from,
+            to,
+            state: CallState::Init,
+            created_on: now,
+            modified_on: now,
+            init_on: Some(now),
+            ring_on: None,
+            answer_on: None,
+            hangup_on: None,
+            destroy_on: None,
+            finished_on: None,
+            duration: 0,
+            q850: None,
+            reason: Some(reason.to_owned()),
+            hangup_tag: None,
+            freeswitch_call_state: "DOWN",
+            freeswitch_channel_state: "CS_INIT",
+        };
+        book.state(snapshot.clone());
+        snapshot.state = CallState::Hangup;
+        snapshot.hangup_on = Some(now);
+        snapshot.q850 = Some(cause);
+        snapshot.freeswitch_call_state = "HANGUP";
+        snapshot.freeswitch_channel_state = "CS_HANGUP";
+        book.state(snapshot.clone());
+        snapshot.state = CallState::Destroyed;
+        snapshot.destroy_on = Some(now);
+        snapshot.finished_on = Some(now);
+        snapshot.freeswitch_channel_state = "CS_DESTROY";
+        book.state(snapshot);
+    }
+}
+
+impl CallBook {
+    pub(crate) fn new(journal: Journal, origin: LegId, context: LegContext) -> Self {
+        Self { journal, origin, pages: HashMap::from([(origin, Page::new(context))]) }
+    }
+
+    /// The origin's context.
+    pub(crate) fn context(&self) -> Option<&LegContext> {
+        self.pages.get(&self.origin).map(|page| &page.context)
+    }
+
+    /// The router has said more of a leg.
+    pub(crate) fn set_context(&mut self, leg: LegId, context: LegContext) {
+        match self.pages.get_mut(&leg) {
+            Some(page) => page.context = context,
+            None => drop(self.pages.insert(leg, Page::new(context))),
+        }
+    }
+
+    pub(crate) fn snapshot(&self, leg: LegId) -> Option<&LegSnapshot> {
+        self.pages.get(&leg)?.snapshot.as_ref()
+    }
+
+    /// Legs that are not destroyed.
+    pub(crate) fn open(&self) -> impl Iterator<Item = LegId> {
+        let open = |page: &Page| page.snapshot.as_ref().is_some_and(|leg| leg.state != CallState::Destroyed);
+        self.pages.iter().filter(move |(_, page)| open(page)).map(|(leg, _)| *leg)
+    }
+
+    /// A leg entered a state: its record is written, the event goes out. Returns the call object.
+    pub(crate) fn state(&mut self, snapshot: LegSnapshot) -> Option<Value> {
+        let leg = snapshot.leg;
+        // A leg that is being dialled is its origin's child until the router has said more.
+        if !self.pages.contains_key(&leg) {
+            let context = self.context()?.child();
+            self.pages.insert(leg, Page::new(context));
+        }
+        let page = self.pages.get_mut(&leg)?;
+        let record = record(&snapshot, &page.context);
+        page.snapshot = Some(snapshot);
+        page.record = Some(record.clone());
+        let object = self.object(leg)?;
+        let _ = self.journal.hub.record(Write::CallRecord(Box::new(record.clone())));
+        self.journal.publish(NewEvent::call_state(&record, object.clone()));
+        Some(object)
+    }
+
+    /// An element ended.
+    pub(crate) fn step(&mut self, leg: LegId, report: &StepReport, now: DateTime<Utc>) {
+        let Some(page) = self.pages.get_mut(&leg) else { return };
+        let Some(record) = page.record.clone() else { return };
+        let log = CallFlowLog {
+            uuid: Uuid::new_v4(),
+            created_on: now,
+            modified_on: now,
+            account: record.account,
+            call: record.uuid,
+            sip_control_app: record.sip_control_app,
+            position: page.position,
+            name: report.name.clone(),
+            element: report.name.clone(),
+            path: report.path.clone(),
+            success: report.success,
+            reason: report.reason.clone(),
+            tag: report.tag.clone(),
+            command: Json(attributes(report)),
+            children: Json(report.children.iter().map(|child| command(child)).collect()),
+            errors: Json(report.error.iter().map(|child| command(child)).collect()),
+        };
+        page.position += 1;
+        if page.logs.len() == LOGS_SHOWN {
+            page.logs.remove(0);
+        }
+        page.logs.push(log.clone());
+        let Some(object) = self.object(leg) else { return };
+        let _ = self.journal.hub.record(Write::FlowLog(Box::new(log.clone())));
+        self.journal.publish(NewEvent::call_flow(&record, &log, object));
+    }
+
+    /// Two legs were joined or parted.
+    pub(crate) fn bridge(&self, a: LegId, b: LegId, joined: bool) {
+        let Some(account) = self.context().map(|context| context.account) else { return };
+        let Some(object) = self.object(a) else { return };
+        self.journal.publish(NewEvent::call_bridge(account, [a.0, b.0], joined, object));
+    }
+
+    /// A recording can be read.
+    pub(crate) fn recorded(
+        &mut self,
+        leg: LegId,
+        uuid: Uuid,
+        tag: Option<String>,
+        channels: u8,
+        recording: &Recording,
+        now: DateTime<Utc>,
+    ) {
+        let Some(page) = self.pages.get_mut(&leg) else { return };
+        let recording = opentact_events::Recording {
+            uuid,
+            account: page.context.account,
+            call: leg.0,
+            tag,
+            duration_ms: recording.duration_ms,
+            size: recording.bytes,
+            format: "wav".to_owned(),
+            channels,
+            url: format!("/rest/record/{uuid}/file"),
+            created_on: now,
+        };
+        page.recordings.push(recording.view());
+        let Some(object) = self.object(leg) else { return };
+        self.journal.publish(NewEvent::call_record(&recording, object));
+    }
+
+    /// Closes the records of a call whose machine is lost.
+    pub(crate) fn abandon(&mut self, now: DateTime<Utc>) {
+        let open: Vec<LegId> = self.open().collect();
+        for leg in open {
+            let Some(mut snapshot) = self.snapshot(leg).cloned() else { continue };
+            if snapshot.state < CallState::Hangup {
+                snapshot.state = CallState::Hangup;
+                snapshot.hangup_on = Some(now);
+                snapshot.q850 = Some(Q850::TEMPORARY_FAILURE);
+                snapshot.freeswitch_call_state = "HANGUP";
+                snapshot.freeswitch_channel_state = "CS_HANGUP";
+                self.state(snapshot.clone());
+            }
+            snapshot.state = CallState::Destroyed;
+            snapshot.destroy_on = Some(now);
+            snapshot.finished_on = Some(now);
+            snapshot.freeswitch_channel_state = "CS_DESTROY";
+            self.state(snapshot);
+        }
+    }
+
+    /// The call object of a leg.
+    pub(crate) fn object(&self, leg: LegId) -> Option<Value> {
+        let page = self.pages.get(&leg)?;
+        let (record, snapshot) = (page.record.as_ref()?, page.snapshot.as_ref()?);
+        let find = |leg: &LegId| self.pages.get(leg).and_then(|page| page.record.clone());
+        let children: Vec<CallRecord> = snapshot.children.iter().filter_map(find).collect();
+        let parent = snapshot.parent.as_ref().and_then(find);
+        let context = view::CallContext {
+            account: Some(&page.context.account_row),
+            parent: parent.as_ref(),
+            children: &children,
+            logs: &page.logs,
+            records: &page.recordings,
+        };
+        Some(view::call(record, context))
+    }
+}
+
+impl Page {
+    fn new(context: LegContext) -> Self {
+        Self { context, snapshot: None, record: None, logs: Vec::new(), position: 0, recordings: Vec::new() }
+    }
+}
+
+fn record(leg: &LegSnapshot, context: &LegContext) -> CallRecord {
+    let mut meta = context.meta.clone();
+    if let Some(reason) = &leg.reason {
+        meta.insert("reason".to_owned(), json!(reason));
+    }
+    CallRecord {
+        uuid: leg.leg.0,
+        created_on: leg.created_on,
+        modified_on: leg.modified_on,
+        account: context.account,
+        direction: match leg.direction {
+            Direction::In => types::Direction::In,
+            Direction::Out => types::Direction::Out,
+        },
+        from: leg.from.clone(),
+        to: leg.to.clone(),
+        state: match leg.state {
+            CallState::Init => types::CallState::Init,
+            CallState::Ringing => types::CallState::Ringing,
+            CallState::Live => types::CallState::Live,
+            CallState::Hangup => types::CallState::Hangup,
+            CallState::Destroyed => types::CallState::Destroyed,
+        },
+        kind: match leg.kind {
+            CallType::Sca => types::CallType::Sca,
+            CallType::User => types::CallType::User,
+            CallType::Trunk => types::CallType::Trunk,
+            CallType::Batch => types::CallType::Batch,
+        },
+        thread: opentact_messaging::thread_of(&leg.from, &leg.to),
+        parent: leg.parent.map(|parent| parent.0),
+        tn: context.tn.and_then(|tn| opentact_store::Tn::try_from(tn).ok()),
+        sip_control_app: context.sip_control_app,
+        sip_connection: context.sip_connection,
+        sip_user: context.sip_user,
+        batch_item: None,
+        sip_call_id: context.sip_call_id.clone(),
+        init_on: leg.init_on,
+        ring_on: leg.ring_on,
+        answer_on: leg.answer_on,
+        hangup_on: leg.hangup_on,
+        destroy_on: leg.destroy_on,
+        finished_on: leg.finished_on,
+        duration: i64::try_from(leg.duration).unwrap_or(i64::MAX),
+        q850_cause: leg.q850.map(|cause| cause.value().into()),
+        q850_cause_string: leg.q850.map(|cause| cause.text().to_owned()),
+        freeswitch_call_state: leg.freeswitch_call_state.to_owned(),
+        freeswitch_channel_state: leg.freeswitch_channel_state.to_owned(),
+        stir_shaken_attest_level: context.attest_level,
+        related: Json(context.related.clone()),
+        meta: Json(meta),
+    }
+}
+
+fn attributes(report: &StepReport) -> Value {
+    Value::Object(report.attributes.iter().map(|(name, value)| (name.clone(), json!(value))).collect::<Map<_, _>>())
+}
+
+/// How an element inside another came out.
+fn command(report: &StepReport) -> Value {
+    json!({
+        "name": report.name,
+        "success": report.success,
+        "reason": report.reason,
+        "path": report.path,
+        "tag": report.tag,
+        "children": report.children.iter().map(|child| command(child)).collect::<Vec<_>>(),
+        "error": report.error.iter().map(|child| command(child)).collect::<Vec<_>>(),
+    })
+}

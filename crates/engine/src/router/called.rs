@@ -1,0 +1,324 @@
+//! Whom a call is for, and what happens to it there (domain.md, inbound call 2 and 3).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use opentact_call::{CallType, DialOptions, DialSpec, DialTarget, Target, Variables};
+use opentact_callflow::{HttpBody, HttpRequest, Method};
+use opentact_events::view;
+use opentact_store::accounts::Account;
+use opentact_store::apps::SipControlApp;
+use opentact_store::calls::Related;
+use opentact_store::connections::SipConnection;
+use opentact_store::domains::SipDomain;
+use opentact_store::numbers::TnLease;
+use opentact_store::types::{Feature, Method as AppMethod};
+use opentact_store::{StoreError, Tn};
+use serde_json::Map;
+use uuid::Uuid;
+
+use super::caller::Caller;
+use super::directory::{App, Subscriber};
+use super::is_closed;
+use super::{Inquiry, LegContext, Plan, Refusal, Router};
+use crate::ports::ControlError;
+use crate::webhook::Webhook;
+
+impl Router {
+    pub(super) async fn called(&self, inquiry: &Inquiry, caller: Caller) -> Result<Plan, Refusal> {
+        let from = self.caller_text(inquiry, &caller);
+        match caller {
+            Caller::Network => {
+                let lease = self.dialled_lease(inquiry).await?.ok_or_else(|| Refusal::new(404, "Number Not Found"))?;
+                self.to_lease(&lease, from, None).await
+            }
+            Caller::Trunk(trunk) => {
+                let lease = self.dialled_lease(inquiry).await?;
+                let lease = lease.filter(|lease| lease.account == trunk.account);
+                let lease = lease.ok_or_else(|| Refusal::new(404, "Number Not Found"))?;
+                self.to_lease(&lease, from, Some(&trunk)).await
+            }
+            Caller::User(subscriber) => self.user_calls(inquiry, &subscriber, from).await,
+        }
+    }
+
+    async fn dialled_lease(&self, inquiry: &Inquiry) -> Result<Option<TnLease>, Refusal> {
+        let Some(tn) = inquiry.request_uri.user_text().and_then(|user| self.number(&user)) else { return Ok(None) };
+        let lease = self.directory.lease(tn).await.map_err(unreadable)?;
+        Ok(lease.map(|lease| (*lease).clone()))
+    }
+
+    /// A number of an account: its voice target decides.
+    async fn to_lease(&self, lease: &TnLease, from: String, trunk: Option<&SipConnection>) -> Result<Plan, Refusal> {
+        let account = self.directory.account(lease.account).await.map_err(unreadable)?;
+        let mut context = LegContext::of(&account);
+        context.tn = Some(lease.tn.into());
+        context.related.tn = self.directory.number(lease.tn).await.map_err(unreadable)?.map(|tn| view::tn_short(&tn));
+        if let Some(trunk) = trunk {
+            context.sip_connection = Some(trunk.uuid);
+            context.related.sip_connection = Some(view::sip_connection_short(trunk));
+        }
+        let refuse =
+            |context: &LegContext, code, reason| Refusal { code, reason, context: Some(Box::new(context.clone())) };
+        if is_closed(&account) {
+            return Err(refuse(&context, 403, "Account Disabled"));
+        }
+        if !lease.subscriptions.contains(&Feature::Voice) {
+            return Err(refuse(&context, 404, "Number Has No Voice"));
+        }
+        let to = u64::from(lease.tn).to_string();
+        if let Some(app) = lease.sip_control_app {
+            return self.to_app(lease.account, app, context, from, to).await;
+        }
+        if let Some(user) = lease.sip_user {
+            let subscriber = self.directory.subscriber_by_id(lease.account, user).await.map_err(unreadable)?;
+            let Some(subscriber) = subscriber else { return Err(refuse(&context, 404, "User Not Found")) };
+            return Ok(self.to_user(&subscriber, context, from, to));
+        }
+        if let Some(connection) = lease.sip_connection {
+            let options = DialOptions { sip_connection: Some(connection.to_string()), ..DialOptions::default() };
+            return Ok(self.bridge(DialTarget::Number(to.clone()), options, CallType::Trunk, context, from, to));
+        }
+        Err(refuse(&context, 480, "Number Has No Voice Target"))
+    }
+
+    /// A SIP user calls: somebody of a domain, or a number.
+    async fn user_calls(&self, inquiry: &Inquiry, caller: &Subscriber, from: String) -> Result<Plan, Refusal> {
+        let account = self.directory.account(caller.user.account).await.map_err(unreadable)?;
+        let mut context = LegContext::of(&account);
+        context.sip_user = Some(caller.user.uuid);
+        context.related.sip_user = Some(view::sip_user_short(&caller.user, Some(&caller.domain)));
+        context.domain = Some(caller.domain.domain.clone());
+        context.voice_profile = caller.domain.outbound_voice_profile;
+        let refuse = |context: LegContext, code, reason| Refusal { code, reason, context: Some(Box::new(context)) };
+
+        let Some(user) = inquiry.request_uri.user_text().filter(|user| !user.is_empty()) else {
+            return Err(refuse(context, 484, "Address Incomplete"));
+        };
+        // What is dialled at the host's own name or address is dialled within the caller's domain.
+        let host = inquiry.request_uri.host();
+        let domain = self.directory.domain(host).await.map_err(unreadable)?;
+        let domain: SipDomain = domain.map_or_else(|| caller.domain.clone(), |domain| (*domain).clone());
+
+        let callee = self.directory.subscriber(&user, &domain.domain).await.map_err(unreadable)?;
+        if let Some(callee) = callee.filter(|callee| callee.user.is_active) {
+            let strangers = callee.domain.uuid != caller.domain.uuid;
+            if strangers && (callee.user.same_domain_calls_only || caller.user.same_domain_calls_only) {
+                return Err(refuse(context, 403, "Same Domain Calls Only"));
+            }
+            let to = callee.address();
+            return Ok(self.to_user(&callee, context, from, to));
+        }
+        let own = domain.account == caller.user.account;
+        if own && let Some(app) = domain.sip_control_app {
+            let to = format!("{user}@{}", domain.domain);
+            return self.to_app(domain.account, app, context, from, to).await;
+        }
+        if own && let Some(connection) = domain.sip_connection {
+            let options = DialOptions { sip_connection: Some(connection.to_string()), ..DialOptions::default() };
+            let target = DialTarget::Number(user.to_string());
+            return Ok(self.bridge(target, options, CallType::Trunk, context, from, user.into_owned()));
+        }
+        match self.number(&user) {
+            None => Err(refuse(context, 404, "User Not Found")),
+            Some(_) if caller.user.same_domain_calls_only => Err(refuse(context, 403, "Same Domain Calls Only")),
+            Some(_) if context.voice_profile.is_none() => Err(refuse(context, 403, "No Outbound Voice Profile")),
+            Some(tn) => {
+                if let Some(lease) = caller.user.tn_lease {
+                    context.own_number = self.lease_number(caller.user.account, lease).await.ok().map(u64::from);
+                }
+                let options = DialOptions::default();
+                let target = DialTarget::Number(tn.to_string());
+                Ok(self.bridge(target, options, CallType::User, context, from, tn.to_string()))
+            }
+        }
+    }
+
+    async fn to_app(
+        &self,
+        account: Uuid,
+        app: Uuid,
+        mut context: LegContext,
+        from: String,
+        to: String,
+    ) -> Result<Plan, Refusal> {
+        let app = self.directory.app(account, app).await.map_err(unreadable)?;
+        context.handled_by(&app.row);
+        if !app.row.is_active {
+            return Err(Refusal { code: 480, reason: "App Not Active", context: Some(Box::new(context)) });
+        }
+        Ok(Plan {
+            target: self.run(&app, &from, &to),
+            auto_answer: app.row.auto_answer,
+            max_length: max_length(&app.row),
+            kind: CallType::Sca,
+            variables: Variables::new(),
+            context,
+            from,
+            to,
+        })
+    }
+
+    fn to_user(&self, callee: &Subscriber, mut context: LegContext, from: String, to: String) -> Plan {
+        if context.sip_user.is_none() {
+            context.sip_user = Some(callee.user.uuid);
+            context.related.sip_user = Some(view::sip_user_short(&callee.user, Some(&callee.domain)));
+        }
+        let target = DialTarget::User { user: callee.user.login.clone(), domain: callee.domain.domain.clone() };
+        self.bridge(target, DialOptions::default(), CallType::User, context, from, to)
+    }
+
+    fn bridge(
+        &self,
+        target: DialTarget,
+        options: DialOptions,
+        kind: CallType,
+        context: LegContext,
+        from: String,
+        to: String,
+    ) -> Plan {
+        let dial = DialSpec {
+            targets: vec![target],
+            from: None,
+            timeout: self.config.ring_timeout,
+            max_length: None,
+            options,
+        };
+        Plan {
+            context,
+            from,
+            to,
+            kind,
+            target: Target::Bridge { dial },
+            auto_answer: false,
+            max_length: None,
+            variables: Variables::new(),
+        }
+    }
+
+    /// Static XML, else the app's URL, else parked.
+    fn run(&self, app: &App, from: &str, to: &str) -> Target {
+        if let Some(document) = &app.document {
+            return Target::Flow(document.clone());
+        }
+        match &app.row.call_flow_url {
+            None => Target::Park { timeout: self.config.park_timeout },
+            Some(url) => {
+                let posts = app.row.call_flow_method == AppMethod::Post;
+                let timeout = app.row.call_flow_request_timeout.filter(|timeout| *timeout > 0);
+                let request = HttpRequest {
+                    url: url.clone(),
+                    method: if posts { Method::Post } else { Method::Get },
+                    query: vec![("from".to_owned(), from.to_owned()), ("to".to_owned(), to.to_owned())],
+                    body: if posts { HttpBody::Call } else { HttpBody::Empty },
+                    timeout: timeout.and_then(|timeout| u64::try_from(timeout).ok()).map(Duration::from_millis),
+                };
+                Target::Fetch { request, fallback: None }
+            }
+        }
+    }
+
+    /// What an app does with a call made by REST.
+    pub(crate) async fn app_target(
+        &self,
+        account: Uuid,
+        app: Uuid,
+        from: &str,
+        to: &str,
+    ) -> Result<(Target, Arc<App>), ControlError> {
+        let app = self.directory.app(account, app).await.map_err(|error| match error {
+            StoreError::NotFound(_) => ControlError::NotFound("SIP Control app"),
+            other => ControlError::Internal(other.to_string()),
+        })?;
+        if !app.row.is_active {
+            return Err(ControlError::Conflict("SIP Control app is not active".to_owned()));
+        }
+        Ok((self.run(&app, from, to), app))
+    }
+
+    pub(crate) fn url_target(&self, url: String, from: &str, to: &str) -> Target {
+        let request = HttpRequest {
+            url,
+            method: Method::Get,
+            query: vec![("from".to_owned(), from.to_owned()), ("to".to_owned(), to.to_owned())],
+            body: HttpBody::Empty,
+            timeout: None,
+        };
+        Target::Fetch { request, fallback: None }
+    }
+
+    pub(crate) async fn lease_number(&self, account: Uuid, lease: Uuid) -> Result<Tn, ControlError> {
+        match self.store.numbers().get_lease(account, lease).await {
+            Ok(lease) => Ok(lease.tn),
+            Err(StoreError::NotFound(_)) => Err(ControlError::NotFound("TNLease")),
+            Err(error) => Err(ControlError::Internal(error.to_string())),
+        }
+    }
+
+    /// The caller as events show it: a number with `+`, a SIP user as `login@domain`, or what the phone says.
+    fn caller_text(&self, inquiry: &Inquiry, caller: &Caller) -> String {
+        if let Caller::User(subscriber) = caller {
+            return subscriber.address();
+        }
+        if inquiry.anonymous {
+            return "anonymous".to_owned();
+        }
+        let user = inquiry.from.user_text().unwrap_or_default();
+        match self.number(&user) {
+            Some(tn) => format!("+{tn}"),
+            None if user.is_empty() => inquiry.from.host().to_owned(),
+            None => user.into_owned(),
+        }
+    }
+}
+
+impl LegContext {
+    pub(super) fn of(account: &Arc<Account>) -> Self {
+        Self {
+            account: account.uuid,
+            account_row: account.clone(),
+            sip_call_id: None,
+            tn: None,
+            sip_control_app: None,
+            sip_connection: None,
+            sip_user: None,
+            related: Related::default(),
+            attest_level: None,
+            meta: Map::new(),
+            webhook: None,
+            domain: None,
+            own_number: None,
+            voice_profile: None,
+        }
+    }
+}
+
+impl LegContext {
+    /// The app that handles the leg.
+    pub(crate) fn handled_by(&mut self, app: &SipControlApp) {
+        self.sip_control_app = Some(app.uuid);
+        self.related.sip_control_app = Some(view::sip_control_app_short(app));
+        self.webhook = Webhook::of(app);
+    }
+
+    /// Of a leg that this one dials, as long as nothing more is known.
+    pub(crate) fn child(&self) -> Self {
+        Self { domain: self.domain.clone(), voice_profile: self.voice_profile, ..Self::of(&self.account_row) }
+    }
+}
+
+/// The longest a call of an app may be.
+fn max_length(app: &SipControlApp) -> Option<Duration> {
+    let minutes = app.max_call_length_min.and_then(|minutes| u64::try_from(minutes).ok());
+    minutes.filter(|minutes| *minutes > 0).map(|minutes| Duration::from_secs(minutes * 60))
+}
+
+fn unreadable(error: StoreError) -> Refusal {
+    match error {
+        StoreError::NotFound(_) => Refusal::new(404, "Not Found"),
+        error => {
+            tracing::error!(%error, "routing could not read the store");
+            Refusal::new(503, "Service Unavailable")
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! Which way a leg goes out (domain.md, outbound call). The checks come in the order documented there, and each has
+//! its own fault.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use opentact_call::{CallType, DialTarget};
+use opentact_events::view;
+use opentact_sip::digest::Credentials;
+use opentact_sip::flow::Transport;
+use opentact_sip::uri::Uri;
+use opentact_store::accounts::Account;
+use opentact_store::connections::SipConnection;
+use opentact_store::types::SipTransport;
+use opentact_store::{StoreError, Tn};
+use uuid::Uuid;
+
+use super::is_closed;
+use super::{Attempt, DialFault, DialPlan, DialRequest, LegContext, Place, Router};
+
+const SIP_PORT: u16 = 5060;
+
+impl Router {
+    /// Finds the way to a target, or says why there is none.
+    pub async fn dial(&self, request: DialRequest) -> Result<DialPlan, DialFault> {
+        let account = self.directory.account(request.account).await.map_err(unreadable)?;
+        if is_closed(&account) {
+            return Err(DialFault::new(403, "the account is disabled"));
+        }
+        match &request.target {
+            DialTarget::User { user, domain } => match self.subscriber_plan(&request, &account, user, domain).await? {
+                Some(plan) => Ok(plan),
+                None => {
+                    let uri =
+                        Uri::sip(Some(user), domain, None).map_err(|error| DialFault::new(484, error.to_string()))?;
+                    self.uri_plan(&request, &account, uri).await
+                }
+            },
+            DialTarget::Uri(text) => {
+                let uri = Uri::parse(text.as_bytes()).map_err(|error| DialFault::new(484, error.to_string()))?;
+                let user = uri.user_text().unwrap_or_default().into_owned();
+                match self.subscriber_plan(&request, &account, &user, uri.host()).await? {
+                    Some(plan) => Ok(plan),
+                    None => self.uri_plan(&request, &account, uri).await,
+                }
+            }
+            DialTarget::Number(digits) => self.number_plan(&request, &account, digits).await,
+        }
+    }
+
+    /// A user of one of our domains. `None` when the domain is not ours.
+    async fn subscriber_plan(
+        &self,
+        request: &DialRequest,
+        account: &Arc<Account>,
+        user: &str,
+        domain: &str,
+    ) -> Result<Option<DialPlan>, DialFault> {
+        let Some(domain) = self.directory.domain(domain).await.map_err(unreadable)? else { return Ok(None) };
+        let found = self.directory.subscriber(user, &domain.domain).await.map_err(unreadable)?;
+        let Some(callee) = found.filter(|callee| callee.user.is_active) else {
+            return Err(DialFault::new(404, format!("{user}@{} does not exist", domain.domain)));
+        };
+        // An app or a number of another account is as foreign to the domain as another domain is.
+        let foreign = request.caller_domain.as_deref() != Some(domain.domain.as_str())
+            && (request.caller_domain.is_some() || request.account != domain.account);
+        if callee.user.same_domain_calls_only && foreign {
+            return Err(DialFault::new(403, format!("{user}@{} takes calls of its own domain only", domain.domain)));
+        }
+        let mut context = LegContext::of(account);
+        context.sip_user = Some(callee.user.uuid);
+        context.related.sip_user = Some(view::sip_user_short(&callee.user, Some(&callee.domain)));
+        context.voice_profile = request.voice_profile;
+        let aor = callee.address();
+        let to = Uri::sip(Some(&callee.user.login), &domain.domain, None)
+            .map_err(|error| DialFault::new(500, error.to_string()))?;
+        let from = self.caller_uri(request.from.as_deref().unwrap_or("anonymous"), &domain.domain);
+        Ok(Some(DialPlan {
+            context,
+            from,
+            from_display: None,
+            to,
+            kind: CallType::User,
+            attempts: vec![Attempt::Registered(aor)],
+        }))
+    }
+
+    /// A foreign SIP address.
+    async fn uri_plan(&self, request: &DialRequest, account: &Arc<Account>, uri: Uri) -> Result<DialPlan, DialFault> {
+        let transport = match uri.param("transport").map(str::to_ascii_lowercase).as_deref() {
+            None | Some("udp") => Transport::Udp,
+            Some("tcp") => Transport::Tcp,
+            Some(other) => return Err(DialFault::new(503, format!("transport {other} is not available"))),
+        };
+        let places = self.resolve(uri.host(), uri.port().unwrap_or(SIP_PORT), true).await?;
+        let from = self.caller_uri(request.from.as_deref().unwrap_or("anonymous"), uri.host());
+        let attempts = places
+            .into_iter()
+            .map(|remote| Attempt::Place(Place { uri: uri.clone(), remote, transport, credentials: None }))
+            .collect();
+        let mut context = LegContext::of(account);
+        context.voice_profile = request.voice_profile;
+        Ok(DialPlan { context, from, from_display: None, to: uri, kind: CallType::Trunk, attempts })
+    }
+
+    /// A telephone number: by the trunk named, else by the carriers.
+    async fn number_plan(
+        &self,
+        request: &DialRequest,
+        account: &Arc<Account>,
+        digits: &str,
+    ) -> Result<DialPlan, DialFault> {
+        let mut context = LegContext::of(account);
+        context.voice_profile = request.voice_profile;
+        if let Some(connection) = &request.options.sip_connection {
+            let trunk = match connection.parse::<Uuid>() {
+                Ok(uuid) => self.directory.connection(request.account, uuid).await.map_err(unreadable)?,
+                Err(_) => return Err(DialFault::new(404, format!("SIP connection {connection} does not exist"))),
+            };
+            return self.trunk_plan(request, context, &trunk, digits).await;
+        }
+        if account.balance <= opentact_store::Money::ZERO {
+            return Err(DialFault::new(402, "not enough account balance"));
+        }
+        let Some(tn) = self.number(digits) else {
+            return Err(DialFault::new(484, format!("{digits} is not a telephone number")));
+        };
+        let profile = match &request.options.outbound_voice_profile {
+            Some(named) => Some(
+                named
+                    .parse::<Uuid>()
+                    .map_err(|_| DialFault::new(404, format!("outbound voice profile {named} does not exist")))?,
+            ),
+            None => request.voice_profile,
+        };
+        let profile = match profile {
+            Some(uuid) => Some(self.directory.profile(request.account, uuid).await.map_err(unreadable)?),
+            None => None,
+        };
+        if let Some(profile) = &profile {
+            if !profile.is_active {
+                return Err(DialFault::new(403, "the outbound voice profile is not active"));
+            }
+            let country = crate::number::country(tn);
+            let allowed = &profile.allowed_countries;
+            if !allowed.is_empty() && !country.as_ref().is_some_and(|country| allowed.contains(country)) {
+                return Err(DialFault::new(403, "Country Permission Violation"));
+            }
+        }
+        let caller = self.own_caller(request, profile.as_ref().and_then(|profile| profile.tn_lease)).await?;
+        let carriers = self.carriers.load();
+        if carriers.is_empty() {
+            return Err(DialFault::new(503, "no carrier for telephone numbers is configured"));
+        }
+        context.tn = Some(caller.into());
+        context.related.tn = self.directory.number(caller).await.map_err(unreadable)?.map(|tn| view::tn_short(&tn));
+        let user = format!("+{tn}");
+        let attempts = carriers
+            .iter()
+            .map(|carrier| {
+                let uri = Uri::from_addr(Some(&user), carrier.address).with_param("user", Some("phone"));
+                Attempt::Place(Place { uri, remote: carrier.address, transport: Transport::Udp, credentials: None })
+            })
+            .collect();
+        let host = carriers[0].address;
+        Ok(DialPlan {
+            context,
+            from: Uri::from_addr(Some(&caller.plus()), host).with_param("user", Some("phone")),
+            from_display: None,
+            to: Uri::from_addr(Some(&user), host).with_param("user", Some("phone")),
+            kind: CallType::Trunk,
+            attempts,
+        })
+    }
+
+    async fn trunk_plan(
+        &self,
+        request: &DialRequest,
+        mut context: LegContext,
+        trunk: &Arc<SipConnection>,
+        digits: &str,
+    ) -> Result<DialPlan, DialFault> {
+        if !trunk.is_active {
+            return Err(DialFault::new(503, format!("SIP connection {} is not active", trunk.name)));
+        }
+        let transport = match trunk.transport {
+            SipTransport::Udp => Transport::Udp,
+            SipTransport::Tcp => Transport::Tcp,
+            SipTransport::Tls => return Err(DialFault::new(503, "transport tls is not available")),
+        };
+        let host = trunk.hostname.as_deref().or(trunk.ip.as_deref());
+        let host = host.ok_or_else(|| DialFault::new(503, format!("SIP connection {} has no address", trunk.name)))?;
+        let port = u16::try_from(trunk.port).unwrap_or(SIP_PORT);
+        // The account's own trunk: where it points is its owner's choice, private networks included.
+        let places = self.resolve(host, port, false).await?;
+        let password = self.store.connections().password(trunk).map_err(unreadable)?;
+        let credentials = match (&trunk.username, password) {
+            (Some(user), Some(password)) => Some(Arc::new(Credentials::password(user.clone(), password))),
+            _ => None,
+        };
+        context.sip_connection = Some(trunk.uuid);
+        context.related.sip_connection = Some(view::sip_connection_short(trunk));
+        let user = self.number(digits).map_or_else(|| digits.to_owned(), |tn| format!("+{tn}"));
+        let to = Uri::sip(Some(&user), host, Some(port)).map_err(|error| DialFault::new(484, error.to_string()))?;
+        let attempts = places
+            .into_iter()
+            .map(|remote| {
+                Attempt::Place(Place { uri: to.clone(), remote, transport, credentials: credentials.clone() })
+            })
+            .collect();
+        let from = self.caller_uri(request.from.as_deref().unwrap_or("anonymous"), host);
+        Ok(DialPlan { context, from, from_display: None, to, kind: CallType::Trunk, attempts })
+    }
+
+    /// The caller number shown to the telephone network: always one the account leases.
+    async fn own_caller(&self, request: &DialRequest, profile_lease: Option<Uuid>) -> Result<Tn, DialFault> {
+        let asked = request.from.as_deref().and_then(|from| self.number(from));
+        if let Some(tn) = asked
+            && let Some(lease) = self.directory.lease(tn).await.map_err(unreadable)?
+            && lease.account == request.account
+        {
+            return Ok(lease.tn);
+        }
+        if let Some(lease) = profile_lease {
+            return Ok(self.store.numbers().get_lease(request.account, lease).await.map_err(unreadable)?.tn);
+        }
+        if let Some(own) = request.own_number.and_then(|tn| Tn::try_from(tn).ok()) {
+            return Ok(own);
+        }
+        let reason = match asked {
+            Some(tn) => format!("the caller number {tn} is not leased by the account"),
+            None => "no caller number: lease one, or give the outbound voice profile one".to_owned(),
+        };
+        Err(DialFault::new(403, reason))
+    }
+
+    /// Addresses of a host, each to be tried after the one before it failed.
+    async fn resolve(&self, host: &str, port: u16, guarded: bool) -> Result<Vec<SocketAddr>, DialFault> {
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let found = tokio::net::lookup_host((host, port)).await;
+        let found: Vec<SocketAddr> = match found {
+            Ok(found) => found.collect(),
+            Err(error) => return Err(DialFault::new(503, format!("{host} cannot be resolved: {error}"))),
+        };
+        let admitted: Vec<SocketAddr> =
+            found.into_iter().filter(|address| !guarded || self.guard.admits(address.ip())).collect();
+        if admitted.is_empty() {
+            return Err(DialFault::new(503, format!("{host} has no address that http.egress_allow admits")));
+        }
+        Ok(admitted)
+    }
+
+    /// A caller as a SIP URI: a number or name at the host that is called, a `user@domain` as it is.
+    fn caller_uri(&self, caller: &str, host: &str) -> Uri {
+        if caller == "anonymous" {
+            // RFC 3323 4.1.1.3.
+            return Uri::sip(Some("anonymous"), "anonymous.invalid", None).unwrap_or_else(|_| anonymous());
+        }
+        if let Some(uri) = caller.starts_with("sip:").then(|| Uri::parse(caller.as_bytes()).ok()).flatten() {
+            return uri;
+        }
+        let (user, host) = caller.rsplit_once('@').unwrap_or((caller, host));
+        Uri::sip(Some(user), host, None).unwrap_or_else(|_| anonymous())
+    }
+}
+
+fn anonymous() -> Uri {
+    Uri::from_addr(Some("anonymous"), SocketAddr::from(([0, 0, 0, 0], SIP_PORT)))
+}
+
+fn unreadable(error: StoreError) -> DialFault {
+    match error {
+        StoreError::NotFound(what) => DialFault::new(404, format!("{what} not found")),
+        error => {
+            tracing::error!(%error, "routing could not read the store");
+            DialFault::new(503, "the database does not answer")
+        }
+    }
+}

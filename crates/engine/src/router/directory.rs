@@ -1,0 +1,188 @@
+//! The rows routing reads, kept for a moment.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use moka::future::Cache;
+use opentact_callflow::{Document, Mode};
+use opentact_store::accounts::Account;
+use opentact_store::apps::SipControlApp;
+use opentact_store::connections::SipConnection;
+use opentact_store::domains::SipDomain;
+use opentact_store::numbers::{Number, TnLease};
+use opentact_store::sip_users::SipUser;
+use opentact_store::voice_profiles::OutboundVoiceProfile;
+use opentact_store::{Ha1, Store, StoreError, Tn};
+use uuid::Uuid;
+
+/// Rows of each kind kept at most.
+const ROWS: u64 = 50_000;
+
+/// A SIP user with what its logins are checked against.
+pub(super) struct Subscriber {
+    pub(super) user: SipUser,
+    pub(super) domain: SipDomain,
+    pub(super) ha1: Ha1,
+}
+
+/// An app with its static document read.
+pub(crate) struct App {
+    pub(crate) row: SipControlApp,
+    pub(super) document: Option<Document>,
+}
+
+impl Subscriber {
+    /// `login@domain`: the address of record.
+    pub(super) fn address(&self) -> String {
+        format!("{}@{}", self.user.login, self.domain.domain)
+    }
+}
+
+pub(super) struct Directory {
+    store: Store,
+    accounts: Cache<Uuid, Arc<Account>>,
+    leases: Cache<Tn, Arc<TnLease>>,
+    numbers: Cache<Tn, Arc<Number>>,
+    apps: Cache<Uuid, Arc<App>>,
+    domains: Cache<String, Arc<SipDomain>>,
+    subscribers: Cache<(String, String), Arc<Subscriber>>,
+    connections: Cache<Uuid, Arc<SipConnection>>,
+    trunks: Cache<String, Arc<Vec<SipConnection>>>,
+    profiles: Cache<Uuid, Arc<OutboundVoiceProfile>>,
+}
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+impl Directory {
+    pub(super) fn new(store: Store, ttl: Duration) -> Self {
+        fn cache<K, V>(ttl: Duration) -> Cache<K, V>
+        where
+            K: std::hash::Hash + Eq + Send + Sync + 'static,
+            V: Clone + Send + Sync + 'static,
+        {
+            Cache::builder().max_capacity(ROWS).time_to_live(ttl).build()
+        }
+        Self {
+            store,
+            accounts: cache(ttl),
+            leases: cache(ttl),
+            numbers: cache(ttl),
+            apps: cache(ttl),
+            domains: cache(ttl),
+            subscribers: cache(ttl),
+            connections: cache(ttl),
+            trunks: cache(ttl),
+            profiles: cache(ttl),
+        }
+    }
+
+    pub(super) fn clear(&self) {
+        self.accounts.invalidate_all();
+        self.leases.invalidate_all();
+        self.numbers.invalidate_all();
+        self.apps.invalidate_all();
+        self.domains.invalidate_all();
+        self.subscribers.invalidate_all();
+        self.connections.invalidate_all();
+        self.trunks.invalidate_all();
+        self.profiles.invalidate_all();
+    }
+
+    pub(super) async fn account(&self, uuid: Uuid) -> Result<Arc<Account>> {
+        cached(&self.accounts, uuid, self.store.accounts().get(uuid)).await
+    }
+
+    /// The lease of a number, whoever holds it.
+    pub(super) async fn lease(&self, tn: u64) -> Result<Option<Arc<TnLease>>> {
+        let Ok(tn) = Tn::try_from(tn) else { return Ok(None) };
+        maybe_cached(&self.leases, tn, self.store.numbers().active_lease(tn)).await
+    }
+
+    /// A number of the inventory.
+    pub(super) async fn number(&self, tn: Tn) -> Result<Option<Arc<Number>>> {
+        maybe_cached(&self.numbers, tn, self.store.numbers().number(tn)).await
+    }
+
+    pub(super) async fn app(&self, account: Uuid, uuid: Uuid) -> Result<Arc<App>> {
+        if let Some(app) = self.apps.get(&uuid).await.filter(|app| app.row.account == account) {
+            return Ok(app);
+        }
+        let row = self.store.apps().get(account, uuid).await?;
+        // Checked when it was stored; by a version that knew more, perhaps, so faults are left to the elements.
+        let document = row.xml.as_deref().and_then(|xml| opentact_callflow::parse(xml, Mode::Lenient).ok());
+        let app = Arc::new(App { row, document });
+        self.apps.insert(uuid, app.clone()).await;
+        Ok(app)
+    }
+
+    pub(super) async fn domain(&self, name: &str) -> Result<Option<Arc<SipDomain>>> {
+        let name = name.to_ascii_lowercase();
+        let domains = self.store.domains();
+        maybe_cached(&self.domains, name.clone(), domains.by_name(&name)).await
+    }
+
+    pub(super) async fn subscriber(&self, login: &str, domain: &str) -> Result<Option<Arc<Subscriber>>> {
+        let key = (login.to_owned(), domain.to_ascii_lowercase());
+        if let Some(known) = self.subscribers.get(&key).await {
+            return Ok(Some(known));
+        }
+        let Some((user, domain)) = self.store.sip_users().by_address(&key.0, &key.1).await? else { return Ok(None) };
+        let ha1 = self.store.sip_users().ha1(&user)?;
+        let subscriber = Arc::new(Subscriber { user, domain, ha1 });
+        self.subscribers.insert(key, subscriber.clone()).await;
+        Ok(Some(subscriber))
+    }
+
+    /// A SIP user by its id: for numbers that ring one.
+    pub(super) async fn subscriber_by_id(&self, account: Uuid, uuid: Uuid) -> Result<Option<Arc<Subscriber>>> {
+        let user = self.store.sip_users().get(account, uuid).await?;
+        let domain = self.store.domains().get(account, user.sip_domain).await?;
+        self.subscriber(&user.login, &domain.domain).await
+    }
+
+    pub(super) async fn connection(&self, account: Uuid, uuid: Uuid) -> Result<Arc<SipConnection>> {
+        let found = cached(&self.connections, uuid, self.store.connections().get(account, uuid)).await?;
+        if found.account == account { Ok(found) } else { Err(StoreError::NotFound("SIP Connection")) }
+    }
+
+    /// Active trunks of an address, of all accounts.
+    pub(super) async fn trunks(&self, ip: &str) -> Result<Arc<Vec<SipConnection>>> {
+        cached(&self.trunks, ip.to_owned(), self.store.connections().by_ip(ip)).await
+    }
+
+    pub(super) async fn profile(&self, account: Uuid, uuid: Uuid) -> Result<Arc<OutboundVoiceProfile>> {
+        let found = cached(&self.profiles, uuid, self.store.voice_profiles().get(account, uuid)).await?;
+        if found.account == account { Ok(found) } else { Err(StoreError::NotFound("Outbound voice profile")) }
+    }
+}
+
+async fn cached<K, V>(cache: &Cache<K, Arc<V>>, key: K, read: impl Future<Output = Result<V>>) -> Result<Arc<V>>
+where
+    K: std::hash::Hash + Eq + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    if let Some(known) = cache.get(&key).await {
+        return Ok(known);
+    }
+    let row = Arc::new(read.await?);
+    cache.insert(key, row.clone()).await;
+    Ok(row)
+}
+
+async fn maybe_cached<K, V>(
+    cache: &Cache<K, Arc<V>>,
+    key: K,
+    read: impl Future<Output = Result<Option<V>>>,
+) -> Result<Option<Arc<V>>>
+where
+    K: std::hash::Hash + Eq + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    if let Some(known) = cache.get(&key).await {
+        return Ok(Some(known));
+    }
+    let Some(row) = read.await? else { return Ok(None) };
+    let row = Arc::new(row);
+    cache.insert(key, row.clone()).await;
+    Ok(Some(row))
+}

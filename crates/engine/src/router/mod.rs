@@ -1,0 +1,92 @@
+//! Who is calling, whom, and which way. Reads the store behind a short-lived cache; decides, and does nothing else.
+//!
+//! Rows are kept for a few seconds; a change by the API empties the cache at once on this node. What is not found is
+//! not kept, so a new number or user works with its first call.
+
+mod called;
+mod caller;
+mod dial;
+mod directory;
+mod plan;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use opentact_call::q850::Q850;
+use opentact_sip::digest::{Algorithm, Challenger};
+use opentact_store::Store;
+use opentact_store::accounts::Account;
+use parking_lot::Mutex;
+use uuid::Uuid;
+
+use crate::http::EgressGuard;
+use crate::ports::VoiceCarrier;
+
+pub(crate) use self::directory::App;
+use self::directory::Directory;
+pub use self::plan::{
+    Admission, Attempt, DialFault, DialPlan, DialRequest, Inquiry, LegContext, Place, Plan, Refusal, Registration,
+};
+
+/// Settings of routing.
+#[derive(Debug, Clone)]
+pub struct RouterConfig {
+    /// Country of numbers written without a country code, ISO 3166 alpha-2.
+    pub region: String,
+    /// How long a call without a document waits for one by REST.
+    pub park_timeout: Duration,
+    /// How long a dialled SIP user or trunk may ring where nothing says.
+    pub ring_timeout: Duration,
+    /// Digest algorithms of challenges, the first most wanted.
+    pub digest: Vec<Algorithm>,
+    /// How long a row read from the database is used.
+    pub cache_ttl: Duration,
+}
+
+pub struct Router {
+    config: RouterConfig,
+    store: Store,
+    directory: Directory,
+    /// Nonces and their counts; held for microseconds, never across an await.
+    challenger: Mutex<Challenger>,
+    carriers: ArcSwap<Vec<VoiceCarrier>>,
+    guard: Arc<EgressGuard>,
+}
+
+impl Router {
+    pub fn new(config: RouterConfig, store: Store, challenger: Challenger, guard: Arc<EgressGuard>) -> Self {
+        let directory = Directory::new(store.clone(), config.cache_ttl);
+        Self { config, store, directory, challenger: Mutex::new(challenger), carriers: ArcSwap::default(), guard }
+    }
+
+    /// A way to the telephone network, tried after those there are.
+    pub fn add_carrier(&self, carrier: VoiceCarrier) {
+        self.carriers.rcu(|carriers| {
+            let mut carriers = Vec::clone(carriers);
+            carriers.push(carrier);
+            carriers
+        });
+    }
+
+    /// Forgets what was read: something of the account has changed.
+    pub fn invalidate(&self, _account: Uuid) {
+        self.directory.clear();
+    }
+
+    /// E.164 of what is a telephone number.
+    fn number(&self, text: &str) -> Option<u64> {
+        crate::number::e164(text, &self.config.region)
+    }
+}
+
+/// A disabled account keeps its data and makes and takes no calls.
+fn is_closed(account: &Account) -> bool {
+    account.disabled_on.is_some() || account.deleted_on.is_some()
+}
+
+impl DialFault {
+    fn new(sip: u16, reason: impl Into<String>) -> Self {
+        Self { sip, q850: Q850::from_sip(sip), reason: reason.into() }
+    }
+}

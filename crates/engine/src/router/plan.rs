@@ -1,0 +1,188 @@
+//! What the router is asked and what it answers.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use opentact_call::q850::Q850;
+use opentact_call::{CallType, DialOptions, DialTarget, Target, Variables};
+use opentact_sip::digest::Credentials;
+use opentact_sip::flow::{Flow, Transport};
+use opentact_sip::message::{Method, Name, Request};
+use opentact_sip::uri::Uri;
+use opentact_store::accounts::Account;
+use opentact_store::calls::Related;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::webhook::Webhook;
+
+/// What a leg belongs to, frozen when it was routed: the parts of its call object that the call machine does not know.
+#[derive(Debug, Clone)]
+pub struct LegContext {
+    pub account: Uuid,
+    /// The account as it was then.
+    pub account_row: Arc<Account>,
+    pub sip_call_id: Option<String>,
+    /// The called (inbound) or calling (outbound) number, where it is one of the account's.
+    pub tn: Option<u64>,
+    pub sip_control_app: Option<Uuid>,
+    pub sip_connection: Option<Uuid>,
+    pub sip_user: Option<Uuid>,
+    /// The objects `tn`, `sip_control_app`, `sip_connection`, `sip_user` as the API shows them.
+    pub related: Related,
+    /// A's `stir_shaken_attest_level`.
+    pub attest_level: Option<opentact_store::types::Attestation>,
+    pub meta: Map<String, Value>,
+    /// Who is told of every state.
+    pub webhook: Option<Arc<Webhook>>,
+    /// The SIP domain the caller belongs to.
+    pub domain: Option<String>,
+    /// The caller's own number, where calls to the telephone network show no other.
+    pub own_number: Option<u64>,
+    /// The outbound voice profile that children of this leg take.
+    pub voice_profile: Option<Uuid>,
+}
+
+/// An INVITE or REGISTER as far as routing looks at it.
+#[derive(Debug, Clone)]
+pub struct Inquiry {
+    pub source: SocketAddr,
+    pub transport: Transport,
+    pub method: Method,
+    pub request_uri: Uri,
+    pub from: Uri,
+    pub to: Uri,
+    /// A withheld caller number (RFC 3323 `Privacy: id`, or the anonymous URI).
+    pub anonymous: bool,
+    /// Values of Authorization and Proxy-Authorization.
+    pub authorization: Vec<Bytes>,
+}
+
+/// What becomes of an INVITE.
+pub enum Admission {
+    /// 407 with these Proxy-Authenticate values.
+    Challenge(Vec<String>),
+    Refuse(Refusal),
+    Accept(Box<Plan>),
+}
+
+/// A final answer and what is known of whom it concerns.
+#[derive(Debug, Clone)]
+pub struct Refusal {
+    pub code: u16,
+    pub reason: &'static str,
+    /// Set when the account is known: the refused call is then in its log, with this reason.
+    pub context: Option<Box<LegContext>>,
+}
+
+impl Refusal {
+    pub fn new(code: u16, reason: &'static str) -> Self {
+        Self { code, reason, context: None }
+    }
+}
+
+/// How an admitted call goes on.
+pub struct Plan {
+    pub context: LegContext,
+    pub from: String,
+    pub to: String,
+    pub kind: CallType,
+    pub target: Target,
+    pub auto_answer: bool,
+    pub max_length: Option<Duration>,
+    pub variables: Variables,
+}
+
+/// What becomes of a REGISTER.
+pub enum Registration {
+    /// 401 with these WWW-Authenticate values.
+    Challenge(Vec<String>),
+    Refuse(Refusal),
+    Accept {
+        sip_user: Uuid,
+        aor: String,
+    },
+}
+
+/// A leg to be made.
+#[derive(Debug, Clone)]
+pub struct DialRequest {
+    pub account: Uuid,
+    pub target: DialTarget,
+    pub from: Option<String>,
+    pub options: DialOptions,
+    /// The origin's profile, where the request names none.
+    pub voice_profile: Option<Uuid>,
+    /// The number the origin was called on: the caller where no other is the account's.
+    pub own_number: Option<u64>,
+    /// The SIP user who calls, for `same_domain_calls_only`.
+    pub caller_domain: Option<String>,
+}
+
+/// How a leg is made: attempts in order, each ringing all its places at once.
+#[derive(Debug, Clone)]
+pub struct DialPlan {
+    pub context: LegContext,
+    /// Caller as the callee sees it: a number or a SIP user.
+    pub from: Uri,
+    pub from_display: Option<String>,
+    pub to: Uri,
+    pub kind: CallType,
+    pub attempts: Vec<Attempt>,
+}
+
+#[derive(Debug, Clone)]
+pub enum Attempt {
+    /// Every contact this address of record has registered.
+    Registered(String),
+    Place(Place),
+}
+
+/// Where an INVITE goes.
+#[derive(Debug, Clone)]
+pub struct Place {
+    pub uri: Uri,
+    pub remote: SocketAddr,
+    pub transport: Transport,
+    pub credentials: Option<Arc<Credentials>>,
+}
+
+/// Why no leg was made.
+#[derive(Debug, Clone)]
+pub struct DialFault {
+    pub sip: u16,
+    pub q850: Q850,
+    pub reason: String,
+}
+
+impl Inquiry {
+    /// `None` when the request has no usable From, To or Request-URI.
+    pub fn of(request: &Request, flow: Flow) -> Option<Self> {
+        let headers = request.headers();
+        let from = request.from().ok()?;
+        let withheld = headers.get_by_name("Privacy").is_some_and(|value| {
+            value.split(|octet| *octet == b';').any(|token| token.trim_ascii().eq_ignore_ascii_case(b"id"))
+        });
+        let anonymous = withheld || from.uri.host().eq_ignore_ascii_case("anonymous.invalid");
+        let authorization = headers.get_all(Name::Authorization).chain(headers.get_all(Name::ProxyAuthorization));
+        Some(Self {
+            source: flow.remote,
+            transport: flow.transport,
+            method: request.method().clone(),
+            request_uri: request.uri().ok()?,
+            from: from.uri,
+            to: request.to().ok()?.uri,
+            anonymous,
+            authorization: authorization.map(Bytes::copy_from_slice).collect(),
+        })
+    }
+}
+
+impl DialPlan {
+    /// The caller as the call object shows it.
+    pub fn caller(&self) -> String {
+        self.from.user_text().unwrap_or_default().into_owned()
+    }
+}

@@ -1,0 +1,186 @@
+//! SIP transports: sockets on one side, `Flow` and octets on the other. Knows no SIP beyond where a message ends.
+//!
+//! What arrives goes into the core's inbox. A full inbox drops datagrams (SIP over UDP retransmits; counted in
+//! `opentact_sip_dropped_total`) and stops reading from streams (TCP pushes back).
+
+mod tcp;
+mod udp;
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use dashmap::DashMap;
+use opentact_sip::flow::{Flow, Transport};
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+pub use tcp::TcpLimits;
+
+/// What the transports tell the core.
+#[derive(Debug)]
+pub enum Inbound {
+    Message {
+        bytes: Bytes,
+        flow: Flow,
+    },
+    /// The flow is gone or never came to be: connection refused, reset, closed.
+    Failed {
+        flow: Flow,
+    },
+}
+
+/// Listen addresses; port 0 picks a free one.
+#[derive(Debug, Clone)]
+pub struct TransportConfig {
+    pub udp: Vec<SocketAddr>,
+    pub tcp: Vec<SocketAddr>,
+    /// What Via and Contact name where a listener is bound to all addresses; `None` takes that of the default route.
+    pub external_address: Option<IpAddr>,
+    pub limits: TcpLimits,
+}
+
+/// All SIP sockets of a node. Cheap to share.
+pub struct Transports {
+    udp: Vec<udp::Socket>,
+    tcp: Vec<SocketAddr>,
+    connections: Arc<DashMap<u64, tcp::Connection>>,
+    next_connection: AtomicU64,
+    inbox: mpsc::Sender<Inbound>,
+    limits: TcpLimits,
+    stop: CancellationToken,
+}
+
+impl Transports {
+    /// Binds every listener, or none.
+    pub async fn bind(config: TransportConfig, inbox: mpsc::Sender<Inbound>) -> io::Result<Arc<Self>> {
+        let named = |what: &str, address: SocketAddr, error: io::Error| {
+            io::Error::new(error.kind(), format!("cannot listen on {what} {address}: {error}"))
+        };
+        let stop = CancellationToken::new();
+        let mut udp = Vec::new();
+        for address in config.udp {
+            udp.push(
+                udp::Socket::bind(address, config.external_address)
+                    .map_err(|error| named("SIP UDP", address, error))?,
+            );
+        }
+        let mut listeners = Vec::new();
+        for address in config.tcp {
+            listeners.push(tcp::listen(address).map_err(|error| named("SIP TCP", address, error))?);
+        }
+        let tcp = listeners
+            .iter()
+            .map(|listener| listener.local_addr().map(|bound| advertised(bound, config.external_address)))
+            .collect::<io::Result<Vec<_>>>()?;
+        let this = Arc::new(Self {
+            udp,
+            tcp,
+            connections: Arc::default(),
+            next_connection: AtomicU64::new(1),
+            inbox,
+            limits: config.limits,
+            stop,
+        });
+        for socket in &this.udp {
+            tokio::spawn(udp::receive(socket.clone(), this.inbox.clone(), this.stop.clone()));
+        }
+        for listener in listeners {
+            tokio::spawn(tcp::accept(listener, this.clone()));
+        }
+        Ok(this)
+    }
+
+    /// The address of the first listener of a transport: what Contact and Via say.
+    pub fn local(&self, transport: Transport) -> Option<SocketAddr> {
+        match transport {
+            Transport::Udp => self.udp.first().map(|socket| socket.local),
+            Transport::Tcp => self.tcp.first().copied(),
+            _ => None,
+        }
+    }
+
+    /// A flow to a peer: the listener's own socket for UDP, an open or new connection for TCP.
+    pub fn flow_to(self: &Arc<Self>, transport: Transport, remote: SocketAddr) -> Option<Flow> {
+        match transport {
+            Transport::Udp => {
+                let socket = self.udp.iter().find(|socket| socket.local.is_ipv4() == remote.is_ipv4())?;
+                Some(Flow { transport, local: socket.local, remote, connection: 0 })
+            }
+            Transport::Tcp => {
+                let open = self.connections.iter().find(|entry| entry.flow.remote == remote).map(|entry| entry.flow);
+                open.or_else(|| tcp::connect(self, remote))
+            }
+            _ => None,
+        }
+    }
+
+    /// Hands a message to the kernel (UDP) or to the connection's writer (TCP). Never waits.
+    ///
+    /// A UDP message that the socket buffer has no room for is lost as it could be on the wire. A connection whose
+    /// writer is `TcpLimits::write_queue` messages behind is closed.
+    pub fn send(&self, flow: Flow, bytes: Bytes) {
+        let sent = match flow.transport {
+            Transport::Udp => self
+                .udp
+                .iter()
+                .find(|socket| socket.local == flow.local)
+                .or_else(|| self.udp.first())
+                .is_some_and(|socket| socket.send(&bytes, flow.remote)),
+            _ => match self.connections.get(&flow.connection).map(|connection| connection.send(bytes)) {
+                Some(true) => true,
+                Some(false) => {
+                    self.connections.remove(&flow.connection);
+                    false
+                }
+                None => false,
+            },
+        };
+        if !sent {
+            metrics::counter!("opentact_sip_send_failed_total", "transport" => flow.transport.via_token()).increment(1);
+            if flow.transport.is_reliable() {
+                // The transaction must hear of it, or it would wait for its timeout.
+                let _ = self.inbox.try_send(Inbound::Failed { flow });
+            }
+        }
+    }
+
+    /// Stops listening and closes every connection once what is queued is written.
+    pub fn close(&self) {
+        self.stop.cancel();
+        self.connections.clear();
+    }
+
+    fn next_connection(&self) -> u64 {
+        self.next_connection.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+/// What peers are told of a bound address.
+fn advertised(bound: SocketAddr, external: Option<IpAddr>) -> SocketAddr {
+    let outward = || external.or_else(outward_address).filter(|ip| ip.is_ipv4() == bound.is_ipv4());
+    match bound.ip().is_unspecified().then(outward).flatten() {
+        Some(ip) => SocketAddr::new(ip, bound.port()),
+        None => bound,
+    }
+}
+
+/// The address of this host that the default route uses.
+pub fn outward_address() -> Option<IpAddr> {
+    let socket = std::net::UdpSocket::bind(("0.0.0.0", 0)).ok()?;
+    // Connecting a UDP socket sends nothing; it makes the kernel choose a route. RFC 5737 documentation address.
+    socket.connect(("192.0.2.1", 9)).ok()?;
+    socket.local_addr().ok().map(|address| address.ip()).filter(|ip| !ip.is_unspecified())
+}
+
+/// For the receive loops: deliver or count as dropped.
+fn deliver_or_drop(inbox: &mpsc::Sender<Inbound>, message: Inbound) {
+    if inbox.try_send(message).is_err() {
+        metrics::counter!("opentact_sip_dropped_total").increment(1);
+    }
+}
+
+pub(crate) type SharedUdp = Arc<UdpSocket>;
