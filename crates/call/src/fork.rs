@@ -170,7 +170,9 @@ impl Call {
         };
         let Some(fork) = &mut self.fork else { return };
         fork.ringback = Some(id);
-        let callee = fork.spec.targets.first().map(ToString::to_string).unwrap_or_default();
+        // A SIP user has no country; the number that was called has.
+        let number = fork.spec.targets.iter().find(|target| matches!(target, DialTarget::Number(_)));
+        let callee = number.map_or_else(|| self.legs[0].to.clone(), ToString::to_string);
         let leg = self.id();
         self.put(Output::Play { leg, id, prompt: Prompt::Tone(Tone::ringback(&callee)), loops: 0 });
     }
