@@ -178,7 +178,7 @@ impl Hub {
         self.queue.try_send(item).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => {
                 // Every refusal is counted; the log gets one of a thousand.
-                if self.shared.counters.refused.fetch_add(1, Ordering::Relaxed) % 1000 == 0 {
+                if self.shared.counters.refused.fetch_add(1, Ordering::Relaxed).is_multiple_of(1000) {
                     tracing::error!("event queue is full, an event is lost");
                 }
                 Refused::Full

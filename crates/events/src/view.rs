@@ -15,7 +15,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-pub use account::{account, account_with_balance, new_token, subscription, token, user};
+pub use account::{account, account_full, account_with_balance, new_token, subscription, token, user};
 pub use billing::transaction;
 pub(crate) use call::payload_2021;
 pub use call::{CallContext, call, call_flow, call_short, command, flow_log};

@@ -431,7 +431,7 @@ fn subscription(kind: EventType) -> Subscription {
 #[test]
 fn account_objects() {
     shape!("account", view::account(&account()));
-    shape!("account_with_balance", view::account_with_balance(&account()));
+    shape!("account_full", view::account_full(&account()));
     shape!("user", view::user(&user(), false));
     let token = Token {
         uuid: id(51),
@@ -500,7 +500,7 @@ async fn number_objects() {
     };
     shape!("lease", view::lease(&lease(), context));
     shape!("lease_alone", view::lease(&lease(), LeaseContext::default()));
-    shape!("order", view::order(&order(), vec![view::lease_short(&lease(), Some(&profile))]));
+    shape!("order", view::order(&order(), vec![view::lease(&lease(), context)]));
     shape!("order_short", view::order_short(&order()));
     shape!("messaging_profile", view::messaging_profile(&profile));
 

@@ -25,14 +25,15 @@ pub fn account(account: &Account) -> Value {
     })
 }
 
-/// An account as its own users see it, and as it stands in a call.
+/// An account as it stands in a call and in the answer to a sign-in.
 pub fn account_with_balance(row: &Account) -> Value {
-    let more = json!({
-        "time_zone": row.time_zone,
-        "notification": *row.notification,
-        "balance": row.balance,
-    });
-    extended(account(row), more)
+    extended(account(row), json!({ "balance": row.balance }))
+}
+
+/// An account as its own users read and change it.
+pub fn account_full(row: &Account) -> Value {
+    let more = json!({ "time_zone": row.time_zone, "notification": *row.notification });
+    extended(account_with_balance(row), more)
 }
 
 /// A user; `wss_online` tells whether a websocket of theirs is open.

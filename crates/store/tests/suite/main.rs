@@ -4,4 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod accounts;
+mod calls;
+mod messages;
+mod numbers;
+mod rest;
+mod sip;
 mod world;
