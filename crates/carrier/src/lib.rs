@@ -5,4 +5,5 @@
 //! never an account; only [`messages`], which owns the queue's rules, does.
 
 pub mod dev;
+pub mod messages;
 pub mod smpp;

@@ -79,6 +79,25 @@ impl Messages<'_> {
         Ok(sms)
     }
 
+    /// Writes an inbound message in state `success` and books what it costs (the closure gets its id), both or
+    /// neither. [`StoreError::InsufficientBalance`] writes nothing.
+    pub async fn receive(
+        &self,
+        account: Uuid,
+        new: NewSms,
+        charge: impl FnOnce(Uuid) -> Option<NewTransaction> + Send,
+    ) -> Result<(Sms, Option<Transaction>)> {
+        let sms = row(account, new, SmsState::Success);
+        let tx = self.store.begin().await?;
+        owned::insert(&tx, sms.clone()).await?;
+        let booked = match charge(sms.uuid) {
+            Some(charge) => Some(transactions::book(&tx, account, charge).await?),
+            None => None,
+        };
+        tx.commit().await?;
+        Ok((sms, booked))
+    }
+
     /// Writes messages in state `created` and queues them, all or none. Each is due at once; from
     /// `expires_on` on it is not to be handed over any more.
     pub async fn enqueue(&self, account: Uuid, new: Vec<NewSms>, expires_on: DateTime<Utc>) -> Result<Vec<Sms>> {

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use opentact_messaging::segment::TooLong;
 use opentact_messaging::smpp::Status;
+use opentact_store::{Store, Tn};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -30,6 +31,23 @@ const CONNECTIONS: usize = 64;
 
 /// Whether a number is leased by somebody, E.164. The store answers.
 pub type LeaseLookup = Arc<dyn Fn(u64) -> Pin<Box<dyn Future<Output = bool> + Send>> + Send + Sync>;
+
+/// The lookup in a store. A database that does not answer counts as no lease.
+pub fn leases_of(store: Store) -> LeaseLookup {
+    Arc::new(move |number| {
+        let store = store.clone();
+        Box::pin(async move {
+            let Ok(tn) = Tn::new(number) else { return false };
+            match store.numbers().active_lease(tn).await {
+                Ok(lease) => lease.is_some(),
+                Err(error) => {
+                    warn!(number, %error, "simulated SMSC cannot look up a lease");
+                    false
+                }
+            }
+        })
+    })
+}
 
 #[derive(Debug, Clone)]
 pub struct SmscConfig {

@@ -1,0 +1,80 @@
+//! What a message belongs to, and its events.
+
+use opentact_events::{NewEvent, view};
+use opentact_store::accounts::Account;
+use opentact_store::messaging_profiles::MessagingProfile;
+use opentact_store::numbers::{Number, Prices, TnLease};
+use opentact_store::sms::Sms;
+use opentact_store::transactions::Transaction;
+use opentact_store::{StoreError, Tn};
+use serde_json::Value;
+use tracing::error;
+use uuid::Uuid;
+
+use super::Shared;
+
+/// The rows around a message.
+pub(super) struct Context {
+    pub account: Account,
+    pub number: Option<Number>,
+    /// `None` when the number was released while the message waited.
+    pub lease: Option<TnLease>,
+    pub profile: Option<MessagingProfile>,
+    /// Of the number's price profile; free where it has none.
+    pub prices: Prices,
+}
+
+impl Context {
+    pub(super) async fn load(
+        shared: &Shared,
+        account: Uuid,
+        tn: Tn,
+        lease: Option<TnLease>,
+    ) -> Result<Context, StoreError> {
+        let store = &shared.store;
+        let account = store.accounts().get(account).await?;
+        let number = store.numbers().number(tn).await?;
+        let profile = match lease.as_ref().and_then(|lease| lease.messaging_profile) {
+            Some(profile) => Some(store.messaging_profiles().get(account.uuid, profile).await?),
+            None => None,
+        };
+        let prices = match &number {
+            Some(number) => *store.numbers().profile(number.profile).await?.prices,
+            None => Prices::default(),
+        };
+        Ok(Context { account, number, lease, profile, prices })
+    }
+
+    pub(super) fn view(&self, sms: &Sms) -> Value {
+        let context = view::SmsContext {
+            account: Some(&self.account),
+            number: self.number.as_ref(),
+            lease: self.lease.as_ref(),
+            profile: self.profile.as_ref(),
+        };
+        view::sms(sms, context)
+    }
+
+    /// The event of what the message is now; returns its object.
+    pub(super) fn publish(&self, shared: &Shared, sms: &Sms) -> Value {
+        let view = self.view(sms);
+        publish(shared, NewEvent::sms(sms, view.clone()));
+        view
+    }
+
+    /// The account heard of its balance, if it wants to.
+    pub(super) fn publish_balance(&self, shared: &Shared, booked: Option<&Transaction>, source_action: &str) {
+        let balance = booked.map(|booked| booked.account_balance_after);
+        if let Some(event) = balance.and_then(|balance| NewEvent::balance(&self.account, balance, source_action)) {
+            publish(shared, event);
+        }
+    }
+}
+
+/// The message itself is on disk already; a lost event is logged and does not fail it.
+fn publish(shared: &Shared, event: NewEvent) {
+    let about = event.ref_id;
+    if let Err(refused) = shared.hub.publish(event) {
+        error!(?about, %refused, "event lost");
+    }
+}

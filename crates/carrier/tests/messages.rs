@@ -1,0 +1,630 @@
+//! The queue with the simulated SMSC over real loopback TCP, and with carriers that misbehave on purpose.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::Utc;
+use opentact_carrier::dev::smsc::leases_of;
+use opentact_carrier::dev::{Smsc, SmscConfig};
+use opentact_carrier::messages::{Messages, MessagesConfig};
+use opentact_carrier::smpp::{Incoming, SmppCarrier, SmppConfig};
+use opentact_engine::ports::{
+    CarrierMessage, CarrierSubmit, ControlError, MessageCarrier, MessageControl, ReceiptState, SendMessage, Submission,
+};
+use opentact_events::{Filter, Hub, Subscription};
+use opentact_store::accounts::NewAccount;
+use opentact_store::numbers::NewLease;
+use opentact_store::sms::NewSms;
+use opentact_store::types::{EventType, Feature, SmsState, SmsType, TnKind};
+use opentact_store::{Keyring, Money, Settings, Store, Tn};
+use parking_lot::Mutex;
+use serde_json::Value;
+use tokio::sync::{Notify, mpsc, oneshot};
+use uuid::Uuid;
+
+const OURS: u64 = 12025550150;
+const OTHER: u64 = 12125550110;
+const SEND_PRICE: i64 = 7_500;
+
+/// Nothing here takes longer unless it is broken.
+async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(20), future).await.unwrap_or_else(|_| panic!("{what} never happened"))
+}
+
+/// A carrier made of a closure; counts how many messages it has at once.
+struct Fake {
+    answer: Box<dyn Fn(CarrierSubmit) -> Answer + Send + Sync>,
+    now: AtomicUsize,
+    most: AtomicUsize,
+    submitted: Mutex<Vec<CarrierSubmit>>,
+}
+
+enum Answer {
+    Now(Submission),
+    /// Once notified.
+    Then(Arc<Notify>, Submission),
+}
+
+impl Fake {
+    fn new(answer: impl Fn(CarrierSubmit) -> Answer + Send + Sync + 'static) -> Arc<Fake> {
+        Arc::new(Fake {
+            answer: Box::new(answer),
+            now: AtomicUsize::new(0),
+            most: AtomicUsize::new(0),
+            submitted: Mutex::default(),
+        })
+    }
+
+    fn accepting() -> Arc<Fake> {
+        Fake::new(|message| Answer::Now(Submission::Accepted { reference: message.id.to_string() }))
+    }
+
+    fn busy() -> Arc<Fake> {
+        Fake::new(|_| Answer::Now(Submission::Later { after: Duration::from_millis(5), reason: "busy".into() }))
+    }
+
+    fn texts(&self) -> Vec<String> {
+        self.submitted.lock().iter().map(|message| message.text.clone()).collect()
+    }
+}
+
+#[async_trait]
+impl MessageCarrier for Fake {
+    fn name(&self) -> &'static str {
+        "fake"
+    }
+
+    async fn submit(&self, message: CarrierSubmit) -> Submission {
+        self.submitted.lock().push(message.clone());
+        let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(now, Ordering::SeqCst);
+        let submission = match (self.answer)(message) {
+            Answer::Now(submission) => submission,
+            Answer::Then(notify, submission) => {
+                notify.notified().await;
+                submission
+            }
+        };
+        self.now.fetch_sub(1, Ordering::SeqCst);
+        submission
+    }
+}
+
+/// An account with two numbers; the database outlives what runs on it.
+struct Ground {
+    store: Store,
+    hub: Hub,
+    account: Uuid,
+    _folder: tempfile::TempDir,
+}
+
+impl Ground {
+    async fn with_balance(balance: Money) -> Ground {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("test.db").display());
+        let store = Store::connect(&Settings::new(url), Keyring::ephemeral().unwrap()).await.unwrap();
+        store.migrate().await.unwrap();
+        let account = NewAccount { name: "a".into(), email: "a@b.example".into(), balance, ..NewAccount::default() };
+        let account = store.accounts().create(account).await.unwrap().uuid;
+        let profile = store.numbers().profile_for(TnKind::LongCode, "US").await.unwrap().uuid;
+        for number in [OURS, OTHER] {
+            let lease = NewLease {
+                tn: Tn::new(number).unwrap(),
+                kind: TnKind::LongCode,
+                country: "US".into(),
+                state: None,
+                city: None,
+                rate_center: None,
+                features: vec![Feature::Voice, Feature::Sms],
+                carrier: "dev".into(),
+                profile,
+                order: None,
+                subscriptions: vec![Feature::Voice, Feature::Sms],
+                autorenew: true,
+                expired_on: Utc::now() + Duration::from_secs(86_400),
+                created_by: None,
+            };
+            store.numbers().lease(account, lease, |_| vec![]).await.unwrap();
+        }
+        let hub = Hub::start(store.clone(), opentact_events::Settings::default()).await.unwrap();
+        Ground { store, hub, account, _folder: folder }
+    }
+
+    async fn new() -> Ground {
+        Ground::with_balance(Money::units(100)).await
+    }
+
+    fn listen(&self) -> Ear {
+        let filter = Filter::types([EventType::Sms, EventType::Balance]);
+        Ear { subscription: self.hub.subscribe(self.account, None, filter), balances: vec![] }
+    }
+
+    async fn messages(&self, carrier: Arc<dyn MessageCarrier>, config: MessagesConfig) -> Running {
+        let (tell, incoming) = mpsc::channel(100);
+        let messages = Messages::start(self.store.clone(), self.hub.clone(), carrier, incoming, None, config).await;
+        Running { messages: messages.unwrap(), tell }
+    }
+
+    fn request(&self, to: &[u64], text: &str) -> SendMessage {
+        SendMessage {
+            account: self.account,
+            created_by: None,
+            from: OURS,
+            to: to.to_vec(),
+            text: text.to_owned(),
+            custom_callback_url: None,
+            validity: None,
+        }
+    }
+
+    async fn balance(&self) -> Money {
+        self.store.accounts().get(self.account).await.unwrap().balance
+    }
+}
+
+struct Running {
+    messages: Arc<Messages>,
+    tell: mpsc::Sender<Incoming>,
+}
+
+impl Running {
+    async fn send(&self, request: SendMessage) -> Vec<Value> {
+        let results = self.messages.send(request).await.unwrap();
+        results.into_iter().map(|result| result.unwrap()).collect()
+    }
+
+    async fn drain(&self) {
+        soon("drain", self.messages.drain()).await;
+    }
+}
+
+/// Hears the events of messages.
+struct Ear {
+    subscription: Subscription,
+    balances: Vec<Value>,
+}
+
+impl Ear {
+    async fn next(&mut self) -> Value {
+        loop {
+            let event = soon("event", self.subscription.recv()).await.unwrap();
+            let event: Value = serde_json::from_str(&event.body).unwrap();
+            if event["type"] == "sms" {
+                return event;
+            }
+            self.balances.push(event);
+        }
+    }
+
+    /// `type state delivered` of the next events.
+    async fn states(&mut self, count: usize) -> Vec<String> {
+        let mut states = vec![];
+        for _ in 0..count {
+            let event = self.next().await;
+            let payload = &event["payload"];
+            let word = |key: &str| payload[key].as_str().unwrap().to_owned();
+            assert_eq!(event["message"], format!("SMS: type: {}, state: {}", word("type"), word("state")));
+            let delivered = if payload["delivered"].as_bool().unwrap() { " delivered" } else { "" };
+            states.push(format!("{} {}{delivered}", word("type"), word("state")));
+        }
+        states
+    }
+
+    /// The events up to the one that settles `uuid`, of that message.
+    async fn until(&mut self, uuid: &Value, settled: impl Fn(&Value) -> bool) -> Vec<Value> {
+        let mut seen = vec![];
+        loop {
+            let event = self.next().await;
+            if event["ref_id"] == *uuid {
+                seen.push(event["payload"].clone());
+                if settled(&event["payload"]) {
+                    return seen;
+                }
+            }
+        }
+    }
+}
+
+/// The ground with the simulated network on it.
+struct Network {
+    ground: Ground,
+    smsc: Arc<Smsc>,
+    carrier: Arc<SmppCarrier>,
+    messages: Arc<Messages>,
+    ear: Ear,
+}
+
+impl Network {
+    async fn new() -> Network {
+        let ground = Ground::new().await;
+        let config = SmscConfig { delivery: Duration::from_millis(20), ..SmscConfig::default() };
+        let smsc = Arc::new(Smsc::start(config, Some(leases_of(ground.store.clone()))).await.unwrap());
+        let (tell, incoming) = mpsc::channel(100);
+        let mut config = SmppConfig::new("dev", smsc.address().to_string(), "opentact", "opentact");
+        config.throttle_pause = Duration::from_millis(10);
+        let carrier = SmppCarrier::start(config, tell);
+        let ear = ground.listen();
+        let messages = Messages::start(
+            ground.store.clone(),
+            ground.hub.clone(),
+            carrier.clone(),
+            incoming,
+            Some(smsc.clone()),
+            MessagesConfig::default(),
+        );
+        let messages = messages.await.unwrap();
+        Network { ground, smsc, carrier, messages, ear }
+    }
+
+    async fn send(&self, to: u64, text: &str) -> Value {
+        let mut results = self.messages.send(self.ground.request(&[to], text)).await.unwrap();
+        results.pop().unwrap().unwrap()
+    }
+
+    async fn shutdown(self) {
+        soon("drain", self.messages.drain()).await;
+        soon("shutdown", self.carrier.shutdown()).await;
+        soon("shutdown", self.smsc.shutdown()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_message_is_created_sent_charged_and_delivered() {
+    let mut network = Network::new().await;
+    let sms = network.send(12125550199, "hello").await;
+    assert_eq!((&sms["type"], &sms["state"], &sms["to"]), (&"smso".into(), &"created".into(), &12125550199_u64.into()));
+    assert_eq!((&sms["segments"], &sms["encoding"]), (&1.into(), &"gsm".into()));
+    assert_eq!(sms["thread"].as_str().unwrap().len(), 32);
+    assert_eq!(network.ear.states(3).await, ["smso created", "smso success", "smso success delivered"]);
+    assert_eq!(network.ground.balance().await, Money::units(100) - Money::micros(SEND_PRICE));
+    assert_eq!(network.ear.balances[0]["source_action"], "sms_per_send");
+    let uuid = sms["uuid"].as_str().unwrap().parse().unwrap();
+    let row = network.ground.store.sms().get(network.ground.account, uuid).await.unwrap();
+    assert!(row.delivered && row.reference_id.is_some());
+    assert_eq!(network.ground.store.sms().queue_length().await.unwrap(), 0);
+    network.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_number_in_0110_fails_and_costs_nothing() {
+    let mut network = Network::new().await;
+    let sms = network.send(12065550110, "hello").await;
+    let seen = network.ear.until(&sms["uuid"], |sms| sms["state"] == "failed").await;
+    assert_eq!(seen.len(), 2);
+    assert_eq!(seen[1]["reason"], "ESME_RSUBMITFAIL");
+    assert_eq!(network.ground.balance().await, Money::units(100));
+    network.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_number_in_0111_is_never_delivered() {
+    let mut network = Network::new().await;
+    let silent = network.send(12065550111, "hello").await;
+    network.ear.until(&silent["uuid"], |sms| sms["state"] == "success").await;
+    let later = network.send(12065550199, "hello").await;
+    network.ear.until(&later["uuid"], |sms| sms["delivered"] == true).await;
+    let uuid = silent["uuid"].as_str().unwrap().parse().unwrap();
+    assert!(!network.ground.store.sms().get(network.ground.account, uuid).await.unwrap().delivered);
+    network.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_number_in_0112_fails_by_its_receipt() {
+    let mut network = Network::new().await;
+    let sms = network.send(12065550112, "hello").await;
+    let seen = network.ear.until(&sms["uuid"], |sms| sms["state"] == "failed").await;
+    let states: Vec<_> = seen.iter().map(|sms| sms["state"].as_str().unwrap()).collect();
+    assert_eq!(states, ["created", "success", "failed"]);
+    assert_eq!((&seen[2]["reason"], &seen[2]["delivered"]), (&"UNDELIV, error 001".into(), &false.into()));
+    network.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_number_in_0113_is_throttled_and_then_delivered() {
+    let mut network = Network::new().await;
+    network.send(12065550113, "hello").await;
+    assert_eq!(network.ear.states(3).await, ["smso created", "smso success", "smso success delivered"]);
+    network.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_message_between_own_numbers_goes_out_and_comes_in() {
+    let mut network = Network::new().await;
+    let text = "to myself: ä € [ok] 🙂 ".repeat(10);
+    let sms = network.send(OTHER, &text).await;
+    let mut out = vec![];
+    let mut inbound = vec![];
+    for _ in 0..5 {
+        let payload = network.ear.next().await["payload"].take();
+        let list = if payload["type"] == "smso" { &mut out } else { &mut inbound };
+        list.push(payload);
+    }
+    assert_eq!(out.last().unwrap()["delivered"], true);
+    let [created, success] = &inbound[..] else { panic!("{inbound:?}") };
+    assert_eq!((&created["state"], &success["state"]), (&"created".into(), &"success".into()));
+    assert_eq!(success["message"], text);
+    assert_eq!((&success["from"], &success["to"]), (&OURS.to_string().into(), &OTHER.to_string().into()));
+    assert_eq!(success["thread"], sms["thread"]);
+    assert_eq!(success["tn"]["tn"], OTHER);
+    network.shutdown().await;
+}
+
+#[tokio::test]
+async fn the_outside_world_texts_a_number() {
+    let mut network = Network::new().await;
+    let account = network.ground.account;
+    let told = network.messages.dev_message(account, 12065550123, OURS, "hello from outside".into()).await.unwrap();
+    assert_eq!((&told["segments"], &told["encoding"]), (&1.into(), &"gsm".into()));
+    assert_eq!(network.ear.states(2).await, ["smsi created", "smsi success"]);
+    assert_eq!(network.ground.balance().await, Money::units(100) - Money::micros(SEND_PRICE));
+    let refused = network.messages.dev_message(account, 12065550123, 12065550124, "x".into()).await;
+    assert_eq!(refused, Err(ControlError::NotFound("TNLease")));
+    network.shutdown().await;
+}
+
+#[tokio::test]
+async fn typography_goes_out_plain_and_is_kept_as_written() {
+    let ground = Ground::new().await;
+    let carrier = Fake::accepting();
+    let mut ear = ground.listen();
+    let running = ground.messages(carrier.clone(), MessagesConfig::default()).await;
+    let sent = running.send(ground.request(&[12125550199], "“Don’t” – …")).await;
+    assert_eq!((&sent[0]["message"], &sent[0]["encoding"]), (&"“Don’t” – …".into(), &"gsm".into()));
+    ear.states(2).await;
+    assert_eq!(carrier.texts(), ["\"Don't\" - ..."]);
+    running.drain().await;
+}
+
+#[tokio::test]
+async fn what_is_wrong_names_its_field() {
+    let ground = Ground::new().await;
+    let running = ground.messages(Fake::accepting(), MessagesConfig::default()).await;
+    let send = async |request: SendMessage| running.messages.send(request).await;
+
+    let too_long = send(ground.request(&[12125550199], &"x".repeat(919))).await.unwrap_err();
+    let ControlError::Invalid { field: "message", message, .. } = too_long else { panic!("{too_long:?}") };
+    assert_eq!(message, "takes 7 segments, at most 6 are allowed");
+    assert!(send(ground.request(&[12125550199], &"x".repeat(918))).await.is_ok());
+
+    let empty = send(ground.request(&[12125550199], "")).await;
+    assert!(matches!(empty, Err(ControlError::Invalid { field: "message", .. })), "{empty:?}");
+    let nobody = send(ground.request(&[], "x")).await;
+    assert!(matches!(nobody, Err(ControlError::Invalid { field: "to", .. })), "{nobody:?}");
+    let others = SendMessage { from: 12065550188, ..ground.request(&[12125550199], "x") };
+    assert_eq!(send(others).await, Err(ControlError::NotFound("TNLease")));
+
+    let results = send(ground.request(&[12125550199, 5], "x")).await.unwrap();
+    assert!(results[0].is_ok());
+    assert!(matches!(results[1], Err(ControlError::Invalid { field: "to", .. })), "{:?}", results[1]);
+    running.drain().await;
+    let drained = send(ground.request(&[12125550199], "x")).await;
+    assert!(matches!(drained, Err(ControlError::Unavailable { .. })), "{drained:?}");
+}
+
+#[tokio::test]
+async fn a_balance_pays_for_what_it_can() {
+    let ground = Ground::with_balance(Money::micros(2 * SEND_PRICE)).await;
+    let mut ear = ground.listen();
+    let running = ground.messages(Fake::accepting(), MessagesConfig::default()).await;
+    let to = [12125550197, 12125550198, 12125550199];
+    let results = running.messages.send(ground.request(&to, "x")).await.unwrap();
+    assert_eq!(results[2], Err(ControlError::InsufficientBalance));
+    assert!(results[0].is_ok() && results[1].is_ok());
+    ear.states(4).await;
+    assert_eq!(ground.balance().await, Money::ZERO);
+    running.drain().await;
+}
+
+#[tokio::test]
+async fn a_balance_that_is_gone_fails_what_waited() {
+    let ground = Ground::with_balance(Money::micros(SEND_PRICE)).await;
+    let mut ear = ground.listen();
+    // Two messages that were queued while there was money.
+    let queued = (0..2).map(|at| new_sms(12125550190 + at)).collect();
+    let expires_on = Utc::now() + Duration::from_secs(60);
+    ground.store.sms().enqueue(ground.account, queued, expires_on).await.unwrap();
+    let running = ground.messages(Fake::accepting(), MessagesConfig::default()).await;
+    let mut ends = HashMap::new();
+    for _ in 0..2 {
+        let payload = ear.next().await["payload"].take();
+        ends.insert(payload["state"].as_str().unwrap().to_owned(), payload["reason"].clone());
+    }
+    assert_eq!(ends["failed"], "405 Insufficient Balance");
+    assert_eq!(ends["success"], Value::Null);
+    assert_eq!(ground.balance().await, Money::ZERO);
+    running.drain().await;
+}
+
+fn new_sms(to: u64) -> NewSms {
+    NewSms {
+        kind: SmsType::Outbound,
+        from: OURS.to_string(),
+        to: to.to_string(),
+        tn: Tn::new(OURS).unwrap(),
+        tn_lease: None,
+        messaging_profile: None,
+        thread: "0".repeat(32),
+        message: to.to_string(),
+        automated: false,
+        reference_id: None,
+        segments: 1,
+        encoding: "gsm".into(),
+        custom_callback_url: None,
+        created_by: None,
+    }
+}
+
+#[tokio::test]
+async fn nobody_takes_it_in_time() {
+    let ground = Ground::new().await;
+    let mut ear = ground.listen();
+    let carrier = Fake::busy();
+    let running = ground.messages(carrier.clone(), MessagesConfig::default()).await;
+    let request = SendMessage { validity: Some(Duration::from_millis(100)), ..ground.request(&[12125550199], "x") };
+    let sent = running.send(request).await;
+    let seen = ear.until(&sent[0]["uuid"], |sms| sms["state"] == "failed").await;
+    assert_eq!(seen.len(), 2, "nothing is told of the attempts");
+    assert_eq!(seen[1]["reason"], "Queuing Timeout");
+    assert!(carrier.texts().len() > 1);
+    assert_eq!(ground.balance().await, Money::units(100));
+    running.drain().await;
+}
+
+#[tokio::test]
+async fn what_is_put_off_is_tried_again() {
+    let ground = Ground::new().await;
+    let mut ear = ground.listen();
+    let tries = AtomicUsize::new(0);
+    let carrier = Fake::new(move |message| {
+        Answer::Now(match tries.fetch_add(1, Ordering::SeqCst) {
+            0 | 1 => Submission::Later { after: Duration::from_millis(5), reason: "throttled".into() },
+            _ => Submission::Accepted { reference: message.id.to_string() },
+        })
+    });
+    let running = ground.messages(carrier.clone(), MessagesConfig::default()).await;
+    running.send(ground.request(&[12125550199], "x")).await;
+    assert_eq!(ear.states(2).await, ["smso created", "smso success"]);
+    assert_eq!(carrier.texts().len(), 3);
+    running.drain().await;
+}
+
+#[tokio::test]
+async fn a_restart_sends_what_was_queued_and_nothing_twice() {
+    let ground = Ground::new().await;
+    let mut ear = ground.listen();
+    let stubborn = Fake::new(|message| {
+        Answer::Now(if message.to % 2 == 0 {
+            Submission::Accepted { reference: message.id.to_string() }
+        } else {
+            Submission::Later { after: Duration::from_millis(1), reason: "busy".into() }
+        })
+    });
+    let first = ground.messages(stubborn.clone(), MessagesConfig::default()).await;
+    let to: Vec<u64> = (0..20).map(|at| 12125550170 + at).collect();
+    let sent = first.send(ground.request(&to, "x")).await;
+    ear.states(30).await;
+    first.drain().await;
+    assert_eq!(ground.store.sms().queue_length().await.unwrap(), 10);
+
+    let willing = Fake::accepting();
+    let second = ground.messages(willing.clone(), MessagesConfig::default()).await;
+    ear.states(10).await;
+    second.drain().await;
+    let again: Vec<u64> = willing.submitted.lock().iter().map(|message| message.to).collect();
+    assert_eq!(again.len(), 10);
+    assert!(again.iter().all(|to| to % 2 == 1), "{again:?}");
+    for sms in sent {
+        let uuid = sms["uuid"].as_str().unwrap().parse().unwrap();
+        assert_eq!(ground.store.sms().get(ground.account, uuid).await.unwrap().state, SmsState::Success);
+    }
+    assert_eq!(ground.balance().await, Money::units(100) - Money::micros(SEND_PRICE).times(20));
+}
+
+#[tokio::test]
+async fn a_message_that_was_sending_at_a_crash_is_sent_again() {
+    let ground = Ground::new().await;
+    let mut ear = ground.listen();
+    let expires_on = Utc::now() + Duration::from_secs(60);
+    ground.store.sms().enqueue(ground.account, vec![new_sms(12125550199)], expires_on).await.unwrap();
+    let claimed = ground.store.sms().claim(1, Duration::from_secs(600)).await.unwrap();
+    ground.store.sms().sending(ground.account, claimed[0].0.uuid).await.unwrap();
+
+    let carrier = Fake::accepting();
+    let running = ground.messages(carrier.clone(), MessagesConfig::default()).await;
+    assert_eq!(ear.states(1).await, ["smso success"]);
+    assert_eq!(carrier.texts().len(), 1);
+    running.drain().await;
+}
+
+#[tokio::test]
+async fn a_drain_waits_for_what_is_at_the_carrier() {
+    let ground = Ground::new().await;
+    let mut ear = ground.listen();
+    let release = Arc::new(Notify::new());
+    let wait = release.clone();
+    let carrier = Fake::new(move |message| {
+        Answer::Then(wait.clone(), Submission::Accepted { reference: message.id.to_string() })
+    });
+    let config = MessagesConfig { concurrency: 1, ..MessagesConfig::default() };
+    let running = ground.messages(carrier.clone(), config).await;
+    running.send(ground.request(&[12125550197, 12125550198], "x")).await;
+    ear.states(2).await;
+    let draining = tokio::spawn(async move { running.drain().await });
+    release.notify_one();
+    soon("drain", draining).await.unwrap();
+    assert_eq!(ear.states(1).await, ["smso success"]);
+    assert_eq!(ground.store.sms().queue_length().await.unwrap(), 1, "the other one waits for the next start");
+}
+
+#[tokio::test]
+async fn no_more_than_the_limit_are_at_the_carrier() {
+    let ground = Ground::new().await;
+    let mut ear = ground.listen();
+    let carrier = Fake::accepting();
+    let config = MessagesConfig { concurrency: 3, ..MessagesConfig::default() };
+    let running = ground.messages(carrier.clone(), config).await;
+    let to: Vec<u64> = (0..40).map(|at| 12125550120 + at).collect();
+    running.send(ground.request(&to, "x")).await;
+    ear.states(80).await;
+    assert!(carrier.most.load(Ordering::SeqCst) <= 3);
+    assert_eq!(carrier.texts().len(), 40);
+    running.drain().await;
+}
+
+#[tokio::test]
+async fn a_receipt_that_is_faster_than_the_answer_waits_for_it() {
+    let ground = Ground::new().await;
+    let mut ear = ground.listen();
+    let release = Arc::new(Notify::new());
+    let wait = release.clone();
+    let carrier = Fake::new(move |_| Answer::Then(wait.clone(), Submission::Accepted { reference: "quick".into() }));
+    let running = ground.messages(carrier, MessagesConfig::default()).await;
+    running.send(ground.request(&[12125550199], "x")).await;
+    let (taken, answer) = oneshot::channel();
+    let message = CarrierMessage::Receipt { reference: "quick".into(), state: ReceiptState::Delivered, error: None };
+    running.tell.send(Incoming { message, taken }).await.unwrap();
+    release.notify_one();
+    assert_eq!(ear.states(3).await, ["smso created", "smso success", "smso success delivered"]);
+    assert!(soon("acknowledgement", answer).await.unwrap());
+    running.drain().await;
+}
+
+#[tokio::test]
+async fn receipts_of_nothing_and_repeated_ones_change_nothing() {
+    let ground = Ground::new().await;
+    let mut ear = ground.listen();
+    let running = ground.messages(Fake::accepting(), MessagesConfig::default()).await;
+    let sent = running.send(ground.request(&[12125550199], "x")).await;
+    ear.states(2).await;
+    let reference = sent[0]["uuid"].as_str().unwrap().to_owned();
+    for state in [ReceiptState::Enroute, ReceiptState::Delivered, ReceiptState::Delivered, ReceiptState::Expired] {
+        let (taken, answer) = oneshot::channel();
+        let message = CarrierMessage::Receipt { reference: reference.clone(), state, error: None };
+        running.tell.send(Incoming { message, taken }).await.unwrap();
+        assert!(soon("acknowledgement", answer).await.unwrap());
+    }
+    assert_eq!(ear.states(1).await, ["smso success delivered"]);
+    running.drain().await;
+    ground.hub.flush().await;
+    let (events, delivered) = (ground.hub.replay(ground.account, 0, 100).await.unwrap(), "\"delivered\":true");
+    assert_eq!(events.iter().filter(|event| event.body.contains(delivered)).count(), 1);
+}
+
+#[tokio::test]
+async fn an_inbound_message_that_cannot_be_paid_is_kept_as_failed() {
+    let ground = Ground::with_balance(Money::ZERO).await;
+    let mut ear = ground.listen();
+    let running = ground.messages(Fake::accepting(), MessagesConfig::default()).await;
+    let (taken, answer) = oneshot::channel();
+    let message = CarrierMessage::Inbound { from: 12065550123, to: OURS, text: "hi".into() };
+    running.tell.send(Incoming { message, taken }).await.unwrap();
+    assert!(soon("acknowledgement", answer).await.unwrap());
+    assert_eq!(ear.states(2).await, ["smsi created", "smsi failed"]);
+    running.drain().await;
+}
