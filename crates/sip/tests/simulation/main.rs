@@ -2,6 +2,9 @@
 //! virtual time. Everything follows from the seed: `SIM_SEED=n cargo test -p opentact-sip --test simulation -- --nocapture`
 //! replays one and shows what was said. `SIM_SEEDS=n` runs another number of them.
 
+// Clippy allows these in functions marked as tests, not in their helpers.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod endpoint;
 mod ledger;
 mod network;
