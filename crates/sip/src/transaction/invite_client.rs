@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use super::{Fired, Timing};
+use super::{Fired, Timing, to_keep};
 use crate::flow::Flow;
 use crate::message::Request;
 
@@ -119,7 +119,7 @@ impl InviteClient {
     /// Enters Completed with the ACK that answers this and every repeated 300..699. On a reliable transport timer D is
     /// zero and the transaction ends at once: returns false.
     pub(super) fn complete(&mut self, now: Instant, timing: &Timing, reliable: bool, ack: Bytes) -> bool {
-        self.state = State::Completed { ack, until: now + timing.linger() };
+        self.state = State::Completed { ack: to_keep(&ack), until: now + timing.linger() };
         !reliable
     }
 
@@ -128,7 +128,7 @@ impl InviteClient {
         if let State::Accepted { acks, .. } = &mut self.state
             && acks.len() < MAX_ANSWERS
         {
-            acks.push(Acknowledged { tag, flow, ack });
+            acks.push(Acknowledged { tag, flow, ack: to_keep(&ack) });
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::{Fired, Timing};
+use super::{Fired, Timing, to_keep};
 
 #[derive(Debug)]
 pub(super) struct InviteServer {
@@ -87,7 +87,7 @@ impl InviteServer {
             100..=199 => State::Proceeding { provisional: Some(response.clone()) },
             200..=299 => State::Accepted { until: now + timing.lifetime() },
             _ => State::Completed {
-                response: response.clone(),
+                response: to_keep(response),
                 retransmit: (!reliable).then(|| (now + timing.t1, timing.t1)),
                 timeout: now + timing.lifetime(),
             },

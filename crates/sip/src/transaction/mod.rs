@@ -50,7 +50,8 @@ enum Fired {
 
 #[derive(Debug)]
 enum Machine {
-    InviteClient(InviteClient),
+    /// Boxed: the others are half its size, and most of what is alive is a tombstone.
+    InviteClient(Box<InviteClient>),
     InviteServer(InviteServer),
     NonInviteClient(NonInviteClient),
     NonInviteServer(NonInviteServer),
@@ -274,7 +275,8 @@ impl<O: Copy> Transactions<O> {
     ) -> TransactionId {
         let bytes = request.bytes().clone();
         let machine = if *request.method() == Method::Invite {
-            Machine::InviteClient(InviteClient::new(now, &self.timing, flow.is_reliable(), request))
+            let machine = InviteClient::new(now, &self.timing, flow.is_reliable(), request);
+            Machine::InviteClient(Box::new(machine))
         } else {
             Machine::NonInviteClient(NonInviteClient::new(now, &self.timing, flow.is_reliable(), bytes.clone()))
         };
@@ -508,4 +510,10 @@ impl<O: Copy> Transactions<O> {
             self.timers.set(&mut transaction.alarm, Wake::Transaction(id), due);
         }
     }
+}
+
+/// A copy to keep for a while: a message as it was built has room for more, and one that was cut out of something holds on
+/// to all of it.
+fn to_keep(message: &Bytes) -> Bytes {
+    Bytes::copy_from_slice(message)
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::{Fired, Timing};
+use super::{Fired, Timing, to_keep};
 
 #[derive(Debug)]
 pub(super) struct NonInviteServer {
@@ -70,7 +70,7 @@ impl NonInviteServer {
             *provisional = Some(response.clone());
             return Sent::Open;
         }
-        self.state = State::Completed { response: response.clone(), until: now + timing.lifetime() };
+        self.state = State::Completed { response: to_keep(response), until: now + timing.lifetime() };
         if reliable { Sent::Over } else { Sent::Completed }
     }
 

@@ -1,6 +1,6 @@
 //! What must be true of everything that was sent and told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,6 +19,8 @@ pub enum Decision {
 
 #[derive(Debug, Default)]
 struct Call {
+    /// Known once the call has come in or is answered.
+    call_id: Bytes,
     outgoing: bool,
     cancelled: bool,
     answered: bool,
@@ -39,8 +41,70 @@ pub struct Ledger {
     incoming: BTreeMap<(usize, SessionId), (Bytes, u32)>,
     /// The final response of each server transaction, and when it was sent first.
     finals: BTreeMap<(usize, Bytes, String), (Duration, Bytes)>,
+    /// Call-IDs of calls that one side has a reason to hang up.
+    hung_up: BTreeSet<Bytes>,
     perfect: bool,
+    /// How often each kind of event was told.
+    pub tally: Tally,
 }
+
+pub type Tally = BTreeMap<&'static str, u64>;
+
+/// The kind of an event.
+fn kind(event: &Event) -> &'static str {
+    match event {
+        Event::Invite { .. } => "invite",
+        Event::Progress { .. } => "progress",
+        Event::Answered { .. } => "answered",
+        Event::Failed { code: 408, .. } => "failed by timeout",
+        Event::Failed { code: 487, response: None, .. } => "cancelled, no answer",
+        Event::Failed { code: 487, response: Some(response), .. } if response.is_success() => "cancelled too late",
+        Event::Failed { code: 487, .. } => "cancelled in time",
+        Event::Failed { .. } => "refused",
+        Event::Acked { .. } => "acked",
+        Event::Cancelled { .. } => "callee cancelled",
+        Event::Reinvite { .. } => "re-INVITE",
+        Event::ReinviteAnswered { .. } => "re-INVITE answered",
+        Event::ReinviteFailed { code: 491, response: Some(_), .. } => "re-INVITE met another",
+        Event::ReinviteFailed { .. } => "re-INVITE refused",
+        Event::Bye { .. } => "hung up by the other",
+        Event::Ended { code: 200, .. } => "hung up",
+        Event::Ended { code: 408, .. } => "lost",
+        Event::Ended { .. } => "forgotten by the other",
+        Event::InDialog { .. } => "request within",
+        Event::Request { .. } => "request outside",
+        Event::Response { response, .. } if response.is_success() => "request answered",
+        Event::Response { .. } => "request refused",
+        Event::RequestFailed { .. } => "request lost",
+    }
+}
+
+/// Every kind, so that no world is taken for sound because nothing happens in it.
+pub const KINDS: [&str; 23] = [
+    "invite",
+    "progress",
+    "answered",
+    "failed by timeout",
+    "cancelled, no answer",
+    "cancelled too late",
+    "cancelled in time",
+    "refused",
+    "acked",
+    "callee cancelled",
+    "re-INVITE",
+    "re-INVITE answered",
+    "re-INVITE met another",
+    "re-INVITE refused",
+    "hung up by the other",
+    "hung up",
+    "lost",
+    "forgotten by the other",
+    "request within",
+    "request outside",
+    "request answered",
+    "request refused",
+    "request lost",
+];
 
 type Checked = Result<(), String>;
 
@@ -75,6 +139,10 @@ impl Ledger {
         }
     }
 
+    pub fn hung_up(&mut self, call_id: &[u8]) {
+        self.hung_up.insert(Bytes::copy_from_slice(call_id));
+    }
+
     /// The layer above has answered an INVITE. A rejected session is over with it.
     pub fn decided(&mut self, at: usize, session: SessionId, decision: Decision) {
         if self.is_over(at, session) {
@@ -94,12 +162,13 @@ impl Ledger {
     // ---- what is told ----
 
     pub fn told(&mut self, at: usize, event: &Event) -> Checked {
+        *self.tally.entry(kind(event)).or_default() += 1;
         match event {
             Event::Invite { session, request, .. } => {
                 let call_id = Bytes::copy_from_slice(request.call_id().unwrap_or_default());
                 let number = request.cseq().map(|cseq| cseq.number).unwrap_or_default();
-                self.incoming.insert((at, *session), (call_id, number));
-                match self.calls.insert((at, *session), Call::default()) {
+                self.incoming.insert((at, *session), (call_id.clone(), number));
+                match self.calls.insert((at, *session), Call { call_id, ..Call::default() }) {
                     Some(_) => Err(format!("{session:?} of {at} begins twice")),
                     None => Ok(()),
                 }
@@ -115,6 +184,7 @@ impl Ledger {
                 }
                 call.answered = true;
                 let call_id = Bytes::copy_from_slice(response.call_id().unwrap_or_default());
+                call.call_id = call_id.clone();
                 let number = response.cseq().map(|cseq| cseq.number).unwrap_or_default();
                 match self.decisions.get(&(call_id, number)) {
                     Some(Decision::Accepted) => Ok(()),
@@ -137,7 +207,10 @@ impl Ledger {
                 match self.decisions.get(&(call_id, number)) {
                     Some(Decision::Rejected(said)) if said == code => Ok(()),
                     // Given up, by the caller or for ringing too long, and the answer came too late.
-                    Some(Decision::Accepted) if (cancelled || *code == 408) && response.is_success() => Ok(()),
+                    Some(Decision::Accepted) if (cancelled || *code == 408) && response.is_success() => {
+                        self.hung_up(response.call_id().unwrap_or_default());
+                        Ok(())
+                    }
                     Some(Decision::GivenUp) if response.code() == 487 => Ok(()),
                     other => Err(format!("{at} failed with {code}, but the callee {other:?}")),
                 }
@@ -165,9 +238,15 @@ impl Ledger {
                     None => Err(format!("outcome of no re-INVITE: {event:?}")),
                 }
             }
-            Event::Bye { session, .. } => {
+            Event::Bye { session, request } => {
                 let call = self.over(at, *session, event)?;
-                if call.answered { Ok(()) } else { Err(format!("hung up before the answer: {event:?}")) }
+                if !call.answered {
+                    return Err(format!("hung up before the answer: {event:?}"));
+                }
+                if !self.hung_up.contains(request.call_id().unwrap_or_default()) {
+                    return Err(format!("hung up without a reason: {event:?}"));
+                }
+                Ok(())
             }
             Event::Ended { session, code } => {
                 let perfect = self.perfect;
@@ -175,6 +254,9 @@ impl Ledger {
                 if !call.answered || (perfect && *code == 408) {
                     return Err(format!("end not due: {event:?}"));
                 }
+                // A side that has lost the other hangs up on its own account.
+                let call_id = call.call_id.clone();
+                self.hung_up.insert(call_id);
                 Ok(())
             }
             Event::InDialog { session, .. } => self.live(at, *session, event).map(|_| ()),

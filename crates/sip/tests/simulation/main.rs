@@ -15,6 +15,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
+use ledger::{KINDS, Tally};
 use world::World;
 
 const SEEDS: u64 = 10_000;
@@ -23,26 +24,28 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-/// What went wrong with a seed.
-fn fault(seed: u64, shown: bool) -> Option<String> {
-    match catch_unwind(|| World::new(seed, shown).run()) {
-        Ok(Ok(())) => None,
-        Ok(Err(fault)) => Some(fault),
-        Err(_) => Some("panicked".into()),
-    }
+/// What happened with a seed, or what went wrong.
+fn run(seed: u64, shown: bool) -> Result<Tally, String> {
+    let life = catch_unwind(|| {
+        let mut world = World::new(seed, shown);
+        world.run().map(|()| world.tally())
+    });
+    life.unwrap_or_else(|_| Err("panicked".into()))
 }
 
 #[test]
 fn every_call_ends_once_on_both_sides_and_nothing_is_left() {
     if let Some(seed) = number("SIM_SEED") {
-        if let Some(fault) = fault(seed, true) {
-            panic!("seed {seed}: {fault}");
+        match run(seed, true) {
+            Ok(tally) => println!("{tally:#?}"),
+            Err(fault) => panic!("seed {seed}: {fault}"),
         }
         return;
     }
     let seeds = number("SIM_SEEDS").unwrap_or(SEEDS);
     let next = AtomicU64::new(0);
     let faults = Mutex::new(Vec::new());
+    let total = Mutex::new(Tally::new());
     thread::scope(|scope| {
         for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
@@ -51,8 +54,14 @@ fn every_call_ends_once_on_both_sides_and_nothing_is_left() {
                     if seed >= seeds {
                         return;
                     }
-                    if let Some(fault) = fault(seed, false) {
-                        faults.lock().unwrap().push((seed, fault));
+                    match run(seed, false) {
+                        Ok(tally) => {
+                            let mut total = total.lock().unwrap();
+                            for (kind, count) in tally {
+                                *total.entry(kind).or_default() += count;
+                            }
+                        }
+                        Err(fault) => faults.lock().unwrap().push((seed, fault)),
                     }
                 }
             });
@@ -61,12 +70,17 @@ fn every_call_ends_once_on_both_sides_and_nothing_is_left() {
     let mut faults = faults.into_inner().unwrap();
     faults.sort();
     if let Some((seed, fault)) = faults.first() {
-        let all: Vec<u64> = faults.iter().map(|(seed, _)| *seed).collect();
+        let some: Vec<u64> = faults.iter().map(|(seed, _)| *seed).take(20).collect();
         panic!(
-            "seeds {all:?} of {seeds} fail, the first with: {fault}\n\
-             replay: SIM_SEED={seed} cargo test -p opentact-sip --test simulation -- --nocapture"
+            "{} of {seeds} seeds fail, {some:?}, the first with: {fault}\n\
+             replay: SIM_SEED={seed} cargo test -p opentact-sip --test simulation -- --nocapture",
+            faults.len()
         );
     }
+    let total = total.into_inner().unwrap();
+    println!("{total:#?}");
+    let never: Vec<_> = KINDS.iter().filter(|kind| !total.contains_key(*kind)).collect();
+    assert!(never.is_empty() || seeds < SEEDS, "never happened: {never:?}");
 }
 
 #[test]

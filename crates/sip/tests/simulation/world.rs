@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use opentact_sip::flow::Flow;
 use opentact_sip::message::{Message, Method};
-use opentact_sip::ua::{Command, Event, Input, Output, UaStats};
+use opentact_sip::ua::{Command, Event, Input, Output, SessionState, UaStats};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use crate::endpoint::{Act, Endpoint, sdp};
-use crate::ledger::{Decision, Ledger};
+use crate::ledger::{Decision, Ledger, Tally};
 use crate::network::Network;
 
 /// Everything is over long before.
@@ -79,6 +79,11 @@ impl World {
 
     pub fn story(self) -> String {
         self.story.unwrap_or_default()
+    }
+
+    /// What was told so far.
+    pub fn tally(self) -> Tally {
+        self.ledger.tally
     }
 
     fn say(&mut self, line: impl AsRef<str>) {
@@ -255,11 +260,12 @@ impl World {
                 Command::Cancel { session, headers: none() }
             }
             Act::Bye { session } => {
-                use opentact_sip::ua::SessionState;
-                // Before the answer it is a refusal.
-                let state = self.endpoints[by].ua.session(session).map(|session| session.state());
-                if state == Some(SessionState::Called) {
-                    self.ledger.decided(by, session, Decision::Rejected(480));
+                if let Some(call) = self.endpoints[by].ua.session(session) {
+                    self.ledger.hung_up(call.call_id());
+                    // Before the answer it is a refusal.
+                    if call.state() == SessionState::Called {
+                        self.ledger.decided(by, session, Decision::Rejected(480));
+                    }
                 }
                 Command::Bye { session, headers: none() }
             }
