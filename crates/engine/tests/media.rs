@@ -1,13 +1,16 @@
 //! Media threads against real sockets on loopback. Nothing is timed but by the packets that come.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
+
 use std::net::{SocketAddr, UdpSocket};
 use std::ops::RangeInclusive;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use opentact_engine::media::{Command, Event, LegKey, LegParams, MediaConfig, MediaPool, Source, ToneSpec};
+use opentact_engine::media::{Command, Event, LegKey, LegParams, MediaConfig, MediaPool, RecordEnd, Source, ToneSpec};
 use opentact_media::codec::Codec;
 use opentact_media::rtp::{Header, Packet};
+use opentact_media::wav;
 
 /// Far longer than anything takes; only a failing test waits so long.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -239,4 +242,42 @@ fn shutdown_closes_every_leg_and_frees_its_ports() {
         assert!(matches!(world.event().1, Event::Closed(_)));
     }
     assert_eq!(world.pool.stats().ports_free, before);
+}
+
+#[test]
+fn a_recording_is_readable_when_it_is_told_and_the_leg_ends_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a").join("b.wav");
+    let world = world(1);
+    let (leg, _phone) = world.call(None);
+    let source = Source::Tone(ToneSpec::cadence(&[440.0], 1000, 0, -10.0));
+    world.pool.command(leg, Command::Play { id: 1, source, loops: 0 });
+    let record = |id, path: std::path::PathBuf, max_ms| Command::Record {
+        id,
+        path,
+        channels: 2,
+        max_ms,
+        silence_ms: None,
+        beep: false,
+    };
+    world.pool.command(leg, record(2, path.clone(), Some(500)));
+    let (_, done) = world.event();
+    let reason = RecordEnd::MaxLength;
+    assert_eq!(done, Event::RecordDone { id: 2, duration_ms: 500, bytes: 44 + 4 * 4000, error: None, reason });
+    let clip = wav::read(&std::fs::read(&path).unwrap()).unwrap();
+    // Right what the party heard, left nothing: mixed down half as loud.
+    let steady = &clip.samples[1000..];
+    assert!((frequency(steady) - 440.0).abs() < 2.0);
+    assert!((level_db(steady) + 16.0).abs() < 0.3);
+    world.pool.command(leg, record(3, path.join("below/a/file.wav"), None));
+    world.pool.command(leg, record(4, path, None));
+    let failed = world.event().1;
+    let Event::RecordDone { id: 3, error: Some(error), reason: RecordEnd::Failed, .. } = failed else {
+        panic!("{failed:?}");
+    };
+    assert!(error.contains("b.wav/below/a/file.wav: "), "{error}");
+    world.pool.command(leg, Command::Close);
+    assert_eq!(world.event().1, Event::PlayDone { id: 1, completed: false });
+    assert!(matches!(world.event().1, Event::RecordDone { id: 4, reason: RecordEnd::Closed, .. }));
+    assert!(matches!(world.event().1, Event::Closed(_)));
 }

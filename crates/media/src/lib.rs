@@ -9,8 +9,10 @@
 
 pub mod codec;
 pub mod control;
+pub mod jitter;
 pub mod leg;
 pub mod prompt;
+pub mod recorder;
 pub mod relay;
 pub mod resample;
 pub mod rtcp;

@@ -6,6 +6,7 @@
 mod net;
 mod ports;
 mod prompts;
+mod recordings;
 mod worker;
 
 use std::net::{IpAddr, SocketAddr};
@@ -112,6 +113,7 @@ impl MediaPool {
         let ports = Arc::new(Ports::new(config.ports.clone())?);
         let events: EventSink = Arc::new(events);
         let prompts = Prompts::start()?;
+        let (jobs, recorder) = recordings::start(events.clone())?;
         let count = config.threads.max(1);
         let channels: Vec<(SyncSender<Message>, Receiver<Message>)> = (0..count).map(|_| sync_channel(QUEUE)).collect();
         let queues: Vec<SyncSender<Message>> = channels.iter().map(|(queue, _)| queue.clone()).collect();
@@ -119,10 +121,13 @@ impl MediaPool {
         let mut handles = Vec::with_capacity(count);
         for (index, (queue, receiver)) in channels.into_iter().enumerate() {
             let legs = Arc::new(AtomicUsize::new(0));
-            let worker = Worker::new(index, queues.clone(), events.clone(), prompts.clone(), legs.clone())?;
+            let worker =
+                Worker::new(index, queues.clone(), events.clone(), prompts.clone(), jobs.clone(), legs.clone())?;
             handles.push(thread::Builder::new().name(format!("media-{index}")).spawn(move || worker.run(receiver))?);
             threads.push(Thread { queue, legs });
         }
+        // Joined last: it ends when the media threads have.
+        handles.push(recorder);
         let clock = WallClock::new(Instant::now(), SystemTime::now());
         let pool = Pool {
             config,

@@ -10,16 +10,20 @@ use std::{io, thread};
 
 use metrics::{Counter, Gauge, counter, gauge};
 use opentact_media::leg::{Input, Output};
+use opentact_media::recorder::Recording;
 use opentact_media::{Codec, Command, Event, Leg, LegKey, Source};
 
 use super::net::{Batch, Epoll, Inbox};
 use super::ports::PortPair;
 use super::prompts::Prompts;
+use super::recordings::Job;
 use super::{EventSink, QUEUE};
 
 /// How often a thread wakes. Packets wait at most this long; a leg sends at most one packet of its own in it, so that
 /// one that is late catches up without a burst.
 const SLICE: Duration = Duration::from_millis(5);
+/// Jobs that wait here when the recordings' thread does not keep up; beyond it samples are dropped, and said to be.
+const MAX_JOBS: usize = 1024;
 /// Batches read from one socket in one slice: a flood on one port does not starve the others.
 const MAX_BATCHES: usize = 4;
 
@@ -53,6 +57,8 @@ pub(super) struct Slot {
     peer: Option<usize>,
     /// Threads that still pass its commands on.
     visited: Vec<usize>,
+    /// It recorded, and its last event must not overtake that of its recordings.
+    recorded: bool,
 }
 
 pub(super) struct Worker {
@@ -60,6 +66,9 @@ pub(super) struct Worker {
     queues: Vec<SyncSender<Message>>,
     events: EventSink,
     prompts: Prompts,
+    recordings: SyncSender<Job>,
+    /// Jobs for it while its queue is full.
+    jobs: VecDeque<Job>,
     /// Legs on this thread, as the pool sees it.
     legs: Arc<AtomicUsize>,
     slots: Vec<Option<Slot>>,
@@ -92,6 +101,7 @@ impl Worker {
         queues: Vec<SyncSender<Message>>,
         events: EventSink,
         prompts: Prompts,
+        recordings: SyncSender<Job>,
         legs: Arc<AtomicUsize>,
     ) -> io::Result<Worker> {
         let name = index.to_string();
@@ -107,6 +117,8 @@ impl Worker {
             queues,
             events,
             prompts,
+            recordings,
+            jobs: VecDeque::new(),
             legs,
             slots: Vec::new(),
             vacant: Vec::new(),
@@ -126,7 +138,7 @@ impl Worker {
     pub fn run(mut self, queue: Receiver<Message>) {
         let mut wake = Instant::now();
         while !self.ending {
-            if self.places.is_empty() && self.pending.is_empty() {
+            if self.places.is_empty() && self.pending.is_empty() && self.jobs.is_empty() {
                 // Nothing to tick and nothing to hear: sleep until told something.
                 let Ok(message) = queue.recv() else { break };
                 wake = Instant::now();
@@ -136,6 +148,7 @@ impl Worker {
                 self.take(Instant::now(), message);
             }
             self.pass_on_pending();
+            self.hand_over();
             self.hear();
             self.tick();
             // Absolute times: what one slice is late the next is not.
@@ -157,12 +170,16 @@ impl Worker {
         for index in 0..self.slots.len() {
             self.close(now, index);
         }
+        for job in self.jobs {
+            // Nothing is left to be held up.
+            let _ = self.recordings.send(job);
+        }
     }
 
     fn take(&mut self, now: Instant, message: Message) {
         match message {
             Message::Open { key, leg, pair } => {
-                self.settle(Slot { key, leg, pair, peer: None, visited: Vec::new() });
+                self.settle(Slot { key, leg, pair, peer: None, visited: Vec::new(), recorded: false });
             }
             Message::Command { key, command } => self.command(now, key, command),
             Message::Adopt { slot, with } => self.adopt(now, *slot, with),
@@ -373,7 +390,9 @@ impl Worker {
         }
         let Some(slot) = self.vacate(index) else { return };
         tracing::error!(leg = %slot.key, "leg panicked and is closed");
-        (self.events)(slot.key, Event::Closed(slot.leg.stats()));
+        self.jobs.push_back(Job::Gone(slot.key));
+        self.jobs.push_back(Job::Tell(slot.key, Event::Closed(slot.leg.stats())));
+        self.hand_over();
         for thread in slot.visited {
             self.pass_on(thread, Message::Forget { key: slot.key });
         }
@@ -396,6 +415,13 @@ impl Worker {
                         relayed = true;
                     }
                 }
+                Output::Recording(recording) => {
+                    slot.recorded = true;
+                    self.jobs.push_back(Job::Recording(slot.key, recording));
+                }
+                Output::Event(event @ Event::Closed(_)) if slot.recorded => {
+                    self.jobs.push_back(Job::Tell(slot.key, event));
+                }
                 Output::Event(event) => (self.events)(slot.key, event),
             }
         }
@@ -406,11 +432,31 @@ impl Worker {
                 self.meters.unsent.increment(unsent);
             }
         }
+        if slot.recorded {
+            self.hand_over();
+        }
         if let Some(peer) = relayed_to.filter(|_| relayed) {
             if peer_panicked {
                 self.abandon(peer);
             } else {
                 self.drain(now, peer);
+            }
+        }
+    }
+
+    /// Gives the recordings' thread what it takes. Of what is left beyond the limit the samples are dropped.
+    fn hand_over(&mut self) {
+        while let Some(job) = self.jobs.pop_front() {
+            if let Err(TrySendError::Full(job)) = self.recordings.try_send(job) {
+                self.jobs.push_front(job);
+                break;
+            }
+        }
+        if self.jobs.len() > MAX_JOBS {
+            for job in &mut self.jobs {
+                if let Job::Recording(leg, Recording::Samples { id, samples }) = job {
+                    *job = Job::Lost { leg: *leg, id: *id, samples: samples.len() as u64 };
+                }
             }
         }
     }

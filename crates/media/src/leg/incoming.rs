@@ -32,7 +32,8 @@ impl Leg {
             self.discarded += 1;
             return;
         }
-        if self.reception.receive(now, &packet.header, packet.payload.len(), is_audio) == Arrival::Duplicate {
+        let arrival = self.reception.receive(now, &packet.header, packet.payload.len(), is_audio);
+        if arrival == Arrival::Duplicate {
             return;
         }
         self.last_heard = Some(now);
@@ -41,6 +42,10 @@ impl Leg {
             return;
         }
         if is_audio {
+            if let Some(recorder) = &mut self.recordings.current {
+                let rtp::Header { sequence, timestamp, .. } = packet.header;
+                recorder.hear(arrival == Arrival::Restart, sequence, timestamp, codec, packet.payload);
+            }
             self.pass_on(now, &packet, FrameKind::Audio(codec));
         } else if is_event {
             self.receive_event(now, &packet);

@@ -4,6 +4,7 @@ mod incoming;
 mod outbox;
 mod outgoing;
 mod player;
+mod recording;
 mod reports;
 
 use std::net::SocketAddr;
@@ -13,7 +14,8 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use crate::codec::Codec;
-use crate::control::{Command, Event, LegParams, Source};
+use crate::control::{Command, Event, LegParams, RecordEnd, Source};
+use crate::recorder::Order;
 use crate::relay::{Frame, OutgoingStream};
 use crate::stats::{LegStats, Reception};
 use crate::telephone_event;
@@ -21,6 +23,7 @@ use outbox::Outbox;
 pub use outbox::Output;
 use outgoing::Keys;
 use player::Player;
+use recording::Recordings;
 use reports::Reports;
 
 /// Behind schedule by more, packet times are left out instead of sent late.
@@ -103,6 +106,7 @@ pub struct Leg {
     keys_in: telephone_event::Receiver,
     keys_out: Keys,
     player: Option<Player>,
+    recordings: Recordings,
     reports: Reports,
     next_tick: Option<Instant>,
     /// The last packet heard, or the start.
@@ -138,6 +142,7 @@ impl Leg {
             keys_in: telephone_event::Receiver::new(CLOCK_RATE),
             keys_out: Keys::default(),
             player: None,
+            recordings: Recordings::default(),
             reports,
             next_tick: None,
             last_heard: None,
@@ -216,7 +221,10 @@ impl Leg {
                     self.stream.forget_source();
                 }
             }
-            Command::Record { .. } | Command::StopRecord { .. } => {}
+            Command::Record { id, path, channels, max_ms, silence_ms, beep } => {
+                self.record(Order { id, path, channels, max_ms, silence_ms }, beep);
+            }
+            Command::StopRecord { id } => self.stop_record(id),
             Command::SendDtmf { digits, on_ms, gap_ms } => {
                 if !self.keys_out.push(&digits, on_ms, gap_ms) {
                     self.outbox.event(Event::DtmfSent);
@@ -259,6 +267,7 @@ impl Leg {
         }
         self.reports.closed = true;
         self.end_play(false);
+        self.end_record(RecordEnd::Closed);
         if self.params.is_some() {
             self.send_goodbye(now);
         }
@@ -276,13 +285,17 @@ impl Leg {
         let samples = u32::from(params.ptime_ms) * CLOCK_RATE / 1000;
         let sending = params.send;
         let lag = now.duration_since(due);
+        let mut passed = u64::from(samples);
         if lag > MAX_LAG {
-            due += packet_time * (lag.as_nanos() / packet_time.as_nanos()) as u32;
+            let left_out = (lag.as_nanos() / packet_time.as_nanos()) as u32;
+            due += packet_time * left_out;
+            passed += u64::from(samples) * u64::from(left_out);
         }
         self.next_tick = Some(due + packet_time);
         if sending {
             self.send_scheduled(due, samples);
         }
+        self.tick_record(passed);
         if let Some(press) = self.keys_in.expire(now) {
             self.tell_press(press);
         }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::ops::Range;
 
 use crate::control::Event;
+use crate::recorder::Recording;
 use crate::relay::{Frame, FrameKind};
 use crate::rtp;
 
@@ -23,6 +24,8 @@ pub enum Output<'a> {
     },
     /// Hand to the bridged leg.
     Relay(Frame<'a>),
+    /// Write to a file.
+    Recording(Recording),
     Event(Event),
 }
 
@@ -37,12 +40,17 @@ enum Queued {
     Rtp { to: SocketAddr, range: Range<usize> },
     Rtcp { to: SocketAddr, range: Range<usize> },
     Relay { header: rtp::Header, kind: FrameKind, range: Range<usize> },
+    Recording(Recording),
     Event(Event),
 }
 
 impl Outbox {
     pub fn event(&mut self, event: Event) {
         self.queue.push_back(Queued::Event(event));
+    }
+
+    pub fn recording(&mut self, recording: Recording) {
+        self.queue.push_back(Queued::Recording(recording));
     }
 
     /// Queues an RTP packet and gives its payload of `len` octets to be filled.
@@ -78,6 +86,7 @@ impl Outbox {
             Queued::Rtp { to, range } => Output::Rtp { to, packet: &self.buffer[range] },
             Queued::Rtcp { to, range } => Output::Rtcp { to, packet: &self.buffer[range] },
             Queued::Event(event) => Output::Event(event),
+            Queued::Recording(recording) => Output::Recording(recording),
             Queued::Relay { header, kind, range } => Output::Relay(Frame {
                 ssrc: header.ssrc,
                 sequence: header.sequence,

@@ -82,6 +82,14 @@ impl Leg {
         }
         let mut octets = [0u8; MAX_SAMPLES];
         let octets = &mut octets[..(samples as usize).min(MAX_SAMPLES)];
+        if let Some(beep) = &mut self.recordings.beep {
+            let filled = beep.fill(codec, octets);
+            self.send_audio(due, octets);
+            if filled != Filled::Whole {
+                self.begin_record();
+            }
+            return;
+        }
         if let Some(player) = &mut self.player {
             match player.fill(codec, octets) {
                 Filled::Whole => return self.send_audio(due, octets),
@@ -148,7 +156,7 @@ impl Leg {
     /// Sends what the bridged leg heard, unless this leg has something of its own to say.
     pub(super) fn send_relayed(&mut self, now: Instant, frame: Frame<'_>) {
         let Some(params) = self.params.as_ref().filter(|params| params.send) else { return };
-        if self.player.is_some() || !self.keys_out.is_idle() {
+        if self.player.is_some() || self.recordings.beep.is_some() || !self.keys_out.is_idle() {
             return;
         }
         match frame.kind {
@@ -160,6 +168,9 @@ impl Leg {
                 let payload = self.outbox.rtp(to, header, frame.payload.len());
                 payload.copy_from_slice(frame.payload);
                 from.transcode(codec, payload);
+                if let Some(recorder) = &mut self.recordings.current {
+                    recorder.say(header.sequence, header.timestamp, codec, payload);
+                }
                 self.stream.count(frame.payload.len());
             }
             FrameKind::TelephoneEvent { pressed } => {
@@ -183,7 +194,11 @@ impl Leg {
 
     fn write_audio(&mut self, numbers: Numbers, octets: &[u8]) {
         let (Some(to), Some(params)) = (self.rtp_remote(), &self.params) else { return };
+        let codec = params.codec;
         let header = self.header(numbers, params.payload_type);
+        if let Some(recorder) = &mut self.recordings.current {
+            recorder.say(header.sequence, header.timestamp, codec, octets);
+        }
         self.outbox.rtp(to, header, octets.len()).copy_from_slice(octets);
         self.stream.count(octets.len());
     }
