@@ -53,9 +53,10 @@ pub(crate) fn of_response(flow: Flow, via: &Via<'_>) -> Flow {
     Flow { remote: SocketAddr::new(flow.remote.ip(), via.port.unwrap_or(5060)), ..flow }
 }
 
-/// False when the peer is known by an address of a wider kind than the one it gives: it sits behind a NAT.
+/// False when the peer is known by an address of a wider kind than the one it gives: it sits behind a NAT. And nothing
+/// leads from this machine's loopback to elsewhere.
 fn reachable(known: IpAddr, given: IpAddr) -> bool {
-    known.is_ipv4() == given.is_ipv4() && width(given) >= width(known)
+    known.is_ipv4() == given.is_ipv4() && known.is_loopback() == given.is_loopback() && width(given) >= width(known)
 }
 
 /// How far an address carries: this machine, this network, everywhere.
@@ -68,5 +69,51 @@ fn width(ip: IpAddr) -> u8 {
         IpAddr::V4(ip) if ip.octets()[0] == 100 && ip.octets()[1] & 0xc0 == 64 => 2,
         IpAddr::V6(ip) if ip.is_unique_local() || ip.is_unicast_link_local() => 2,
         _ => 3,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hop(source: &str, contact: &str) -> String {
+        let flow = Flow::udp("192.0.2.1:5060".parse().unwrap(), source.parse().unwrap());
+        of_caller(flow, &[], &contact.parse().unwrap()).remote.to_string()
+    }
+
+    #[test]
+    fn reachable_target_is_followed() {
+        assert_eq!(hop("198.51.100.1:5060", "sip:a@198.51.100.2:5070"), "198.51.100.2:5070");
+        assert_eq!(hop("198.51.100.1:5060", "sip:a@198.51.100.2"), "198.51.100.2:5060");
+        assert_eq!(hop("10.0.0.1:5060", "sip:a@192.168.1.1"), "192.168.1.1:5060");
+        assert_eq!(hop("127.0.0.1:5060", "sip:a@127.0.0.1:5080"), "127.0.0.1:5080");
+    }
+
+    #[test]
+    fn target_behind_a_nat_is_reached_by_its_flow() {
+        for contact in
+            ["sip:a@10.0.0.9", "sip:a@192.168.1.2:5062", "sip:a@100.64.3.4", "sip:a@127.0.0.1", "sip:a@0.0.0.0"]
+        {
+            assert_eq!(hop("198.51.100.1:40000", contact), "198.51.100.1:40000", "{contact}");
+        }
+        assert_eq!(hop("127.0.0.1:40000", "sip:a@10.0.0.9"), "127.0.0.1:40000");
+    }
+
+    #[test]
+    fn names_other_transports_and_connections_stay_on_the_flow() {
+        assert_eq!(hop("198.51.100.1:40000", "sip:a@phone.example.com"), "198.51.100.1:40000");
+        assert_eq!(hop("198.51.100.1:40000", "sip:a@198.51.100.2;transport=tcp"), "198.51.100.1:40000");
+        assert_eq!(hop("198.51.100.1:40000", "sips:a@198.51.100.2"), "198.51.100.1:40000");
+        let udp = Flow::udp("192.0.2.1:5060".parse().unwrap(), "198.51.100.1:40000".parse().unwrap());
+        let flow = Flow { transport: Transport::Tcp, connection: 3, ..udp };
+        assert_eq!(of_caller(flow, &[], &"sip:a@198.51.100.2".parse().unwrap()), flow);
+    }
+
+    #[test]
+    fn first_route_goes_before_the_target() {
+        let flow = Flow::udp("192.0.2.1:5060".parse().unwrap(), "198.51.100.1:5060".parse().unwrap());
+        let route = NameAddr::new("sip:198.51.100.9;lr".parse().unwrap());
+        let target = "sip:a@198.51.100.2".parse().unwrap();
+        assert_eq!(of_caller(flow, &[route], &target).remote.to_string(), "198.51.100.9:5060");
     }
 }

@@ -55,8 +55,9 @@ impl Ua {
         headers: &ExtraHeaders,
         body: Option<&Body>,
     ) -> bytes::Bytes {
-        let invite = *received.request.method() == Method::Invite;
-        let allow = invite && (200..300).contains(&code) || code == 405;
+        // RFC 3261 13.3.1.4, 11.2, 8.2.1.
+        let told = matches!(received.request.method(), Method::Invite | Method::Options);
+        let allow = told && (200..300).contains(&code) || code == 405;
         let defaults = Defaults { config: &self.config, contact, allow };
         response(&received.request, received.flow.remote, code, reason, to_tag, &defaults, headers, body)
     }

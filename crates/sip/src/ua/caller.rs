@@ -110,9 +110,11 @@ impl Ua {
             _ => {
                 let code = match calling.cancel {
                     Cancel::Sent(wanted) if code == 487 => wanted,
+                    // Nobody wants to answer the challenge any more.
+                    Cancel::Wanted(_) | Cancel::Sent(_) if matches!(code, 401 | 407) => 487,
                     _ => code,
                 };
-                let again = matches!(code, 401 | 407) && matches!(calling.cancel, Cancel::No);
+                let again = matches!(code, 401 | 407);
                 if again && self.call_again(now, id, &response) {
                     return;
                 }

@@ -14,6 +14,8 @@ pub struct UaConfig {
     pub product: Bytes,
     /// Value of Allow in INVITEs, their 2xx and 405.
     pub allow: Bytes,
+    /// Option tags that a request may require; another one is refused with 420.
+    pub extensions: &'static [&'static str],
     /// Sessions at once. A further INVITE is answered 503 with Retry-After, one of our own fails with 503.
     pub max_sessions: usize,
     /// Transactions at once, tombstones included. A further request is answered 503 with Retry-After.
@@ -33,6 +35,7 @@ impl Default for UaConfig {
             timing: Timing::default(),
             product: Bytes::from_static(b"Opentact"),
             allow: Bytes::from_static(b"INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, INFO, MESSAGE"),
+            extensions: &["path"],
             max_sessions: 50_000,
             max_transactions: 1_000_000,
             retry_after: Duration::from_secs(5),

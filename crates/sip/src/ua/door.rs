@@ -9,7 +9,7 @@ use super::session::Phase;
 use super::{Owner, SessionId, Ua};
 use crate::dialog::of_response;
 use crate::flow::Flow;
-use crate::message::{Message, Method, Name, Refusal, Request, Response, validate};
+use crate::message::{Message, Method, Name, Refusal, Request, Response, Support, validate_with};
 use crate::transaction::Arrival;
 use crate::transaction::key::Key;
 
@@ -63,7 +63,8 @@ impl Ua {
             self.transactions.send(back, octets);
             return;
         }
-        let wrong = validate(&request).err().or_else(|| self.out_of_place(&request));
+        let support = Support { extensions: self.config.extensions, ..Support::default() };
+        let wrong = validate_with(&request, &support).err().or_else(|| self.out_of_place(&request));
         if let Some(refusal) = wrong {
             return self.refuse(now, key, &request, flow, back, refusal);
         }

@@ -183,8 +183,11 @@ impl Ua {
         };
         if code < 200 {
             let sent = session.sent.iter().find(|sent| sent.transaction == passed.id);
-            if let Some(Purpose::Other(id)) = sent.map(|sent| sent.purpose) {
-                self.events.push_back(Event::Response { id, response });
+            match sent.map(|sent| sent.purpose) {
+                Some(Purpose::Other(id)) => self.events.push_back(Event::Response { id, response }),
+                // An INVITE that proceeds has no timer of its own.
+                Some(Purpose::Reinvite) => self.transactions.limit(passed.id, now + self.config.ring_timeout),
+                Some(Purpose::Bye) | None => {}
             }
             return;
         }

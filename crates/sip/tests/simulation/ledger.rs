@@ -206,6 +206,8 @@ impl Ledger {
                 let number = response.cseq().map(|cseq| cseq.number).unwrap_or_default();
                 match self.decisions.get(&(call_id, number)) {
                     Some(Decision::Rejected(said)) if said == code => Ok(()),
+                    // A challenge that nobody wants to answer any more.
+                    Some(Decision::Rejected(407)) if cancelled && *code == 487 => Ok(()),
                     // Given up, by the caller or for ringing too long, and the answer came too late.
                     Some(Decision::Accepted) if (cancelled || *code == 408) && response.is_success() => {
                         self.hung_up(response.call_id().unwrap_or_default());

@@ -330,3 +330,43 @@ fn new_contact_moves_the_remote_target() {
     line.bye(B, b);
     assert_eq!(line.last_request(B).uri().unwrap().to_string(), "sip:alice@192.0.2.1:5060;moved");
 }
+
+#[test]
+fn challenge_to_a_cancelled_call_is_not_answered() {
+    let mut line = Line::new();
+    let a = line.a.ua.new_session();
+    let credentials = Some(crate::digest::Credentials::password("alice", "secret"));
+    let invite = OutgoingInvite { credentials, ..line.invite() };
+    line.command(A, Command::Invite { session: a, invite });
+    line.cancel(a);
+    let challenge = crate::message::ResponseBuilder::reply(&line.last_request(A), 401)
+        .to_tag("b")
+        .header(crate::message::Name::WwwAuthenticate, "Digest realm=\"r\", nonce=\"n\"")
+        .build();
+    let flow = line.flow(A);
+    line.handle(A, Input::Received { message: challenge.bytes().clone(), flow });
+    assert_eq!(line.told(A), ["Failed 487"]);
+    assert_eq!(line.lines(A), ["INVITE", "ACK"]);
+}
+
+#[test]
+fn sustained_load_takes_no_more_than_half_a_minute_of_tombstones() {
+    let mut line = Line::new();
+    let mut live = Vec::new();
+    for call in 0..240 {
+        let (a, _) = line.connect();
+        line.bye(A, a);
+        line.settle();
+        line.events(A);
+        line.events(B);
+        line.a.sent.clear();
+        line.b.sent.clear();
+        line.pass(Duration::from_millis(500), true);
+        if call % 80 == 79 {
+            live.push((line.a.ua.stats().transactions, line.b.ua.stats().transactions));
+        }
+    }
+    assert_eq!(live[0], live[1]);
+    assert_eq!(live[1], live[2]);
+    line.assert_clean();
+}

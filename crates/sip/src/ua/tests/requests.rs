@@ -197,6 +197,18 @@ fn requests_in_an_early_dialog_are_answered() {
 }
 
 #[test]
+fn unknown_method_in_an_early_dialog_is_answered() {
+    let mut line = Line::new();
+    let (_, b) = line.ring();
+    let id = line.b.ua.new_request();
+    let method = Method::parse(b"FROBNICATE").unwrap();
+    line.command(B, Command::InDialog { session: b, id, method, headers: Vec::new(), body: None });
+    line.settle();
+    assert_eq!(line.told(B), ["Response 501"]);
+    assert!(line.last_response(A).header(Name::Allow).is_some());
+}
+
+#[test]
 fn peer_that_has_forgotten_the_dialog_ends_the_session() {
     let mut line = Line::new();
     let (a, _) = line.connect();
