@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::Utc;
 use opentact_carrier::dev::smsc::leases_of;
-use opentact_carrier::dev::{Smsc, SmscConfig};
+use opentact_carrier::dev::{DevMessaging, Smsc, SmscConfig};
 use opentact_carrier::messages::{Messages, MessagesConfig};
 use opentact_carrier::smpp::{Incoming, SmppCarrier, SmppConfig};
 use opentact_engine::ports::{
@@ -366,6 +366,18 @@ async fn the_outside_world_texts_a_number() {
     let refused = network.messages.dev_message(account, 12065550123, 12065550124, "x".into()).await;
     assert_eq!(refused, Err(ControlError::NotFound("TNLease")));
     network.shutdown().await;
+}
+
+#[tokio::test]
+async fn the_simulated_network_wires_itself() {
+    let ground = Ground::new().await;
+    let mut ear = ground.listen();
+    let messaging = DevMessaging::start(&ground.store, &ground.hub, SmscConfig::default(), MessagesConfig::default());
+    let messaging = messaging.await.unwrap();
+    assert_ne!(messaging.smsc_address().port(), 0);
+    messaging.control().send(ground.request(&[12125550199], "x")).await.unwrap();
+    assert_eq!(ear.states(3).await, ["smso created", "smso success", "smso success delivered"]);
+    soon("drain", messaging.drain()).await;
 }
 
 #[tokio::test]
