@@ -9,7 +9,11 @@ fuzz_target!(|octets: &[u8]| {
     let written = session.to_string();
     let again = Session::parse(written.as_bytes()).expect("a description that was written");
     assert_eq!(again.to_string(), written);
-    assert_eq!(again.media, session.media);
+    // Lines may change places, streams and attributes do not.
+    for (again, media) in again.media.iter().zip(&session.media) {
+        assert_eq!((&again.formats, &again.attributes), (&media.formats, &media.attributes));
+    }
+    assert_eq!(again.media.len(), session.media.len());
 
     let capabilities = Capabilities::default();
     let rtp = ([192, 0, 2, 1], 20_000).into();

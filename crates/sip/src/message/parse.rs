@@ -135,7 +135,8 @@ fn entry(octets: &[u8], start: usize, end: usize) -> Option<Entry> {
     let line = &octets[start..end];
     let colon = memchr::memchr(b':', line)?;
     let mut name_end = colon;
-    while name_end > 0 && matches!(line[name_end - 1], b' ' | b'\t') {
+    // A fold before the colon is not in the grammar, but reads like the space it stands for.
+    while name_end > 0 && is_space(line[name_end - 1]) {
         name_end -= 1;
     }
     let name = &line[..name_end];
