@@ -1,10 +1,13 @@
-//! The simulated telephone network: numbers for sale and an SMSC. It is the default carrier, so that everything works
+//! The simulated telephone network: numbers for sale, an SMSC, and callees and
+//! callers over SIP. It is the default carrier, so that everything works
 //! on a laptop, and it speaks the real protocols, so that the same code runs as with a real carrier.
 
 mod messaging;
 mod numbers;
 pub mod smsc;
+pub mod voice;
 
 pub use messaging::{DevMessaging, StartError};
 pub use numbers::DevNumbers;
 pub use smsc::{Smsc, SmscConfig};
+pub use voice::{DevVoice, VoiceConfig};
