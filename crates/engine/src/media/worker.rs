@@ -59,6 +59,8 @@ pub(super) struct Slot {
     visited: Vec<usize>,
     /// It recorded, and its last event must not overtake that of its recordings.
     recorded: bool,
+    /// Its last event, told when its place and its ports are free.
+    farewell: Option<Event>,
 }
 
 pub(super) struct Worker {
@@ -179,7 +181,7 @@ impl Worker {
     fn take(&mut self, now: Instant, message: Message) {
         match message {
             Message::Open { key, leg, pair } => {
-                self.settle(Slot { key, leg, pair, peer: None, visited: Vec::new(), recorded: false });
+                self.settle(Slot { key, leg, pair, peer: None, visited: Vec::new(), recorded: false, farewell: None });
             }
             Message::Command { key, command } => self.command(now, key, command),
             Message::Adopt { slot, with } => self.adopt(now, *slot, with),
@@ -279,11 +281,7 @@ impl Worker {
         self.part(now, index);
         self.handle(now, index, Input::Command(Command::Close));
         self.drain(now, index);
-        if let Some(slot) = self.vacate(index) {
-            for thread in slot.visited {
-                self.pass_on(thread, Message::Forget { key: slot.key });
-            }
-        }
+        self.remove(index);
     }
 
     /// Gives a leg a place and watches its sockets.
@@ -388,14 +386,29 @@ impl Worker {
         {
             slot.peer = None;
         }
-        let Some(slot) = self.vacate(index) else { return };
-        tracing::error!(leg = %slot.key, "leg panicked and is closed");
-        self.jobs.push_back(Job::Gone(slot.key));
-        self.jobs.push_back(Job::Tell(slot.key, Event::Closed(slot.leg.stats())));
-        self.hand_over();
-        for thread in slot.visited {
-            self.pass_on(thread, Message::Forget { key: slot.key });
+        if let Some(slot) = &mut self.slots[index] {
+            tracing::error!(leg = %slot.key, "leg panicked and is closed");
+            slot.farewell = Some(Event::Closed(slot.leg.stats()));
+            self.jobs.push_back(Job::Gone(slot.key));
         }
+        self.remove(index);
+    }
+
+    /// Frees a leg's place and ports, and only then says so.
+    fn remove(&mut self, index: usize) {
+        let Some(Slot { key, leg, pair, visited, recorded, farewell, .. }) = self.vacate(index) else { return };
+        drop((leg, pair));
+        for thread in visited {
+            self.pass_on(thread, Message::Forget { key });
+        }
+        if let Some(event) = farewell {
+            if recorded {
+                self.jobs.push_back(Job::Tell(key, event));
+            } else {
+                (self.events)(key, event);
+            }
+        }
+        self.hand_over();
     }
 
     /// Does what a leg wants done, and what the leg it is bridged to wants done because of it.
@@ -419,9 +432,7 @@ impl Worker {
                     slot.recorded = true;
                     self.jobs.push_back(Job::Recording(slot.key, recording));
                 }
-                Output::Event(event @ Event::Closed(_)) if slot.recorded => {
-                    self.jobs.push_back(Job::Tell(slot.key, event));
-                }
+                Output::Event(event @ Event::Closed(_)) => slot.farewell = Some(event),
                 Output::Event(event) => (self.events)(slot.key, event),
             }
         }
