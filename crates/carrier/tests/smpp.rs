@@ -9,6 +9,9 @@ use std::time::Duration;
 use opentact_carrier::dev::{Smsc, SmscConfig};
 use opentact_carrier::smpp::{Incoming, SmppCarrier, SmppConfig};
 use opentact_engine::ports::{CarrierMessage, CarrierSubmit, MessageCarrier, ReceiptState, Submission};
+use opentact_messaging::smpp::pdu::{Frame, Pdu};
+use opentact_messaging::smpp::{Bind, BindKind};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -208,4 +211,21 @@ async fn the_session_comes_back_after_a_loss() {
     soon("shutdown", smsc.shutdown()).await;
     soon("loss", bound.wait_for(|bound| !*bound)).await.unwrap();
     soon("shutdown", carrier.shutdown()).await;
+}
+
+#[tokio::test]
+async fn an_esme_that_says_nothing_does_not_hold_up_the_end() {
+    let smsc = Smsc::start(SmscConfig::default(), None).await.unwrap();
+    let mut mute = tokio::net::TcpStream::connect(smsc.address()).await.unwrap();
+    let bind = Bind {
+        kind: BindKind::Transceiver,
+        system_id: "opentact".into(),
+        password: "opentact".into(),
+        system_type: String::new(),
+    };
+    mute.write_all(&Frame::request(1, Pdu::Bind(bind)).encode().unwrap()).await.unwrap();
+    let mut answer = [0; 64];
+    assert!(soon("bind", mute.read(&mut answer)).await.unwrap() > 16);
+    // It has unbind in its buffer and never answers.
+    tokio::time::timeout(Duration::from_secs(5), smsc.shutdown()).await.expect("waits for the mute one");
 }

@@ -294,7 +294,11 @@ impl Client {
         let mut failures = 0;
         while !self.stop.is_cancelled() {
             let connecting = TcpStream::connect(self.config.address.clone());
-            let left = match tokio::time::timeout(self.config.response_timeout, connecting).await {
+            let connected = tokio::select! {
+                connected = tokio::time::timeout(self.config.response_timeout, connecting) => connected,
+                () = self.stop.cancelled() => break,
+            };
+            let left = match connected {
                 Ok(Ok(stream)) => self.serve(stream).await,
                 Ok(Err(error)) => {
                     warn!(carrier = self.config.name, address = %self.config.address, %error, "SMSC not reached");
@@ -357,7 +361,7 @@ impl Client {
                     Some(Event::Bound { peer, .. }) => {
                         info!(carrier = self.config.name, address = %self.config.address, smsc = peer, "bound to SMSC");
                         was_bound = true;
-                        self.bound.send_replace(true);
+                        self.is_bound(true);
                     }
                     Some(Event::Ended { id, outcome }) => {
                         if let Some(waiting) = waiting.remove(&id) {
@@ -395,12 +399,17 @@ impl Client {
                 }
             }
         }
-        self.bound.send_replace(false);
+        self.is_bound(false);
         match (stopping, was_bound) {
             (true, _) => Left::Stopped,
             (false, true) => Left::Lost,
             (false, false) => Left::Refused,
         }
+    }
+
+    fn is_bound(&self, bound: bool) {
+        metrics::gauge!("opentact_smpp_bound", "carrier" => self.config.name).set(f64::from(u8::from(bound)));
+        self.bound.send_replace(bound);
     }
 
     fn left(&self, reason: CloseReason, stopping: bool) {

@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use opentact_messaging::smpp::{BindKind, Config, Event, Input, Outcome, Role};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
@@ -17,6 +19,8 @@ use crate::smpp::link::Link;
 
 /// deliver_sm that wait for the session.
 const DELIVERIES: usize = 1_000;
+/// How long an ESME may take to say goodbye when the SMSC ends.
+const GOODBYE: Duration = Duration::from_secs(2);
 const SYSTEM_ID: &str = "opentact-dev";
 
 pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, network: Arc<Network>, stop: CancellationToken) {
@@ -33,7 +37,7 @@ pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, network: Arc<Netw
     let mut under_way: HashMap<u64, Delivery> = HashMap::new();
     let mut next_id = 0;
     let mut decisions = FuturesUnordered::new();
-    let mut stopping = false;
+    let mut leave_by: Option<Instant> = None;
     loop {
         tokio::select! {
             event = link.next() => match event {
@@ -66,10 +70,11 @@ pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, network: Arc<Netw
                 link.handle(Input::Send { id: next_id, message: delivery.message.clone() });
                 under_way.insert(next_id, delivery);
             }
-            () = stop.cancelled(), if !stopping => {
-                stopping = true;
+            () = stop.cancelled(), if leave_by.is_none() => {
+                leave_by = Some(Instant::now() + GOODBYE);
                 link.handle(Input::Unbind);
             }
+            () = tokio::time::sleep_until(leave_by.unwrap_or_else(Instant::now)), if leave_by.is_some() => break,
         }
     }
     if let Some(id) = membership {
