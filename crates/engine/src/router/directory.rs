@@ -147,7 +147,14 @@ impl Directory {
 
     /// Active trunks of an address, of all accounts.
     pub(super) async fn trunks(&self, ip: &str) -> Result<Arc<Vec<SipConnection>>> {
-        cached(&self.trunks, ip.to_owned(), self.store.connections().by_ip(ip)).await
+        if let Some(known) = self.trunks.get(ip).await {
+            return Ok(known);
+        }
+        let trunks = Arc::new(self.store.connections().by_ip(ip).await?);
+        if !trunks.is_empty() {
+            self.trunks.insert(ip.to_owned(), trunks.clone()).await;
+        }
+        Ok(trunks)
     }
 
     pub(super) async fn profile(&self, account: Uuid, uuid: Uuid) -> Result<Arc<OutboundVoiceProfile>> {

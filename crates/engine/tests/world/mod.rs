@@ -1,0 +1,196 @@
+//! A node with one account, and a SIP peer outside of it.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use opentact_engine::media::MediaConfig;
+use opentact_engine::router::RouterConfig;
+use opentact_engine::speech::{LocalSpeech, SpeechConfig};
+use opentact_engine::transport::{TcpLimits, TransportConfig};
+use opentact_engine::{Engine, EngineConfig};
+use opentact_events::{Filter, Hub, Subscription};
+use opentact_sip::digest::Algorithm;
+use opentact_sip::flow::{Flow, Transport};
+use opentact_sip::registrar::RegistrarConfig;
+use opentact_sip::ua::{Command, Event, Input, Output, Ua, UaConfig};
+use opentact_store::accounts::NewAccount;
+use opentact_store::apps::NewApp;
+use opentact_store::connections::NewConnection;
+use opentact_store::numbers::NewLease;
+use opentact_store::types::{Feature, TnKind, now};
+use opentact_store::{Keyring, Money, Settings, Store, Tn};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::net::UdpSocket;
+use uuid::Uuid;
+
+/// How long a test waits for something that must happen.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub const NUMBER: u64 = 12_015_550_150;
+
+pub struct World {
+    _engine: Engine,
+    pub store: Store,
+    pub account: Uuid,
+    pub sip: SocketAddr,
+    events: Subscription,
+    _folder: TempDir,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        // Another test of this process may have been first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("test.db").display());
+        let store = Store::connect(&Settings::new(url), Keyring::ephemeral().unwrap()).await.unwrap();
+        store.migrate().await.unwrap();
+        let hub = Hub::start(store.clone(), opentact_events::Settings::default()).await.unwrap();
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let config = EngineConfig {
+            transport: TransportConfig {
+                udp: vec![any],
+                tcp: vec![any],
+                external_address: None,
+                limits: TcpLimits::default(),
+            },
+            media: MediaConfig { ports: 42_000..=43_999, ..MediaConfig::default() },
+            router: RouterConfig {
+                region: "US".to_owned(),
+                park_timeout: Duration::from_secs(30),
+                ring_timeout: Duration::from_secs(60),
+                digest: vec![Algorithm::Md5],
+                cache_ttl: Duration::from_secs(5),
+            },
+            egress_allow: vec!["127.0.0.0/8".parse().unwrap()],
+            max_calls: 100,
+            recordings: folder.path().join("recordings"),
+            registration: RegistrarConfig::default(),
+            prompt_cache: 1 << 20,
+            sip_queue: 1024,
+        };
+        let speech = std::sync::Arc::new(LocalSpeech::new(SpeechConfig::default()));
+        let engine = Engine::start(config, store.clone(), hub.clone(), speech).await.unwrap();
+        let new = NewAccount {
+            name: "Test".to_owned(),
+            email: "test@example.com".to_owned(),
+            phone: None,
+            level: None,
+            time_zone: None,
+            balance: "100".parse::<Money>().unwrap(),
+        };
+        let account = store.accounts().create(new).await.unwrap().uuid;
+        let events = hub.subscribe(account, None, Filter::all());
+        let sip = engine.sip_address(Transport::Udp).unwrap();
+        Self { _engine: engine, store, account, sip, events, _folder: folder }
+    }
+
+    /// A number that runs this document.
+    pub async fn number_with(&self, xml: &str) {
+        let app = NewApp { xml: Some(xml.to_owned()), ..NewApp::new("app") };
+        let app = self.store.apps().create(self.account, None, app).await.unwrap().uuid;
+        let profile = self.store.numbers().profile_for(TnKind::LongCode, "US").await.unwrap().uuid;
+        let lease = NewLease {
+            tn: Tn::try_from(NUMBER).unwrap(),
+            kind: TnKind::LongCode,
+            country: "US".to_owned(),
+            state: None,
+            city: None,
+            rate_center: None,
+            features: vec![Feature::Voice],
+            carrier: "test".to_owned(),
+            profile,
+            order: None,
+            subscriptions: vec![Feature::Voice],
+            autorenew: false,
+            expired_on: now() + Duration::from_secs(3600),
+            created_by: None,
+        };
+        let (lease, _) = self.store.numbers().lease(self.account, lease, |_| Vec::new()).await.unwrap();
+        let numbers = self.store.numbers();
+        let pointed = numbers.update_lease(self.account, lease.uuid, None, |lease| lease.sip_control_app = Some(app));
+        pointed.await.unwrap();
+    }
+
+    /// A trunk from this peer.
+    pub async fn trunk(&self, peer: &Peer) {
+        let new = NewConnection {
+            ip: Some(peer.address.ip().to_string()),
+            port: peer.address.port(),
+            ..NewConnection::new("peer")
+        };
+        self.store.connections().create(self.account, None, new).await.unwrap();
+    }
+
+    /// The next event of the account.
+    pub async fn event(&mut self) -> Value {
+        let event = tokio::time::timeout(PATIENCE, self.events.recv()).await.expect("no event came").unwrap();
+        serde_json::from_str(&event.body).unwrap()
+    }
+
+    /// Messages of the events up to and with the one that says `destroyed`.
+    pub async fn story(&mut self) -> Vec<String> {
+        let mut story = Vec::new();
+        loop {
+            let event = self.event().await;
+            let message = event["message"].as_str().unwrap().to_owned();
+            let last = message.ends_with("- destroyed");
+            story.push(message);
+            if last {
+                return story;
+            }
+        }
+    }
+}
+
+/// A SIP user agent of the other side: a UDP socket and a `Ua`.
+pub struct Peer {
+    pub ua: Ua,
+    pub address: SocketAddr,
+    socket: UdpSocket,
+}
+
+impl Peer {
+    pub async fn new() -> Self {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = socket.local_addr().unwrap();
+        Self { ua: Ua::new(UaConfig::default(), address.port().into()), address, socket }
+    }
+
+    pub fn flow_to(&self, remote: SocketAddr) -> Flow {
+        Flow::udp(self.address, remote)
+    }
+
+    pub fn command(&mut self, command: Command) {
+        self.ua.handle(Instant::now(), Input::Command(command));
+    }
+
+    /// Works until something happens that the user agent tells of.
+    pub async fn event(&mut self) -> Event {
+        tokio::time::timeout(PATIENCE, self.next()).await.expect("nothing happened at the peer")
+    }
+
+    async fn next(&mut self) -> Event {
+        let mut buffer = vec![0_u8; 65_535];
+        loop {
+            while let Some(output) = self.ua.poll() {
+                match output {
+                    Output::Transmit { flow, bytes } => drop(self.socket.send_to(&bytes, flow.remote).await.unwrap()),
+                    Output::Event(event) => return event,
+                }
+            }
+            let deadline = self.ua.deadline().unwrap_or_else(|| Instant::now() + PATIENCE);
+            tokio::select! {
+                received = self.socket.recv_from(&mut buffer) => {
+                    let (length, remote) = received.unwrap();
+                    let flow = self.flow_to(remote);
+                    let message = Bytes::copy_from_slice(&buffer[..length]);
+                    self.ua.handle(Instant::now(), Input::Received { message, flow });
+                }
+                () = tokio::time::sleep_until(deadline.into()) => self.ua.handle(Instant::now(), Input::Tick),
+            }
+        }
+    }
+}
