@@ -517,3 +517,6 @@ impl<O: Copy> Transactions<O> {
 fn to_keep(message: &Bytes) -> Bytes {
     Bytes::copy_from_slice(message)
 }
+
+#[cfg(test)]
+mod tests;

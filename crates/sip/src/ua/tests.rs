@@ -2,6 +2,7 @@
 
 mod calls;
 mod faults;
+mod noise;
 mod requests;
 mod wire;
 
