@@ -9,6 +9,11 @@ use sha2::{Digest, Sha256};
 
 use crate::{Result, StoreError};
 
+/// A hash of no password, in the parameters that [`hash_password`] uses: to be verified against where there is
+/// no user, so that the answer takes as long.
+pub(crate) const NOBODY: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
 /// Hashes on a blocking thread: it takes tens of milliseconds of CPU by design.
 pub async fn hash_password(password: &str) -> Result<String> {
     let password = password.to_owned();
@@ -89,6 +94,18 @@ mod tests {
         assert!(token.bytes().all(|b| b.is_ascii_alphanumeric()));
         assert_ne!(token, new_token());
         assert_eq!(mask_token("abcdEFGHijkl"), "abcd…ijkl");
+    }
+
+    #[tokio::test]
+    async fn nobody_takes_as_long_as_somebody() {
+        use argon2::password_hash::phc::PasswordHash;
+        let nobody = PasswordHash::new(NOBODY).unwrap();
+        let hash = hash_password("x").await.unwrap();
+        let somebody = PasswordHash::new(&hash).unwrap();
+        assert_eq!(nobody.params, somebody.params);
+        assert_eq!(nobody.hash.unwrap().len(), somebody.hash.unwrap().len());
+        assert_eq!(nobody.salt.unwrap().len(), somebody.salt.unwrap().len());
+        assert!(!verify_password("", NOBODY).await.unwrap());
     }
 
     #[tokio::test]

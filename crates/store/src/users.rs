@@ -88,11 +88,8 @@ impl Users<'_> {
     /// The user with this email address and password, and the account; `None` when there is none, one of
     /// them is deactivated, or the password is wrong. Each case takes the time of one argon2id.
     pub async fn authenticate(&self, email: &str, password: &str) -> Result<Option<(User, Account)>> {
-        // The hash of no password, in the default parameters.
-        const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$\
-            AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
         let user = self.by_email(email).await?;
-        let hash = user.as_ref().map_or(NOBODY, |user| &user.password_hash);
+        let hash = user.as_ref().map_or(secrets::NOBODY, |user| &user.password_hash);
         let right = secrets::verify_password(password, hash).await?;
         let Some(user) = user.filter(|user| right && user.deleted_on.is_none()) else { return Ok(None) };
         let account = self.store.accounts().get(user.account).await?;
