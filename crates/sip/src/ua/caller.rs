@@ -224,16 +224,16 @@ impl Ua {
             return;
         };
         let session = id.and_then(|id| self.sessions.get_mut(&id));
-        let mut made = None;
+        let made;
         let (dialog, auth) = match session {
-            Some(Session { dialog: Some(dialog), auth, .. }) => (Some(&**dialog), auth.as_deref_mut()),
-            _ => {
-                made = made.or_else(|| Dialog::outgoing(response, passed.flow));
-                (made.as_ref(), None)
-            }
-        };
-        let Some(dialog) = dialog else {
-            return;
+            Some(Session { dialog: Some(dialog), auth, .. }) => (&**dialog, auth.as_deref()),
+            _ => match Dialog::outgoing(response, passed.flow) {
+                Some(dialog) => {
+                    made = dialog;
+                    (&made, None)
+                }
+                None => return,
+            },
         };
         let mut builder = dialog.ack(number, &branch);
         if let Some(auth) = auth {

@@ -302,7 +302,3 @@ fn start_line(message: &Message) -> String {
         },
     }
 }
-
-fn method_of(request: &Request) -> &Method {
-    request.method()
-}

@@ -49,7 +49,7 @@ fn options_are_asked_and_answered() {
     line.command(A, Command::Request { id, request });
     line.settle();
     let (asked, request) = request_of(&mut line, B);
-    assert_eq!(*method_of(&request), Method::Options);
+    assert_eq!(*request.method(), Method::Options);
     line.respond(B, asked, 200);
     line.settle();
     assert_eq!(line.told(A), ["Response 200"]);
