@@ -198,6 +198,14 @@ pub trait NumberCarrier: Send + Sync + 'static {
         skip: u64,
         take: u64,
     ) -> Result<(Vec<Offer>, u64), ControlError>;
+    /// Countries (ISO 3166 alpha-2) that have numbers for sale, each once.
+    async fn countries(&self) -> Result<Vec<&'static str>, ControlError> {
+        let (offers, _) = self.search(&NumberQuery::default(), &|_| false, 0, u64::MAX).await?;
+        let mut countries: Vec<_> = offers.into_iter().map(|offer| offer.country).collect();
+        countries.sort_unstable();
+        countries.dedup();
+        Ok(countries)
+    }
     /// The offer of one number, `None` when the carrier does not have it.
     async fn offer(&self, tn: u64) -> Result<Option<Offer>, ControlError>;
     async fn buy(&self, tn: u64) -> Result<(), ControlError>;

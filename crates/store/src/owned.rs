@@ -20,6 +20,21 @@ pub(crate) trait Owned: EntityTrait<Model: Send + Sync> {
 
 macro_rules! owned {
     ($($module:ident = $name:literal),+ $(,)?) => {
+        impl crate::Store {
+            /// Whether any account has a row with this id. `entity` is the name in [`StoreError::NotFound`]: tells
+            /// what is not there from what belongs to another account.
+            pub async fn exists(&self, entity: &str, uuid: Uuid) -> Result<bool> {
+                let count = match entity {
+                    $($name => {
+                        let id = <entity::$module::Entity as Owned>::UUID.eq(uuid);
+                        count::<entity::$module::Entity>(self.reader(), id.into_condition()).await?
+                    })+
+                    _ => 0,
+                };
+                Ok(count > 0)
+            }
+        }
+
         $(impl Owned for entity::$module::Entity {
             const NAME: &'static str = $name;
             const ACCOUNT: Self::Column = entity::$module::Column::Account;

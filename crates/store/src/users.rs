@@ -85,6 +85,15 @@ impl Users<'_> {
         Ok(Entity::find().filter(Column::Email.eq(email.to_lowercase())).one(self.store.reader()).await?)
     }
 
+    /// The active user with this id, of whatever account, and the active account: for credentials that name a
+    /// user only.
+    pub async fn active(&self, uuid: Uuid) -> Result<Option<(User, Account)>> {
+        let user = Entity::find_by_id(uuid).one(self.store.reader()).await?;
+        let Some(user) = user.filter(|user| user.deleted_on.is_none()) else { return Ok(None) };
+        let account = self.store.accounts().get(user.account).await?;
+        Ok(account.deleted_on.is_none().then_some((user, account)))
+    }
+
     /// The user with this email address and password, and the account; `None` when there is none, one of
     /// them is deactivated, or the password is wrong. Each case takes the time of one argon2id.
     pub async fn authenticate(&self, email: &str, password: &str) -> Result<Option<(User, Account)>> {
