@@ -1,0 +1,220 @@
+//! Who asks: Basic, API token or JWT, in the order of `spec/api.md`; the first credential present decides.
+
+mod guard;
+mod jwt;
+mod password;
+mod scope;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Instant;
+
+use axum::extract::{ConnectInfo, FromRequestParts, Request};
+use base64::Engine as _;
+use http::request::Parts;
+use http::{Extensions, HeaderMap, header};
+use opentact_store::accounts::Account;
+use opentact_store::users::User;
+use uuid::Uuid;
+
+pub use guard::Guard;
+pub use jwt::Jwt;
+pub use password::PasswordCheck;
+pub use scope::{Scopes, is_scope};
+
+use crate::error::AppError;
+use crate::limits::Charged;
+use crate::settings::Settings;
+use crate::state::ApiState;
+
+const WRONG: AppError = AppError::Unauthorized("Wrong credentials");
+
+/// The authenticated caller of a request, allowed by its scopes to make it.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    pub user: User,
+    pub account: Account,
+    pub scopes: Scopes,
+    /// Whether e-mail and password were used.
+    pub by_password: bool,
+}
+
+impl Caller {
+    #[must_use]
+    pub fn account(&self) -> Uuid {
+        self.account.uuid
+    }
+
+    /// Who did it, for `created_by` and `modified_by`.
+    #[must_use]
+    pub fn by(&self) -> Option<Uuid> {
+        Some(self.user.uuid)
+    }
+
+    /// A disabled account keeps its data and makes no calls, messages or orders.
+    pub fn enabled(&self) -> Result<(), AppError> {
+        if self.account.disabled_on.is_some() {
+            return Err(AppError::Refused { code: None, message: "Account is disabled".to_owned() });
+        }
+        Ok(())
+    }
+}
+
+/// A credential as it was sent.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Credential {
+    Basic {
+        email: String,
+        password: String,
+    },
+    /// API token or JWT.
+    Bearer(String),
+    Jwt(String),
+    /// There is one, and it cannot be read.
+    Broken,
+}
+
+impl Credential {
+    /// The first that is present, headers before query, in the order of the specification.
+    #[must_use]
+    pub fn find(headers: &HeaderMap, query: Option<&str>) -> Option<Self> {
+        if let Some(value) = headers.get(header::AUTHORIZATION) {
+            return Some(value.to_str().ok().and_then(Self::from_authorization).unwrap_or(Self::Broken));
+        }
+        let in_query = |name: &str| {
+            url::form_urlencoded::parse(query.unwrap_or_default().as_bytes())
+                .find(|(key, _)| key == name)
+                .map(|(_, value)| value.into_owned())
+        };
+        if let Some(token) = in_query("bearer") {
+            return Some(Self::Bearer(token));
+        }
+        if let Some(value) = headers.get("x-auth-token") {
+            return Some(value.to_str().map_or(Self::Broken, |token| Self::Jwt(token.trim().to_owned())));
+        }
+        in_query("jwt").map(Self::Jwt)
+    }
+
+    fn from_authorization(value: &str) -> Option<Self> {
+        let value = value.trim();
+        // RFC 9110 11.1: the scheme is case-insensitive.
+        match value.split_once(' ') {
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("basic") => {
+                let decoded = base64::engine::general_purpose::STANDARD.decode(rest.trim()).ok()?;
+                // RFC 7617 2.1: UTF-8; the first colon ends the user-id.
+                let (email, password) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
+                Some(Self::Basic { email: email.trim().to_lowercase(), password: password.to_owned() })
+            }
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("bearer") => Some(Self::Bearer(rest.trim().to_owned())),
+            Some(_) => None,
+            None => Some(Self::Bearer(value.to_owned())),
+        }
+    }
+}
+
+/// Whether a request shows a credential at all, good or bad.
+pub(crate) fn has_credentials(request: &Request) -> bool {
+    Credential::find(request.headers(), request.uri().query()).is_some()
+}
+
+/// The client's address; unspecified when the listener did not tell (in-process requests).
+pub(crate) fn client_address(extensions: &Extensions, headers: &HeaderMap, settings: &Settings) -> IpAddr {
+    let peer = extensions
+        .get::<ConnectInfo<SocketAddr>>()
+        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(address)| address.ip());
+    settings.client_address(peer, headers.get("x-forwarded-for").and_then(|value| value.to_str().ok()))
+}
+
+/// Verifies a credential. 401 when it is bad, 429 when too many were.
+pub(crate) async fn authenticate(
+    state: &ApiState,
+    credential: Credential,
+    address: IpAddr,
+) -> Result<Caller, AppError> {
+    match credential {
+        Credential::Basic { email, password } => {
+            let (user, account) = state.passwords.check(state, &email, &password, address).await?;
+            Ok(Caller { user, account, scopes: Scopes::all(), by_password: true })
+        }
+        Credential::Bearer(token) if jwt::looks_like_jwt(&token) => by_jwt(state, &token).await,
+        Credential::Bearer(token) => by_token(state, &token).await,
+        Credential::Jwt(token) => by_jwt(state, &token).await,
+        Credential::Broken => Err(WRONG),
+    }
+}
+
+async fn by_jwt(state: &ApiState, token: &str) -> Result<Caller, AppError> {
+    let claims = state.jwt.read(token, opentact_store::types::now()).ok_or(WRONG)?;
+    let (user, account) = state.store.users().active(claims.uuid).await?.ok_or(WRONG)?;
+    Ok(Caller { user, account, scopes: Scopes::all(), by_password: false })
+}
+
+async fn by_token(state: &ApiState, text: &str) -> Result<Caller, AppError> {
+    let (token, user, account) = state.store.tokens().authenticate(text).await?.ok_or(WRONG)?;
+    Ok(Caller { user, account, scopes: Scopes::of_token(&token.scopes), by_password: false })
+}
+
+impl FromRequestParts<ApiState> for Caller {
+    type Rejection = AppError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, AppError> {
+        // The idempotency layer has asked before.
+        if let Some(caller) = parts.extensions.get::<Self>() {
+            return Ok(caller.clone());
+        }
+        let credential = Credential::find(&parts.headers, parts.uri.query())
+            .ok_or(AppError::Unauthorized("Credentials are required"))?;
+        let address = client_address(&parts.extensions, &parts.headers, &state.settings);
+        let charged = parts.extensions.get::<Charged>().cloned().unwrap_or_default();
+        let caller = match authenticate(state, credential, address).await {
+            Ok(caller) => caller,
+            Err(refused) => {
+                state.limiter.address(address, Instant::now(), &charged).await?;
+                return Err(refused);
+            }
+        };
+        state.limiter.account(caller.account(), Instant::now(), &charged).await?;
+        if !caller.scopes.allow(&parts.method, parts.uri.path()) {
+            return Err(AppError::Refused { code: None, message: "The token's scopes do not allow this".to_owned() });
+        }
+        parts.extensions.insert(caller.clone());
+        Ok(caller)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn find(headers: &[(&'static str, &str)], query: &str) -> Option<Credential> {
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()));
+        Credential::find(&headers.collect(), Some(query))
+    }
+
+    fn bearer(text: &str) -> Option<Credential> {
+        Some(Credential::Bearer(text.to_owned()))
+    }
+
+    #[test]
+    fn the_first_credential_present_decides() {
+        let basic = Some(Credential::Basic { email: "a@b.c".to_owned(), password: "x:y".to_owned() });
+        let encoded = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode("A@b.c:x:y"));
+        assert!(find(&[("authorization", &encoded), ("x-auth-token", "j")], "bearer=t") == basic);
+        assert!(find(&[("authorization", "Bearer t1"), ("x-auth-token", "j")], "bearer=t2") == bearer("t1"));
+        assert!(find(&[("authorization", "t1")], "") == bearer("t1"));
+        assert!(find(&[("x-auth-token", "j")], "bearer=t2&jwt=k") == bearer("t2"));
+        assert!(find(&[("x-auth-token", "j")], "jwt=k") == Some(Credential::Jwt("j".to_owned())));
+        assert!(find(&[], "jwt=k") == Some(Credential::Jwt("k".to_owned())));
+        assert!(find(&[], "").is_none());
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_bad_and_not_absent() {
+        for broken in ["Basic ???", "Basic bm9jb2xvbg==", "Digest username=x"] {
+            assert!(find(&[("authorization", broken)], "jwt=k") == Some(Credential::Broken), "{broken}");
+        }
+    }
+}

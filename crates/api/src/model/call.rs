@@ -1,0 +1,71 @@
+use chrono::{DateTime, Utc};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::{Account, SipConnection, SipControlApp, SipUserShort, TnShort};
+use crate::types;
+
+/// One leg.
+#[derive(ToSchema)]
+pub struct Call {
+    pub uuid: Uuid,
+    #[schema(schema_with = types::direction)]
+    pub direction: String,
+    /// With `+` inbound.
+    pub from: String,
+    pub to: String,
+    #[schema(schema_with = types::call_state)]
+    pub state: String,
+    /// Whole seconds from the answer.
+    pub duration: u64,
+    #[schema(schema_with = types::call_type)]
+    pub r#type: String,
+    pub created_on: DateTime<Utc>,
+    pub modified_on: DateTime<Utc>,
+    pub init_on: Option<DateTime<Utc>>,
+    pub ring_on: Option<DateTime<Utc>>,
+    pub answer_on: Option<DateTime<Utc>>,
+    pub hangup_on: Option<DateTime<Utc>>,
+    pub destroy_on: Option<DateTime<Utc>>,
+    pub finished_on: Option<DateTime<Utc>>,
+    /// ITU-T Q.850.
+    pub q850_cause: Option<u8>,
+    pub q850_cause_string: Option<String>,
+    pub freeswitch_call_state: Option<String>,
+    pub freeswitch_channel_state: Option<String>,
+    #[schema(schema_with = types::or_null::attestation)]
+    pub stir_shaken_attest_level: Option<String>,
+    /// The same for every call between two parties.
+    pub thread: Option<String>,
+    /// The call that dialled this one.
+    #[schema(schema_with = types::any_object)]
+    pub parent: Option<serde_json::Value>,
+    pub tn: Option<TnShort>,
+    pub sip_control_app: Option<SipControlApp>,
+    pub sip_connection: Option<SipConnection>,
+    pub sip_user: Option<SipUserShort>,
+    pub account: Option<Account>,
+    #[schema(schema_with = types::any_object)]
+    pub meta: Option<serde_json::Value>,
+}
+
+/// One executed element of a call flow.
+#[derive(ToSchema)]
+pub struct CallFlowLog {
+    pub uuid: Uuid,
+    pub created_on: DateTime<Utc>,
+    /// Name of the element.
+    pub name: String,
+    pub element: Option<String>,
+    #[schema(example = "Gather[1].DTMF[0].Say[0]")]
+    pub path: Option<String>,
+    pub success: bool,
+    pub reason: String,
+}
+
+/// What the simulated network did.
+#[derive(ToSchema)]
+pub struct DevCallResult {
+    /// SIP Call-ID of the call it makes.
+    pub call_id: Option<String>,
+}

@@ -1,0 +1,75 @@
+use chrono::{DateTime, Utc};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::{Account, TnShort};
+use crate::types;
+
+/// A message, out (`smso`, `smsr`) or in (`smsi`).
+#[derive(ToSchema)]
+pub struct Sms {
+    #[schema(schema_with = types::sms_type)]
+    pub r#type: String,
+    pub uuid: Uuid,
+    pub created_on: DateTime<Utc>,
+    pub modified_on: DateTime<Utc>,
+    pub from: String,
+    /// An integer for what goes out.
+    #[schema(schema_with = types::mask)]
+    pub to: serde_json::Value,
+    /// 32 hexadecimal digits, the same for every message between two parties.
+    pub thread: String,
+    pub message: String,
+    #[schema(schema_with = types::sms_state)]
+    pub state: String,
+    /// A positive receipt has come (out), or the webhook has taken it (in).
+    pub delivered: bool,
+    pub automated: bool,
+    pub readed: Option<bool>,
+    /// Why it failed.
+    pub reason: Option<String>,
+    /// The carrier's id.
+    pub reference_id: Option<String>,
+    pub segments: u64,
+    /// `gsm` or `ucs2`.
+    pub encoding: String,
+    pub tn: Option<TnShort>,
+    #[schema(schema_with = types::any_object)]
+    pub tn_lease: Option<serde_json::Value>,
+    pub account: Option<Account>,
+}
+
+/// A messaging profile as other objects show it.
+#[derive(ToSchema)]
+pub struct MessagingProfileShort {
+    pub uuid: Uuid,
+    pub name: String,
+    pub callback_url: Option<String>,
+    pub callback_url2: Option<String>,
+}
+
+/// How an account sends and receives messages.
+#[derive(ToSchema)]
+pub struct MessagingProfile {
+    pub uuid: Uuid,
+    pub created_on: DateTime<Utc>,
+    pub modified_on: DateTime<Utc>,
+    pub name: String,
+    pub callback_url: Option<String>,
+    /// Used when the first cannot be reached.
+    pub callback_url2: Option<String>,
+    pub number_pool_enable: bool,
+    /// 0..9.
+    pub long_code_weight: u8,
+    /// 0..9.
+    pub tollfree_weight: u8,
+    pub skip_unhealthy_tns: bool,
+    pub sticky_sender: bool,
+}
+
+/// What the simulated network sent.
+#[derive(ToSchema)]
+pub struct DevSmsResult {
+    /// Of the message as the account received it, once it has.
+    pub uuid: Option<Uuid>,
+}

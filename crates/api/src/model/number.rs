@@ -1,0 +1,133 @@
+use chrono::{DateTime, Utc};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::{MessagingProfileShort, SipConnection, SipControlApp, SipUserShort};
+use crate::types;
+
+/// A number for sale.
+#[derive(ToSchema)]
+pub struct Offer {
+    #[schema(schema_with = types::tn_out)]
+    pub tn: u64,
+    #[schema(schema_with = types::tn_kind)]
+    pub r#type: String,
+    pub country: String,
+    pub state: Option<String>,
+    pub city: Option<String>,
+    pub rate_center: Option<String>,
+    pub npa: Option<String>,
+    pub nxx: Option<String>,
+    pub features: Vec<String>,
+    /// Once, when the order succeeds.
+    #[schema(schema_with = types::money)]
+    pub nrc: f64,
+    /// Monthly.
+    #[schema(schema_with = types::money)]
+    pub mrc: f64,
+    /// Name of the price profile.
+    pub profile: String,
+}
+
+#[derive(ToSchema)]
+pub struct OfferPage {
+    pub take: u64,
+    pub skip: u64,
+    pub total: u64,
+    pub data: Vec<Offer>,
+}
+
+/// A country with numbers for sale.
+#[derive(ToSchema)]
+pub struct OfferCountry {
+    /// ISO 3166 alpha-2.
+    #[schema(example = "US")]
+    pub a2: String,
+    pub name: String,
+    /// Calling code.
+    pub country_code: u32,
+    /// Numbers for sale now.
+    pub total: u64,
+}
+
+/// A number of the inventory.
+#[derive(ToSchema)]
+pub struct TnShort {
+    #[schema(schema_with = types::tn_out)]
+    pub tn: u64,
+    pub created_on: DateTime<Utc>,
+    pub modified_on: DateTime<Utc>,
+    pub deleted_on: Option<DateTime<Utc>>,
+}
+
+/// A number that the account holds.
+#[derive(ToSchema)]
+pub struct TnLease {
+    pub uuid: Uuid,
+    pub created_on: DateTime<Utc>,
+    pub modified_on: DateTime<Utc>,
+    pub tn: TnShort,
+    pub expired_on: DateTime<Utc>,
+    pub autorenew: bool,
+    pub subscriptions: Vec<String>,
+    pub sip_connection: Option<SipConnection>,
+    pub sip_control_app: Option<SipControlApp>,
+    pub sip_user: Option<SipUserShort>,
+    pub messaging_profile: Option<MessagingProfileShort>,
+}
+
+#[derive(ToSchema)]
+pub struct OrderItem {
+    #[schema(schema_with = types::tn_out)]
+    pub tn: u64,
+    pub features: Vec<String>,
+    pub autorenew: bool,
+}
+
+#[derive(ToSchema)]
+pub struct OrderFault {
+    pub item: OrderItem,
+    pub reason: String,
+    pub description: Option<String>,
+}
+
+/// An order of numbers.
+#[derive(ToSchema)]
+pub struct TnOrder {
+    pub uuid: Uuid,
+    #[schema(schema_with = types::order_state)]
+    pub state: String,
+    pub created_on: DateTime<Utc>,
+    pub modified_on: DateTime<Utc>,
+    pub total: u64,
+    pub success: u64,
+    pub processing: u64,
+    pub failed: u64,
+    /// The request as it came; only in the answer about one order.
+    #[schema(schema_with = types::any_object)]
+    pub request: Option<serde_json::Value>,
+    pub items: Option<Vec<OrderItem>>,
+    pub errors: Option<Vec<OrderFault>>,
+    pub tnleases: Option<Vec<TnLease>>,
+}
+
+#[derive(ToSchema)]
+pub struct OrderPrice {
+    #[schema(schema_with = types::money)]
+    pub nrc: f64,
+    #[schema(schema_with = types::money)]
+    pub mrc: f64,
+    pub items: Vec<OrderPriceItem>,
+}
+
+#[derive(ToSchema)]
+pub struct OrderPriceItem {
+    /// The number.
+    pub id: String,
+    pub name: String,
+    pub description: Option<String>,
+    #[schema(schema_with = types::money)]
+    pub nrc: f64,
+    #[schema(schema_with = types::money)]
+    pub mrc: f64,
+}

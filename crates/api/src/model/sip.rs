@@ -1,0 +1,169 @@
+use chrono::{DateTime, Utc};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::TnShort;
+use crate::types;
+
+/// A Call Control App.
+#[derive(ToSchema)]
+pub struct SipControlApp {
+    pub uuid: Uuid,
+    pub created_on: DateTime<Utc>,
+    pub modified_on: DateTime<Utc>,
+    pub name: String,
+    pub is_active: bool,
+    pub tech_prefix: u64,
+    pub auto_answer: bool,
+    /// Minutes.
+    pub max_call_length_min: Option<u64>,
+    /// 0 do not check, 1 block without identity, 2 block when it is not valid, 3 verify and never block.
+    pub shaken_verify_policy: u8,
+    #[schema(schema_with = types::or_null::attestation)]
+    pub shaken_minimum_accepted_attest_lvl: Option<String>,
+    pub call_flow_url: Option<String>,
+    #[schema(schema_with = types::or_null::method)]
+    pub call_flow_method: Option<String>,
+    /// Milliseconds.
+    pub call_flow_request_timeout: Option<u64>,
+    pub webhook_url: Option<String>,
+    #[schema(schema_with = types::or_null::method)]
+    pub webhook_method: Option<String>,
+    /// Milliseconds.
+    pub webhook_request_timeout: Option<u64>,
+}
+
+/// A trunk.
+#[derive(ToSchema)]
+pub struct SipConnection {
+    pub uuid: Uuid,
+    pub created_on: DateTime<Utc>,
+    pub modified_on: DateTime<Utc>,
+    pub name: String,
+    pub is_active: bool,
+    pub tech_prefix: u64,
+    pub ip: Option<String>,
+    pub hostname: Option<String>,
+    pub port: u16,
+    #[schema(schema_with = types::sip_transport)]
+    pub transport: String,
+    pub srtp: bool,
+    pub codecs: Vec<String>,
+    pub username: Option<String>,
+    pub register: bool,
+    pub channel_limit: Option<u64>,
+    pub cps_limit: Option<u64>,
+    pub priority: u64,
+    pub weight: u64,
+    pub options_ping: bool,
+    pub shaken_verify_policy: u8,
+    #[schema(schema_with = types::or_null::attestation)]
+    pub shaken_minimum_accepted_attest_lvl: Option<String>,
+}
+
+/// A domain that holds SIP users.
+#[derive(ToSchema)]
+pub struct SipDomain {
+    pub created_on: DateTime<Utc>,
+    pub modified_on: DateTime<Utc>,
+    /// Full name: `<label>.<sip domain of the installation>`.
+    pub domain: String,
+    pub sip_connection: Option<SipConnection>,
+    pub sip_control_app: Option<SipControlApp>,
+    pub outbound_voice_profile: Option<OutboundVoiceProfile>,
+}
+
+/// A SIP user as other objects show it.
+#[derive(ToSchema)]
+pub struct SipUserShort {
+    pub uuid: Uuid,
+    pub created_on: DateTime<Utc>,
+    pub modified_on: DateTime<Utc>,
+    pub login: String,
+}
+
+/// A SIP phone's login.
+#[derive(ToSchema)]
+pub struct SipUser {
+    pub uuid: Uuid,
+    pub created_on: DateTime<Utc>,
+    pub modified_on: DateTime<Utc>,
+    pub login: String,
+    pub is_active: bool,
+    pub same_domain_calls_only: bool,
+    pub first_name: Option<String>,
+    pub last_name: Option<String>,
+    pub email: Option<String>,
+    pub phone_number: Option<String>,
+    pub avatar: Option<String>,
+    pub dob: Option<String>,
+    #[schema(schema_with = types::or_null::gender)]
+    pub gender: Option<String>,
+    #[schema(schema_with = online)]
+    pub state: String,
+    pub registrations: Vec<SipRegistration>,
+}
+
+fn online() -> utoipa::openapi::Object {
+    utoipa::openapi::schema::ObjectBuilder::new()
+        .schema_type(utoipa::openapi::schema::Type::String)
+        .enum_values(Some(["online", "offline"]))
+        .build()
+}
+
+/// A contact that a SIP user has registered.
+#[derive(ToSchema)]
+pub struct SipRegistration {
+    #[schema(example = "sip:phone@192.0.2.7:5060")]
+    pub contact: String,
+    pub user_agent: String,
+    #[schema(example = "udp")]
+    pub transport: String,
+    pub expires_on: DateTime<Utc>,
+}
+
+/// A route and price class.
+#[derive(ToSchema)]
+pub struct SipProduct {
+    pub id: u64,
+    pub created_on: DateTime<Utc>,
+    pub modified_on: DateTime<Utc>,
+    pub name: String,
+    pub description: Option<String>,
+    #[schema(example = "public")]
+    pub r#type: String,
+    pub tech_prefix: Option<u64>,
+}
+
+/// Termination: by which route, from which number and within which limits calls go out.
+#[derive(ToSchema)]
+pub struct OutboundVoiceProfile {
+    pub uuid: Uuid,
+    pub created_on: DateTime<Utc>,
+    pub modified_on: DateTime<Utc>,
+    pub name: String,
+    pub is_active: bool,
+    pub tech_prefix: u64,
+    /// The caller number.
+    pub tn_lease: Option<TnLeaseShort>,
+    /// 0 off, 1 sign.
+    pub shaken_sign_policy: u8,
+    pub channel_limit: Option<u64>,
+    pub cps_limit: Option<u64>,
+    #[schema(schema_with = types::or_null::money)]
+    pub max_rate: Option<f64>,
+    #[schema(schema_with = types::or_null::money)]
+    pub daily_spend_limit: Option<f64>,
+    /// 0 never, 1 from answer, 2 from ringing.
+    pub record_calls: u8,
+    #[schema(schema_with = types::record_format)]
+    pub format: String,
+    pub allowed_countries: Vec<String>,
+}
+
+/// A lease as other objects show it.
+#[derive(ToSchema)]
+pub struct TnLeaseShort {
+    pub uuid: Uuid,
+    pub tn: TnShort,
+}

@@ -1,0 +1,123 @@
+//! The simulated telephone network calls or texts a leased number. Only with the dev carrier.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use opentact_engine::ports::{DevCall, DevScript};
+use opentact_store::types::Tn;
+use serde::Deserialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::lease;
+use crate::auth::Caller;
+use crate::envelope::{Envelope, Reply, created};
+use crate::error::AppError;
+use crate::extract::Body;
+use crate::model;
+use crate::openapi::Faults;
+use crate::state::ApiState;
+use crate::types;
+
+pub(crate) fn router() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(call)).routes(routes!(sms))
+}
+
+fn available(state: &ApiState) -> Result<(), AppError> {
+    if state.settings.dev_carrier {
+        return Ok(());
+    }
+    Err(AppError::Unavailable { reason: "The dev carrier is off".to_owned(), retry_after: Duration::from_secs(3600) })
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+struct DevCallForm {
+    /// Who calls.
+    #[schema(schema_with = types::tn)]
+    from: Tn,
+    /// A number leased by the account.
+    #[schema(schema_with = types::tn)]
+    to: Tn,
+    /// What the caller does once answered: `echo` (default), `say`, `dtmf`, `silent`.
+    #[schema(schema_with = script)]
+    script: Option<String>,
+    /// For `say`.
+    #[schema(min_length = 1, max_length = 1000)]
+    text: Option<String>,
+    /// For `dtmf`: keys 0-9, A-D, *, #.
+    #[schema(min_length = 1, max_length = 64)]
+    digits: Option<String>,
+    /// For `dtmf`: milliseconds after the answer, default 1000.
+    #[schema(minimum = 0, maximum = 60_000)]
+    after: Option<u64>,
+    /// The caller hangs up after so many seconds, default 60.
+    #[schema(minimum = 1, maximum = 600)]
+    duration: Option<u64>,
+}
+
+fn script() -> utoipa::openapi::Object {
+    utoipa::openapi::schema::ObjectBuilder::new()
+        .schema_type(utoipa::openapi::schema::Type::String)
+        .enum_values(Some(["echo", "say", "dtmf", "silent"]))
+        .build()
+}
+
+impl DevCallForm {
+    fn script(&self) -> Result<DevScript, AppError> {
+        match (self.script.as_deref(), &self.text, &self.digits) {
+            (Some("say"), None, _) => Err(AppError::param("text", "is required to say", Value::Null)),
+            (Some("say") | None, Some(text), None) | (Some("say"), Some(text), _) => Ok(DevScript::Say(text.clone())),
+            (Some("dtmf"), _, None) => Err(AppError::param("digits", "is required for dtmf", Value::Null)),
+            (Some("dtmf") | None, _, Some(digits)) => {
+                if !digits.bytes().all(|c| b"0123456789*#ABCDabcd".contains(&c)) {
+                    return Err(AppError::param("digits", "must be 0-9, A-D, * and #", digits.as_str()));
+                }
+                let after = Duration::from_millis(self.after.unwrap_or(1000));
+                Ok(DevScript::Dtmf { digits: digits.to_ascii_uppercase(), after })
+            }
+            (Some("silent"), _, _) => Ok(DevScript::Silent),
+            _ => Ok(DevScript::Echo),
+        }
+    }
+}
+
+/// The outside world calls a number of the account.
+#[utoipa::path(post, path = "/rest/dev/call", operation_id = "DevCall", tag = "dev", request_body = DevCallForm,
+    responses((status = 201, body = Envelope<model::DevCallResult>), Faults))]
+async fn call(State(state): State<ApiState>, caller: Caller, Body(form): Body<DevCallForm>) -> Reply {
+    available(&state)?;
+    let script = form.script()?;
+    lease::by_number(&state, &caller, form.to).await?;
+    let request = DevCall {
+        account: caller.account(),
+        from: form.from.get(),
+        to: form.to.get(),
+        script,
+        duration: Duration::from_secs(form.duration.unwrap_or(60)),
+    };
+    created(state.calls.dev_call(request).await?)
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+struct DevSmsForm {
+    #[schema(schema_with = types::tn)]
+    from: Tn,
+    /// A number leased by the account.
+    #[schema(schema_with = types::tn)]
+    to: Tn,
+    #[serde(alias = "message")]
+    #[schema(min_length = 1, max_length = 918)]
+    text: String,
+}
+
+/// The outside world texts a number of the account.
+#[utoipa::path(post, path = "/rest/dev/sms", operation_id = "DevSms", tag = "dev", request_body = DevSmsForm,
+    responses((status = 201, body = Envelope<model::DevSmsResult>), Faults))]
+async fn sms(State(state): State<ApiState>, caller: Caller, Body(form): Body<DevSmsForm>) -> Reply {
+    available(&state)?;
+    lease::by_number(&state, &caller, form.to).await?;
+    let sent = state.messages.dev_message(caller.account(), form.from.get(), form.to.get(), form.text).await?;
+    created(sent)
+}

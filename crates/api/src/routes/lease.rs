@@ -1,0 +1,361 @@
+//! Leases: the numbers an account holds, and where their calls and messages go.
+
+use axum::extract::State;
+use http::HeaderMap;
+use opentact_events::view;
+use opentact_store::numbers::{LeaseFilter, TnLease};
+use opentact_store::types::{Feature, Tn};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use super::forms::{AssignLeases, PageQuery, search_form};
+use crate::auth::Caller;
+use crate::envelope::{Envelope, Reply, Tagged, if_match, ok};
+use crate::error::{AppError, Fields};
+use crate::expand;
+use crate::extract::{Body, Query, Segments};
+use crate::model;
+use crate::openapi::Faults;
+use crate::state::ApiState;
+use crate::store_error::visible;
+use crate::types::{self, Change};
+
+pub(crate) fn router() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .routes(routes!(list, remove_many))
+        .routes(routes!(search))
+        .routes(routes!(get, modify, remove))
+        .routes(routes!(get_2021))
+}
+
+/// Leases of one request to assign or release.
+const MAX_LEASES: u64 = 100;
+
+/// What rings for the calls of a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum VoiceTarget {
+    App(Uuid),
+    Connection(Uuid),
+}
+
+impl VoiceTarget {
+    fn filter(self) -> LeaseFilter {
+        match self {
+            Self::App(uuid) => LeaseFilter { sip_control_app: Some(uuid), ..LeaseFilter::default() },
+            Self::Connection(uuid) => LeaseFilter { sip_connection: Some(uuid), ..LeaseFilter::default() },
+        }
+    }
+
+    fn holds(self, lease: &TnLease) -> bool {
+        match self {
+            Self::App(uuid) => lease.sip_control_app == Some(uuid),
+            Self::Connection(uuid) => lease.sip_connection == Some(uuid),
+        }
+    }
+}
+
+/// Every lease that meets the filter, by number.
+pub(super) async fn matching(state: &ApiState, caller: &Caller, filter: LeaseFilter) -> Result<Vec<TnLease>, AppError> {
+    let mut search = opentact_store::Search { take: MAX_LEASES, count: false, ..Default::default() };
+    let mut leases = Vec::new();
+    loop {
+        let found = state.store.numbers().search_leases(caller.account(), filter.clone(), search.clone()).await?;
+        leases.extend(found.data);
+        match found.next_cursor {
+            Some(cursor) => search.cursor = Some(cursor),
+            None => break,
+        }
+    }
+    leases.sort_by_key(|lease| lease.tn);
+    Ok(leases)
+}
+
+/// The same as an answer.
+pub(super) async fn all(state: &ApiState, caller: &Caller, filter: LeaseFilter) -> Reply {
+    let leases = matching(state, caller, filter).await?;
+    ok(expand::leases(&state.store, &leases).await?)
+}
+
+pub(super) async fn of_target(state: &ApiState, caller: &Caller, target: VoiceTarget) -> Reply {
+    all(state, caller, target.filter()).await
+}
+
+/// Assigns and takes off; nothing is done when one of the leases is not there.
+pub(super) async fn assign(
+    state: &ApiState,
+    caller: &Caller,
+    target: VoiceTarget,
+    form: &AssignLeases,
+) -> Result<Vec<TnLease>, AppError> {
+    let numbers = state.store.numbers();
+    for uuid in form.add.iter().chain(&form.remove) {
+        visible(state, *uuid, numbers.get_lease(caller.account(), *uuid).await).await?;
+    }
+    for uuid in &form.add {
+        numbers
+            .update_lease(caller.account(), *uuid, caller.by(), |lease| match target {
+                VoiceTarget::App(app) => lease.sip_control_app = Some(app),
+                VoiceTarget::Connection(connection) => lease.sip_connection = Some(connection),
+            })
+            .await?;
+    }
+    for uuid in &form.remove {
+        numbers
+            .update_lease(caller.account(), *uuid, caller.by(), |lease| {
+                if target.holds(lease) {
+                    (lease.sip_control_app, lease.sip_connection) = (None, None);
+                }
+            })
+            .await?;
+    }
+    state.calls.invalidate(caller.account());
+    matching(state, caller, target.filter()).await
+}
+
+/// The account's lease of a number; another account's number is as unknown as one that is not leased.
+pub(super) async fn by_number(state: &ApiState, caller: &Caller, tn: Tn) -> Result<TnLease, AppError> {
+    Ok(state.store.numbers().get_lease_by_tn(caller.account(), tn).await?)
+}
+
+/// The lease that a path names by uuid or by number.
+async fn find(state: &ApiState, caller: &Caller, path: &Segments) -> Result<TnLease, AppError> {
+    let text = path.text("uuid");
+    if let Ok(tn) = text.parse::<Tn>() {
+        return match state.store.numbers().active_lease(tn).await? {
+            Some(lease) if lease.account == caller.account() => Ok(lease),
+            Some(_) => Err(AppError::Forbidden),
+            None => Err(AppError::NotFound("TNLease")),
+        };
+    }
+    if text.len() != 36 || Uuid::try_parse(text).is_err() {
+        let mut fields = Fields::default();
+        fields.push("path.uuid", "invalid UUID or telephone number", Value::from(text));
+        return Err(AppError::Invalid(fields));
+    }
+    let uuid = path.uuid("uuid")?;
+    visible(state, uuid, state.store.numbers().get_lease(caller.account(), uuid).await).await
+}
+
+/// All numbers of the account.
+#[utoipa::path(get, path = "/rest/lease/tn", operation_id = "ListTNLeases", tag = "lease",
+    responses((status = 200, body = Envelope<Vec<model::TnLease>>), Faults))]
+async fn list(State(state): State<ApiState>, caller: Caller) -> Reply {
+    let leases = state.store.numbers().leases(caller.account()).await?;
+    ok(expand::leases(&state.store, &leases).await?)
+}
+
+search_form! {
+    /// Filters of leases.
+    pub struct LeaseSearch {
+        #[serde(deserialize_with = "types::text_or_number")]
+        #[schema(schema_with = types::mask)]
+        pub tn: Option<String>,
+        pub autorenew: Option<bool>,
+        pub sip_connection: Option<Uuid>,
+        pub sip_control_app: Option<Uuid>,
+        pub sip_user: Option<Uuid>,
+        pub messaging_profile: Option<Uuid>,
+        /// Leases of these connections are left out.
+        #[schema(max_items = 100)]
+        pub sip_connections_skip: Vec<Uuid>,
+        /// All of them.
+        #[schema(schema_with = types::features)]
+        pub features: Vec<Feature>,
+    }
+}
+
+/// Search the numbers of the account.
+#[utoipa::path(post, path = "/rest/lease/tn/search", operation_id = "SearchTNLeases", tag = "lease", params(PageQuery),
+    request_body = LeaseSearch, responses((status = 200, body = Envelope<model::Page<model::TnLease>>), Faults))]
+async fn search(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Query(query): Query<PageQuery>,
+    Body(form): Body<LeaseSearch>,
+) -> Reply {
+    let search = form.search(&query)?;
+    let filter = LeaseFilter {
+        tn: form.tn,
+        autorenew: form.autorenew,
+        sip_connection: form.sip_connection,
+        sip_control_app: form.sip_control_app,
+        sip_user: form.sip_user,
+        sip_connections_skip: form.sip_connections_skip,
+        messaging_profile: form.messaging_profile,
+        features: form.features,
+    };
+    let found = state.store.numbers().search_leases(caller.account(), filter, search).await?;
+    let mut shown = expand::leases(&state.store, &found.data).await?.into_iter();
+    ok(view::found(found.map(|_| shown.next().unwrap_or_default())))
+}
+
+/// One number of the account.
+#[utoipa::path(get, path = "/rest/lease/tn/{uuid}", operation_id = "GetTNLeaseByUUID", tag = "lease",
+    params(("uuid" = String, Path, description = "Uuid of the lease, or the number")),
+    responses((status = 200, body = Envelope<model::TnLease>), Faults))]
+async fn get(State(state): State<ApiState>, caller: Caller, path: Segments) -> Result<Tagged, AppError> {
+    let lease = find(&state, &caller, &path).await?;
+    Ok(Tagged(expand::lease(&state.store, &lease).await?))
+}
+
+/// One number of the account; the 2021 path.
+#[utoipa::path(get, path = "/rest/lease/tn/{uuid}/tn", operation_id = "GetTNLeaseByTN", tag = "lease",
+    params(("uuid" = String, Path, description = "The number")),
+    responses((status = 200, body = Envelope<model::TnLease>), Faults))]
+async fn get_2021(State(state): State<ApiState>, caller: Caller, path: Segments) -> Result<Tagged, AppError> {
+    let lease = find(&state, &caller, &path).await?;
+    Ok(Tagged(expand::lease(&state.store, &lease).await?))
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+struct LeaseChange {
+    autorenew: Option<bool>,
+    #[serde(default)]
+    #[schema(value_type = Option<Uuid>)]
+    messaging_profile: Change<Uuid>,
+    /// One voice target: a new one puts the old one out.
+    #[serde(default)]
+    #[schema(value_type = Option<Uuid>)]
+    sip_connection: Change<Uuid>,
+    #[serde(default)]
+    #[schema(value_type = Option<Uuid>)]
+    sip_control_app: Change<Uuid>,
+    #[serde(default)]
+    #[schema(value_type = Option<Uuid>)]
+    sip_user: Change<Uuid>,
+    voice: Option<bool>,
+    sms: Option<bool>,
+    mms: Option<bool>,
+    fax: Option<bool>,
+    emergency: Option<bool>,
+}
+
+impl LeaseChange {
+    fn features(&self) -> [(Option<bool>, Feature); 5] {
+        [
+            (self.voice, Feature::Voice),
+            (self.sms, Feature::Sms),
+            (self.mms, Feature::Mms),
+            (self.fax, Feature::Fax),
+            (self.emergency, Feature::Emergency),
+        ]
+    }
+
+    /// A feature can only be switched on that the number has.
+    async fn check(&self, state: &ApiState, lease: &TnLease) -> Result<(), AppError> {
+        let mut fields = Fields::default();
+        let targets = [
+            ("sip_connection", self.sip_connection),
+            ("sip_control_app", self.sip_control_app),
+            ("sip_user", self.sip_user),
+        ];
+        for (name, target) in targets.iter().filter(|(_, target)| target.set().is_some()).skip(1) {
+            fields.param(name, "a number has one voice target", json!(target.set()));
+        }
+        let number = state.store.numbers().number(lease.tn).await?;
+        let offered = number.map(|number| number.features.0).unwrap_or_default();
+        for (wanted, feature) in self.features() {
+            if wanted == Some(true) && !offered.contains(&feature) {
+                fields.param(feature.as_str(), "the number does not have this feature", true);
+            }
+        }
+        fields.check()
+    }
+}
+
+/// Change where the calls and messages of a number go; null detaches.
+#[utoipa::path(patch, path = "/rest/lease/tn/{uuid}", operation_id = "ModifyTNLease", tag = "lease",
+    params(("uuid" = String, Path, description = "Uuid of the lease, or the number")), request_body = LeaseChange,
+    responses((status = 200, body = Envelope<model::TnLease>), Faults))]
+async fn modify(
+    State(state): State<ApiState>,
+    caller: Caller,
+    path: Segments,
+    headers: HeaderMap,
+    Body(form): Body<LeaseChange>,
+) -> Result<Tagged, AppError> {
+    let lease = find(&state, &caller, &path).await?;
+    if_match(&headers, &expand::lease(&state.store, &lease).await?)?;
+    form.check(&state, &lease).await?;
+    let features = form.features();
+    let numbers = state.store.numbers();
+    let changed = numbers.update_lease(caller.account(), lease.uuid, caller.by(), |lease| {
+        lease.autorenew = form.autorenew.unwrap_or(lease.autorenew);
+        form.messaging_profile.apply(&mut lease.messaging_profile);
+        form.sip_connection.apply(&mut lease.sip_connection);
+        form.sip_control_app.apply(&mut lease.sip_control_app);
+        form.sip_user.apply(&mut lease.sip_user);
+        for (wanted, feature) in features {
+            match wanted {
+                Some(true) if !lease.subscriptions.contains(&feature) => lease.subscriptions.push(feature),
+                Some(false) => lease.subscriptions.retain(|one| *one != feature),
+                _ => {}
+            }
+        }
+    });
+    let lease = changed.await?;
+    state.calls.invalidate(caller.account());
+    Ok(Tagged(expand::lease(&state.store, &lease).await?))
+}
+
+async fn release(state: &ApiState, caller: &Caller, lease: &TnLease) -> Result<(), AppError> {
+    let quarantine = state.settings.orders.quarantine;
+    state.store.numbers().release(caller.account(), lease.uuid, quarantine).await?;
+    state.calls.invalidate(caller.account());
+    // Ours no longer, whatever the carrier says: it is asked again by nobody, so that it is told in the log.
+    if let Err(error) = state.numbers.release(lease.tn.get()).await {
+        tracing::error!(tn = lease.tn.get(), %error, "the carrier did not take a released number back");
+    }
+    Ok(())
+}
+
+/// Give a number back.
+#[utoipa::path(delete, path = "/rest/lease/tn/{uuid}", operation_id = "RemoveTNLeaseByUUID", tag = "lease",
+    params(("uuid" = String, Path, description = "Uuid of the lease, or the number")),
+    responses((status = 200, body = Envelope<model::TnLease>), Faults))]
+async fn remove(State(state): State<ApiState>, caller: Caller, path: Segments) -> Reply {
+    let lease = find(&state, &caller, &path).await?;
+    let payload = expand::lease(&state.store, &lease).await?;
+    release(&state, &caller, &lease).await?;
+    ok(payload)
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+struct ReleaseMany {
+    /// Numbers to give back.
+    #[schema(schema_with = tns)]
+    item: Vec<Tn>,
+}
+
+fn tns() -> utoipa::openapi::schema::Array {
+    use utoipa::openapi::schema::ArrayBuilder;
+    ArrayBuilder::new().items(types::tn()).min_items(Some(1)).max_items(Some(100)).build()
+}
+
+/// Give several numbers back; nothing is done when one of them is not the account's.
+#[utoipa::path(delete, path = "/rest/lease/tn", operation_id = "RemoveTNLeases", tag = "lease", request_body = ReleaseMany,
+    responses((status = 200, body = Envelope<Vec<model::TnLease>>), Faults))]
+async fn remove_many(State(state): State<ApiState>, caller: Caller, Body(form): Body<ReleaseMany>) -> Reply {
+    let mut leases = Vec::new();
+    let mut fields = Fields::default();
+    for (index, tn) in form.item.iter().enumerate() {
+        match state.store.numbers().get_lease_by_tn(caller.account(), *tn).await {
+            Ok(lease) => leases.push(lease),
+            Err(opentact_store::StoreError::NotFound(_)) => {
+                fields.param(&format!("item[{index}]"), "is not a number of the account", tn.get());
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    fields.check()?;
+    leases.dedup_by_key(|lease| lease.uuid);
+    let payload = expand::leases(&state.store, &leases).await?;
+    for lease in &leases {
+        release(&state, &caller, lease).await?;
+    }
+    ok(payload)
+}

@@ -1,0 +1,66 @@
+//! One file a resource.
+
+mod account;
+mod auth;
+mod call;
+mod dev;
+mod event;
+pub(crate) mod forms;
+mod health;
+mod later;
+mod lease;
+mod order;
+mod product;
+mod profile_messaging;
+mod profile_voice;
+mod sip_app;
+mod sip_app_flow;
+mod sip_connection;
+mod sip_domain;
+mod sip_user;
+mod sms;
+mod subscription;
+mod tn;
+mod token;
+mod user;
+
+use axum::Router;
+use utoipa_axum::router::OpenApiRouter;
+
+pub(crate) use tn::profile_of as tn_profile;
+
+use crate::openapi;
+use crate::state::ApiState;
+
+/// All that is in the OpenAPI document.
+pub(crate) fn implemented(public_url: &str) -> OpenApiRouter<ApiState> {
+    [
+        auth::router(),
+        token::router(),
+        user::router(),
+        account::router(),
+        tn::router(),
+        order::router(),
+        lease::router(),
+        sip_app::router(),
+        sip_app_flow::router(),
+        sip_connection::router(),
+        sip_domain::router(),
+        sip_user::router(),
+        product::router(),
+        profile_voice::router(),
+        profile_messaging::router(),
+        call::router(),
+        sms::router(),
+        subscription::router(),
+        event::router(),
+        dev::router(),
+        health::router(),
+    ]
+    .into_iter()
+    .fold(OpenApiRouter::with_openapi(openapi::base(public_url)), OpenApiRouter::merge)
+}
+
+pub(crate) fn later() -> Router<ApiState> {
+    later::router()
+}

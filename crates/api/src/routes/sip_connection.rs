@@ -1,0 +1,261 @@
+//! SIP Connections: trunks.
+
+use axum::extract::State;
+use http::HeaderMap;
+use opentact_events::view;
+use opentact_store::connections::NewConnection;
+use opentact_store::products::DEFAULT_PRODUCT;
+use opentact_store::types::{Attestation, SipTransport};
+use serde::Deserialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::forms::AssignLeases;
+use super::lease::{self, VoiceTarget};
+use crate::auth::Caller;
+use crate::envelope::{Envelope, Reply, Tagged, created, if_match, ok};
+use crate::error::{AppError, Fields};
+use crate::extract::{Body, Id};
+use crate::model;
+use crate::openapi::Faults;
+use crate::state::ApiState;
+use crate::store_error::visible;
+use crate::types::{self, Change};
+
+pub(crate) fn router() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .routes(routes!(list, create))
+        .routes(routes!(get, modify, remove))
+        .routes(routes!(leases, assign))
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+struct NewTrunk {
+    #[schema(min_length = 1, max_length = 255)]
+    name: String,
+    is_active: Option<bool>,
+    /// Id of a SIP product, default 1.
+    product: Option<i64>,
+    /// Either this or `hostname`.
+    #[schema(schema_with = types::ip)]
+    ip: Option<String>,
+    #[schema(schema_with = types::hostname)]
+    hostname: Option<String>,
+    /// Default 5060.
+    #[schema(minimum = 1, maximum = 65535)]
+    port: Option<u16>,
+    #[schema(schema_with = types::sip_transport)]
+    transport: Option<SipTransport>,
+    srtp: Option<bool>,
+    /// In order of preference; none means all.
+    #[serde(default)]
+    #[schema(max_items = 16)]
+    codecs: Vec<String>,
+    /// Digest to and from the trunk.
+    #[schema(min_length = 1, max_length = 255)]
+    username: Option<String>,
+    #[schema(min_length = 1, max_length = 255)]
+    password: Option<String>,
+    /// Register with the trunk.
+    register: Option<bool>,
+    /// Calls at once.
+    #[schema(minimum = 1)]
+    channel_limit: Option<i64>,
+    /// Calls per second.
+    #[schema(minimum = 1)]
+    cps_limit: Option<i64>,
+    /// The lowest is tried first.
+    #[schema(minimum = 0, maximum = 65535)]
+    priority: Option<i64>,
+    /// Share among trunks of the same priority.
+    #[schema(minimum = 0, maximum = 65535)]
+    weight: Option<i64>,
+    options_ping: Option<bool>,
+    #[schema(minimum = 0, maximum = 3)]
+    shaken_verify_policy: Option<i64>,
+    #[schema(schema_with = types::attestation)]
+    shaken_minimum_accepted_attest_lvl: Option<Attestation>,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+struct TrunkChange {
+    #[schema(min_length = 1, max_length = 255)]
+    name: Option<String>,
+    is_active: Option<bool>,
+    product: Option<i64>,
+    #[serde(default)]
+    #[schema(schema_with = types::or_null::ip)]
+    ip: Change<String>,
+    #[serde(default)]
+    #[schema(schema_with = types::or_null::hostname)]
+    hostname: Change<String>,
+    #[schema(minimum = 1, maximum = 65535)]
+    port: Option<u16>,
+    #[schema(schema_with = types::sip_transport)]
+    transport: Option<SipTransport>,
+    srtp: Option<bool>,
+    #[schema(max_items = 16)]
+    codecs: Option<Vec<String>>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
+    username: Change<String>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
+    password: Change<String>,
+    register: Option<bool>,
+    #[serde(default)]
+    #[schema(value_type = Option<i64>, minimum = 1)]
+    channel_limit: Change<i64>,
+    #[serde(default)]
+    #[schema(value_type = Option<i64>, minimum = 1)]
+    cps_limit: Change<i64>,
+    #[schema(minimum = 0, maximum = 65535)]
+    priority: Option<i64>,
+    #[schema(minimum = 0, maximum = 65535)]
+    weight: Option<i64>,
+    options_ping: Option<bool>,
+    #[schema(minimum = 0, maximum = 3)]
+    shaken_verify_policy: Option<i64>,
+    #[serde(default)]
+    #[schema(schema_with = types::or_null::attestation)]
+    shaken_minimum_accepted_attest_lvl: Change<Attestation>,
+}
+
+/// A trunk needs somewhere to send to, and a user where it registers.
+fn check(ip: Option<&str>, hostname: Option<&str>, register: bool, username: Option<&str>) -> Result<(), AppError> {
+    let mut fields = Fields::default();
+    if ip.is_none() && hostname.is_none() {
+        fields.param("ip", "either ip or hostname is required", Value::Null);
+    }
+    if register && username.is_none() {
+        fields.param("username", "is required to register", Value::Null);
+    }
+    fields.check()
+}
+
+/// All SIP connections of the account.
+#[utoipa::path(get, path = "/rest/sip/connection", operation_id = "ListSIPConnections", tag = "sip connection",
+    responses((status = 200, body = Envelope<Vec<model::SipConnection>>), Faults))]
+async fn list(State(state): State<ApiState>, caller: Caller) -> Reply {
+    let trunks = state.store.connections().list(caller.account()).await?;
+    ok(trunks.iter().map(view::sip_connection).collect::<Vec<_>>())
+}
+
+/// Make a SIP connection.
+#[utoipa::path(post, path = "/rest/sip/connection", operation_id = "CreateSIPConnection", tag = "sip connection",
+    request_body = NewTrunk, responses((status = 201, body = Envelope<model::SipConnection>), Faults))]
+async fn create(State(state): State<ApiState>, caller: Caller, Body(form): Body<NewTrunk>) -> Reply {
+    let register = form.register.unwrap_or(false);
+    check(form.ip.as_deref(), form.hostname.as_deref(), register, form.username.as_deref())?;
+    let defaults = NewConnection::new(form.name);
+    let new = NewConnection {
+        is_active: form.is_active.unwrap_or(true),
+        product: form.product.unwrap_or(DEFAULT_PRODUCT),
+        ip: form.ip,
+        hostname: form.hostname,
+        port: form.port.unwrap_or(defaults.port),
+        transport: form.transport.unwrap_or(defaults.transport),
+        srtp: form.srtp.unwrap_or(false),
+        codecs: form.codecs,
+        username: form.username,
+        password: form.password,
+        register,
+        channel_limit: form.channel_limit,
+        cps_limit: form.cps_limit,
+        priority: form.priority.unwrap_or(defaults.priority),
+        weight: form.weight.unwrap_or(defaults.weight),
+        options_ping: form.options_ping.unwrap_or(false),
+        shaken_verify_policy: form.shaken_verify_policy.unwrap_or(0),
+        shaken_minimum_accepted_attest_lvl: form.shaken_minimum_accepted_attest_lvl,
+        ..defaults
+    };
+    let trunk = state.store.connections().create(caller.account(), caller.by(), new).await?;
+    state.calls.invalidate(caller.account());
+    created(view::sip_connection(&trunk))
+}
+
+/// One SIP connection.
+#[utoipa::path(get, path = "/rest/sip/connection/{uuid}", operation_id = "GetSIPConnectionByUUID", tag = "sip connection",
+    params(("uuid" = Uuid, Path)), responses((status = 200, body = Envelope<model::SipConnection>), Faults))]
+async fn get(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Result<Tagged, AppError> {
+    let trunk = state.store.connections().get(caller.account(), uuid).await;
+    Ok(Tagged(view::sip_connection(&visible(&state, uuid, trunk).await?)))
+}
+
+/// Change a SIP connection.
+#[utoipa::path(patch, path = "/rest/sip/connection/{uuid}", operation_id = "ModifySIPConnection", tag = "sip connection",
+    params(("uuid" = Uuid, Path)), request_body = TrunkChange,
+    responses((status = 200, body = Envelope<model::SipConnection>), Faults))]
+async fn modify(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Id(uuid): Id,
+    headers: HeaderMap,
+    Body(form): Body<TrunkChange>,
+) -> Result<Tagged, AppError> {
+    let mut after = visible(&state, uuid, state.store.connections().get(caller.account(), uuid).await).await?;
+    if_match(&headers, &view::sip_connection(&after))?;
+    form.ip.clone().apply(&mut after.ip);
+    form.hostname.clone().apply(&mut after.hostname);
+    form.username.clone().apply(&mut after.username);
+    let register = form.register.unwrap_or(after.register);
+    check(after.ip.as_deref(), after.hostname.as_deref(), register, after.username.as_deref())?;
+    let password = form.password.into_option();
+    let connections = state.store.connections();
+    let changed = connections.update(caller.account(), uuid, caller.by(), password, |trunk| {
+        trunk.name = form.name.unwrap_or_else(|| std::mem::take(&mut trunk.name));
+        trunk.is_active = form.is_active.unwrap_or(trunk.is_active);
+        trunk.product = form.product.unwrap_or(trunk.product);
+        trunk.port = form.port.map_or(trunk.port, i64::from);
+        trunk.transport = form.transport.unwrap_or(trunk.transport);
+        trunk.srtp = form.srtp.unwrap_or(trunk.srtp);
+        if let Some(codecs) = form.codecs {
+            trunk.codecs = codecs.into();
+        }
+        trunk.register = register;
+        trunk.priority = form.priority.unwrap_or(trunk.priority);
+        trunk.weight = form.weight.unwrap_or(trunk.weight);
+        trunk.options_ping = form.options_ping.unwrap_or(trunk.options_ping);
+        trunk.shaken_verify_policy = form.shaken_verify_policy.unwrap_or(trunk.shaken_verify_policy);
+        form.ip.apply(&mut trunk.ip);
+        form.hostname.apply(&mut trunk.hostname);
+        form.username.apply(&mut trunk.username);
+        form.channel_limit.apply(&mut trunk.channel_limit);
+        form.cps_limit.apply(&mut trunk.cps_limit);
+        form.shaken_minimum_accepted_attest_lvl.apply(&mut trunk.shaken_minimum_accepted_attest_lvl);
+    });
+    let trunk = changed.await?;
+    state.calls.invalidate(caller.account());
+    Ok(Tagged(view::sip_connection(&trunk)))
+}
+
+/// Delete a SIP connection that nothing points at.
+#[utoipa::path(delete, path = "/rest/sip/connection/{uuid}", operation_id = "RemoveSIPConnectionByID", tag = "sip connection",
+    params(("uuid" = Uuid, Path)), responses((status = 200, body = Envelope<model::SipConnection>), Faults))]
+async fn remove(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Reply {
+    let trunk = visible(&state, uuid, state.store.connections().get(caller.account(), uuid).await).await?;
+    state.store.connections().delete(caller.account(), uuid).await?;
+    state.calls.invalidate(caller.account());
+    ok(view::sip_connection(&trunk))
+}
+
+/// Numbers whose calls go to the connection.
+#[utoipa::path(get, path = "/rest/sip/connection/{uuid}/tnlease", operation_id = "GetSIPConnectionTNLeasesList",
+    tag = "sip connection", params(("uuid" = Uuid, Path)),
+    responses((status = 200, body = Envelope<Vec<model::TnLease>>), Faults))]
+async fn leases(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Reply {
+    visible(&state, uuid, state.store.connections().get(caller.account(), uuid).await).await?;
+    lease::of_target(&state, &caller, VoiceTarget::Connection(uuid)).await
+}
+
+/// Give numbers to the connection, or take them off; the answer lists the uuids of its leases.
+#[utoipa::path(post, path = "/rest/sip/connection/{uuid}/tnlease", operation_id = "AssignTNLeasesToSIPConnection",
+    tag = "sip connection", params(("uuid" = Uuid, Path)), request_body = AssignLeases,
+    responses((status = 200, body = Envelope<Vec<Uuid>>), Faults))]
+async fn assign(State(state): State<ApiState>, caller: Caller, Id(uuid): Id, Body(form): Body<AssignLeases>) -> Reply {
+    visible(&state, uuid, state.store.connections().get(caller.account(), uuid).await).await?;
+    let leases = lease::assign(&state, &caller, VoiceTarget::Connection(uuid), &form).await?;
+    ok(leases.iter().map(|lease| Value::from(lease.uuid.to_string())).collect::<Vec<_>>())
+}

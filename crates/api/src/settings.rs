@@ -1,0 +1,182 @@
+//! Every knob of the API, with the defaults of the product.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+/// Who may make an account by `POST /rest/user`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SignUp {
+    Open,
+    /// Only an Admin of an account adds users to it.
+    Invite,
+    #[default]
+    Closed,
+}
+
+/// Settings of the REST API and the websocket. All values are already validated by the configuration.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `https://host[:port]` as clients reach it, no trailing slash. Goes into the URLs of answers and the OpenAPI.
+    pub public_url: String,
+    /// What a chosen SIP domain label is completed with: `<label>.<sip_domain>`.
+    pub sip_domain: String,
+    pub sign_up: SignUp,
+    /// Balance of an account made by sign-up, in the product's currency.
+    pub sign_up_balance: rust_decimal::Decimal,
+    /// Peers whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Octets of a request body. Beyond it: 413.
+    pub max_body: usize,
+    /// How long a handler may take before the client gets 503.
+    pub request_timeout: Duration,
+    /// Life of a JWT of `GET /rest/auth`.
+    pub jwt_ttl: Duration,
+    /// How long a verified Basic credential is believed without argon2.
+    pub credential_cache_ttl: Duration,
+    pub credential_cache_size: u64,
+    /// Argon2 verifications at once; the others wait. Each takes ~20 MiB and ~50 ms.
+    pub password_checks_at_once: usize,
+    /// Failed log-ins one address may make within `guard_window` before it gets 429.
+    pub guard_per_address: u32,
+    /// Failed log-ins against one e-mail within `guard_window`, from wherever.
+    pub guard_per_login: u32,
+    pub guard_window: Duration,
+    pub rate: RateLimit,
+    /// What the product runs with. Endpoints of an absent feature answer 503.
+    pub dev_carrier: bool,
+    pub websocket: WebsocketSettings,
+    pub orders: OrderSettings,
+    /// Browser origins that may call the API (CORS). Empty: none but the own.
+    pub allowed_origins: BTreeSet<String>,
+}
+
+/// Token buckets: `burst` requests at once, refilled with `per_second`.
+#[derive(Debug, Clone, Copy)]
+pub struct RateLimit {
+    pub account_per_second: u32,
+    pub account_burst: u32,
+    /// For what carries no valid credential, per client address.
+    pub address_per_second: u32,
+    pub address_burst: u32,
+    /// Buckets kept; at the limit the coldest is forgotten (and starts full again).
+    pub buckets: u64,
+}
+
+#[derive(Debug, Clone)]
+pub struct WebsocketSettings {
+    /// No valid auth frame within this: close 4401.
+    pub auth_timeout: Duration,
+    /// Longest frame a client may send, octets.
+    pub max_frame: usize,
+    /// A silent peer gets a ping after this, and is dropped after twice this.
+    pub ping_interval: Duration,
+    /// A write that takes longer drops the client with 4408.
+    pub write_timeout: Duration,
+    /// Websockets of one account. Beyond it: close 4429.
+    pub per_account: usize,
+}
+
+#[derive(Debug, Clone)]
+pub struct OrderSettings {
+    /// Orders waiting for the worker in memory; what does not fit is found in the database by the next sweep.
+    pub queue: usize,
+    /// How often the database is asked for orders that nobody works on.
+    pub sweep: Duration,
+    /// Items of one order.
+    pub max_items: usize,
+    /// Life of a new lease.
+    pub lease_days: i64,
+    /// A released number is not for sale for this long.
+    pub quarantine: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            public_url: "https://127.0.0.1:8443".to_owned(),
+            sip_domain: "sip.localhost".to_owned(),
+            sign_up: SignUp::Closed,
+            sign_up_balance: rust_decimal::Decimal::ZERO,
+            trusted_proxies: Vec::new(),
+            max_body: 2 * 1024 * 1024,
+            request_timeout: Duration::from_secs(30),
+            jwt_ttl: Duration::from_secs(86_400),
+            credential_cache_ttl: Duration::from_secs(60),
+            credential_cache_size: 10_000,
+            password_checks_at_once: 4,
+            guard_per_address: 30,
+            guard_per_login: 100,
+            guard_window: Duration::from_secs(15 * 60),
+            rate: RateLimit {
+                account_per_second: 100,
+                account_burst: 400,
+                address_per_second: 50,
+                address_burst: 200,
+                buckets: 50_000,
+            },
+            dev_carrier: true,
+            websocket: WebsocketSettings::default(),
+            orders: OrderSettings::default(),
+            allowed_origins: BTreeSet::new(),
+        }
+    }
+}
+
+impl Default for WebsocketSettings {
+    fn default() -> Self {
+        Self {
+            auth_timeout: Duration::from_secs(10),
+            max_frame: 64 * 1024,
+            ping_interval: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(10),
+            per_account: 100,
+        }
+    }
+}
+
+impl Default for OrderSettings {
+    fn default() -> Self {
+        Self { queue: 256, sweep: Duration::from_secs(10), max_items: 100, lease_days: 30, quarantine: Duration::ZERO }
+    }
+}
+
+impl Settings {
+    /// The client's address: the peer's, or what the nearest trusted proxy saw.
+    #[must_use]
+    pub fn client_address(&self, peer: IpAddr, forwarded_for: Option<&str>) -> IpAddr {
+        let trusted = |address: &IpAddr| self.trusted_proxies.iter().any(|net| net.contains(address));
+        if !trusted(&peer) {
+            return peer;
+        }
+        // Right to left: each trusted hop vouches for the one before it, what stands further left may be forged.
+        forwarded_for
+            .into_iter()
+            .flat_map(|list| list.rsplit(','))
+            .map_while(|hop| hop.trim().parse::<IpAddr>().ok())
+            .find(|hop| !trusted(hop))
+            .unwrap_or(peer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn forwarded_for_is_believed_only_from_trusted_proxies() {
+        let mut settings = Settings::default();
+        let forged = Some("8.8.8.8, 203.0.113.7, 10.0.0.2");
+        assert_eq!(settings.client_address(ip("10.0.0.1"), forged), ip("10.0.0.1"));
+        settings.trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()];
+        assert_eq!(settings.client_address(ip("10.0.0.1"), forged), ip("203.0.113.7"));
+        assert_eq!(settings.client_address(ip("10.0.0.1"), None), ip("10.0.0.1"));
+        assert_eq!(settings.client_address(ip("198.51.100.1"), forged), ip("198.51.100.1"));
+    }
+}

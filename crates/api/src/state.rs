@@ -1,0 +1,110 @@
+//! What every handler has at hand.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use opentact_engine::ports::{CallControl, MessageControl, NumberCarrier};
+use opentact_events::Hub;
+use opentact_store::Store;
+
+use crate::auth::{Jwt, PasswordCheck};
+use crate::error::AppError;
+use crate::limits::Limiter;
+use crate::orders::Orders;
+use crate::settings::Settings;
+use crate::ws::Seats;
+
+/// Parts of the product that the API drives.
+pub struct Parts {
+    pub store: Store,
+    pub hub: Hub,
+    pub calls: Arc<dyn CallControl>,
+    pub messages: Arc<dyn MessageControl>,
+    pub numbers: Arc<dyn NumberCarrier>,
+    /// Signs JWTs: at least 32 random octets, kept over restarts.
+    pub jwt_secret: Vec<u8>,
+    pub settings: Settings,
+}
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct ApiState(Arc<Inner>);
+
+pub struct Inner {
+    pub store: Store,
+    pub hub: Hub,
+    pub calls: Arc<dyn CallControl>,
+    pub messages: Arc<dyn MessageControl>,
+    pub numbers: Arc<dyn NumberCarrier>,
+    pub settings: Settings,
+    pub(crate) jwt: Jwt,
+    pub(crate) passwords: PasswordCheck,
+    pub(crate) limiter: Limiter,
+    pub(crate) orders: Orders,
+    pub(crate) seats: Seats,
+    draining: AtomicBool,
+}
+
+impl ApiState {
+    /// Starts the order worker; must be called within a tokio runtime.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let Parts { store, hub, calls, messages, numbers, jwt_secret, settings } = parts;
+        let domain = url::Url::parse(&settings.public_url)
+            .ok()
+            .and_then(|url| url.host_str().map(str::to_owned))
+            .unwrap_or_else(|| settings.sip_domain.clone());
+        let jwt = Jwt::new(&jwt_secret, domain, settings.jwt_ttl);
+        let orders = Orders::start(store.clone(), hub.clone(), numbers.clone(), settings.orders.clone());
+        Self(Arc::new(Inner {
+            jwt,
+            passwords: PasswordCheck::new(&settings),
+            limiter: Limiter::new(settings.rate),
+            orders,
+            seats: Seats::default(),
+            draining: AtomicBool::new(false),
+            store,
+            hub,
+            calls,
+            messages,
+            numbers,
+            settings,
+        }))
+    }
+
+    /// From now on nothing new is begun: `/rest/health/ready` answers 503, and so does what makes calls, messages and
+    /// orders. Websockets stay open for the events of what still runs; they end with [`Hub::close`].
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// 503 while draining: for what begins something new.
+    pub(crate) fn accepting(&self) -> Result<(), AppError> {
+        if self.is_draining() {
+            let reason = "The server is going down".to_owned();
+            return Err(AppError::Unavailable { reason, retry_after: Duration::from_secs(5) });
+        }
+        Ok(())
+    }
+
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+}
+
+impl Deref for ApiState {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for ApiState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ApiState").finish_non_exhaustive()
+    }
+}

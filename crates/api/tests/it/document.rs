@@ -1,0 +1,160 @@
+//! The OpenAPI document against the router and against every answer of the other tests.
+
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use http::Method;
+use serde_json::{Map, Value};
+
+use crate::world::{Answer, World};
+
+static DOCUMENT: LazyLock<Value> =
+    LazyLock::new(|| serde_json::to_value(opentact_api::openapi("https://test")).unwrap());
+
+/// Every answer to a documented operation has a documented status and, as JSON, the documented shape.
+pub fn check(method: &Method, path: &str, answer: &Answer) {
+    let path = path.split('?').next().unwrap();
+    let Some((template, operation)) = operation(method, path) else { return };
+    let status = answer.status.as_u16().to_string();
+    let response = &operation["responses"][&status];
+    assert!(response.is_object(), "{method} {template} answers {status}, which is not documented: {}", answer.json);
+    let schema = &response["content"]["application/json"]["schema"];
+    if schema.is_object() {
+        let mut faults = Vec::new();
+        validate(schema, &answer.json, "", &mut faults);
+        assert!(faults.is_empty(), "{method} {template} {status}: {faults:#?}\n{:#}", answer.json);
+    }
+}
+
+/// The operation of a path; fixed segments win over parameters.
+fn operation<'a>(method: &Method, path: &str) -> Option<(&'a str, &'a Value)> {
+    let paths = DOCUMENT["paths"].as_object()?;
+    let fits = |template: &str| {
+        let (mut left, mut right) = (template.split('/'), path.split('/'));
+        loop {
+            match (left.next(), right.next()) {
+                (None, None) => return true,
+                (Some(one), Some(other)) if one == other || one.starts_with('{') => {}
+                _ => return false,
+            }
+        }
+    };
+    let (template, item) = paths
+        .iter()
+        .filter(|(template, _)| fits(template))
+        .min_by_key(|(template, _)| template.matches('{').count())?;
+    let operation = item.get(method.as_str().to_lowercase())?;
+    Some((template, operation))
+}
+
+fn resolve(schema: &Value) -> &Value {
+    match schema["$ref"].as_str() {
+        Some(path) => DOCUMENT.pointer(path.trim_start_matches('#')).unwrap_or_else(|| panic!("no {path}")),
+        None => schema,
+    }
+}
+
+/// Strict, other than the validator of requests: null only where it is promised.
+fn validate(schema: &Value, value: &Value, at: &str, faults: &mut Vec<String>) {
+    let schema = resolve(schema);
+    for keyword in ["oneOf", "anyOf"] {
+        if let Some(options) = schema[keyword].as_array() {
+            let fits = options.iter().any(|option| {
+                let mut inner = Vec::new();
+                validate(option, value, at, &mut inner);
+                inner.is_empty()
+            });
+            if !fits {
+                faults.push(format!("{at}: none of {keyword} fits {value}"));
+            }
+        }
+    }
+    let kinds: Vec<&str> = match &schema["type"] {
+        Value::String(one) => vec![one],
+        Value::Array(many) => many.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    };
+    let is = |kind: &str| match value {
+        Value::Null => kind == "null",
+        Value::Bool(_) => kind == "boolean",
+        Value::Number(number) => kind == "number" || kind == "integer" && (number.is_i64() || number.is_u64()),
+        Value::String(_) => kind == "string",
+        Value::Array(_) => kind == "array",
+        Value::Object(_) => kind == "object",
+    };
+    if !kinds.is_empty() && !kinds.iter().any(|kind| is(kind)) {
+        faults.push(format!("{at}: {value} is not {kinds:?}"));
+        return;
+    }
+    if let Some(options) = schema["enum"].as_array()
+        && !options.contains(value)
+    {
+        faults.push(format!("{at}: {value} is none of {options:?}"));
+    }
+    match value {
+        Value::Object(object) => {
+            for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+                if !object.contains_key(name) {
+                    faults.push(format!("{at}.{name}: is missing"));
+                }
+            }
+            let properties = schema["properties"].as_object().cloned().unwrap_or_default();
+            for (name, property) in &properties {
+                if let Some(value) = object.get(name) {
+                    validate(property, value, &format!("{at}.{name}"), faults);
+                }
+            }
+        }
+        Value::Array(list) => {
+            for (index, item) in list.iter().enumerate() {
+                validate(&schema["items"], item, &format!("{at}[{index}]"), faults);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn paths() -> &'static Map<String, Value> {
+    DOCUMENT["paths"].as_object().unwrap()
+}
+
+#[tokio::test]
+async fn the_document_is_served_and_is_openapi_3_1() {
+    let world = World::new().await;
+    let answer = world.get("/swagger/openapi.json").anonymous().send().await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.json["openapi"], "3.1.0");
+    let page = world.get("/swagger/").anonymous().send().await;
+    assert_eq!(page.status, 200);
+    assert!(page.headers["content-type"].to_str().unwrap().starts_with("text/html"));
+}
+
+#[test]
+fn every_operation_has_a_tag_a_summary_and_an_id_of_its_own() {
+    let mut ids = BTreeSet::new();
+    for (path, item) in paths() {
+        for (method, operation) in item.as_object().unwrap() {
+            let id = operation["operationId"].as_str().unwrap_or_else(|| panic!("{method} {path} has no id"));
+            assert!(ids.insert(id), "{id} stands twice");
+            assert_eq!(operation["tags"].as_array().map(Vec::len), Some(1), "{id}");
+            assert!(operation["summary"].is_string(), "{id} has no summary");
+        }
+    }
+}
+
+#[test]
+fn every_reference_of_the_document_leads_somewhere() {
+    fn walk(value: &Value) {
+        match value {
+            Value::Object(object) => {
+                if let Some(path) = object.get("$ref").and_then(Value::as_str) {
+                    assert!(DOCUMENT.pointer(path.trim_start_matches('#')).is_some(), "{path} leads nowhere");
+                }
+                object.values().for_each(walk);
+            }
+            Value::Array(list) => list.iter().for_each(walk),
+            _ => {}
+        }
+    }
+    walk(&DOCUMENT);
+}

@@ -1,0 +1,7 @@
+//! The API through its real router, on a database of its own, with fakes behind the engine's ports.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod auth;
+mod document;
+mod world;

@@ -1,0 +1,379 @@
+//! A whole API in one line, and requests to it in another.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::body::Body;
+use http::{HeaderMap, Method, Request, StatusCode};
+use opentact_api::{ApiState, Parts, Settings};
+use opentact_callflow::Document;
+use opentact_carrier::dev::DevNumbers;
+use opentact_engine::ports::{
+    CallControl, ControlError, DevCall, MessageControl, Originate, Registration, SendMessage,
+};
+use opentact_events::{Hub, view};
+use opentact_store::accounts::{Account, NewAccount};
+use opentact_store::calls::CallRecord;
+use opentact_store::sms::NewSms;
+use opentact_store::types::{CallState, CallType, Direction, Json, Role, SmsType, now};
+use opentact_store::users::{NewUser, User};
+use opentact_store::{Money, Store};
+use parking_lot::Mutex;
+use serde_json::{Map, Value, json};
+use tower::ServiceExt as _;
+use uuid::Uuid;
+
+pub const PASSWORD: &str = "correct horse";
+
+/// What the fakes were asked, and what they are to answer.
+#[derive(Default)]
+pub struct FakeCalls {
+    pub originated: Mutex<Vec<Originate>>,
+    pub hung_up: Mutex<Vec<(Uuid, Option<u8>)>>,
+    pub invalidated: Mutex<Vec<Uuid>>,
+    pub dev_calls: Mutex<Vec<DevCall>>,
+    pub live: Mutex<Vec<CallRecord>>,
+    pub registrations: Mutex<Vec<(Uuid, Registration)>>,
+    pub refuse: Mutex<Option<ControlError>>,
+}
+
+impl FakeCalls {
+    fn find(&self, account: Uuid, call: Uuid) -> Option<CallRecord> {
+        self.live.lock().iter().find(|record| record.uuid == call && record.account == account).cloned()
+    }
+}
+
+fn show(record: &CallRecord) -> Value {
+    view::call(record, view::CallContext::default())
+}
+
+#[async_trait]
+impl CallControl for FakeCalls {
+    async fn originate(&self, request: Originate) -> Result<Value, ControlError> {
+        if let Some(error) = self.refuse.lock().clone() {
+            return Err(error);
+        }
+        let record = call_record(request.account, CallState::Init, &request.to);
+        self.originated.lock().push(request);
+        self.live.lock().push(record.clone());
+        Ok(show(&record))
+    }
+
+    async fn run_flow(&self, account: Uuid, call: Uuid, _: Document) -> Result<Value, ControlError> {
+        let record = self.find(account, call).ok_or(ControlError::NotFound("Call"))?;
+        if record.state != CallState::Live {
+            return Err(ControlError::Conflict("Call is not live".to_owned()));
+        }
+        Ok(show(&record))
+    }
+
+    async fn hangup(&self, account: Uuid, call: Uuid, cause: Option<u8>) -> Result<Value, ControlError> {
+        let record = self.find(account, call).ok_or(ControlError::NotFound("Call"))?;
+        self.hung_up.lock().push((call, cause));
+        Ok(show(&record))
+    }
+
+    async fn online(&self, account: Uuid) -> Result<Vec<Value>, ControlError> {
+        Ok(self.live.lock().iter().filter(|record| record.account == account).map(show).collect())
+    }
+
+    async fn get(&self, account: Uuid, call: Uuid) -> Result<Option<Value>, ControlError> {
+        Ok(self.find(account, call).as_ref().map(show))
+    }
+
+    async fn registrations(&self, sip_user: Uuid) -> Vec<Registration> {
+        let all = self.registrations.lock();
+        all.iter().filter(|(user, _)| *user == sip_user).map(|(_, one)| one.clone()).collect()
+    }
+
+    fn invalidate(&self, account: Uuid) {
+        self.invalidated.lock().push(account);
+    }
+
+    async fn dev_call(&self, request: DevCall) -> Result<Value, ControlError> {
+        self.dev_calls.lock().push(request);
+        Ok(json!({"call_id": "abc@127.0.0.1"}))
+    }
+}
+
+/// Writes messages to the store, as the real one does, and hands none over.
+pub struct FakeMessages {
+    store: Store,
+    pub refuse: Mutex<Option<ControlError>>,
+    pub dev_messages: Mutex<Vec<(u64, u64, String)>>,
+}
+
+#[async_trait]
+impl MessageControl for FakeMessages {
+    async fn send(&self, request: SendMessage) -> Result<Vec<Result<Value, ControlError>>, ControlError> {
+        if let Some(error) = self.refuse.lock().clone() {
+            return Err(error);
+        }
+        let mut results = Vec::new();
+        for to in request.to {
+            let new = NewSms {
+                kind: SmsType::Outbound,
+                from: request.from.to_string(),
+                to: to.to_string(),
+                tn: request.from.try_into().unwrap(),
+                tn_lease: None,
+                messaging_profile: None,
+                thread: "0".repeat(32),
+                message: request.text.clone(),
+                automated: false,
+                reference_id: None,
+                segments: 1,
+                encoding: "gsm".to_owned(),
+                custom_callback_url: request.custom_callback_url.clone(),
+                created_by: request.created_by,
+            };
+            let sms = self.store.sms().create(request.account, new).await.unwrap();
+            results.push(Ok(view::sms(&sms, view::SmsContext::default())));
+        }
+        Ok(results)
+    }
+
+    async fn dev_message(&self, _: Uuid, from: u64, to: u64, text: String) -> Result<Value, ControlError> {
+        self.dev_messages.lock().push((from, to, text));
+        Ok(json!({}))
+    }
+}
+
+/// A call record to the given destination.
+pub fn call_record(account: Uuid, state: CallState, to: &str) -> CallRecord {
+    let created_on = now();
+    CallRecord {
+        uuid: Uuid::new_v4(),
+        created_on,
+        modified_on: created_on,
+        account,
+        direction: Direction::Out,
+        from: "12015550100".to_owned(),
+        to: to.to_owned(),
+        state,
+        kind: CallType::Sca,
+        thread: "1".repeat(32),
+        parent: None,
+        tn: None,
+        sip_control_app: None,
+        sip_connection: None,
+        sip_user: None,
+        batch_item: None,
+        sip_call_id: None,
+        init_on: Some(created_on),
+        ring_on: None,
+        answer_on: None,
+        hangup_on: None,
+        destroy_on: None,
+        finished_on: None,
+        duration: 0,
+        q850_cause: None,
+        q850_cause_string: None,
+        freeswitch_call_state: "DOWN".to_owned(),
+        freeswitch_channel_state: "CS_INIT".to_owned(),
+        stir_shaken_attest_level: None,
+        related: Json::default(),
+        meta: Json(Map::new()),
+    }
+}
+
+/// An account with one user and a token of theirs.
+#[derive(Clone)]
+pub struct Tenant {
+    pub account: Account,
+    pub user: User,
+    pub token: String,
+}
+
+pub struct World {
+    pub state: ApiState,
+    pub router: axum::Router,
+    pub store: Store,
+    pub hub: Hub,
+    pub calls: Arc<FakeCalls>,
+    pub messages: Arc<FakeMessages>,
+    pub me: Tenant,
+}
+
+impl World {
+    pub async fn new() -> World {
+        World::with(Settings::default()).await
+    }
+
+    pub async fn with(settings: Settings) -> World {
+        let store = Store::in_memory().await.unwrap();
+        let hub = Hub::start(store.clone(), opentact_events::Settings::default()).await.unwrap();
+        let calls = Arc::new(FakeCalls::default());
+        let messages =
+            Arc::new(FakeMessages { store: store.clone(), refuse: Mutex::default(), dev_messages: Mutex::default() });
+        let state = ApiState::new(Parts {
+            store: store.clone(),
+            hub: hub.clone(),
+            calls: calls.clone(),
+            messages: messages.clone(),
+            numbers: Arc::new(DevNumbers),
+            jwt_secret: vec![7; 32],
+            settings,
+        });
+        let me = tenant(&store, "me@example.com").await;
+        World { router: opentact_api::router(state.clone()), state, store, hub, calls, messages, me }
+    }
+
+    /// Another account on the same server.
+    pub async fn stranger(&self) -> Tenant {
+        tenant(&self.store, "stranger@example.com").await
+    }
+
+    /// Leases a number of the dev carrier to an account, without an order.
+    pub async fn lease(&self, tenant: &Tenant, tn: u64) -> opentact_store::numbers::TnLease {
+        use opentact_store::numbers::NewLease;
+        use opentact_store::types::{Feature, TnKind};
+        let profile = self.store.numbers().profiles().await.unwrap().remove(0);
+        let new = NewLease {
+            tn: tn.try_into().unwrap(),
+            kind: TnKind::LongCode,
+            country: "US".to_owned(),
+            state: Some("NJ".to_owned()),
+            city: None,
+            rate_center: None,
+            features: vec![Feature::Voice, Feature::Sms],
+            carrier: "dev".to_owned(),
+            profile: profile.uuid,
+            order: None,
+            subscriptions: vec![Feature::Voice, Feature::Sms],
+            autorenew: false,
+            expired_on: now() + Duration::from_secs(30 * 86_400),
+            created_by: None,
+        };
+        self.store.numbers().lease(tenant.account.uuid, new, |_| Vec::new()).await.unwrap().0
+    }
+
+    pub fn get(&self, path: &str) -> Call<'_> {
+        self.call(Method::GET, path)
+    }
+
+    pub fn post(&self, path: &str, body: Value) -> Call<'_> {
+        self.call(Method::POST, path).json(&body)
+    }
+
+    pub fn patch(&self, path: &str, body: Value) -> Call<'_> {
+        self.call(Method::PATCH, path).json(&body)
+    }
+
+    pub fn delete(&self, path: &str) -> Call<'_> {
+        self.call(Method::DELETE, path)
+    }
+
+    /// A request with the token of `me`.
+    pub fn call(&self, method: Method, path: &str) -> Call<'_> {
+        let mut headers = HeaderMap::new();
+        headers.insert("authorization", format!("Bearer {}", self.me.token).parse().unwrap());
+        Call { world: self, method, path: path.to_owned(), headers, body: Vec::new() }
+    }
+}
+
+async fn tenant(store: &Store, email: &str) -> Tenant {
+    let account = NewAccount {
+        name: "Test".to_owned(),
+        email: email.to_owned(),
+        balance: Money::units(100),
+        ..NewAccount::default()
+    };
+    let (account, user) = store.users().sign_up(account, NewUser::new(email, PASSWORD, Role::Admin)).await.unwrap();
+    let (_, token) = store.tokens().create(account.uuid, user.uuid, "test", None, Vec::new()).await.unwrap();
+    Tenant { account, user, token }
+}
+
+/// A request to be.
+pub struct Call<'a> {
+    world: &'a World,
+    method: Method,
+    path: String,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+impl Call<'_> {
+    pub fn json(self, body: &Value) -> Self {
+        self.body("application/json", body.to_string())
+    }
+
+    pub fn body(mut self, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self.header("content-type", content_type)
+    }
+
+    pub fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.insert(name, value.parse().unwrap());
+        self
+    }
+
+    /// Without credentials.
+    pub fn anonymous(mut self) -> Self {
+        self.headers.remove("authorization");
+        self
+    }
+
+    pub fn basic(self, email: &str, password: &str) -> Self {
+        use base64::Engine as _;
+        let encoded = base64::engine::general_purpose::STANDARD.encode(format!("{email}:{password}"));
+        self.header("authorization", &format!("Basic {encoded}"))
+    }
+
+    pub fn by(self, tenant: &Tenant) -> Self {
+        self.header("authorization", &format!("Bearer {}", tenant.token))
+    }
+
+    pub async fn send(self) -> Answer {
+        let mut request = Request::new(Body::from(self.body));
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.path.parse().unwrap();
+        *request.headers_mut() = self.headers;
+        let response = self.world.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let octets = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+        let json = serde_json::from_slice(&octets).unwrap_or(Value::Null);
+        let answer = Answer { status: parts.status, headers: parts.headers, json };
+        crate::document::check(&self.method, &self.path, &answer);
+        answer
+    }
+
+    /// The payload of an answer that must have this status.
+    pub async fn expect(self, status: u16) -> Value {
+        let what = format!("{} {}", self.method, self.path);
+        let answer = self.send().await;
+        assert_eq!(answer.status.as_u16(), status, "{what}: {}", answer.json);
+        if answer.status.is_success() { answer.json["payload"].clone() } else { answer.json }
+    }
+}
+
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub json: Value,
+}
+
+/// For snapshots: pretty, without what differs from run to run.
+pub fn shown(value: &Value) -> String {
+    serde_json::to_string_pretty(&redacted(value)).unwrap()
+}
+
+fn redacted(value: &Value) -> Value {
+    match value {
+        Value::String(text) if Uuid::try_parse(text).is_ok() => json!("[uuid]"),
+        Value::String(text) if chrono::DateTime::parse_from_rfc3339(text).is_ok() => json!("[date]"),
+        Value::Array(list) => list.iter().map(redacted).collect(),
+        Value::Object(object) => object
+            .iter()
+            .map(|(key, value)| match key.as_str() {
+                "tech_prefix" if value.is_number() => (key.clone(), json!("[prefix]")),
+                "token" if value.is_string() => (key.clone(), json!("[token]")),
+                _ => (key.clone(), redacted(value)),
+            })
+            .collect::<Map<_, _>>()
+            .into(),
+        other => other.clone(),
+    }
+}
