@@ -2,34 +2,8 @@
 
 mod world;
 
-use bytes::Bytes;
-use opentact_sip::ua::{Command, Event, OutgoingInvite};
-use opentact_sip::uri::{NameAddr, Uri};
-use world::{NUMBER, Peer, World};
-
-fn offer(port: u16) -> Bytes {
-    format!(
-        "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
-         m=audio {port} RTP/AVP 0 8 101\r\na=rtpmap:101 telephone-event/8000\r\n"
-    )
-    .into()
-}
-
-fn invite(world: &World, peer: &Peer, rtp: u16) -> OutgoingInvite {
-    let uri = Uri::from_addr(Some(&NUMBER.to_string()), world.sip);
-    OutgoingInvite {
-        flow: peer.flow_to(world.sip),
-        uri: uri.clone(),
-        from: NameAddr::new(Uri::from_addr(Some("+12025550123"), peer.address)),
-        to: NameAddr::new(uri),
-        contact: None,
-        call_id: None,
-        route: Vec::new(),
-        headers: Vec::new(),
-        body: Some((Bytes::from_static(b"application/sdp"), offer(rtp))),
-        credentials: None,
-    }
-}
+use opentact_sip::ua::{Command, Event};
+use world::{Peer, World};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trunk_calls_a_number_hears_its_flow_and_is_hung_up() {
@@ -39,9 +13,7 @@ async fn a_trunk_calls_a_number_hears_its_flow_and_is_hung_up() {
     world.trunk(&peer).await;
     let rtp = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
 
-    let session = peer.ua.new_session();
-    let invite = invite(&world, &peer, rtp.local_addr().unwrap().port());
-    peer.command(Command::Invite { session, invite });
+    peer.call_number(world.sip, rtp.local_addr().unwrap().port());
     let mut answered = false;
     loop {
         match peer.event().await {
@@ -75,17 +47,60 @@ async fn a_trunk_calls_a_number_hears_its_flow_and_is_hung_up() {
 async fn an_unknown_source_is_forbidden_and_an_unknown_number_not_found() {
     let world = World::new().await;
     let mut stranger = Peer::new().await;
-    let session = stranger.ua.new_session();
-    let first = invite(&world, &stranger, 40_000);
-    stranger.command(Command::Invite { session, invite: first });
+    stranger.call_number(world.sip, 40_000);
     let event = stranger.event().await;
     assert!(matches!(event, Event::Failed { code: 403, .. }), "{event:?}");
 
     let mut peer = Peer::new().await;
     world.trunk(&peer).await;
-    let session = peer.ua.new_session();
-    let second = invite(&world, &peer, 40_000);
-    peer.command(Command::Invite { session, invite: second });
+    peer.call_number(world.sip, 40_000);
     let event = peer.event().await;
     assert!(matches!(event, Event::Failed { code: 404, .. }), "{event:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_who_gives_up_while_it_rings_ends_the_call() {
+    let mut world = World::new().await;
+    world.number_with(r#"<Response><Pause length="60000"/><Answer/></Response>"#).await;
+    let mut peer = Peer::new().await;
+    world.trunk(&peer).await;
+    let session = peer.call_number(world.sip, 40_000);
+    assert!(matches!(peer.event().await, Event::Progress { .. }));
+    peer.command(Command::Cancel { session, headers: Vec::new() });
+    let event = peer.event().await;
+    assert!(matches!(event, Event::Failed { code: 487, .. }), "{event:?}");
+    insta::assert_snapshot!(world.story().await.join("\n"), @r"
+    CallSCA in +12025550123 > 12015550150 - init
+    CallSCA in +12025550123 > 12015550150 - ringing
+    CallSCA in +12025550123 > 12015550150 - hangup
+    Pause: success false, reason: Call hangup
+    CallSCA in +12025550123 > 12015550150 - destroyed
+    ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draining_node_takes_no_new_call_and_ends_with_the_last() {
+    let world = World::new().await;
+    world.number_with("<Response><Answer/><Pause length=\"60000\"/></Response>").await;
+    let mut peer = Peer::new().await;
+    world.trunk(&peer).await;
+    let session = peer.call_number(world.sip, 40_000);
+    while !matches!(peer.event().await, Event::Answered { .. }) {}
+
+    let drain = world.engine.drain(std::time::Duration::from_secs(20));
+    let rest = async {
+        // The order to drain and this INVITE come to the core in the order they were given.
+        tokio::task::yield_now().await;
+        peer.call_number(world.sip, 40_002);
+        match peer.event().await {
+            Event::Failed { code: 503, response: Some(response), .. } => {
+                assert!(response.headers().get_by_name("Retry-After").is_some());
+            }
+            other => panic!("{other:?}"),
+        }
+        peer.command(Command::Bye { session, headers: Vec::new() });
+        peer.event().await
+    };
+    let (by_itself, _) = tokio::join!(drain, rest);
+    assert!(by_itself);
 }

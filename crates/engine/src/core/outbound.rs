@@ -26,7 +26,9 @@ impl Core {
         _parent: Option<LegId>,
         options: DialOptions,
     ) {
-        let Some(context) = self.calls.get(&call).and_then(|entry| entry.book.context()).cloned() else { return };
+        let Some(entry) = self.calls.get(&call) else { return };
+        let Some(context) = entry.book.context().cloned() else { return };
+        let from = from.or_else(|| entry.book.snapshot(call).map(|origin| origin.from.clone()));
         let role = Role::Outbound(Outbound::default());
         self.legs.insert(leg, Leg { id: leg, call, context: context.clone(), media: None, role, ended: false });
         // A call made by REST is routed before it is there, so that its faults are the request's faults.

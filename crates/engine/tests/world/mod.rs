@@ -1,4 +1,5 @@
 //! A node with one account, and a SIP peer outside of it.
+#![allow(dead_code)] // each test binary uses its part
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -10,14 +11,18 @@ use opentact_engine::speech::{LocalSpeech, SpeechConfig};
 use opentact_engine::transport::{TcpLimits, TransportConfig};
 use opentact_engine::{Engine, EngineConfig};
 use opentact_events::{Filter, Hub, Subscription};
-use opentact_sip::digest::Algorithm;
+use opentact_sip::digest::{Algorithm, Credentials};
 use opentact_sip::flow::{Flow, Transport};
+use opentact_sip::message::Method;
 use opentact_sip::registrar::RegistrarConfig;
-use opentact_sip::ua::{Command, Event, Input, Output, Ua, UaConfig};
+use opentact_sip::ua::{Command, Event, Input, OutgoingInvite, OutgoingRequest, Output, SessionId, Ua, UaConfig};
+use opentact_sip::uri::{NameAddr, Uri};
 use opentact_store::accounts::NewAccount;
 use opentact_store::apps::NewApp;
 use opentact_store::connections::NewConnection;
+use opentact_store::domains::NewDomain;
 use opentact_store::numbers::NewLease;
+use opentact_store::sip_users::NewSipUser;
 use opentact_store::types::{Feature, TnKind, now};
 use opentact_store::{Keyring, Money, Settings, Store, Tn};
 use serde_json::Value;
@@ -31,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub const NUMBER: u64 = 12_015_550_150;
 
 pub struct World {
-    _engine: Engine,
+    pub engine: Engine,
     pub store: Store,
     pub account: Uuid,
     pub sip: SocketAddr,
@@ -84,7 +89,7 @@ impl World {
         let account = store.accounts().create(new).await.unwrap().uuid;
         let events = hub.subscribe(account, None, Filter::all());
         let sip = engine.sip_address(Transport::Udp).unwrap();
-        Self { _engine: engine, store, account, sip, events, _folder: folder }
+        Self { engine, store, account, sip, events, _folder: folder }
     }
 
     /// A number that runs this document.
@@ -149,6 +154,8 @@ impl World {
 pub struct Peer {
     pub ua: Ua,
     pub address: SocketAddr,
+    /// Login and password for challenges of its calls.
+    pub credentials: Option<(&'static str, &'static str)>,
     socket: UdpSocket,
 }
 
@@ -156,7 +163,7 @@ impl Peer {
     pub async fn new() -> Self {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = socket.local_addr().unwrap();
-        Self { ua: Ua::new(UaConfig::default(), address.port().into()), address, socket }
+        Self { ua: Ua::new(UaConfig::default(), address.port().into()), address, credentials: None, socket }
     }
 
     pub fn flow_to(&self, remote: SocketAddr) -> Flow {
@@ -170,6 +177,19 @@ impl Peer {
     /// Works until something happens that the user agent tells of.
     pub async fn event(&mut self) -> Event {
         tokio::time::timeout(PATIENCE, self.next()).await.expect("nothing happened at the peer")
+    }
+
+    /// Works until nothing of it is left, retransmissions included, or somebody calls it again.
+    pub async fn settle(&mut self) {
+        while self.ua.stats().sessions > 0 {
+            self.event().await;
+        }
+        // What it has to say last.
+        while let Some(output) = self.ua.poll() {
+            if let Output::Transmit { flow, bytes } = output {
+                self.socket.send_to(&bytes, flow.remote).await.unwrap();
+            }
+        }
     }
 
     async fn next(&mut self) -> Event {
@@ -192,5 +212,105 @@ impl Peer {
                 () = tokio::time::sleep_until(deadline.into()) => self.ua.handle(Instant::now(), Input::Tick),
             }
         }
+    }
+}
+
+pub const DOMAIN: &str = "home.sip.localhost";
+pub const PASSWORD: &str = "correct horse";
+
+impl World {
+    /// The account's domain with these users, all with [`PASSWORD`].
+    pub async fn domain_with(&self, logins: &[&str]) {
+        let new = NewDomain {
+            domain: DOMAIN.to_owned(),
+            sip_connection: None,
+            sip_control_app: None,
+            outbound_voice_profile: None,
+        };
+        let domain = self.store.domains().create(self.account, None, new).await.unwrap().uuid;
+        for login in logins {
+            let new = NewSipUser {
+                login: (*login).to_owned(),
+                password: PASSWORD.to_owned(),
+                same_domain_calls_only: false,
+                tn_lease: None,
+                first_name: None,
+                last_name: None,
+                email: None,
+                phone_number: None,
+                avatar: None,
+                gender: None,
+                dob: None,
+            };
+            self.store.sip_users().create(self.account, None, domain, new).await.unwrap();
+        }
+    }
+}
+
+pub fn address(user: &str) -> NameAddr {
+    NameAddr::new(Uri::sip(Some(user), DOMAIN, None).unwrap())
+}
+
+pub fn offer(port: u16) -> Bytes {
+    format!(
+        "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
+         m=audio {port} RTP/AVP 0 101\r\na=rtpmap:101 telephone-event/8000\r\n"
+    )
+    .into()
+}
+
+pub fn sdp(port: u16) -> Option<(Bytes, Bytes)> {
+    Some((Bytes::from_static(b"application/sdp"), offer(port)))
+}
+
+impl Peer {
+    /// Sends a REGISTER and returns the final answer's code.
+    pub async fn register(&mut self, sip: SocketAddr, login: &str, password: &str, expires: u32) -> u16 {
+        let id = self.ua.new_request();
+        let request = OutgoingRequest {
+            flow: self.flow_to(sip),
+            method: Method::Register,
+            uri: Uri::sip(None, DOMAIN, None).unwrap(),
+            from: address(login),
+            to: address(login),
+            contact: Some(Uri::from_addr(Some(login), self.address)),
+            call_id: None,
+            cseq: None,
+            route: Vec::new(),
+            expires: Some(expires),
+            headers: Vec::new(),
+            body: None,
+            credentials: Some(Credentials::password(login, password)),
+        };
+        self.command(Command::Request { id, request });
+        match self.event().await {
+            Event::Response { response, .. } => response.code(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Calls somebody; the answer comes as an event.
+    pub fn call(&mut self, sip: SocketAddr, from: NameAddr, uri: Uri, rtp: u16) -> SessionId {
+        let session = self.ua.new_session();
+        let invite = OutgoingInvite {
+            flow: self.flow_to(sip),
+            uri: uri.clone(),
+            from,
+            to: NameAddr::new(uri),
+            contact: None,
+            call_id: None,
+            route: Vec::new(),
+            headers: Vec::new(),
+            body: sdp(rtp),
+            credentials: self.credentials.map(|(login, password)| Credentials::password(login, password)),
+        };
+        self.command(Command::Invite { session, invite });
+        session
+    }
+
+    /// Calls the number of the world from outside.
+    pub fn call_number(&mut self, sip: SocketAddr, rtp: u16) -> SessionId {
+        let from = NameAddr::new(Uri::from_addr(Some("+12025550123"), self.address));
+        self.call(sip, from, Uri::from_addr(Some(&NUMBER.to_string()), sip), rtp)
     }
 }
