@@ -1,6 +1,5 @@
-//! The simulated telephone network: numbers for sale, an SMSC, and callees and
-//! callers over SIP. It is the default carrier, so that everything works
-//! on a laptop, and it speaks the real protocols, so that the same code runs as with a real carrier.
+//! The simulated telephone network: numbers for sale, an SMSC, callees and callers. It is the default carrier, so that
+//! everything works on a laptop, and it speaks the real protocols, so that the same code runs as with a real carrier.
 
 mod messaging;
 mod numbers;

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -110,12 +110,12 @@ impl DevVoice {
     ///
     /// # Errors
     /// `Unavailable` when too much waits already or the network has stopped.
-    pub fn place_call(&self, call: DevCall) -> Result<String, ControlError> {
+    pub fn call(&self, call: DevCall) -> Result<String, ControlError> {
         let call_id = format!("{}@dev", uuid::Uuid::new_v4().simple());
         let input = Input::Place { call, call_id: Bytes::from(call_id.clone()) };
         self.inputs.try_send(input).map_err(|_| ControlError::Unavailable {
             reason: "The simulated network is overloaded".into(),
-            retry_after: std::time::Duration::from_secs(1),
+            retry_after: Duration::from_secs(1),
         })?;
         Ok(call_id)
     }

@@ -9,9 +9,12 @@ mod exchange;
 mod party;
 mod script;
 mod transit;
+mod wiring;
 
 pub use driver::{BoundVoice, DevVoice, Platform, VoiceConfig};
 pub use exchange::Pcm;
 
+#[cfg(test)]
+mod driver_tests;
 #[cfg(test)]
 mod tests;
