@@ -157,3 +157,82 @@ fn bessel_i0(x: f64) -> f64 {
 fn gcd(a: u32, b: u32) -> u32 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sine(hz: f64, rate: u32, count: usize) -> Vec<i16> {
+        (0..count).map(|n| ((n as f64 * hz * 2.0 * PI / f64::from(rate)).sin() * 16_000.0).round() as i16).collect()
+    }
+
+    /// Root of the mean square against that of the sine above, in dB, the ends left out.
+    fn level(samples: &[i16]) -> f64 {
+        let middle = &samples[samples.len() / 8..samples.len() * 7 / 8];
+        let power: f64 = middle.iter().map(|s| f64::from(*s).powi(2)).sum::<f64>() / middle.len() as f64;
+        20.0 * ((power * 2.0).sqrt().max(0.1) / 16_000.0).log10()
+    }
+
+    #[test]
+    fn speech_band_passes_and_what_would_alias_does_not() {
+        for from in [16_000u32, 22_050, 24_000, 44_100, 48_000] {
+            for hz in [100.0, 440.0, 1000.0, 3000.0, 3300.0] {
+                let output = convert(&sine(hz, from, from as usize), from, 8000).unwrap();
+                assert!(level(&output).abs() < 0.1, "{hz} Hz at {from}: {} dB", level(&output));
+            }
+            for hz in [4000.0, 4500.0, 5000.0, 7000.0] {
+                let output = convert(&sine(hz, from, from as usize), from, 8000).unwrap();
+                assert!(level(&output) < -70.0, "{hz} Hz at {from}: {} dB", level(&output));
+            }
+        }
+    }
+
+    #[test]
+    fn up_and_down_again_is_what_it_was() {
+        let input = sine(1000.0, 8000, 8000);
+        for rate in [16_000, 24_000, 44_100, 48_000] {
+            let up = convert(&input, 8000, rate).unwrap();
+            assert_eq!(up.len(), rate as usize);
+            let back = convert(&up, rate, 8000).unwrap();
+            assert_eq!(back.len(), input.len());
+            // Aligned to the sample: the filter's delay is taken out.
+            let error = input.iter().zip(&back).skip(200).take(7600).map(|(a, b)| (a - b).abs()).max();
+            assert!(error <= Some(16), "{rate}: {error:?}");
+        }
+    }
+
+    #[test]
+    fn pieces_give_what_the_whole_gives() {
+        let input = sine(700.0, 44_100, 10_000);
+        let whole = convert(&input, 44_100, 8000).unwrap();
+        let mut resampler = Resampler::new(44_100, 8000).unwrap();
+        let mut pieces = Vec::new();
+        for piece in input.chunks(37) {
+            resampler.process(piece, &mut pieces);
+        }
+        resampler.finish(&mut pieces);
+        assert_eq!(pieces, whole);
+    }
+
+    #[test]
+    fn a_constant_stays_and_full_scale_clips_without_wrapping() {
+        let constant = convert(&[12_345; 4410], 44_100, 8000).unwrap();
+        assert!(constant[100..700].iter().all(|sample| *sample == 12_345));
+        let square: Vec<i16> = (0..4800).map(|n| if n / 24 % 2 == 0 { 32_767 } else { -32_768 }).collect();
+        let converted = convert(&square, 48_000, 8000).unwrap();
+        // Overshoot is cut off: the sign never flips inside a half wave.
+        for (n, sample) in converted.iter().enumerate().skip(40).take(700) {
+            if (n % 4) % 2 == 1 {
+                assert_eq!(*sample > 0, n / 4 % 2 == 0, "sample {n} is {sample}");
+            }
+        }
+    }
+
+    #[test]
+    fn odd_rates_are_refused() {
+        for (from, to) in [(0, 8000), (8000, 0), (3999, 8000), (8000, 200_000), (47_999, 8000)] {
+            assert_eq!(convert(&[0], from, to), Err(ResampleError::Ratio { from, to }));
+        }
+        assert_eq!(convert(&[], 48_000, 8000), Ok(vec![]));
+    }
+}

@@ -199,3 +199,75 @@ fn header(out: &mut Vec<u8>, count: u8, kind: u8, words: usize) {
     out.extend_from_slice(&[0x80 | count, kind]);
     out.extend_from_slice(&(words as u16).to_be_bytes());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RECEPTION: ReceptionReport = ReceptionReport {
+        ssrc: 0x0A0B_0C0D,
+        fraction_lost: 64,
+        cumulative_lost: -3,
+        highest_sequence: 0x0001_FFFF,
+        jitter: 17,
+    };
+    const BLOCK: ReportBlock = ReportBlock { reception: RECEPTION, last_report: 0x1234_5678, delay: 65_536 };
+    const INFO: SenderInfo = SenderInfo { ntp: 0xE000_0000_8000_0000, timestamp: 160, packets: 2, octets: 320 };
+
+    #[test]
+    fn what_is_written_is_read() {
+        let mut out = Vec::new();
+        write_report(&mut out, 7, Some(INFO), Some(BLOCK));
+        write_cname(&mut out, 7, "cname");
+        write_goodbye(&mut out, 7);
+        let packets: Vec<_> = parse(&out).map(Result::unwrap).collect();
+        let [Packet::Sender { ssrc: 7, info, blocks }, Packet::SourceDescription, Packet::Goodbye { ssrc: Some(7) }] =
+            packets[..]
+        else {
+            panic!("{packets:?}");
+        };
+        assert_eq!(info, INFO);
+        assert_eq!(blocks.collect::<Vec<_>>(), [BLOCK]);
+    }
+
+    #[test]
+    fn who_sends_nothing_writes_receiver_reports() {
+        let mut out = Vec::new();
+        write_report(&mut out, 7, None, None);
+        assert_eq!(out, [0x80, 201, 0, 1, 0, 0, 0, 7]);
+        let Some(Ok(Packet::Receiver { ssrc: 7, mut blocks })) = parse(&out).next() else { panic!() };
+        assert_eq!(blocks.next(), None);
+    }
+
+    #[test]
+    fn descriptions_end_on_a_word_with_at_least_one_zero() {
+        for length in 0..=9 {
+            let mut out = Vec::new();
+            write_cname(&mut out, 7, &"x".repeat(length));
+            assert_eq!(out.len() % 4, 0);
+            assert_eq!(out.last(), Some(&0));
+            assert_eq!(out.len(), (usize::from(u16::from_be_bytes([out[2], out[3]])) + 1) * 4);
+        }
+    }
+
+    #[test]
+    fn broken_compounds_end_with_an_error() {
+        let mut out = Vec::new();
+        write_report(&mut out, 7, Some(INFO), Some(BLOCK));
+        fn first(datagram: &[u8]) -> Option<Result<Packet<'_>, RtcpError>> {
+            parse(datagram).next()
+        }
+        for length in 0..out.len() {
+            assert_eq!(first(&out[..length]), Some(Err(RtcpError::Truncated)));
+        }
+        assert_eq!(first(&[0x40, 200, 0, 0]), Some(Err(RtcpError::Version(1))));
+        assert_eq!(first(&[0x81, 203, 0, 1, 0, 0, 0, 7]), Some(Err(RtcpError::NoReport(203))));
+        // More blocks than its length has room for.
+        out[0] = 0x82;
+        assert_eq!(first(&out), Some(Err(RtcpError::Truncated)));
+        let mut tail = Vec::new();
+        write_report(&mut tail, 7, None, None);
+        tail.extend_from_slice(&[1, 2]);
+        assert_eq!(parse(&tail).map(|packet| packet.is_ok()).collect::<Vec<_>>(), [true, false]);
+    }
+}

@@ -168,6 +168,11 @@ impl Leg {
         self.outbox.pop()
     }
 
+    /// Whether [`Leg::poll`] has something.
+    pub fn has_output(&self) -> bool {
+        !self.outbox.is_empty()
+    }
+
     /// When [`Input::Tick`] is due. `None`: nothing to do until started.
     pub fn deadline(&self) -> Option<Instant> {
         self.next_tick
@@ -292,10 +297,11 @@ impl Leg {
             passed += u64::from(samples) * u64::from(left_out);
         }
         self.next_tick = Some(due + packet_time);
+        // Of the time before this packet: a recording that begins with it has recorded nothing yet.
+        self.tick_record(passed);
         if sending {
             self.send_scheduled(due, samples);
         }
-        self.tick_record(passed);
         if let Some(press) = self.keys_in.expire(now) {
             self.tell_press(press);
         }

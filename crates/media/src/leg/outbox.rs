@@ -45,6 +45,10 @@ enum Queued {
 }
 
 impl Outbox {
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
     pub fn event(&mut self, event: Event) {
         self.queue.push_back(Queued::Event(event));
     }

@@ -1,0 +1,9 @@
+//! Legs in virtual time, joined by a network that loses, doubles and delays, from a seed.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
+
+mod keys;
+mod playing;
+mod recording;
+mod relaying;
+mod reports;
+mod world;

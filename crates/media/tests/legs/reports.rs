@@ -1,0 +1,110 @@
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use opentact_media::rtcp::{self, Packet};
+use opentact_media::{Command, Event, LegParams, Source};
+
+use crate::world::{Network, World};
+
+#[test]
+fn reports_come_every_five_seconds_or_so_and_tell_loss_and_round_trip() {
+    let mut world = World::new(1, Network { loss: 0.05, delay: (20, 20), ..Network::default() });
+    let (leg, phone) = world.call();
+    for one in [leg, phone] {
+        world.command(one, Command::Play { id: 1, source: Source::Silence { ms: 1000 }, loops: 0 });
+    }
+    world.run(60_000);
+    let reports = world.rtcp_sent.len();
+    assert!((18..=32).contains(&reports), "{reports} reports of two in a minute");
+    for compound in &world.rtcp_sent {
+        assert!(rtcp::parse(compound).all(|packet| packet.is_ok()));
+        assert_eq!(compound.len() % 4, 0);
+    }
+    let stats = world.legs[leg].stats();
+    let round_trip = stats.round_trip_ms.unwrap();
+    assert!((round_trip - 40.0).abs() < 0.1, "{round_trip}");
+    let lost = stats.remote_lost.unwrap();
+    assert!((80..=200).contains(&lost), "{lost} of 3000 at 5 %");
+    assert!((80..=200).contains(&stats.packets_lost));
+    assert!(stats.jitter_ms < 0.1, "{}", stats.jitter_ms);
+}
+
+#[test]
+fn jitter_is_measured() {
+    let mut world = World::new(2, Network { delay: (0, 20), ..Network::default() });
+    let (leg, phone) = world.call();
+    world.command(phone, Command::Play { id: 1, source: Source::Silence { ms: 1000 }, loops: 0 });
+    world.run(20_000);
+    let jitter = world.legs[leg].stats().jitter_ms;
+    // The mean difference of two delays even between 0 and 20 ms is 6.7 ms.
+    assert!((4.0..10.0).contains(&jitter), "{jitter}");
+}
+
+#[test]
+fn the_last_report_says_goodbye() {
+    let mut world = World::new(3, Network::default());
+    let (leg, _) = world.call();
+    world.command(leg, Command::Play { id: 1, source: Source::Silence { ms: 100 }, loops: 1 });
+    world.run(200);
+    world.command(leg, Command::Close);
+    let packets: Vec<_> = rtcp::parse(&world.rtcp_sent[0]).map(Result::unwrap).collect();
+    assert!(matches!(packets[..], [Packet::Sender { .. }, Packet::SourceDescription, Packet::Goodbye { .. }]));
+    let Packet::Sender { info, .. } = packets[0] else { panic!() };
+    assert_eq!((info.packets, info.octets), (5, 800));
+    assert!(matches!(world.events.last(), Some((of, Event::Closed(_))) if *of == leg));
+    world.command(leg, Command::Close);
+    world.run(1000);
+    assert_eq!(world.events.iter().filter(|(_, event)| matches!(event, Event::Closed(_))).count(), 1);
+}
+
+#[test]
+fn silence_is_told_once_and_again_after_sound() {
+    let mut world = World::new(4, Network::default());
+    let (leg, phone) = world.call();
+    let timeouts = |world: &World| world.events.iter().filter(|(of, e)| *of == leg && *e == Event::Timeout).count();
+    world.run(29_000);
+    assert_eq!(timeouts(&world), 0);
+    world.run(60_000);
+    assert_eq!(timeouts(&world), 1);
+    world.command(phone, Command::Play { id: 1, source: Source::Silence { ms: 100 }, loops: 1 });
+    world.run(40_000);
+    assert_eq!(timeouts(&world), 2);
+}
+
+#[test]
+fn the_first_who_sends_is_latched_and_strangers_are_not_heard() {
+    let mut world = World::new(5, Network::default());
+    let leg = world.add();
+    // The SDP names an address behind a NAT.
+    world.command(leg, Command::Start(LegParams::pcmu(SocketAddr::from(([192, 168, 1, 1], 5000)))));
+    let (phone, stranger) = (world.add(), world.add());
+    for one in [phone, stranger] {
+        world.command(one, Command::Start(LegParams::pcmu(World::address(leg))));
+    }
+    world.command(phone, Command::Play { id: 1, source: Source::Silence { ms: 1000 }, loops: 1 });
+    world.run(100);
+    world.command(stranger, Command::Play { id: 1, source: Source::Silence { ms: 200 }, loops: 1 });
+    world.command(leg, Command::Play { id: 1, source: Source::Silence { ms: 200 }, loops: 1 });
+    world.run(2000);
+    let stats = world.legs[leg].stats();
+    assert_eq!((stats.packets_received, stats.packets_discarded), (50, 10));
+    assert_eq!(world.legs[phone].stats().packets_received, 10);
+    assert_eq!(world.legs[stranger].stats().packets_received, 0);
+}
+
+#[test]
+fn garbage_is_counted_and_survived() {
+    let mut world = World::new(6, Network::default());
+    let (leg, phone) = world.call();
+    let from = World::address(phone);
+    let to = World::address(leg);
+    let rtcp = |address: SocketAddr| SocketAddr::new(address.ip(), address.port() + 1);
+    for length in 0..64usize {
+        let junk: Vec<u8> = (0..length).map(|n| (n * 37 + length) as u8 | 0x80).collect();
+        world.send(from, to, &junk);
+        world.send(rtcp(from), rtcp(to), &junk);
+    }
+    world.run(1000);
+    assert!(world.legs[leg].stats().packets_discarded > 100);
+    assert!(world.elapsed() >= Duration::from_secs(1));
+}
