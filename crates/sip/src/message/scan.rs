@@ -50,38 +50,27 @@ pub(crate) fn decimal(octets: &[u8], max: u64) -> Option<u64> {
 
 /// Place after the closing quote of a quoted string that starts at `octets[0] == '"'`; `None` when it does not close.
 pub(crate) fn quoted_end(octets: &[u8]) -> Option<usize> {
-    let mut i = 1;
-    while i < octets.len() {
-        match octets[i] {
-            b'\\' => i += 2,
-            b'"' => return Some(i + 1),
-            _ => i += 1,
+    let mut at = 1;
+    loop {
+        at += memchr::memchr2(b'\\', b'"', octets.get(at..)?)?;
+        if octets[at] == b'"' {
+            return Some(at + 1);
         }
+        at += 2;
     }
-    None
 }
 
 /// Place of the first `wanted` octet outside quoted strings and outside `<>`.
 pub(crate) fn find_outside(octets: &[u8], wanted: u8) -> Option<usize> {
-    let mut i = 0;
-    let mut angle = false;
-    while i < octets.len() {
-        let b = octets[i];
-        if b == b'"' && !angle {
-            i += quoted_end(&octets[i..])?;
-            continue;
+    let mut at = 0;
+    loop {
+        at += memchr::memchr3(wanted, b'"', b'<', &octets[at..])?;
+        match octets[at] {
+            b'"' if wanted != b'"' => at += quoted_end(&octets[at..])?,
+            b'<' if wanted != b'<' => at += memchr::memchr(b'>', &octets[at..])? + 1,
+            _ => return Some(at),
         }
-        if b == wanted && !angle {
-            return Some(i);
-        }
-        match b {
-            b'<' => angle = true,
-            b'>' => angle = false,
-            _ => {}
-        }
-        i += 1;
     }
-    None
 }
 
 /// The comma-separated values of one header field value (RFC 3261 7.3.1), trimmed; empty ones are skipped.

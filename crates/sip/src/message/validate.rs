@@ -1,7 +1,8 @@
 //! The second layer: what a request that could be read does wrong, and the answer it gets for it.
 
+use super::headers::address_params;
 use super::scan::{Values, decimal, find_outside, trim};
-use super::{Defect, HeaderError, Method, Name, Request, Response, ResponseBuilder};
+use super::{Defect, HeaderError, Headers, Method, Name, Params, Request, Response, ResponseBuilder};
 use crate::uri::{NameAddr, Scheme, Uri};
 
 /// Methods the stack gives a meaning to.
@@ -124,8 +125,8 @@ impl Response {
         self.defect().is_none()
             && self.via().is_ok()
             && self.cseq().is_ok()
-            && self.from().is_ok()
-            && self.to().is_ok()
+            && check_address(self.headers(), Name::From).is_ok()
+            && check_address(self.headers(), Name::To).is_ok()
             && self.call_id().is_some_and(|id| !id.is_empty())
     }
 }
@@ -157,10 +158,10 @@ fn check_headers(request: &Request) -> Result<(), Refusal> {
     if vias == 0 {
         return Err(HeaderError::Missing(Name::Via).into());
     }
-    headers.from()?;
-    let to = headers.to()?;
+    check_address(headers, Name::From)?;
+    let to = check_address(headers, Name::To)?;
     // RFC 3261 10.2: the address of record is a SIP or SIPS URI.
-    if *request.method() == Method::Register && !to.uri.is_sip() {
+    if *request.method() == Method::Register && !matches!(to, Scheme::Sip | Scheme::Sips) {
         return Err(HeaderError::Malformed(Name::To).into());
     }
     if headers.call_id().ok_or(HeaderError::Missing(Name::CallId))?.is_empty() {
@@ -173,8 +174,8 @@ fn check_headers(request: &Request) -> Result<(), Refusal> {
     headers.max_forwards()?;
     headers.expires()?;
     for name in [Name::Route, Name::RecordRoute] {
-        for address in headers.name_addrs(name) {
-            address?;
+        for value in headers.values(name) {
+            NameAddr::check(value).map_err(|_| HeaderError::Malformed(name))?;
         }
     }
     check_contacts(request)?;
@@ -184,16 +185,21 @@ fn check_headers(request: &Request) -> Result<(), Refusal> {
     }
 }
 
+fn check_address(headers: &Headers, name: Name) -> Result<Scheme, HeaderError> {
+    let value = headers.get(name).ok_or(HeaderError::Missing(name))?;
+    NameAddr::check(value).map_err(|_| HeaderError::Malformed(name))
+}
+
 fn check_contacts(request: &Request) -> Result<(), Refusal> {
     let headers = request.headers();
     if *request.method() == Method::Register && headers.contact_star() {
         return Ok(());
     }
     let mut any = false;
-    for contact in headers.contacts() {
-        let contact: NameAddr = contact?;
+    for contact in headers.values(Name::Contact) {
+        NameAddr::check(contact).map_err(|_| HeaderError::Malformed(Name::Contact))?;
         any = true;
-        let expires = contact.params().get("expires");
+        let expires = Params::new(address_params(contact)).get("expires");
         if *request.method() == Method::Register
             && expires.is_some_and(|seconds| decimal(seconds, u64::from(u32::MAX)).is_none())
         {
@@ -221,12 +227,13 @@ fn check_method(request: &Request, methods: &[Method]) -> Result<(), Refusal> {
 }
 
 fn check_uri(request: &Request) -> Result<(), Refusal> {
-    let uri = Uri::parse(request.uri_bytes()).map_err(|_| Refusal::new(400, "Malformed Request-URI"))?;
-    if uri.scheme() == Scheme::Other {
+    let uri = request.uri_bytes();
+    let scheme = Uri::check(uri).map_err(|_| Refusal::new(400, "Malformed Request-URI"))?;
+    if scheme == Scheme::Other {
         return Err(Refusal::new(416, "Unsupported URI Scheme"));
     }
     // RFC 3261 19.1.1, table 1: no headers in a Request-URI.
-    if uri.headers().is_some() {
+    if memchr::memchr(b'?', uri).is_some() && Uri::parse(uri).is_ok_and(|uri| uri.headers().is_some()) {
         return Err(Refusal::new(400, "Headers in Request-URI"));
     }
     Ok(())

@@ -12,8 +12,10 @@ pub struct Negotiator {
     local: Local,
     /// Our last description.
     description: Option<Session>,
-    /// Our offer that has no answer yet.
+    /// Our offer that has no answer yet, or the last one that had.
     open: Option<Session>,
+    /// What our open offer is to take the place of.
+    before: Option<Session>,
     agreed: Option<Agreed>,
 }
 
@@ -22,7 +24,7 @@ impl Negotiator {
     pub fn new(session_id: u64, rtp: SocketAddr, capabilities: Capabilities) -> Self {
         let session_id = session_id >> 2;
         let local = Local { rtp, session_id, version: session_id, direction: Direction::SendRecv };
-        Self { capabilities, local, description: None, open: None, agreed: None }
+        Self { capabilities, local, description: None, open: None, before: None, agreed: None }
     }
 
     /// Our offer: the first, or a new one that keeps every stream in its place.
@@ -40,6 +42,7 @@ impl Negotiator {
                 }
             }
         }
+        self.before = self.description.clone();
         let session = self.describe(session);
         self.open = Some(session.clone());
         session
@@ -63,6 +66,13 @@ impl Negotiator {
         Ok(agreed)
     }
 
+    /// Our open offer was refused: the session goes on as it was (RFC 3261 14.1).
+    pub fn withdraw(&mut self) {
+        if self.open.take().is_some() && self.before.is_some() {
+            self.description = self.before.take();
+        }
+    }
+
     /// Our last description; what is sent again in a refresh.
     pub fn description(&self) -> Option<&Session> {
         self.description.as_ref()
@@ -81,8 +91,9 @@ impl Negotiator {
         if let Some(last) = &self.description {
             session.origin.version = last.origin.version;
             if session != *last {
-                session.origin.version += 1;
-                self.local.version = session.origin.version;
+                // Above that of a withdrawn offer too, which the other side has seen.
+                self.local.version += 1;
+                session.origin.version = self.local.version;
             }
         }
         self.description = Some(session.clone());

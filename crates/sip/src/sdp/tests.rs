@@ -157,6 +157,18 @@ fn an_offer_of_ours_within_the_session_keeps_the_streams() {
 }
 
 #[test]
+fn a_withdrawn_offer_leaves_the_session_as_it_was() {
+    let mut callee = negotiator();
+    let (first, _) = callee.answer(&session(OFFER), Direction::SendRecv).unwrap();
+    let hold = callee.offer(Direction::SendOnly);
+    callee.withdraw();
+    assert_eq!(callee.description(), Some(&first));
+    assert_eq!(callee.accept(&session(OFFER)), Err(SdpError::NoOffer));
+    let again = callee.offer(Direction::SendOnly);
+    assert!(again.origin.version > hold.origin.version);
+}
+
+#[test]
 fn a_payload_type_keeps_its_meaning() {
     let opus = Capabilities { codecs: vec![Codec::OPUS], ..Capabilities::default() };
     let mut callee = Negotiator::new(1, address("198.51.100.1:20000"), opus);

@@ -1,7 +1,7 @@
 use std::fmt::{self, Write};
 use std::str::FromStr;
 
-use super::{Uri, UriError};
+use super::{Scheme, Uri, UriError};
 use crate::message::scan::{is_space, is_token, is_token_octet, quote, quoted_end, trim};
 use crate::message::{Params, unquote};
 
@@ -15,18 +15,22 @@ pub struct NameAddr {
     params: Box<str>,
 }
 
-impl NameAddr {
-    pub fn new(uri: Uri) -> Self {
-        Self { display: None, uri, params: Box::default() }
-    }
+/// The pieces of an address in place.
+struct Pieces<'a> {
+    /// With its quotes.
+    display: Option<&'a [u8]>,
+    uri: &'a [u8],
+    /// With the leading `;`, or empty.
+    params: &'a [u8],
+}
 
-    /// Parses one value, not a list.
-    pub fn parse(value: &[u8]) -> Result<Self, UriError> {
+impl<'a> Pieces<'a> {
+    fn split(value: &'a [u8]) -> Result<Self, UriError> {
         let value = trim(value);
         let (display, rest) = match value {
             [b'"', ..] => {
                 let end = quoted_end(value).ok_or(UriError::Octet)?;
-                (Some(unquote(&value[..end])), trim(&value[end..]))
+                (Some(&value[..end]), trim(&value[end..]))
             }
             _ => match memchr::memchr(b'<', value) {
                 Some(open) => {
@@ -35,30 +39,53 @@ impl NameAddr {
                     if !name.iter().all(|&b| is_token_octet(b) || is_space(b) || b >= 0x80) {
                         return Err(UriError::Octet);
                     }
-                    (Some(String::from_utf8_lossy(name)).filter(|name| !name.is_empty()), &value[open..])
+                    (Some(name), &value[open..])
                 }
                 None => (None, value),
             },
         };
-        let display: Option<Box<str>> = display.map(|name| name.into_owned().into_boxed_str());
-        let (uri, params) = match rest {
+        match rest {
             [b'<', inner @ ..] => {
                 let close = memchr::memchr(b'>', inner).ok_or(UriError::Octet)?;
-                (Uri::parse(&inner[..close])?, trim(&inner[close + 1..]))
+                Ok(Self { display, uri: &inner[..close], params: trim(&inner[close + 1..]) })
             }
-            _ if display.is_some() => return Err(UriError::Octet),
+            _ if display.is_some() => Err(UriError::Octet),
             // RFC 3261 20: a URI with a comma, semicolon or question mark must be in angle brackets;
             // what follows a semicolon without them belongs to the header.
             _ => {
                 let end = memchr::memchr(b';', rest).unwrap_or(rest.len());
                 let uri = trim(&rest[..end]);
-                if uri.contains(&b'?') || uri.contains(&b',') {
+                if memchr::memchr2(b'?', b',', uri).is_some() {
                     return Err(UriError::Params);
                 }
-                (Uri::parse(uri)?, &rest[end..])
+                Ok(Self { display: None, uri, params: &rest[end..] })
             }
-        };
-        Ok(Self { display, uri, params: normal_params(params)? })
+        }
+    }
+}
+
+impl NameAddr {
+    pub fn new(uri: Uri) -> Self {
+        Self { display: None, uri, params: Box::default() }
+    }
+
+    /// Parses one value, not a list.
+    pub fn parse(value: &[u8]) -> Result<Self, UriError> {
+        let Pieces { display, uri, params } = Pieces::split(value)?;
+        check_params(params)?;
+        let display = display.map(unquote).filter(|name| !name.is_empty());
+        Ok(Self {
+            display: display.map(|name| name.into_owned().into_boxed_str()),
+            uri: Uri::parse(uri)?,
+            params: normal_params(params),
+        })
+    }
+
+    /// [`Self::parse`] without keeping it: the scheme of a well-formed address's URI.
+    pub fn check(value: &[u8]) -> Result<Scheme, UriError> {
+        let pieces = Pieces::split(value)?;
+        check_params(pieces.params)?;
+        Uri::check(pieces.uri)
     }
 
     pub fn params(&self) -> Params<'_> {
@@ -137,27 +164,31 @@ fn push_param(text: &mut String, name: &[u8], value: Option<&[u8]>) {
     }
 }
 
-/// Checks the grammar of header parameters and takes out white space.
-fn normal_params(octets: &[u8]) -> Result<Box<str>, UriError> {
-    if octets.is_empty() {
-        return Ok(Box::default());
-    }
-    if octets[0] != b';' {
+fn check_params(octets: &[u8]) -> Result<(), UriError> {
+    if !octets.is_empty() && octets[0] != b';' {
         return Err(UriError::Params);
+    }
+    let valid = Params::new(octets).iter().all(|(name, value)| {
+        is_token(name)
+            && match value {
+                None => true,
+                Some([b'"', ..]) => value.and_then(quoted_end) == value.map(<[u8]>::len),
+                Some(value) => !value.iter().any(|&b| is_space(b) || matches!(b, b'"' | b'<' | b'>' | b',')),
+            }
+    });
+    if valid { Ok(()) } else { Err(UriError::Params) }
+}
+
+/// Parameters without white space.
+fn normal_params(octets: &[u8]) -> Box<str> {
+    if octets.is_empty() {
+        return Box::default();
     }
     let mut text = String::with_capacity(octets.len());
     for (name, value) in Params::new(octets).iter() {
-        let valid = match value {
-            None => true,
-            Some([b'"', ..]) => value.and_then(quoted_end) == value.map(<[u8]>::len),
-            Some(value) => !value.iter().any(|&b| is_space(b) || matches!(b, b'"' | b'<' | b'>' | b',')),
-        };
-        if !is_token(name) || !valid {
-            return Err(UriError::Params);
-        }
         push_param(&mut text, name, value);
     }
-    Ok(text.into_boxed_str())
+    text.into_boxed_str()
 }
 
 impl fmt::Display for NameAddr {

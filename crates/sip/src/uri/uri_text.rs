@@ -61,6 +61,12 @@ impl Part {
 #[derive(Clone)]
 pub struct Uri {
     text: Arc<str>,
+    parts: Parts,
+}
+
+/// Where everything is.
+#[derive(Debug, Clone, Copy)]
+struct Parts {
     scheme: Scheme,
     user: Part,
     password: Part,
@@ -72,15 +78,15 @@ pub struct Uri {
     headers: Part,
 }
 
-impl Uri {
-    pub fn parse(text: &[u8]) -> Result<Self, UriError> {
-        if text.len() > MAX_URI {
+impl Parts {
+    fn locate(octets: &[u8]) -> Result<(&str, Self), UriError> {
+        if octets.len() > MAX_URI {
             return Err(UriError::TooLong);
         }
-        if text.iter().any(|&b| b <= b' ' || b == 0x7f || matches!(b, b'<' | b'>' | b'"')) {
+        if octets.iter().any(|&b| b <= b' ' || b == 0x7f || matches!(b, b'<' | b'>' | b'"')) {
             return Err(UriError::Octet);
         }
-        let text = std::str::from_utf8(text).map_err(|_| UriError::Octet)?;
+        let text = std::str::from_utf8(octets).map_err(|_| UriError::Octet)?;
         let colon = text.find(':').ok_or(UriError::Scheme)?;
         let name = &text[..colon];
         let valid = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
@@ -97,23 +103,15 @@ impl Uri {
             Scheme::Other
         };
         let none = Part::default();
-        let mut uri = Self {
-            text: text.into(),
-            scheme,
-            user: none,
-            password: none,
-            host: none,
-            port: None,
-            params: none,
-            headers: none,
-        };
+        let mut parts =
+            Self { scheme, user: none, password: none, host: none, port: None, params: none, headers: none };
         match scheme {
-            Scheme::Sip | Scheme::Sips => uri.locate_sip(text, colon + 1)?,
-            Scheme::Tel => uri.locate_tel(text, colon + 1)?,
+            Scheme::Sip | Scheme::Sips => parts.locate_sip(text, colon + 1)?,
+            Scheme::Tel => parts.locate_tel(text, colon + 1)?,
             Scheme::Other if text.len() == colon + 1 => return Err(UriError::Host),
             Scheme::Other => {}
         }
-        Ok(uri)
+        Ok((text, parts))
     }
 
     fn locate_sip(&mut self, text: &str, start: usize) -> Result<(), UriError> {
@@ -182,6 +180,18 @@ impl Uri {
             self.headers = Part::new(question + 1, octets.len());
         }
         Ok(())
+    }
+}
+
+impl Uri {
+    pub fn parse(octets: &[u8]) -> Result<Self, UriError> {
+        let (text, parts) = Parts::locate(octets)?;
+        Ok(Self { text: text.into(), parts })
+    }
+
+    /// [`Self::parse`] without keeping it: the scheme of a well-formed URI.
+    pub fn check(octets: &[u8]) -> Result<Scheme, UriError> {
+        Parts::locate(octets).map(|(_, parts)| parts.scheme)
     }
 
     /// `sip:user@address:port`; the user part is escaped as needed, IPv6 bracketed.
@@ -256,20 +266,12 @@ impl Uri {
             "tel" => Scheme::Tel,
             _ => Scheme::Other,
         };
-        Self {
-            text: text.into(),
-            scheme,
-            user: user_part,
-            password: password_part,
-            host: host_part,
-            port,
-            params,
-            headers,
-        }
+        let parts = Parts { scheme, user: user_part, password: password_part, host: host_part, port, params, headers };
+        Self { text: text.into(), parts }
     }
 
     fn rebuild(&self, user: Option<&str>, host: &str, port: Option<u16>, params: &str, headers: &str) -> Self {
-        let scheme = match self.scheme {
+        let scheme = match self.parts.scheme {
             Scheme::Sip => "sip",
             Scheme::Sips => "sips",
             Scheme::Tel => "tel",
@@ -284,7 +286,7 @@ impl Uri {
     }
 
     pub fn scheme(&self) -> Scheme {
-        self.scheme
+        self.parts.scheme
     }
 
     /// The scheme as written.
@@ -293,12 +295,12 @@ impl Uri {
     }
 
     pub fn is_sip(&self) -> bool {
-        matches!(self.scheme, Scheme::Sip | Scheme::Sips)
+        matches!(self.parts.scheme, Scheme::Sip | Scheme::Sips)
     }
 
     /// The user part as written, escapes and all; the number of a tel URI.
     pub fn user(&self) -> Option<&str> {
-        self.user.of(&self.text)
+        self.parts.user.of(&self.text)
     }
 
     /// The user part without escapes.
@@ -307,12 +309,12 @@ impl Uri {
     }
 
     pub fn password(&self) -> Option<&str> {
-        self.password.of(&self.text)
+        self.parts.password.of(&self.text)
     }
 
     /// Name or address, IPv6 in brackets; empty for tel and unknown schemes.
     pub fn host(&self) -> &str {
-        self.host.of(&self.text).unwrap_or_default()
+        self.parts.host.of(&self.text).unwrap_or_default()
     }
 
     pub fn host_ip(&self) -> Option<IpAddr> {
@@ -320,17 +322,17 @@ impl Uri {
     }
 
     pub fn port(&self) -> Option<u16> {
-        self.port
+        self.parts.port
     }
 
     /// Where the URI points when its host is an address: port 5060 when it has none, 5061 for sips.
     pub fn socket_addr(&self) -> Option<SocketAddr> {
-        let default = if self.scheme == Scheme::Sips { 5061 } else { 5060 };
-        Some(SocketAddr::new(self.host_ip()?, self.port.unwrap_or(default)))
+        let default = if self.parts.scheme == Scheme::Sips { 5061 } else { 5060 };
+        Some(SocketAddr::new(self.host_ip()?, self.parts.port.unwrap_or(default)))
     }
 
     pub fn params(&self) -> Params<'_> {
-        Params::new(self.params.of(&self.text).unwrap_or_default().as_bytes())
+        Params::new(self.parts.params.of(&self.text).unwrap_or_default().as_bytes())
     }
 
     pub fn param(&self, name: &str) -> Option<&str> {
@@ -344,7 +346,7 @@ impl Uri {
 
     /// What stands after `?`, as written.
     pub fn headers(&self) -> Option<&str> {
-        self.headers.of(&self.text)
+        self.parts.headers.of(&self.text)
     }
 
     pub fn as_str(&self) -> &str {
@@ -358,29 +360,29 @@ impl Uri {
         if let Some(value) = value {
             let _ = write!(params, "={}", escape_param(value));
         }
-        self.rebuild(self.user(), self.host(), self.port, &params, self.headers().unwrap_or_default())
+        self.rebuild(self.user(), self.host(), self.parts.port, &params, self.headers().unwrap_or_default())
     }
 
     pub fn without_param(&self, name: &str) -> Self {
         let params = self.params_without(name);
-        self.rebuild(self.user(), self.host(), self.port, &params, self.headers().unwrap_or_default())
+        self.rebuild(self.user(), self.host(), self.parts.port, &params, self.headers().unwrap_or_default())
     }
 
     /// Scheme, user, host and port only.
     pub fn without_params(&self) -> Self {
-        self.rebuild(self.user(), self.host(), self.port, "", "")
+        self.rebuild(self.user(), self.host(), self.parts.port, "", "")
     }
 
     /// A copy with another user part, escaped as needed.
     pub fn with_user(&self, user: &str) -> Self {
         let user = escape_user(user);
-        let params = self.params.of(&self.text).unwrap_or_default();
-        self.rebuild(Some(&user), self.host(), self.port, params, self.headers().unwrap_or_default())
+        let params = self.parts.params.of(&self.text).unwrap_or_default();
+        self.rebuild(Some(&user), self.host(), self.parts.port, params, self.headers().unwrap_or_default())
     }
 
     /// A copy that points to an address.
     pub fn with_addr(&self, address: SocketAddr) -> Self {
-        let params = self.params.of(&self.text).unwrap_or_default();
+        let params = self.parts.params.of(&self.text).unwrap_or_default();
         let host = address.ip().to_host();
         self.rebuild(self.user(), &host, Some(address.port()), params, self.headers().unwrap_or_default())
     }
@@ -401,10 +403,10 @@ impl Uri {
 
     /// RFC 3261 19.1.4: whether both name the same resource in the same way.
     pub fn equivalent(&self, other: &Self) -> bool {
-        if self.scheme != other.scheme {
+        if self.parts.scheme != other.parts.scheme {
             return false;
         }
-        match self.scheme {
+        match self.parts.scheme {
             Scheme::Sip | Scheme::Sips => {}
             Scheme::Tel => return tel_digits(self.user()) == tel_digits(other.user()),
             Scheme::Other => return self.text.eq_ignore_ascii_case(&other.text),
@@ -412,7 +414,7 @@ impl Uri {
         same_escaped(self.user(), other.user())
             && same_escaped(self.password(), other.password())
             && self.host().eq_ignore_ascii_case(other.host())
-            && self.port == other.port
+            && self.parts.port == other.parts.port
             && same_params(self.params(), other.params())
             && same_params(other.params(), self.params())
             && same_headers(self.headers(), other.headers())
