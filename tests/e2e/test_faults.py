@@ -72,10 +72,10 @@ def test_unknown_paths_and_later_endpoints(rest):
 BROKEN_XML = [
     ("<Response><Answer></Response>", 1),
     ("<Response>\n  <Answr/>\n</Response>", 2),
-    ("<Response>\n  <Pause\n    length='long'/>\n</Response>", 2),
+    ("<Response>\n  <Pause\n    length='long'/>\n</Response>", 3),
     ("<!DOCTYPE x [<!ENTITY a 'b'>]><Response>&a;</Response>", 1),
     ("<Response>" + "<Gather>" * 40 + "</Gather>" * 40 + "</Response>", 1),
-    ("", 1),
+    ("<Response/>trailing", 1),
 ]
 
 

@@ -67,7 +67,7 @@ def test_an_own_number_receives_it(rest, events, tn):
 
 
 def test_the_outside_world_texts_a_number(rest, events, tn):
-    rest.post("/rest/dev/sms", {"from": 12065550123, "to": tn, "message": "hello from outside"})
+    rest.post("/rest/dev/sms", {"from": 12065550123, "to": tn, "text": "hello from outside"})
     event = events.wait(lambda e: e["type"] == "sms" and e["payload"].get("message") == "hello from outside")
     assert event["payload"]["type"] == "smsi"
     found = rest.post("/rest/sms/search", {"message": "*from outside*"})

@@ -1,65 +1,107 @@
 //! Puts the rooms together, and takes them apart in order.
 
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
 use anyhow::Context as _;
-use axum::Router;
-use axum_server::tls_rustls::RustlsConfig;
-use opentact_carrier::dev::DevNumbers;
+use opentact_api::{ApiState, Parts, RateLimit};
+use opentact_carrier::dev::{DevMessaging, DevNumbers, DevVoice, SmscConfig, VoiceConfig};
+use opentact_carrier::messages::MessagesConfig;
+use opentact_engine::media::MediaConfig;
+use opentact_engine::router::RouterConfig;
+use opentact_engine::speech::{LocalSpeech, SpeechConfig};
+use opentact_engine::transport::{TcpLimits, TransportConfig};
+use opentact_engine::{Engine, EngineConfig};
+use opentact_events::Hub;
+use opentact_sip::digest::Algorithm;
+use opentact_sip::flow::Transport;
+use opentact_sip::registrar::RegistrarConfig;
 use opentact_store::{Keyring, Store};
-use time::OffsetDateTime;
-use tokio::time::timeout;
 
-use crate::banner::banner;
-use crate::client::Credentials;
 use crate::config::Config;
-use crate::config::value::Secret;
-use crate::drain::Signals;
-use crate::first_start;
-use crate::listen::Bound;
-use crate::runtime::{Runtime, RuntimeFile};
-use crate::telemetry;
-use crate::tls::{self, TlsFiles};
+use crate::config::value::{Digest, Secret, SignUp};
+use crate::first_start::{self, FirstStart};
 
-/// Runs a node from start to end.
-///
-/// # Errors
-/// Whatever keeps it from starting.
-pub async fn serve(config: &Config) -> anyhow::Result<()> {
-    let mut signals = Signals::listen()?;
-    let data = &config.general.data;
-    std::fs::create_dir_all(data).with_context(|| data.display().to_string())?;
-    RuntimeFile::clear(data)?;
-    let metrics = telemetry::start_metrics()?;
-    let files = TlsFiles::in_data(data);
-    let tls = RustlsConfig::from_config(tls::server_config(&config.https, &files, OffsetDateTime::now_utc())?);
-    let bound = Bound::bind(config)?;
-    let addresses = bound.addresses()?;
-    let store = open_store(config).await?;
-    let first = first_start::ensure(&store, config, &DevNumbers).await?;
+/// Octets of decoded prompts kept.
+const PROMPT_CACHE: u64 = 64 << 20;
+/// SIP messages that wait while the core is busy.
+const SIP_QUEUE: usize = 4096;
+/// How long a row that the router read is used; a change by REST makes it forget at once.
+const ROUTER_CACHE: Duration = Duration::from_secs(30);
+/// Of the key that signs JWTs.
+const JWT_KEY_OCTETS: usize = 32;
 
-    let app = Router::new();
-    let listeners = bound.serve(app, tls, config.http.trusted_proxies.clone(), metrics)?;
-    let runtime = Runtime {
-        http: addresses.http,
-        https: addresses.https,
-        sip_udp: None,
-        sip_tcp: None,
-        sip_tls: None,
-        metrics: addresses.metrics,
-        pid: std::process::id(),
-    };
-    let _file = RuntimeFile::write(data, &runtime)?;
-    println!("{}", banner(data, &runtime, Credentials::read(data).as_ref(), first.as_ref()));
-    tracing::info!(https = %addresses.https, http = %addresses.http, metrics = %addresses.metrics, "ready");
+/// A running node, without its HTTP listeners.
+pub struct Node {
+    pub first: Option<FirstStart>,
+    pub api: ApiState,
+    store: Store,
+    hub: Hub,
+    engine: Engine,
+    messaging: DevMessaging,
+    voice: Arc<DevVoice>,
+}
 
-    let signal = signals.next().await;
-    tracing::info!(signal, "draining");
-    let grace = config.general.drain_timeout.0;
-    tokio::select! {
-        _ = timeout(grace, listeners.close(grace)) => {}
-        signal = signals.next() => tracing::warn!(signal, "ending at once"),
+impl Node {
+    /// Starts everything from the bottom up. `https` is where the API will be reached.
+    ///
+    /// # Errors
+    /// Whatever cannot be had: a port, the database, a file of the data folder.
+    pub async fn start(config: &Config, https: SocketAddr) -> anyhow::Result<Self> {
+        let store = open_store(config).await?;
+        let numbers = Arc::new(DevNumbers);
+        let first = first_start::ensure(&store, config, numbers.as_ref()).await?;
+        let hub = Hub::start(store.clone(), hub_settings(config)).await?;
+        let speech = Arc::new(LocalSpeech::new(speech_config(config)));
+        let engine = Engine::start(engine_config(config)?, store.clone(), hub.clone(), speech).await?;
+
+        let voice = DevVoice::connect(voice_config(config), &engine, store.clone()).await?;
+        let messages = MessagesConfig { queue_timeout: config.messaging.queue_timeout.0, ..MessagesConfig::default() };
+        let messaging = DevMessaging::start(&store, &hub, SmscConfig::default(), messages).await?;
+
+        let api = ApiState::new(Parts {
+            store: store.clone(),
+            hub: hub.clone(),
+            calls: engine.control(),
+            messages: messaging.control(),
+            numbers,
+            jwt_secret: jwt_key(&config.general.data)?,
+            settings: api_settings(config, https),
+        });
+        Ok(Self { first, api, store, hub, engine, messaging, voice })
     }
-    store.close().await?;
-    Ok(())
+
+    /// Where SIP is listened for.
+    pub fn sip_address(&self, transport: Transport) -> Option<SocketAddr> {
+        self.engine.sip_address(transport)
+    }
+
+    /// Takes nothing new; returns when the last live call has ended, by itself or at `timeout`.
+    pub async fn drain(&self, timeout: Duration) {
+        self.api.drain();
+        if !self.engine.drain(timeout).await {
+            tracing::warn!(?timeout, "calls were hung up at the drain timeout");
+        }
+    }
+
+    /// Puts everything that was accepted on disk and ends the websockets, once calls have ended.
+    pub async fn finish(&self) {
+        self.messaging.drain().await;
+        self.hub.close().await;
+    }
+
+    /// Stops what is left, from the top down.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        drop(self.voice);
+        self.engine.stop().await;
+        self.store.close().await?;
+        Ok(())
+    }
 }
 
 /// Connects to the database and brings its schema up to date.
@@ -77,4 +119,111 @@ pub async fn open_store(config: &Config) -> anyhow::Result<Store> {
     let store = Store::connect(&opentact_store::Settings::new(url), keyring).await.context("store.url")?;
     store.migrate().await.context("store.url")?;
     Ok(store)
+}
+
+/// The key that signs JWTs, made once: what a user was given stays good over a restart.
+fn jwt_key(data: &Path) -> anyhow::Result<Vec<u8>> {
+    let path = data.join("jwt.key");
+    match std::fs::read(&path) {
+        Ok(key) if key.len() == JWT_KEY_OCTETS => return Ok(key),
+        Ok(_) => anyhow::bail!("{}: not a key of {JWT_KEY_OCTETS} octets", path.display()),
+        Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => {}
+        Err(fault) => return Err(fault).context(path.display().to_string()),
+    }
+    let key = rand::random::<[u8; JWT_KEY_OCTETS]>();
+    crate::files::replace(&path, &key, 0o600).with_context(|| path.display().to_string())?;
+    Ok(key.to_vec())
+}
+
+fn hub_settings(config: &Config) -> opentact_events::Settings {
+    let events = &config.events;
+    opentact_events::Settings {
+        queue: events.queue as usize,
+        buffer: events.websocket_buffer as usize,
+        keep_count: u64::from(events.keep_count),
+        keep_for: events.keep_for.0,
+        ..opentact_events::Settings::default()
+    }
+}
+
+fn voice_config(config: &Config) -> VoiceConfig {
+    let defaults = VoiceConfig::default();
+    VoiceConfig { media: MediaConfig { ports: config.carrier.media_ports.0.clone(), ..defaults.media }, ..defaults }
+}
+
+fn speech_config(config: &Config) -> SpeechConfig {
+    SpeechConfig { espeak: config.speech.espeak.clone(), ..SpeechConfig::default() }
+}
+
+fn engine_config(config: &Config) -> anyhow::Result<EngineConfig> {
+    let recordings = config.general.data.join("recordings");
+    std::fs::create_dir_all(&recordings).with_context(|| recordings.display().to_string())?;
+    let mut media = MediaConfig {
+        address: config.media.address,
+        ports: config.media.ports.0.clone(),
+        rtp_timeout: config.media.timeout.0,
+        ..MediaConfig::default()
+    };
+    if config.media.threads > 0 {
+        media.threads = config.media.threads as usize;
+    }
+    let algorithm = |digest: &Digest| match digest {
+        Digest::Md5 => Algorithm::Md5,
+        Digest::Sha256 => Algorithm::Sha256,
+    };
+    let router = RouterConfig {
+        region: config.general.country.clone(),
+        park_timeout: config.sip.park_timeout.0,
+        ring_timeout: config.sip.ring_timeout.0,
+        digest: config.sip.digest.iter().map(algorithm).collect(),
+        cache_ttl: ROUTER_CACHE,
+    };
+    Ok(EngineConfig {
+        transport: TransportConfig {
+            udp: vec![config.sip.udp],
+            tcp: vec![config.sip.tcp],
+            external_address: config.sip.advertise,
+            limits: TcpLimits::default(),
+        },
+        media,
+        router,
+        egress_allow: config.http.egress_allow.clone(),
+        max_calls: config.limits.calls as usize,
+        recordings,
+        registration: RegistrarConfig::default(),
+        prompt_cache: PROMPT_CACHE,
+        sip_queue: SIP_QUEUE,
+    })
+}
+
+fn api_settings(config: &Config, https: SocketAddr) -> opentact_api::Settings {
+    let defaults = opentact_api::Settings::default();
+    let per_second = config.limits.requests_per_minute.div_ceil(60);
+    opentact_api::Settings {
+        public_url: config.https.public_url.clone().unwrap_or_else(|| local_url(config, https)),
+        sip_domain: config.sip.domain.clone(),
+        sign_up: match config.sign_up() {
+            SignUp::Open => opentact_api::SignUp::Open,
+            SignUp::Invite => opentact_api::SignUp::Invite,
+            SignUp::Closed => opentact_api::SignUp::Closed,
+        },
+        sign_up_balance: config.accounts.sign_up_balance.into(),
+        trusted_proxies: config.http.trusted_proxies.clone(),
+        max_body: config.http.body_limit.0,
+        rate: RateLimit {
+            account_per_second: per_second,
+            account_burst: per_second.saturating_mul(4),
+            ..defaults.rate
+        },
+        ..defaults
+    }
+}
+
+/// The API's URL where none is configured: the listener's address, or a name when it listens on all.
+fn local_url(config: &Config, https: SocketAddr) -> String {
+    if !https.ip().is_unspecified() {
+        return format!("https://{https}");
+    }
+    let name = config.https.names.first().map_or("localhost", String::as_str);
+    format!("https://{name}:{}", https.port())
 }

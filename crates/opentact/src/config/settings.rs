@@ -48,6 +48,8 @@ section! {
         admin_email: String = "admin@localhost",
         /// Password of the user made on first start, 8 to 255 characters; unset makes a random one, printed once.
         admin_password: Option<Secret> = "",
+        /// Country of numbers written without a country code, ISO 3166 alpha-2.
+        country: String = "US",
         /// How long live calls may go on after SIGTERM.
         drain_timeout: Span = "30s",
     }
@@ -72,6 +74,8 @@ section! {
     Https "https." {
         /// Address of the listener.
         listen: SocketAddr = "127.0.0.1:8443",
+        /// `https://host[:port]` as clients reach it, for URLs in answers; unset: the listener's address.
+        public_url: Option<String> = "",
         /// Further host names and addresses in the certificate, beside localhost, 127.0.0.1 and ::1.
         names: Vec<String> = "",
         /// PEM file of a certificate chain of your own; needs `https.key`. Unset: one of the local CA.
@@ -95,18 +99,20 @@ section! {
         /// Digest algorithms that challenges offer, the most wanted first. Many phones, baresip 1 and sipp among them, give up
         /// when they see sha-256 at all, so it has to be asked for.
         digest: Vec<Digest> = "md5",
-        /// Address or host name told to peers in Via and Contact; unset: the listener's address.
-        advertise: Option<String> = "",
+        /// Address told to peers where a listener is bound to all addresses; unset: that of the default route.
+        advertise: Option<IpAddr> = "",
+        /// How long a SIP user or trunk may ring where nothing else says.
+        ring_timeout: Span = "60s",
+        /// How long a call without a document waits for one by REST before it ends.
+        park_timeout: Span = "30s",
     }
 }
 
 section! {
     /// RTP.
     Media "media." {
-        /// Address that RTP sockets are bound to.
+        /// Address that RTP sockets are bound to, and that peers are told.
         address: IpAddr = "127.0.0.1",
-        /// Address told to peers in SDP; unset: `media.address`.
-        advertise: Option<IpAddr> = "",
         /// UDP ports for RTP (even) and RTCP (the odd one above).
         ports: Ports = "20000-29999",
         /// Media threads; 0: one a core.
@@ -153,6 +159,8 @@ section! {
     Accounts "accounts." {
         /// Who may sign up; unset: open while every listener is on loopback, else closed.
         sign_up: Option<SignUp> = "",
+        /// Balance of an account that signed up. With the simulated network it is play money.
+        sign_up_balance: u32 = "100",
     }
 }
 
@@ -179,6 +187,8 @@ section! {
     Carrier "carrier." {
         /// `dev`: the simulated telephone network.
         name: CarrierName = "dev",
+        /// UDP ports of the simulated network's own RTP, on loopback.
+        media_ports: Ports = "30000-30999",
     }
 }
 
@@ -277,8 +287,20 @@ impl Config {
         let email = &self.general.admin_email;
         let local = email.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty());
         fault(!local || !(5..=80).contains(&email.len()), "admin_email", "expected an email of 5 to 80 characters");
+        let country = self.general.country.as_bytes();
+        fault(
+            !(country.len() == 2 && country.iter().all(u8::is_ascii_uppercase)),
+            "country",
+            "expected two letters such as US",
+        );
         fault(self.https.certificate.is_some() && self.https.key.is_none(), "https.certificate", "needs https.key");
         fault(self.https.key.is_some() && self.https.certificate.is_none(), "https.key", "needs https.certificate");
+        if let Some(url) = &self.https.public_url {
+            let good = url::Url::parse(url).is_ok_and(|url| {
+                url.scheme() == "https" && url.has_host() && url.path() == "/" && url.query().is_none()
+            });
+            fault(!good || url.ends_with('/'), "https.public_url", "expected https://host or https://host:port");
+        }
         let domain = &self.sip.domain;
         let host = !domain.is_empty()
             && domain.len() <= 200
@@ -286,11 +308,7 @@ impl Config {
                 !label.is_empty() && label.len() <= 63 && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
             });
         fault(!host, "sip.domain", "expected a host name such as sip.example.com");
-        fault(
-            self.media.address.is_unspecified() && self.media.advertise.is_none(),
-            "media.address",
-            "an unspecified address needs media.advertise, which peers are told",
-        );
+        fault(self.media.address.is_unspecified(), "media.address", "expected one address, which peers are told");
         fault(self.sip.digest.is_empty(), "sip.digest", "must name at least one algorithm");
         fault(self.limits.calls == 0, "limits.calls", "must be at least 1");
         fault(self.limits.requests_per_minute == 0, "limits.requests_per_minute", "must be at least 1");
