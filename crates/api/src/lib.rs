@@ -67,6 +67,11 @@ pub fn openapi(public_url: &str) -> utoipa::openapi::OpenApi {
     routes::implemented(public_url).into_openapi()
 }
 
+/// Operations of the specification that this version answers with 501.
+pub fn not_implemented() -> impl Iterator<Item = (Method, &'static str)> {
+    routes::not_implemented()
+}
+
 /// A handler that takes too long is given up, so that a client always gets an answer.
 async fn timeout(State(state): State<ApiState>, request: Request, next: Next) -> Response {
     match tokio::time::timeout(state.settings.request_timeout, next.run(request)).await {

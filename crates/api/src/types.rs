@@ -160,6 +160,12 @@ pub fn sms_state_filter() -> Object {
     ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words.chain(["sent"]))).build()
 }
 
+/// Any JSON objects.
+#[must_use]
+pub fn objects() -> utoipa::openapi::schema::Array {
+    utoipa::openapi::schema::ArrayBuilder::new().items(any_object()).build()
+}
+
 /// Any JSON object.
 #[must_use]
 pub fn any_object() -> Object {
@@ -199,6 +205,11 @@ macro_rules! words {
             #[must_use]
             pub fn money() -> Object {
                 nullable(super::money(), Type::Number)
+            }
+
+            #[must_use]
+            pub fn any_object() -> Object {
+                nullable(super::any_object(), Type::Object)
             }
 
             #[must_use]

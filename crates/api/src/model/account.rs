@@ -15,7 +15,38 @@ pub struct Account {
     #[schema(schema_with = types::account_level)]
     pub level: String,
     /// Prepaid balance.
-    #[schema(schema_with = types::or_null::money)]
+    #[schema(schema_with = types::money)]
+    pub balance: f64,
+    pub phone: Option<String>,
+    pub address1: Option<String>,
+    pub address2: Option<String>,
+    pub zip_code: Option<String>,
+    pub city: Option<String>,
+    /// IANA name.
+    pub time_zone: Option<String>,
+    /// Which notices are on.
+    #[schema(schema_with = types::any_object)]
+    pub notification: serde_json::Value,
+    pub disabled_on: Option<DateTime<Utc>>,
+    pub deleted_on: Option<DateTime<Utc>>,
+}
+
+/// An account inside other objects; only `uuid` where no more is at hand.
+#[derive(ToSchema)]
+pub struct AccountShort {
+    pub uuid: Uuid,
+    #[schema(required = false)]
+    pub created_on: DateTime<Utc>,
+    #[schema(required = false)]
+    pub modified_on: DateTime<Utc>,
+    #[schema(required = false)]
+    pub name: String,
+    #[schema(required = false)]
+    pub email: String,
+    #[schema(schema_with = types::account_level, required = false)]
+    pub level: String,
+    /// Where a call shows it.
+    #[schema(schema_with = types::money)]
     pub balance: Option<f64>,
     pub phone: Option<String>,
     pub address1: Option<String>,

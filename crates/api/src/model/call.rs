@@ -2,7 +2,7 @@ use chrono::{DateTime, Utc};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{Account, SipConnection, SipControlApp, SipUserShort, TnShort};
+use super::{AccountShort, SipConnectionShort, SipControlAppShort, SipUserShort, TnShort};
 use crate::types;
 
 /// One leg.
@@ -38,15 +38,26 @@ pub struct Call {
     /// The same for every call between two parties.
     pub thread: Option<String>,
     /// The call that dialled this one.
-    #[schema(schema_with = types::any_object)]
+    #[schema(schema_with = types::or_null::any_object)]
     pub parent: Option<serde_json::Value>,
     pub tn: Option<TnShort>,
-    pub sip_control_app: Option<SipControlApp>,
-    pub sip_connection: Option<SipConnection>,
+    pub sip_control_app: Option<SipControlAppShort>,
+    pub sip_connection: Option<SipConnectionShort>,
     pub sip_user: Option<SipUserShort>,
-    pub account: Option<Account>,
+    pub account: AccountShort,
+    #[schema(schema_with = types::or_null::any_object)]
+    pub batch_item: Option<serde_json::Value>,
+    /// What the call was made with; absent when nothing.
     #[schema(schema_with = types::any_object)]
     pub meta: Option<serde_json::Value>,
+    /// Recordings.
+    #[schema(schema_with = types::objects)]
+    pub records: Vec<serde_json::Value>,
+    /// Elements executed so far; only in the answer about one call.
+    pub logs: Vec<CallFlowLog>,
+    /// Legs that this one dialled; only in the answer about one call.
+    #[schema(schema_with = types::objects)]
+    pub children: Vec<serde_json::Value>,
 }
 
 /// One executed element of a call flow.

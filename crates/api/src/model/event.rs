@@ -2,7 +2,7 @@ use chrono::{DateTime, Utc};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::Account;
+use super::AccountShort;
 use crate::types;
 
 /// Which events a user's websockets get.
@@ -31,7 +31,7 @@ pub struct Event {
     pub seq: u64,
     /// Of the object.
     pub ref_id: Option<Uuid>,
-    pub account: Option<Account>,
+    pub account: AccountShort,
 }
 
 /// A stretch of the event log.

@@ -1,8 +1,10 @@
 use chrono::{DateTime, Utc};
-use utoipa::ToSchema;
+use utoipa::openapi::schema::{ArrayBuilder, OneOfBuilder};
+use utoipa::openapi::{Ref, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 use uuid::Uuid;
 
-use super::{Account, TnShort};
+use super::{AccountShort, TnShort};
 use crate::types;
 
 /// A message, out (`smso`, `smsr`) or in (`smsi`).
@@ -34,15 +36,51 @@ pub struct Sms {
     /// `gsm` or `ucs2`.
     pub encoding: String,
     pub tn: Option<TnShort>,
-    #[schema(schema_with = types::any_object)]
+    #[schema(schema_with = types::or_null::any_object)]
     pub tn_lease: Option<serde_json::Value>,
-    pub account: Option<Account>,
+    pub account: AccountShort,
+}
+
+/// The message; for a list of recipients a result each, in their order.
+pub struct SmsSent;
+
+impl PartialSchema for SmsSent {
+    fn schema() -> RefOr<Schema> {
+        let one = Ref::from_schema_name(Sms::name());
+        let many = ArrayBuilder::new().items(Ref::from_schema_name(SmsResult::name()));
+        OneOfBuilder::new().item(one).item(many).into()
+    }
+}
+
+impl ToSchema for SmsSent {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        for (name, schema) in [(Sms::name(), Sms::schema()), (SmsResult::name(), SmsResult::schema())] {
+            schemas.push((name.into_owned(), schema));
+        }
+        Sms::schemas(schemas);
+        SmsResult::schemas(schemas);
+    }
+}
+
+/// The message, or why this recipient gets none.
+#[derive(ToSchema)]
+pub struct SmsResult {
+    /// Absent when it was refused.
+    pub uuid: Option<Uuid>,
+    #[schema(schema_with = types::mask)]
+    pub to: serde_json::Value,
+    #[schema(schema_with = types::sms_state)]
+    pub state: String,
+    pub reason: Option<String>,
+    /// HTTP status that the refusal would have had alone.
+    pub status: Option<u16>,
 }
 
 /// A messaging profile as other objects show it.
 #[derive(ToSchema)]
 pub struct MessagingProfileShort {
     pub uuid: Uuid,
+    #[schema(required = false)]
     pub name: String,
     pub callback_url: Option<String>,
     pub callback_url2: Option<String>,

@@ -2,7 +2,7 @@ use chrono::{DateTime, Utc};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{MessagingProfileShort, SipConnection, SipControlApp, SipUserShort};
+use super::{AccountShort, MessagingProfileShort, SipConnectionShort, SipControlAppShort, SipUserShort};
 use crate::types;
 
 /// A number for sale.
@@ -43,9 +43,6 @@ pub struct OfferCountry {
     /// ISO 3166 alpha-2.
     #[schema(example = "US")]
     pub a2: String,
-    pub name: String,
-    /// Calling code.
-    pub country_code: u32,
     /// Numbers for sale now.
     pub total: u64,
 }
@@ -55,9 +52,29 @@ pub struct OfferCountry {
 pub struct TnShort {
     #[schema(schema_with = types::tn_out)]
     pub tn: u64,
+    #[schema(required = false)]
+    pub created_on: DateTime<Utc>,
+    #[schema(required = false)]
+    pub modified_on: DateTime<Utc>,
+    pub deleted_on: Option<DateTime<Utc>>,
+}
+
+/// A number of the inventory with where it is and what it can.
+#[derive(ToSchema)]
+pub struct Tn {
+    #[schema(schema_with = types::tn_out)]
+    pub tn: u64,
     pub created_on: DateTime<Utc>,
     pub modified_on: DateTime<Utc>,
     pub deleted_on: Option<DateTime<Utc>>,
+    #[schema(schema_with = types::tn_kind)]
+    pub r#type: String,
+    pub country: String,
+    pub state: Option<String>,
+    pub city: Option<String>,
+    pub rate_center: Option<String>,
+    pub features: Vec<String>,
+    pub registered: bool,
 }
 
 /// A number that the account holds.
@@ -66,14 +83,15 @@ pub struct TnLease {
     pub uuid: Uuid,
     pub created_on: DateTime<Utc>,
     pub modified_on: DateTime<Utc>,
-    pub tn: TnShort,
+    pub tn: Tn,
     pub expired_on: DateTime<Utc>,
     pub autorenew: bool,
     pub subscriptions: Vec<String>,
-    pub sip_connection: Option<SipConnection>,
-    pub sip_control_app: Option<SipControlApp>,
+    pub sip_connection: Option<SipConnectionShort>,
+    pub sip_control_app: Option<SipControlAppShort>,
     pub sip_user: Option<SipUserShort>,
     pub messaging_profile: Option<MessagingProfileShort>,
+    pub account: AccountShort,
 }
 
 #[derive(ToSchema)]

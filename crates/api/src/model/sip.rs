@@ -14,6 +14,7 @@ pub struct SipControlApp {
     pub name: String,
     pub is_active: bool,
     pub tech_prefix: u64,
+    pub product: SipProductShort,
     pub auto_answer: bool,
     /// Minutes.
     pub max_call_length_min: Option<u64>,
@@ -61,25 +62,106 @@ pub struct SipConnection {
     pub shaken_minimum_accepted_attest_lvl: Option<String>,
 }
 
+/// A Call Control App inside other objects; only `uuid` where no more is at hand.
+#[derive(ToSchema)]
+pub struct SipControlAppShort {
+    pub uuid: Uuid,
+    #[schema(required = false)]
+    pub created_on: DateTime<Utc>,
+    #[schema(required = false)]
+    pub modified_on: DateTime<Utc>,
+    #[schema(required = false)]
+    pub name: String,
+    #[schema(required = false)]
+    pub is_active: bool,
+    #[schema(required = false)]
+    pub tech_prefix: u64,
+    #[schema(required = false)]
+    pub shaken_verify_policy: u8,
+    #[schema(schema_with = types::or_null::attestation)]
+    pub shaken_minimum_accepted_attest_lvl: Option<String>,
+    #[schema(required = false)]
+    pub auto_answer: bool,
+    pub max_call_length_min: Option<u64>,
+}
+
+/// A trunk inside other objects; only `uuid` where no more is at hand.
+#[derive(ToSchema)]
+pub struct SipConnectionShort {
+    pub uuid: Uuid,
+    #[schema(required = false)]
+    pub created_on: DateTime<Utc>,
+    #[schema(required = false)]
+    pub modified_on: DateTime<Utc>,
+    #[schema(required = false)]
+    pub name: String,
+    #[schema(required = false)]
+    pub is_active: bool,
+    #[schema(required = false)]
+    pub tech_prefix: u64,
+    #[schema(required = false)]
+    pub shaken_verify_policy: u8,
+    #[schema(schema_with = types::or_null::attestation)]
+    pub shaken_minimum_accepted_attest_lvl: Option<String>,
+    pub ip: Option<String>,
+    pub hostname: Option<String>,
+    #[schema(required = false)]
+    pub port: u16,
+}
+
+/// An outbound voice profile inside other objects; only `uuid` where no more is at hand.
+#[derive(ToSchema)]
+pub struct OutboundVoiceProfileShort {
+    pub uuid: Uuid,
+    #[schema(required = false)]
+    pub created_on: DateTime<Utc>,
+    #[schema(required = false)]
+    pub modified_on: DateTime<Utc>,
+    #[schema(required = false)]
+    pub name: String,
+    #[schema(required = false)]
+    pub is_active: bool,
+    #[schema(required = false)]
+    pub tech_prefix: u64,
+}
+
+/// A product inside other objects.
+#[derive(ToSchema)]
+pub struct SipProductShort {
+    pub id: u64,
+}
+
 /// A domain that holds SIP users.
 #[derive(ToSchema)]
 pub struct SipDomain {
+    pub uuid: Uuid,
     pub created_on: DateTime<Utc>,
     pub modified_on: DateTime<Utc>,
     /// Full name: `<label>.<sip domain of the installation>`.
     pub domain: String,
-    pub sip_connection: Option<SipConnection>,
-    pub sip_control_app: Option<SipControlApp>,
-    pub outbound_voice_profile: Option<OutboundVoiceProfile>,
+    pub sip_connection: Option<SipConnectionShort>,
+    pub sip_control_app: Option<SipControlAppShort>,
+    pub outbound_voice_profile: Option<OutboundVoiceProfileShort>,
 }
 
 /// A SIP user as other objects show it.
 #[derive(ToSchema)]
 pub struct SipUserShort {
     pub uuid: Uuid,
+    #[schema(required = false)]
     pub created_on: DateTime<Utc>,
+    #[schema(required = false)]
     pub modified_on: DateTime<Utc>,
+    #[schema(required = false)]
     pub login: String,
+}
+
+/// The domain of a SIP user.
+#[derive(ToSchema)]
+pub struct SipDomainShort {
+    pub uuid: Uuid,
+    #[schema(required = false)]
+    pub domain: String,
 }
 
 /// A SIP phone's login.
@@ -99,6 +181,9 @@ pub struct SipUser {
     pub dob: Option<String>,
     #[schema(schema_with = types::or_null::gender)]
     pub gender: Option<String>,
+    pub sip_domain: SipDomainShort,
+    /// Caller id and direct number.
+    pub tn_lease: Option<TnLeaseShort>,
     #[schema(schema_with = online)]
     pub state: String,
     pub registrations: Vec<SipRegistration>,
@@ -165,5 +250,10 @@ pub struct OutboundVoiceProfile {
 #[derive(ToSchema)]
 pub struct TnLeaseShort {
     pub uuid: Uuid,
+    #[schema(required = false)]
     pub tn: TnShort,
+    #[schema(required = false)]
+    pub autorenew: bool,
+    #[schema(required = false)]
+    pub expired_on: DateTime<Utc>,
 }

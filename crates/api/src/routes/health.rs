@@ -29,14 +29,15 @@ struct Health {
 
 /// 200 while the process runs.
 #[utoipa::path(get, path = "/rest/health/live", operation_id = "HealthLive", tag = "health", security(()),
-    responses((status = 200, body = Envelope<Health>)))]
+    responses((status = 200, body = Envelope<Health>), (status = 429, body = crate::openapi::Error)))]
 async fn live() -> Reply {
     ok(json!({"state": "ok"}))
 }
 
 /// 200 while the process takes new work: the database answers and nobody has asked it to end.
 #[utoipa::path(get, path = "/rest/health/ready", operation_id = "HealthReady", tag = "health", security(()),
-    responses((status = 200, body = Envelope<Health>), (status = 503, body = crate::openapi::Error)))]
+    responses((status = 200, body = Envelope<Health>), (status = 429, body = crate::openapi::Error),
+        (status = 503, body = crate::openapi::Error)))]
 async fn ready(State(state): State<ApiState>) -> Reply {
     let unavailable =
         |reason: &str| AppError::Unavailable { reason: reason.to_owned(), retry_after: Duration::from_secs(5) };

@@ -2,21 +2,23 @@
 
 use axum::Router;
 use axum::routing::{MethodFilter, on};
+use http::Method;
 
 use crate::auth::Caller;
 use crate::error::AppError;
 use crate::state::ApiState;
 
-const GET: MethodFilter = MethodFilter::GET;
-const POST: MethodFilter = MethodFilter::POST;
-const PUT: MethodFilter = MethodFilter::PUT;
-const PATCH: MethodFilter = MethodFilter::PATCH;
-const DELETE: MethodFilter = MethodFilter::DELETE;
+const GET: Method = Method::GET;
+const POST: Method = Method::POST;
+const PUT: Method = Method::PUT;
+const PATCH: Method = Method::PATCH;
+const DELETE: Method = Method::DELETE;
 
 /// Path by path, with the methods the specification gives each. Open ones are marked.
 #[rustfmt::skip]
-pub(crate) const LATER: &[(&str, &[MethodFilter])] = &[
+pub(crate) const LATER: &[(&str, &[Method])] = &[
     // tokens, users, account
+    ("/rest/user/{uuid}", &[GET, PATCH, DELETE]),
     ("/rest/user/{uuid}/avatar", &[POST, DELETE]),
     ("/rest/user/password_reset", &[GET, POST]),
     ("/rest/user/cart", &[GET, POST, DELETE]),
@@ -121,7 +123,8 @@ const OPEN: &[&str] = &["/rest/user/password_reset", "/rest/settings", "/rest/ap
 
 pub(crate) fn router() -> Router<ApiState> {
     LATER.iter().fold(Router::new(), |router, (path, methods)| {
-        let filter = methods.iter().copied().reduce(MethodFilter::or);
+        let filters = methods.iter().filter_map(|method| MethodFilter::try_from(method.clone()).ok());
+        let filter = filters.reduce(MethodFilter::or);
         match filter {
             Some(filter) if OPEN.contains(path) => router.route(path, on(filter, open)),
             Some(filter) => router.route(path, on(filter, confined)),

@@ -25,6 +25,7 @@ mod token;
 mod user;
 
 use axum::Router;
+use http::Method;
 use utoipa_axum::router::OpenApiRouter;
 
 pub(crate) use tn::profile_of as tn_profile;
@@ -59,6 +60,11 @@ pub(crate) fn implemented(public_url: &str) -> OpenApiRouter<ApiState> {
     ]
     .into_iter()
     .fold(OpenApiRouter::with_openapi(openapi::base(public_url)), OpenApiRouter::merge)
+}
+
+/// What answers 501.
+pub(crate) fn not_implemented() -> impl Iterator<Item = (Method, &'static str)> {
+    later::LATER.iter().flat_map(|(path, methods)| methods.iter().map(|method| (method.clone(), *path)))
 }
 
 pub(crate) fn later() -> Router<ApiState> {

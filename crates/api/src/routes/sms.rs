@@ -152,14 +152,14 @@ async fn submit(state: &ApiState, caller: &Caller, form: SendSms) -> Reply {
 
 /// Send a message.
 #[utoipa::path(post, path = "/rest/sms", operation_id = "SendSMS", tag = "sms", request_body = SendSms,
-    responses((status = 201, body = Envelope<model::Sms>), NoBalance, Faults))]
+    responses((status = 201, body = Envelope<model::SmsSent>), NoBalance, Faults))]
 async fn send(State(state): State<ApiState>, caller: Caller, Body(form): Body<SendSms>) -> Reply {
     submit(&state, &caller, form).await
 }
 
 /// Send a message; another path of the same.
 #[utoipa::path(post, path = "/rest/sms/o", operation_id = "SendOutboundSMS", tag = "sms", request_body = SendSms,
-    responses((status = 201, body = Envelope<model::Sms>), NoBalance, Faults))]
+    responses((status = 201, body = Envelope<model::SmsSent>), NoBalance, Faults))]
 async fn send_alias(State(state): State<ApiState>, caller: Caller, Body(form): Body<SendSms>) -> Reply {
     submit(&state, &caller, form).await
 }

@@ -3,5 +3,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod auth;
+mod calls;
+mod conventions;
 mod document;
+mod events;
+mod idempotency;
+mod messages;
+mod numbers;
+mod sip;
+mod tokens;
+mod users;
+mod websocket;
 mod world;

@@ -12,7 +12,7 @@ use opentact_carrier::dev::DevNumbers;
 use opentact_engine::ports::{
     CallControl, ControlError, DevCall, MessageControl, Originate, Registration, SendMessage,
 };
-use opentact_events::{Hub, view};
+use opentact_events::{EventType, Hub, NewEvent, view};
 use opentact_store::accounts::{Account, NewAccount};
 use opentact_store::calls::CallRecord;
 use opentact_store::sms::NewSms;
@@ -36,6 +36,10 @@ pub struct FakeCalls {
     pub live: Mutex<Vec<CallRecord>>,
     pub registrations: Mutex<Vec<(Uuid, Registration)>>,
     pub refuse: Mutex<Option<ControlError>>,
+    /// Make `online` panic.
+    pub panic: Mutex<bool>,
+    /// Make `online` never answer.
+    pub hang: Mutex<bool>,
 }
 
 impl FakeCalls {
@@ -75,6 +79,10 @@ impl CallControl for FakeCalls {
     }
 
     async fn online(&self, account: Uuid) -> Result<Vec<Value>, ControlError> {
+        assert!(!*self.panic.lock(), "a secret of the stack");
+        if *self.hang.lock() {
+            std::future::pending::<()>().await;
+        }
         Ok(self.live.lock().iter().filter(|record| record.account == account).map(show).collect())
     }
 
@@ -202,8 +210,12 @@ impl World {
     }
 
     pub async fn with(settings: Settings) -> World {
+        World::assembled(settings, opentact_events::Settings::default()).await
+    }
+
+    pub async fn assembled(settings: Settings, hub: opentact_events::Settings) -> World {
         let store = Store::in_memory().await.unwrap();
-        let hub = Hub::start(store.clone(), opentact_events::Settings::default()).await.unwrap();
+        let hub = Hub::start(store.clone(), hub).await.unwrap();
         let calls = Arc::new(FakeCalls::default());
         let messages =
             Arc::new(FakeMessages { store: store.clone(), refuse: Mutex::default(), dev_messages: Mutex::default() });
@@ -283,6 +295,19 @@ async fn tenant(store: &Store, email: &str) -> Tenant {
     let (account, user) = store.users().sign_up(account, NewUser::new(email, PASSWORD, Role::Admin)).await.unwrap();
     let (_, token) = store.tokens().create(account.uuid, user.uuid, "test", None, Vec::new()).await.unwrap();
     Tenant { account, user, token }
+}
+
+/// Publishes an event of type `balance`.
+pub fn tell(hub: &Hub, tenant: &Tenant, message: &str) {
+    let event = NewEvent {
+        account: tenant.account.uuid,
+        kind: EventType::Balance,
+        message: message.to_owned(),
+        payload: json!(1),
+        ref_id: None,
+        extra: Map::new(),
+    };
+    hub.publish(event).unwrap();
 }
 
 /// A request to be.

@@ -1,0 +1,170 @@
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use opentact_engine::ports::{ControlError, DevScript, FlowSource};
+use opentact_store::calls::CallFlowLog;
+use opentact_store::types::{CallState, Json, now};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::world::{World, call_record, shown};
+
+const FLOW: &str = "<Response><Say>Hello.</Say><Hangup/></Response>";
+
+#[tokio::test]
+async fn a_call_is_made_with_what_was_asked() {
+    let world = World::new().await;
+    let form = json!({"to": 12125550001_u64, "from": "+12015550100", "xml": FLOW, "timeout": 20, "max_length": 60, "meta": {"order": 7}});
+    let call = world.post("/rest/call", form).expect(201).await;
+    insta::assert_snapshot!(shown(&call));
+    let asked = world.calls.originated.lock().remove(0);
+    assert_eq!((asked.to.as_str(), asked.from.as_deref()), ("12125550001", Some("+12015550100")));
+    assert_eq!((asked.timeout, asked.max_length), (Duration::from_secs(20), Some(Duration::from_secs(60))));
+    assert!(matches!(asked.flow, FlowSource::Document(_)));
+    assert_eq!(asked.meta["order"], json!(7));
+
+    world.post("/rest/call", json!({"to": "alice@home.sip.localhost", "call_flow_url": "https://example.com/flow"})).expect(201).await;
+    let asked = world.calls.originated.lock().remove(0);
+    assert_eq!((asked.to.as_str(), asked.timeout), ("alice@home.sip.localhost", Duration::from_secs(60)));
+    assert!(matches!(asked.flow, FlowSource::Url(_)));
+    world.post("/rest/call", json!({"to": "sip:bob@192.0.2.1"})).expect(201).await;
+    assert!(matches!(world.calls.originated.lock().remove(0).flow, FlowSource::Park));
+}
+
+#[tokio::test]
+async fn a_call_that_makes_no_sense_is_not_made() {
+    let world = World::new().await;
+    let wrong = json!({"timeout": 100000, "max_length": 0, "tn_lease": "x", "meta": [], "call_flow_url": "file:///etc/passwd"});
+    insta::assert_snapshot!(shown(&world.post("/rest/call", wrong).expect(422).await["fields"]));
+    let two = json!({"to": 1, "xml": FLOW, "call_flow_url": "https://example.com/"});
+    let two = world.post("/rest/call", two).expect(422).await;
+    assert!(two["fields"]["params.call_flow_url"].is_object());
+    let broken = json!({"to": 12125550001_u64, "xml": "<Response><Sya/></Response>"});
+    let broken = world.post("/rest/call", broken).expect(422).await;
+    assert_eq!(broken["fields"]["params.xml[0]"]["line"], 1);
+    let app = json!({"to": 12125550001_u64, "sip_control_app": Uuid::new_v4()});
+    assert_eq!(world.post("/rest/call", app).expect(404).await["message"], "SIP Control app not found");
+    assert!(world.calls.originated.lock().is_empty());
+}
+
+#[tokio::test]
+async fn what_the_engine_refuses_has_its_own_status() {
+    let world = World::new().await;
+    let form = json!({"to": 12125550001_u64});
+    let country = ControlError::Forbidden { code: 406, message: "Country Permission Violation".to_owned() };
+    *world.calls.refuse.lock() = Some(country);
+    let refused = world.post("/rest/call", form.clone()).expect(403).await;
+    assert_eq!((refused["code"].clone(), refused["message"].clone()), (json!(406), json!("Country Permission Violation")));
+    *world.calls.refuse.lock() = Some(ControlError::InsufficientBalance);
+    world.post("/rest/call", form.clone()).expect(402).await;
+    let value = "12125550001".to_owned();
+    *world.calls.refuse.lock() = Some(ControlError::Invalid { field: "to", message: "no route".to_owned(), value });
+    let refused = world.post("/rest/call", form.clone()).expect(422).await;
+    assert_eq!(refused["fields"]["params.to"]["message"], "no route");
+    let account = world.me.account.uuid;
+    world.store.accounts().update(account, |account| account.disabled_on = Some(now())).await.unwrap();
+    assert_eq!(world.post("/rest/call", form).expect(403).await["message"], "Account is disabled");
+}
+
+#[tokio::test]
+async fn a_live_call_is_listed_steered_and_ended() {
+    let world = World::new().await;
+    let record = call_record(world.me.account.uuid, CallState::Live, "12125550001");
+    let waiting = call_record(world.me.account.uuid, CallState::Ringing, "12125550002");
+    world.calls.live.lock().extend([record.clone(), waiting.clone()]);
+    assert_eq!(world.get("/rest/call/online").expect(200).await.as_array().unwrap().len(), 2);
+    assert_eq!(world.get("/rest/sip/app/call/online").expect(200).await.as_array().unwrap().len(), 2);
+    let path = format!("/rest/call/{}", record.uuid);
+    assert_eq!(world.get(&path).expect(200).await["state"], "live");
+    world.post(&format!("/rest/call/sca/{}", record.uuid), json!({"xml": FLOW})).expect(200).await;
+    world.post(&format!("/rest/sip/app/call/{}", record.uuid), json!({"xml": FLOW})).expect(200).await;
+    let busy = world.post(&format!("/rest/call/sca/{}", waiting.uuid), json!({"xml": FLOW})).expect(409).await;
+    assert_eq!(busy["message"], "Call is not live");
+    world.post(&format!("/rest/call/sca/{}", Uuid::new_v4()), json!({"xml": FLOW})).expect(404).await;
+    world.call(http::Method::DELETE, &path).json(&json!({"cause": 17})).expect(200).await;
+    world.delete(&format!("{path}?cause=21")).expect(200).await;
+    world.delete(&path).expect(200).await;
+    world.delete(&format!("{path}?cause=200")).expect(422).await;
+    let causes: Vec<Option<u8>> = world.calls.hung_up.lock().iter().map(|(_, cause)| *cause).collect();
+    assert_eq!(causes, [Some(17), Some(21), None]);
+}
+
+#[tokio::test]
+async fn the_call_log_is_searched() {
+    let world = World::new().await;
+    let account = world.me.account.uuid;
+    for (index, to) in ["12125550001", "12125550002", "13105550001"].iter().enumerate() {
+        let mut record = call_record(account, CallState::Destroyed, to);
+        record.created_on += TimeDelta::seconds(index as i64);
+        record.duration = 10 * index as i64;
+        world.store.calls().save(record).await.unwrap();
+    }
+    let found = world.post("/rest/call/search?take=1", json!({"to": "1212*", "order": {"created_on": "ASC"}})).expect(200).await;
+    assert_eq!((found["total"].clone(), found["take"].clone()), (json!(2), json!(1)));
+    assert_eq!(found["data"][0]["to"], "12125550001");
+    let long = world.post("/rest/call/search", json!({"duration_min": 15})).expect(200).await;
+    assert_eq!(long["data"][0]["to"], "13105550001");
+    assert_eq!(world.post("/rest/sip/app/call/search", json!({"state": "online"})).expect(200).await["total"], 0);
+    // A page at a time, without counting.
+    let first = world.post("/rest/call/search", json!({"take": 2, "count": false})).expect(200).await;
+    assert!(first.get("total").is_none());
+    let next = json!({"take": 2, "cursor": first["next_cursor"]});
+    let second = world.post("/rest/call/search", next).expect(200).await;
+    assert_eq!(second["data"].as_array().unwrap().len(), 1);
+    let wrong = json!({"take": 0, "skip": -1, "mode": "XOR", "order": {"to": "UP"}, "created_on_from": "yesterday", "state": "gone"});
+    insta::assert_snapshot!(shown(&world.post("/rest/call/search", wrong).expect(422).await["fields"]));
+    world.post("/rest/call/search", json!({"order": {"nonsense": "ASC"}})).expect(422).await;
+    world.post("/rest/call/search?take=many", json!({})).expect(422).await;
+}
+
+#[tokio::test]
+async fn a_past_call_shows_its_log() {
+    let world = World::new().await;
+    let record = call_record(world.me.account.uuid, CallState::Destroyed, "12125550001");
+    world.store.calls().save(record.clone()).await.unwrap();
+    let at = now();
+    let log = CallFlowLog {
+        uuid: Uuid::new_v4(),
+        created_on: at,
+        modified_on: at,
+        account: record.account,
+        call: record.uuid,
+        sip_control_app: None,
+        position: 0,
+        name: "Say".to_owned(),
+        element: "Say".to_owned(),
+        path: "Say[0]".to_owned(),
+        success: true,
+        reason: "Said".to_owned(),
+        tag: None,
+        command: Json(json!({})),
+        children: Json(Vec::new()),
+        errors: Json(Vec::new()),
+    };
+    world.hub.record(opentact_events::Write::FlowLog(Box::new(log))).unwrap();
+    world.hub.flush().await;
+    let path = format!("/rest/call/{}", record.uuid);
+    assert_eq!(world.get(&path).expect(200).await["logs"][0]["name"], "Say");
+    let logs = world.get(&format!("{path}/logs")).expect(200).await;
+    insta::assert_snapshot!(shown(&logs));
+    let stranger = world.stranger().await;
+    for path in [path.clone(), format!("{path}/logs")] {
+        assert_eq!(world.get(&path).by(&stranger).expect(401).await["message"], "Forbidden");
+    }
+    assert_eq!(world.get(&format!("/rest/call/{}", Uuid::new_v4())).expect(404).await["message"], "Call not found");
+}
+
+#[tokio::test]
+async fn the_simulated_network_calls_a_number_of_ours() {
+    let world = World::new().await;
+    let form = json!({"from": 12125551234_u64, "to": 12015550100_u64, "digits": "12#", "after": 500, "duration": 5});
+    world.post("/rest/dev/call", form.clone()).expect(404).await;
+    world.lease(&world.me, 12_015_550_100).await;
+    world.post("/rest/dev/call", form).expect(201).await;
+    let asked = world.calls.dev_calls.lock().remove(0);
+    assert_eq!((asked.from, asked.to, asked.duration), (12_125_551_234, 12_015_550_100, Duration::from_secs(5)));
+    assert_eq!(asked.script, DevScript::Dtmf { digits: "12#".to_owned(), after: Duration::from_millis(500) });
+    let say = json!({"from": 12125551234_u64, "to": 12015550100_u64, "script": "say"});
+    let wrong: Value = world.post("/rest/dev/call", say).expect(422).await;
+    assert_eq!(wrong["fields"]["params.text"]["message"], "is required to say");
+}

@@ -1,0 +1,130 @@
+use opentact_engine::ports::ControlError;
+use opentact_store::sms::NewSms;
+use opentact_store::types::SmsType;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::world::{World, shown};
+
+const MINE: u64 = 12_015_550_100;
+
+#[tokio::test]
+async fn a_message_is_sent_from_a_number_of_ours() {
+    let world = World::new().await;
+    let form = json!({"from": MINE, "to": "+12125550001", "message": "Hello"});
+    assert_eq!(world.post("/rest/sms", form.clone()).expect(404).await["message"], "TNLease not found");
+    world.lease(&world.me, MINE).await;
+    let sms = world.post("/rest/sms", form).expect(201).await;
+    insta::assert_snapshot!(shown(&sms));
+    let path = format!("/rest/sms/{}", sms["uuid"].as_str().unwrap());
+    let read = world.get(&path).expect(200).await;
+    insta::assert_snapshot!(shown(&read));
+    assert_eq!(world.get(&path.replace("/sms/", "/sms/outbound/")).expect(200).await, read);
+    world.get(&path.replace("/sms/", "/sms/inbound/")).expect(404).await;
+    // The words of 2021.
+    world.post("/rest/sms/o", json!({"tn": MINE, "to": 12125550001_u64, "text": "Hello"})).expect(201).await;
+    let stranger = world.stranger().await;
+    world.get(&path).by(&stranger).expect(401).await;
+    world.post("/rest/sms", json!({"from": MINE, "to": 12125550001_u64, "message": "x"})).by(&stranger).expect(404).await;
+}
+
+#[tokio::test]
+async fn several_recipients_have_a_result_each() {
+    let world = World::new().await;
+    world.lease(&world.me, MINE).await;
+    let form = json!({"from": MINE, "to": [12125550001_u64, "12125550002"], "message": "Hello"});
+    let results = world.post("/rest/sms", form).expect(201).await;
+    let to: Vec<Value> = results.as_array().unwrap().iter().map(|one| one["to"].clone()).collect();
+    assert_eq!(to, [json!(12125550001_u64), json!(12125550002_u64)]);
+}
+
+#[tokio::test]
+async fn a_message_must_make_sense() {
+    let world = World::new().await;
+    world.lease(&world.me, MINE).await;
+    let wrong = json!({"from": "qwerty", "to": ["qwerty", 12125550001_u64, "0"], "message": "x".repeat(919), "validity": 0});
+    insta::assert_snapshot!(shown(&redact_text(world.post("/rest/sms", wrong).expect(422).await["fields"].clone())));
+    let missing = world.post("/rest/sms", json!({"to": 12125550001_u64})).expect(422).await;
+    assert_eq!(missing["fields"].as_object().unwrap().keys().collect::<Vec<_>>(), ["params.from", "params.message"]);
+    world.post("/rest/sms", json!({"from": MINE, "to": [], "message": "x"})).expect(422).await;
+}
+
+fn redact_text(mut fields: Value) -> Value {
+    fields["params.message"]["value"] = json!("[919 x]");
+    fields
+}
+
+#[tokio::test]
+async fn refusals_of_messages_carry_the_products_code() {
+    let world = World::new().await;
+    world.lease(&world.me, MINE).await;
+    let form = json!({"from": MINE, "to": 12125550001_u64, "message": "Hello"});
+    *world.messages.refuse.lock() = Some(ControlError::InsufficientBalance);
+    let refused = world.post("/rest/sms", form.clone()).expect(402).await;
+    assert_eq!(refused["code"], 405);
+    let country = ControlError::Forbidden { code: 406, message: "Country Permission Violation".to_owned() };
+    *world.messages.refuse.lock() = Some(country);
+    assert_eq!(world.post("/rest/sms", form).expect(403).await["code"], 406);
+}
+
+#[tokio::test]
+async fn the_message_log_is_searched_and_what_came_in_marked_as_read() {
+    let world = World::new().await;
+    world.lease(&world.me, MINE).await;
+    world.post("/rest/sms", json!({"from": MINE, "to": 12125550001_u64, "message": "Out"})).expect(201).await;
+    let inbound = NewSms {
+        kind: SmsType::Inbound,
+        from: "12125550001".to_owned(),
+        to: MINE.to_string(),
+        tn: MINE.try_into().unwrap(),
+        tn_lease: None,
+        messaging_profile: None,
+        thread: "2".repeat(32),
+        message: "In".to_owned(),
+        automated: false,
+        reference_id: None,
+        segments: 1,
+        encoding: "gsm".to_owned(),
+        custom_callback_url: None,
+        created_by: None,
+    };
+    let inbound = world.store.sms().create(world.me.account.uuid, inbound).await.unwrap();
+    assert_eq!(world.post("/rest/sms/search", json!({})).expect(200).await["total"], 2);
+    let found = world.post("/rest/sms/search/inbound", json!({"readed": false, "from": "1212*"})).expect(200).await;
+    assert_eq!(found["data"][0]["message"], "In");
+    let path = format!("/rest/sms/inbound/{}", inbound.uuid);
+    assert_eq!(world.patch(&path, json!({"readed": true})).expect(200).await["readed"], true);
+    assert_eq!(world.post("/rest/sms/search/inbound", json!({"readed": false})).expect(200).await["total"], 0);
+    let found = world.post("/rest/sms/search/outbound", json!({"state": "created", "message": "o*"})).expect(200).await;
+    assert_eq!(found["total"], 1);
+    world.patch(&path, json!({"readed": "yes"})).expect(422).await;
+    world.get(&format!("/rest/sms/{}", Uuid::new_v4())).expect(404).await;
+}
+
+#[tokio::test]
+async fn the_simulated_network_texts_a_number_of_ours() {
+    let world = World::new().await;
+    let form = json!({"from": 12125550001_u64, "to": MINE, "text": "Hello back"});
+    world.post("/rest/dev/sms", form.clone()).expect(404).await;
+    world.lease(&world.me, MINE).await;
+    world.post("/rest/dev/sms", form).expect(201).await;
+    assert_eq!(*world.messages.dev_messages.lock(), [(12_125_550_001, MINE, "Hello back".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_messaging_profile_is_made_used_and_kept_while_in_use() {
+    let world = World::new().await;
+    let form = json!({"name": "news", "callback_url": "https://example.com/sms", "long_code_weight": 3});
+    let profile = world.post("/rest/profile/messaging", form).expect(201).await;
+    insta::assert_snapshot!(shown(&profile));
+    let path = format!("/rest/profile/messaging/{}", profile["uuid"].as_str().unwrap());
+    world.patch(&path, json!({"callback_url": "short", "long_code_weight": 10})).expect(422).await;
+    assert_eq!(world.patch(&path, json!({"callback_url": null})).expect(200).await["callback_url"], Value::Null);
+    world.lease(&world.me, MINE).await;
+    world.patch(&format!("/rest/lease/tn/{MINE}"), json!({"messaging_profile": profile["uuid"]})).expect(200).await;
+    assert_eq!(world.get(&format!("{path}/tnleases")).expect(200).await.as_array().unwrap().len(), 1);
+    world.delete(&path).expect(409).await;
+    world.patch(&format!("/rest/lease/tn/{MINE}"), json!({"messaging_profile": null})).expect(200).await;
+    world.delete(&path).expect(200).await;
+    assert_eq!(world.get("/rest/profile/messaging").expect(200).await, json!([]));
+}

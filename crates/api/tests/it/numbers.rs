@@ -1,0 +1,193 @@
+use opentact_store::Money;
+use opentact_store::transactions::NewTransaction;
+use opentact_store::types::RefType;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::world::{World, shown};
+
+/// Numbers for sale in New Jersey.
+async fn offers(world: &World, take: u64) -> Vec<u64> {
+    let found = world.post("/rest/tn/search", json!({"npa": 201, "take": take})).expect(200).await;
+    found["data"].as_array().unwrap().iter().map(|offer| offer["tn"].as_u64().unwrap()).collect()
+}
+
+/// Waits for an order's end by its events.
+async fn finished(world: &World, order: &str) -> Value {
+    let path = format!("/rest/order/{order}");
+    loop {
+        let order = world.get(&path).expect(200).await;
+        if matches!(order["state"].as_str(), Some("success" | "failed")) {
+            world.hub.flush().await;
+            return order;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn numbers_for_sale_are_found_by_what_is_asked() {
+    let world = World::new().await;
+    let found = world.post("/rest/tn/search?take=2", json!({"country": "us", "npa": "201"})).expect(200).await;
+    insta::assert_snapshot!(shown(&found));
+    let toll_free = world.post("/rest/tn/search", json!({"type": "toll_free", "take": 1})).expect(200).await;
+    assert_eq!(toll_free["data"][0]["type"], "toll_free");
+    assert_eq!(toll_free["data"][0]["profile"], "toll_free");
+    let line = world.post("/rest/tn/search", json!({"npa": 201, "line": "01x7"})).expect(200).await;
+    assert!(line["data"].as_array().unwrap().iter().all(|one| one["tn"].as_u64().unwrap() % 10 == 7));
+    // The 2021 form of the same.
+    let page = world.post("/rest/tn/search?page=2&size=1", json!({"province": "nj", "profile": "long_code"})).expect(200).await;
+    assert_eq!((page["take"].clone(), page["skip"].clone()), (json!(1), json!(1)));
+    world.post("/rest/tn/search", json!({"profile": "gold"})).expect(404).await;
+    let countries = world.get("/rest/tn/search/countries").expect(200).await;
+    assert!(countries.as_array().unwrap().iter().any(|one| one["a2"] == "US" && one["total"].as_u64().unwrap() > 100));
+    let wrong = json!({"npa": "20", "line": "xx", "pattern": "abc", "features": ["fly"], "take": 1000, "type": "gold"});
+    let wrong = world.post("/rest/tn/search", wrong).expect(422).await;
+    assert_eq!(wrong["fields"].as_object().unwrap().keys().collect::<Vec<_>>(), ["params.take", "params.type"]);
+    let wrong = json!({"npa": "20", "line": "xx", "pattern": "abc", "features": ["fly"]});
+    let wrong = world.post("/rest/tn/search", wrong).expect(422).await;
+    insta::assert_snapshot!(shown(&wrong["fields"]));
+}
+
+#[tokio::test]
+async fn an_order_leases_charges_and_tells() {
+    let world = World::new().await;
+    let tns = offers(&world, 2).await;
+    let items = json!({"items": [{"tn": tns[0], "features": ["voice", "sms"], "autorenew": true}, {"tn": tns[1]}]});
+    let price = world.post("/rest/order/price", items.clone()).expect(200).await;
+    insta::assert_snapshot!(shown(&price));
+    let order = world.post("/rest/order", items).expect(201).await;
+    assert_eq!((order["state"].clone(), order["total"].clone()), (json!("created"), json!(2)));
+    let order = finished(&world, order["uuid"].as_str().unwrap()).await;
+    insta::assert_snapshot!(shown(&order));
+
+    let events = world.get("/rest/event").expect(200).await;
+    let told: Vec<(String, String)> = events["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| {
+            let what = event["payload"]["state"].as_str().or(event["source_action"].as_str()).unwrap();
+            (event["type"].as_str().unwrap().to_owned(), what.to_owned())
+        })
+        .collect();
+    let expected = [
+        ("tn_order", "created"),
+        ("tn_order", "verify"),
+        ("tn_order", "processing"),
+        ("balance", "nrc"),
+        ("balance", "mrc"),
+        ("balance", "nrc"),
+        ("balance", "mrc"),
+        ("tn_order", "success"),
+    ];
+    assert_eq!(told, expected.map(|(kind, what)| (kind.to_owned(), what.to_owned())));
+
+    let balance = world.get("/rest/account").expect(200).await["balance"].to_string().parse::<Money>().unwrap();
+    let total = [&price["nrc"], &price["mrc"]].map(|one| one.to_string().parse::<Money>().unwrap());
+    assert_eq!(balance, Money::units(100) - total[0] - total[1]);
+    assert_eq!(world.get("/rest/lease/tn").expect(200).await.as_array().unwrap().len(), 2);
+    assert!(!offers(&world, 10).await.contains(&tns[0]), "a leased number is not for sale");
+}
+
+#[tokio::test]
+async fn items_fail_one_by_one_with_a_reason() {
+    let world = World::new().await;
+    let tns = offers(&world, 2).await;
+    let stranger = world.stranger().await;
+    world.lease(&stranger, tns[0]).await;
+    let items = json!({"items": [
+        {"tn": tns[0]}, {"tn": tns[1]}, {"tn": 4930123456_u64},
+    ]});
+    let order = world.post("/rest/order", items).expect(201).await;
+    let order = finished(&world, order["uuid"].as_str().unwrap()).await;
+    assert_eq!((order["state"].clone(), order["success"].clone(), order["failed"].clone()), (json!("success"), json!(1), json!(2)));
+    insta::assert_snapshot!(shown(&order["errors"]));
+    let order = world.post("/rest/order", json!({"items": [{"tn": tns[0]}]})).expect(201).await;
+    assert_eq!(finished(&world, order["uuid"].as_str().unwrap()).await["state"], "failed");
+}
+
+#[tokio::test]
+async fn an_order_beyond_the_balance_is_402() {
+    let world = World::new().await;
+    let tns = offers(&world, 1).await;
+    let account = world.me.account.uuid;
+    let spent = NewTransaction::charge(Money::units(99), RefType::Tts, Uuid::new_v4(), "spent");
+    world.store.transactions().book(account, spent).await.unwrap();
+    let refused = world.post("/rest/order", json!({"items": [{"tn": tns[0]}]})).expect(402).await;
+    assert_eq!(refused["message"], "Not enough account balance");
+    assert_eq!(world.get("/rest/order").expect(200).await, json!([]));
+}
+
+#[tokio::test]
+async fn an_order_must_make_sense() {
+    let world = World::new().await;
+    let tn = offers(&world, 1).await[0];
+    let wrong = world.post("/rest/order", json!({"items": [{"tn": "qwerty"}, {}, {"tn": tn, "features": ["fly"]}]})).expect(422).await;
+    insta::assert_snapshot!(shown(&wrong["fields"]));
+    world.post("/rest/order", json!({"items": []})).expect(422).await;
+    world.post("/rest/order", json!({"items": [{"tn": tn}, {"tn": tn.to_string()}]})).expect(422).await;
+    let stranger = world.stranger().await;
+    let order = world.post("/rest/order", json!({"items": [{"tn": tn}]})).expect(201).await;
+    let path = format!("/rest/order/{}", order["uuid"].as_str().unwrap());
+    world.get(&path).by(&stranger).expect(401).await;
+    world.get(&format!("/rest/order/{}", Uuid::new_v4())).expect(404).await;
+    let found = world.post("/rest/order/search", json!({"take": 1, "order": {"created_on": "desc"}})).expect(200).await;
+    assert_eq!(found["total"], 1);
+}
+
+#[tokio::test]
+async fn a_lease_is_read_and_changed_by_uuid_and_by_number() {
+    let world = World::new().await;
+    let lease = world.lease(&world.me, 12_015_550_100).await;
+    let app = world.post("/rest/sip/app", json!({"name": "greeting"})).expect(201).await;
+    let trunk = world.post("/rest/sip/connection", json!({"name": "pbx", "ip": "192.0.2.1"})).expect(201).await;
+    let (by_uuid, by_tn) = (format!("/rest/lease/tn/{}", lease.uuid), "/rest/lease/tn/12015550100");
+    insta::assert_snapshot!(shown(&world.get(&by_uuid).expect(200).await));
+    let changed = world.patch(by_tn, json!({"sip_control_app": app["uuid"], "autorenew": true})).expect(200).await;
+    assert_eq!(changed["sip_control_app"]["name"], "greeting");
+    assert_eq!(changed["autorenew"], true);
+    // One voice target: the new one puts the old one out.
+    let changed = world.patch(by_tn, json!({"sip_connection": trunk["uuid"]})).expect(200).await;
+    assert_eq!((changed["sip_connection"]["name"].clone(), changed["sip_control_app"].clone()), (json!("pbx"), Value::Null));
+    let changed = world.patch(&by_uuid, json!({"sip_connection": null, "sms": false})).expect(200).await;
+    assert_eq!((changed["sip_connection"].clone(), changed["subscriptions"].clone()), (Value::Null, json!(["voice"])));
+    world.patch(by_tn, json!({"sip_control_app": app["uuid"], "sip_connection": trunk["uuid"]})).expect(422).await;
+    world.patch(by_tn, json!({"fax": true})).expect(422).await;
+    world.patch(by_tn, json!({"sip_control_app": Uuid::new_v4()})).expect(404).await;
+    world.get("/rest/lease/tn/nonsense").expect(422).await;
+    assert_eq!(world.get("/rest/lease/tn/+12015550100/tn").expect(200).await["uuid"], json!(lease.uuid));
+    let found = world.post("/rest/lease/tn/search", json!({"tn": "1201*", "features": ["voice"]})).expect(200).await;
+    assert_eq!(found["total"], 1);
+    assert!(world.calls.invalidated.lock().contains(&world.me.account.uuid));
+}
+
+#[tokio::test]
+async fn a_lease_of_another_account_is_not_to_be_seen() {
+    let world = World::new().await;
+    let stranger = world.stranger().await;
+    let lease = world.lease(&stranger, 12_015_550_100).await;
+    for path in [format!("/rest/lease/tn/{}", lease.uuid), "/rest/lease/tn/12015550100".to_owned()] {
+        assert_eq!(world.get(&path).expect(401).await["message"], "Forbidden");
+        world.patch(&path, json!({"autorenew": true})).expect(401).await;
+        world.delete(&path).expect(401).await;
+    }
+    assert_eq!(world.get("/rest/lease/tn").expect(200).await, json!([]));
+    world.get("/rest/lease/tn/12015550199").expect(404).await;
+}
+
+#[tokio::test]
+async fn released_numbers_are_for_sale_again() {
+    let world = World::new().await;
+    let tns = offers(&world, 3).await;
+    for tn in &tns {
+        world.lease(&world.me, *tn).await;
+    }
+    world.delete(&format!("/rest/lease/tn/{}", tns[0])).expect(200).await;
+    world.get(&format!("/rest/lease/tn/{}", tns[0])).expect(404).await;
+    let wrong = world.call(http::Method::DELETE, "/rest/lease/tn").json(&json!({"item": [tns[1], tns[0]]})).expect(422).await;
+    assert_eq!(wrong["fields"]["params.item[1]"]["message"], "is not a number of the account");
+    assert_eq!(world.get("/rest/lease/tn").expect(200).await.as_array().unwrap().len(), 2);
+    world.call(http::Method::DELETE, "/rest/lease/tn").json(&json!({"item": [tns[1], tns[2]]})).expect(200).await;
+    assert_eq!(offers(&world, 3).await, tns);
+}
