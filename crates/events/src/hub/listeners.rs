@@ -112,6 +112,15 @@ impl Listeners {
         });
     }
 
+    /// Replaces the filter of one listener.
+    pub fn set_filter(&self, account: Uuid, id: u64, filter: &Filter) {
+        self.change(account, |listener| {
+            if listener.id == id {
+                listener.filter = filter.clone();
+            }
+        });
+    }
+
     /// The filter in force, for what is read from the log.
     pub fn filter(&self, account: Uuid, id: u64) -> Option<Filter> {
         let accounts = self.accounts.lock();

@@ -88,6 +88,11 @@ impl Subscription {
         self.seen
     }
 
+    /// Another set of types from now on. What waits already is still given out.
+    pub fn refilter(&self, filter: Filter) {
+        self.shared.listeners.set_filter(self.account, self.ear.id, &filter);
+    }
+
     async fn read_log(&mut self) -> Result<(), Ended> {
         let events = self.shared.replay(self.account, self.seen, PAGE).await?;
         let full = events.len() as u64 == PAGE;
