@@ -129,6 +129,25 @@ impl Shape {
                 Some(value) => self.check_at(property, value, &key, fields, depth + 1),
             }
         }
+        self.check_additional(schema, object, at, fields, depth);
+    }
+
+    /// Properties that the schema does not name, where it says what they must be.
+    fn check_additional(
+        &self,
+        schema: &Value,
+        object: &Map<String, Value>,
+        at: &str,
+        fields: &mut Fields,
+        depth: usize,
+    ) {
+        let Some(additional) = schema.get("additionalProperties").filter(|additional| additional.is_object()) else {
+            return;
+        };
+        let named = |name: &str| schema.get("properties").is_some_and(|properties| properties.get(name).is_some());
+        for (name, value) in object.iter().filter(|(name, _)| !named(name)) {
+            self.check_at(additional, value, &format!("{at}.{name}"), fields, depth + 1);
+        }
     }
 
     fn takes_null(&self, schema: &Value) -> bool {
@@ -243,8 +262,8 @@ fn value_fault(schema: &Value, value: &Value) -> Option<String> {
             length_fault(list.len(), min, max, "item")
         }
         Value::Number(number) => {
-            if format == Some("tn") {
-                return crate::types::format_fault("tn", &number.to_string()).map(str::to_owned);
+            if let Some(fault) = format.and_then(|format| crate::types::format_fault(format, &number.to_string())) {
+                return Some(fault.to_owned());
             }
             let number = number.as_f64()?;
             let minimum = schema.get("minimum").and_then(Value::as_f64);

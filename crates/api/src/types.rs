@@ -117,6 +117,62 @@ pub fn mask() -> Object {
         .build()
 }
 
+/// Digits with places left open, as text or number; `format` says which.
+fn digits(format: &str) -> Object {
+    ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::String, Type::Integer]))
+        .format(Some(SchemaFormat::Custom(format.to_owned())))
+        .build()
+}
+
+/// Area code or exchange.
+#[must_use]
+pub fn npa() -> Object {
+    digits("npa")
+}
+
+/// The last four places of a number.
+#[must_use]
+pub fn line() -> Object {
+    digits("line")
+}
+
+/// Of a national number.
+#[must_use]
+pub fn tn_pattern() -> Object {
+    digits("tn-pattern")
+}
+
+/// ISO 3166 alpha-2.
+#[must_use]
+pub fn country() -> Object {
+    string("country").build()
+}
+
+/// Countries, ISO 3166 alpha-2.
+#[must_use]
+pub fn countries() -> utoipa::openapi::schema::Array {
+    utoipa::openapi::schema::ArrayBuilder::new().items(country()).max_items(Some(300)).build()
+}
+
+/// User part of a SIP address.
+#[must_use]
+pub fn sip_login() -> Object {
+    string("sip-login").min_length(Some(1)).max_length(Some(64)).build()
+}
+
+/// Keys of a telephone.
+#[must_use]
+pub fn dtmf() -> Object {
+    string("dtmf").min_length(Some(1)).max_length(Some(64)).build()
+}
+
+/// What an API token may do.
+#[must_use]
+pub fn scopes() -> utoipa::openapi::schema::Array {
+    utoipa::openapi::schema::ArrayBuilder::new().items(string("scope")).max_items(Some(100)).build()
+}
+
 /// `{"field": "ASC"|"DESC"}`.
 #[must_use]
 pub fn order() -> Object {
@@ -292,12 +348,32 @@ pub fn format_fault(format: &str, text: &str) -> Option<&'static str> {
             let web = url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
             (web, "invalid URL, http or https expected")
         }
+        "npa" => (text.len() == 3 && text.bytes().all(|c| c.is_ascii_digit()), "must be 3 digits"),
+        "line" => (text.len() == 4 && text.bytes().all(is_digit_or_x), "must be 4 places of digits and x"),
+        "tn-pattern" => {
+            let known = |c: u8| is_digit_or_x(c) || c == b'*' || c == b'%';
+            ((1..=15).contains(&text.len()) && text.bytes().all(known), "must be digits, x, % and *")
+        }
+        "country" => {
+            (text.len() == 2 && text.bytes().all(|c| c.is_ascii_alphabetic()), "must be an ISO 3166 alpha-2 code")
+        }
+        "sip-login" => (
+            // RFC 3261 25.1: `unreserved`, and what logins use of `user-unreserved`.
+            text.bytes().all(|c| c.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,".contains(&c)),
+            "must be letters, digits and -_.!~*'()&=+$,",
+        ),
+        "dtmf" => (text.bytes().all(|c| b"0123456789*#ABCDabcd".contains(&c)), "must be 0-9, A-D, * and #"),
+        "scope" => (crate::auth::is_scope(text), "must be <resource>:read or <resource>:write"),
         "email" => (is_email(text), "invalid e-mail address"),
         "ip" => (text.parse::<std::net::IpAddr>().is_ok(), "invalid IP address"),
         "hostname" => (is_hostname(text), "invalid host name"),
         _ => return None,
     };
     (!right).then_some(message)
+}
+
+fn is_digit_or_x(c: u8) -> bool {
+    c.is_ascii_digit() || c.eq_ignore_ascii_case(&b'x')
 }
 
 /// The part of RFC 5321 that real addresses use; `admin@localhost` is one.

@@ -19,7 +19,8 @@ use uuid::Uuid;
 pub use guard::Guard;
 pub use jwt::Jwt;
 pub use password::PasswordCheck;
-pub use scope::{Scopes, is_scope};
+pub use scope::Scopes;
+pub(crate) use scope::is_scope;
 
 use crate::error::AppError;
 use crate::limits::Charged;

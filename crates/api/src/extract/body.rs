@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::{HeaderMap, header};
 use http_body_util::LengthLimitError;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::error::{AppError, Fields};
@@ -24,6 +24,44 @@ impl<T: DeserializeOwned + ToSchema + 'static> FromRequest<ApiState> for Body<T>
         let octets = read_body(request, state.settings.max_body).await?;
         let value = parse(&headers, &octets)?;
         from_value(value).map(Self)
+    }
+}
+
+/// What a schema cannot say: rules between properties. Faults are told together with the schema's.
+pub trait Check {
+    fn check(body: &Map<String, Value>, fields: &mut Fields);
+}
+
+/// A body of type `T` with rules between its properties.
+#[derive(Debug)]
+pub struct Checked<T>(pub T);
+
+impl<T: DeserializeOwned + ToSchema + Check + 'static> FromRequest<ApiState> for Checked<T> {
+    type Rejection = AppError;
+
+    async fn from_request(request: Request, state: &ApiState) -> Result<Self, AppError> {
+        let headers = request.headers().clone();
+        let octets = read_body(request, state.settings.max_body).await?;
+        let value = parse(&headers, &octets)?;
+        let mut fields = Fields::default();
+        if let Value::Object(body) = &value {
+            T::check(body, &mut fields);
+        }
+        from_checked_value(value, fields).map(Self)
+    }
+}
+
+/// Whether a property was sent, other than as null.
+pub fn has(body: &Map<String, Value>, name: &str) -> bool {
+    body.get(name).is_some_and(|value| !value.is_null())
+}
+
+/// Properties of the specification that this version does not act on: refused, so that nobody relies on them.
+pub fn refuse(body: &Map<String, Value>, names: &[&str], fields: &mut Fields) {
+    for name in names {
+        if let Some(value) = body.get(*name).filter(|value| !matches!(value, Value::Null | Value::Bool(false))) {
+            fields.param(name, "is not available in this version", value.clone());
+        }
     }
 }
 
@@ -70,7 +108,14 @@ pub(crate) fn essence(headers: &HeaderMap) -> Option<String> {
 
 /// Checks `value` against `T`'s schema, then reads it.
 pub(super) fn from_value<T: DeserializeOwned + ToSchema + 'static>(value: Value) -> Result<T, AppError> {
-    let mut fields = Fields::default();
+    from_checked_value(value, Fields::default())
+}
+
+/// The same with the faults that were found before.
+fn from_checked_value<T: DeserializeOwned + ToSchema + 'static>(
+    value: Value,
+    mut fields: Fields,
+) -> Result<T, AppError> {
     Shape::of::<T>().check(&value, "params", &mut fields);
     fields.check()?;
     // What the schema lets through and the type does not is rare (a number beyond its range): named as a whole.

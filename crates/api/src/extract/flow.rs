@@ -3,7 +3,7 @@
 use axum::body::Body as HttpBody;
 use axum::extract::{FromRequest, Multipart, Request};
 use bytes::Bytes;
-use opentact_callflow::{Document, Mode};
+use opentact_callflow::{Document, Fault, Mode};
 use serde_json::Value;
 
 use super::body::{essence, from_value, is_json, read_body};
@@ -79,17 +79,28 @@ impl FlowXml {
 pub fn parse_flow(xml: &str) -> Result<Document, AppError> {
     opentact_callflow::parse(xml, Mode::Strict).map_err(|faults| {
         let mut fields = Fields::default();
-        for (index, fault) in faults.iter().enumerate() {
-            fields.insert(
-                format!("params.xml[{index}]"),
-                Field {
-                    message: fault.to_string(),
-                    value: fault.element.clone().map_or(Value::Null, Value::from),
-                    line: Some(fault.line),
-                    column: Some(fault.column),
-                },
-            );
-        }
+        tell(&faults, &mut fields);
         AppError::Invalid(fields)
     })
+}
+
+/// Adds the faults of a document that is one property of a larger body.
+pub fn flow_faults(xml: &str, fields: &mut Fields) {
+    if let Err(faults) = opentact_callflow::parse(xml, Mode::Strict) {
+        tell(&faults, fields);
+    }
+}
+
+fn tell(faults: &[Fault], fields: &mut Fields) {
+    for (index, fault) in faults.iter().enumerate() {
+        fields.insert(
+            format!("params.xml[{index}]"),
+            Field {
+                message: fault.to_string(),
+                value: fault.element.clone().map_or(Value::Null, Value::from),
+                line: Some(fault.line),
+                column: Some(fault.column),
+            },
+        );
+    }
 }

@@ -5,7 +5,7 @@ mod flow;
 mod path;
 mod query;
 
-pub use body::{Body, read_body};
-pub use flow::{FlowFile, FlowForm, FlowXml, parse_flow};
+pub use body::{Body, Check, Checked, has, read_body, refuse};
+pub use flow::{FlowFile, FlowForm, FlowXml, flow_faults, parse_flow};
 pub use path::{Id, Segment, Segments};
 pub use query::Query;

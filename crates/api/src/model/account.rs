@@ -22,11 +22,6 @@ pub struct Account {
     pub address2: Option<String>,
     pub zip_code: Option<String>,
     pub city: Option<String>,
-    /// IANA name.
-    pub time_zone: Option<String>,
-    /// Which notices are on.
-    #[schema(schema_with = types::any_object)]
-    pub notification: serde_json::Value,
     pub disabled_on: Option<DateTime<Utc>>,
     pub deleted_on: Option<DateTime<Utc>>,
 }

@@ -17,3 +17,7 @@ pub struct Page<T> {
     pub next_cursor: Option<String>,
     pub data: Vec<T>,
 }
+
+/// Nothing more to say.
+#[derive(ToSchema)]
+pub struct Nothing {}

@@ -19,7 +19,9 @@ use crate::auth::Caller;
 use crate::envelope::{Envelope, Reply, created, ok};
 use crate::error::{AppError, Fields};
 use crate::expand;
-use crate::extract::{Body, FlowFile, FlowForm, FlowXml, Id, Query, parse_flow};
+use crate::extract::{
+    Body, Check, Checked, FlowFile, FlowForm, FlowXml, Id, Query, flow_faults, has, parse_flow, refuse,
+};
 use crate::model;
 use crate::openapi::{Faults, NoBalance};
 use crate::state::ApiState;
@@ -74,18 +76,21 @@ struct MakeCall {
     meta: Map<String, Value>,
 }
 
-impl MakeCall {
-    fn flow(&self) -> Result<FlowSource, AppError> {
-        let given = [
-            ("xml", self.xml.is_some()),
-            ("sip_control_app", self.sip_control_app.is_some()),
-            ("call_flow_url", self.call_flow_url.is_some()),
-        ];
-        let mut fields = Fields::default();
-        for (name, _) in given.iter().filter(|(_, there)| *there).skip(1) {
+impl Check for MakeCall {
+    fn check(body: &Map<String, Value>, fields: &mut Fields) {
+        let sources = ["xml", "sip_control_app", "call_flow_url"];
+        for name in sources.into_iter().filter(|name| has(body, name)).skip(1) {
             fields.param(name, "only one of xml, sip_control_app and call_flow_url", Value::Null);
         }
-        fields.check()?;
+        if let Some(xml) = body.get("xml").and_then(Value::as_str).filter(|xml| !xml.is_empty()) {
+            flow_faults(xml, fields);
+        }
+        refuse(body, &["amd", "record"], fields);
+    }
+}
+
+impl MakeCall {
+    fn flow(&self) -> Result<FlowSource, AppError> {
         Ok(match (&self.xml, self.sip_control_app, &self.call_flow_url) {
             (Some(xml), _, _) => FlowSource::Document(parse_flow(xml)?),
             (_, Some(app), _) => FlowSource::App(app),
@@ -100,7 +105,7 @@ impl MakeCall {
 /// The answer is the call in state `init`; what becomes of it is told by `call_state` events.
 #[utoipa::path(post, path = "/rest/call", operation_id = "MakeCall", tag = "call", request_body = MakeCall,
     responses((status = 201, body = Envelope<model::Call>), NoBalance, Faults))]
-async fn originate(State(state): State<ApiState>, caller: Caller, Body(form): Body<MakeCall>) -> Reply {
+async fn originate(State(state): State<ApiState>, caller: Caller, Checked(form): Checked<MakeCall>) -> Reply {
     caller.enabled()?;
     state.accepting()?;
     let flow = form.flow()?;

@@ -6,7 +6,7 @@ use axum::extract::State;
 use opentact_engine::ports::{DevCall, DevScript};
 use opentact_store::types::Tn;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -14,8 +14,8 @@ use utoipa_axum::routes;
 use super::lease;
 use crate::auth::Caller;
 use crate::envelope::{Envelope, Reply, created};
-use crate::error::AppError;
-use crate::extract::Body;
+use crate::error::{AppError, Fields};
+use crate::extract::{Body, Check, Checked, has};
 use crate::model;
 use crate::openapi::Faults;
 use crate::state::ApiState;
@@ -47,7 +47,7 @@ struct DevCallForm {
     #[schema(min_length = 1, max_length = 1000)]
     text: Option<String>,
     /// For `dtmf`: keys 0-9, A-D, *, #.
-    #[schema(min_length = 1, max_length = 64)]
+    #[schema(schema_with = types::dtmf)]
     digits: Option<String>,
     /// For `dtmf`: milliseconds after the answer, default 1000.
     #[schema(minimum = 0, maximum = 60_000)]
@@ -64,21 +64,25 @@ fn script() -> utoipa::openapi::Object {
         .build()
 }
 
-impl DevCallForm {
-    fn script(&self) -> Result<DevScript, AppError> {
-        match (self.script.as_deref(), &self.text, &self.digits) {
-            (Some("say"), None, _) => Err(AppError::param("text", "is required to say", Value::Null)),
-            (Some("say") | None, Some(text), None) | (Some("say"), Some(text), _) => Ok(DevScript::Say(text.clone())),
-            (Some("dtmf"), _, None) => Err(AppError::param("digits", "is required for dtmf", Value::Null)),
-            (Some("dtmf") | None, _, Some(digits)) => {
-                if !digits.bytes().all(|c| b"0123456789*#ABCDabcd".contains(&c)) {
-                    return Err(AppError::param("digits", "must be 0-9, A-D, * and #", digits.as_str()));
-                }
-                let after = Duration::from_millis(self.after.unwrap_or(1000));
-                Ok(DevScript::Dtmf { digits: digits.to_ascii_uppercase(), after })
+impl Check for DevCallForm {
+    fn check(body: &Map<String, Value>, fields: &mut Fields) {
+        for (script, needs) in [("say", "text"), ("dtmf", "digits")] {
+            if body.get("script").and_then(Value::as_str) == Some(script) && !has(body, needs) {
+                fields.param(needs, format!("is required for {script}"), Value::Null);
             }
-            (Some("silent"), _, _) => Ok(DevScript::Silent),
-            _ => Ok(DevScript::Echo),
+        }
+    }
+}
+
+impl DevCallForm {
+    /// What is said or keyed tells the script where none is named.
+    fn script(&self) -> DevScript {
+        let after = Duration::from_millis(self.after.unwrap_or(1000));
+        match (self.script.as_deref(), &self.text, &self.digits) {
+            (Some("silent"), _, _) => DevScript::Silent,
+            (Some("dtmf") | None, _, Some(digits)) => DevScript::Dtmf { digits: digits.to_ascii_uppercase(), after },
+            (Some("say") | None, Some(text), _) => DevScript::Say(text.clone()),
+            _ => DevScript::Echo,
         }
     }
 }
@@ -86,15 +90,14 @@ impl DevCallForm {
 /// The outside world calls a number of the account.
 #[utoipa::path(post, path = "/rest/dev/call", operation_id = "DevCall", tag = "dev", request_body = DevCallForm,
     responses((status = 201, body = Envelope<model::DevCallResult>), Faults))]
-async fn call(State(state): State<ApiState>, caller: Caller, Body(form): Body<DevCallForm>) -> Reply {
+async fn call(State(state): State<ApiState>, caller: Caller, Checked(form): Checked<DevCallForm>) -> Reply {
     available(&state)?;
-    let script = form.script()?;
     lease::by_number(&state, &caller, form.to).await?;
     let request = DevCall {
         account: caller.account(),
         from: form.from.get(),
         to: form.to.get(),
-        script,
+        script: form.script(),
         duration: Duration::from_secs(form.duration.unwrap_or(60)),
     };
     created(state.calls.dev_call(request).await?)

@@ -9,7 +9,7 @@ use opentact_store::numbers::{NewOrder, OrderFilter, OrderItem, TnOrder};
 use opentact_store::search::Search;
 use opentact_store::types::{Feature, OrderState, Tn};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -20,7 +20,7 @@ use crate::auth::Caller;
 use crate::envelope::{Envelope, Reply, created, ok};
 use crate::error::{AppError, Fields};
 use crate::expand;
-use crate::extract::{Body, Id, Query};
+use crate::extract::{Body, Check, Checked, Id, Query};
 use crate::model;
 use crate::openapi::{Faults, NoBalance};
 use crate::state::ApiState;
@@ -88,18 +88,24 @@ impl NewOrderItem {
     }
 }
 
+impl Check for NewTnOrder {
+    fn check(body: &Map<String, Value>, fields: &mut Fields) {
+        let mut seen = HashSet::new();
+        for (index, item) in body.get("items").and_then(Value::as_array).into_iter().flatten().enumerate() {
+            let tn = item.get("tn").and_then(|tn| serde_json::from_value::<Tn>(tn.clone()).ok());
+            if tn.is_some_and(|tn| !seen.insert(tn)) {
+                fields.param(&format!("items[{index}].tn"), "stands twice in the order", item["tn"].clone());
+            }
+        }
+    }
+}
+
 impl NewTnOrder {
     fn read(self, state: &ApiState) -> Result<Vec<OrderItem>, AppError> {
         let mut fields = Fields::default();
         let max = state.settings.orders.max_items;
         if self.items.len() > max {
             fields.param("items", format!("must be 1 to {max} items long"), self.items.len());
-        }
-        let mut seen = HashSet::new();
-        for (index, item) in self.items.iter().enumerate() {
-            if !seen.insert(item.tn) {
-                fields.param(&format!("items[{index}].tn"), "stands twice in the order", item.tn.get());
-            }
         }
         fields.check()?;
         Ok(self.items.into_iter().map(NewOrderItem::read).collect())
@@ -162,21 +168,21 @@ async fn list(State(state): State<ApiState>, caller: Caller) -> Reply {
 /// The order is worked on behind the scenes; `tn_order` events tell of each step.
 #[utoipa::path(post, path = "/rest/order", operation_id = "CreateOrder", tag = "order", request_body = NewTnOrder,
     responses((status = 201, body = Envelope<model::TnOrder>), NoBalance, Faults))]
-async fn create(State(state): State<ApiState>, caller: Caller, Body(form): Body<NewTnOrder>) -> Reply {
+async fn create(State(state): State<ApiState>, caller: Caller, Checked(form): Checked<NewTnOrder>) -> Reply {
     place(&state, &caller, form).await
 }
 
 /// Order numbers; the 2021 path.
 #[utoipa::path(post, path = "/rest/order/tn", operation_id = "CreateTNOrder", tag = "order", request_body = NewTnOrder,
     responses((status = 201, body = Envelope<model::TnOrder>), NoBalance, Faults))]
-async fn create_2021(State(state): State<ApiState>, caller: Caller, Body(form): Body<NewTnOrder>) -> Reply {
+async fn create_2021(State(state): State<ApiState>, caller: Caller, Checked(form): Checked<NewTnOrder>) -> Reply {
     place(&state, &caller, form).await
 }
 
 /// What an order would cost.
 #[utoipa::path(post, path = "/rest/order/price", operation_id = "GetOrderPrice", tag = "order", request_body = NewTnOrder,
     responses((status = 200, body = Envelope<model::OrderPrice>), Faults))]
-async fn price(State(state): State<ApiState>, _: Caller, Body(form): Body<NewTnOrder>) -> Reply {
+async fn price(State(state): State<ApiState>, _: Caller, Checked(form): Checked<NewTnOrder>) -> Reply {
     let items = form.read(&state)?;
     let priced = prices(&state, &items).await?;
     let sum = |which: fn(&(OrderItem, Money, Money)) -> Money| priced.iter().map(which).sum::<Money>();

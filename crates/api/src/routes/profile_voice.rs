@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::auth::Caller;
 use crate::envelope::{Envelope, Reply, Tagged, created, if_match, ok};
-use crate::error::{AppError, Fields};
+use crate::error::AppError;
 use crate::expand;
 use crate::extract::{Body, Id};
 use crate::model;
@@ -57,7 +57,7 @@ struct NewOutboundVoiceProfile {
     format: Option<RecordFormat>,
     /// ISO 3166 alpha-2; none means all.
     #[serde(default)]
-    #[schema(max_items = 300)]
+    #[schema(schema_with = types::countries)]
     allowed_countries: Vec<String>,
 }
 
@@ -88,20 +88,12 @@ struct OutboundVoiceProfileChange {
     record_calls: Option<i64>,
     #[schema(schema_with = types::record_format)]
     format: Option<RecordFormat>,
-    #[schema(max_items = 300)]
+    #[schema(schema_with = types::countries)]
     allowed_countries: Option<Vec<String>>,
 }
 
-/// Upper case, or all that are no country codes as faults.
-fn countries(list: Vec<String>) -> Result<Vec<String>, AppError> {
-    let mut fields = Fields::default();
-    for (index, code) in list.iter().enumerate() {
-        if code.len() != 2 || !code.bytes().all(|c| c.is_ascii_alphabetic()) {
-            fields.param(&format!("allowed_countries[{index}]"), "must be an ISO 3166 alpha-2 code", code.as_str());
-        }
-    }
-    fields.check()?;
-    Ok(list.into_iter().map(|code| code.to_ascii_uppercase()).collect())
+fn upper_case(countries: Vec<String>) -> Vec<String> {
+    countries.into_iter().map(|code| code.to_ascii_uppercase()).collect()
 }
 
 /// All outbound voice profiles of the account.
@@ -132,7 +124,7 @@ async fn create(State(state): State<ApiState>, caller: Caller, Body(form): Body<
         daily_spend_limit: form.daily_spend_limit,
         record_calls: form.record_calls.unwrap_or(0),
         format: form.format.unwrap_or(RecordFormat::Wav),
-        allowed_countries: countries(form.allowed_countries)?,
+        allowed_countries: upper_case(form.allowed_countries),
         ..NewVoiceProfile::new(form.name)
     };
     let profile = state.store.voice_profiles().create(caller.account(), caller.by(), new).await?;
@@ -164,7 +156,7 @@ async fn modify(
     let profiles = state.store.voice_profiles();
     let current = visible(&state, uuid, profiles.get(caller.account(), uuid).await).await?;
     if_match(&headers, &expand::voice_profile(&state.store, &current).await?)?;
-    let allowed_countries = form.allowed_countries.map(countries).transpose()?;
+    let allowed_countries = form.allowed_countries.map(upper_case);
     let changed = profiles.update(caller.account(), uuid, caller.by(), |profile| {
         profile.name = form.name.unwrap_or_else(|| std::mem::take(&mut profile.name));
         profile.is_active = form.is_active.unwrap_or(profile.is_active);

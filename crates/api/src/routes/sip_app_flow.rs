@@ -14,6 +14,7 @@ use crate::auth::Caller;
 use crate::envelope::{Envelope, Reply, ok};
 use crate::error::AppError;
 use crate::extract::{FlowFile, FlowForm, FlowXml, Id};
+use crate::model;
 use crate::openapi::Faults;
 use crate::state::ApiState;
 use crate::store_error::visible;
@@ -69,15 +70,10 @@ async fn save(State(state): State<ApiState>, caller: Caller, Id(uuid): Id, xml: 
 /// Take the static XML away.
 #[utoipa::path(delete, path = "/rest/sip/app/call/flow/{uuid}", operation_id = "RemoveSIPControlAppStaticCallFlow",
     tag = "sip app", params(("uuid" = Uuid, Path, description = "The app")),
-    responses((status = 200, body = Envelope<Removed>), Faults))]
+    responses((status = 200, body = Envelope<model::Nothing>), Faults))]
 async fn remove(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Reply {
     let changed = state.store.apps().update(caller.account(), uuid, caller.by(), |app| app.xml = None).await;
     visible(&state, uuid, changed).await?;
     state.calls.invalidate(caller.account());
     ok(json!({}))
 }
-
-/// Nothing more to say.
-#[derive(ToSchema)]
-#[schema(as = Removed)]
-struct Removed {}

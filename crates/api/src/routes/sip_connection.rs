@@ -7,7 +7,7 @@ use opentact_store::connections::NewConnection;
 use opentact_store::products::DEFAULT_PRODUCT;
 use opentact_store::types::{Attestation, SipTransport};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -17,7 +17,7 @@ use super::lease::{self, VoiceTarget};
 use crate::auth::Caller;
 use crate::envelope::{Envelope, Reply, Tagged, created, if_match, ok};
 use crate::error::{AppError, Fields};
-use crate::extract::{Body, Id};
+use crate::extract::{Body, Check, Checked, Id, has};
 use crate::model;
 use crate::openapi::Faults;
 use crate::state::ApiState;
@@ -123,16 +123,21 @@ struct TrunkChange {
     shaken_minimum_accepted_attest_lvl: Change<Attestation>,
 }
 
+impl Check for NewTrunk {
+    fn check(body: &Map<String, Value>, fields: &mut Fields) {
+        let register = body.get("register") == Some(&Value::Bool(true));
+        complete(has(body, "ip") || has(body, "hostname"), !register || has(body, "username"), fields);
+    }
+}
+
 /// A trunk needs somewhere to send to, and a user where it registers.
-fn check(ip: Option<&str>, hostname: Option<&str>, register: bool, username: Option<&str>) -> Result<(), AppError> {
-    let mut fields = Fields::default();
-    if ip.is_none() && hostname.is_none() {
+fn complete(address: bool, user: bool, fields: &mut Fields) {
+    if !address {
         fields.param("ip", "either ip or hostname is required", Value::Null);
     }
-    if register && username.is_none() {
+    if !user {
         fields.param("username", "is required to register", Value::Null);
     }
-    fields.check()
 }
 
 /// All SIP connections of the account.
@@ -146,9 +151,8 @@ async fn list(State(state): State<ApiState>, caller: Caller) -> Reply {
 /// Make a SIP connection.
 #[utoipa::path(post, path = "/rest/sip/connection", operation_id = "CreateSIPConnection", tag = "sip connection",
     request_body = NewTrunk, responses((status = 201, body = Envelope<model::SipConnection>), Faults))]
-async fn create(State(state): State<ApiState>, caller: Caller, Body(form): Body<NewTrunk>) -> Reply {
+async fn create(State(state): State<ApiState>, caller: Caller, Checked(form): Checked<NewTrunk>) -> Reply {
     let register = form.register.unwrap_or(false);
-    check(form.ip.as_deref(), form.hostname.as_deref(), register, form.username.as_deref())?;
     let defaults = NewConnection::new(form.name);
     let new = NewConnection {
         is_active: form.is_active.unwrap_or(true),
@@ -201,7 +205,9 @@ async fn modify(
     form.hostname.clone().apply(&mut after.hostname);
     form.username.clone().apply(&mut after.username);
     let register = form.register.unwrap_or(after.register);
-    check(after.ip.as_deref(), after.hostname.as_deref(), register, after.username.as_deref())?;
+    let mut fields = Fields::default();
+    complete(after.ip.is_some() || after.hostname.is_some(), !register || after.username.is_some(), &mut fields);
+    fields.check()?;
     let password = form.password.into_option();
     let connections = state.store.connections();
     let changed = connections.update(caller.account(), uuid, caller.by(), password, |trunk| {

@@ -6,7 +6,6 @@ use opentact_store::domains::SipDomain;
 use opentact_store::sip_users::{NewSipUser, SipUser};
 use opentact_store::types::Gender;
 use serde::Deserialize;
-use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -31,7 +30,7 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
 #[derive(Debug, Deserialize, ToSchema)]
 struct NewPhone {
     /// User part of the SIP address.
-    #[schema(min_length = 1, max_length = 64)]
+    #[schema(schema_with = types::sip_login)]
     login: String,
     /// Not stored: only the digest secrets made of it are.
     #[schema(min_length = 8, max_length = 255)]
@@ -60,7 +59,7 @@ struct NewPhone {
 #[derive(Debug, Deserialize, ToSchema)]
 struct PhoneChange {
     /// A new login needs the password too.
-    #[schema(min_length = 1, max_length = 64)]
+    #[schema(schema_with = types::sip_login)]
     login: Option<String>,
     #[schema(min_length = 8, max_length = 255)]
     password: Option<String>,
@@ -92,14 +91,6 @@ struct PhoneChange {
     gender: Change<Gender>,
 }
 
-/// The user part that phones can dial (RFC 3261 25.1 `unreserved`, and what logins use of `user-unreserved`).
-fn check_login(login: &str) -> Result<(), AppError> {
-    if login.bytes().all(|c| c.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,".contains(&c)) {
-        return Ok(());
-    }
-    Err(AppError::param("login", "must be letters, digits and -_.!~*'()&=+$,", Value::from(login)))
-}
-
 async fn find(state: &ApiState, caller: &Caller, path: &Segments) -> Result<(SipDomain, SipUser), AppError> {
     let domain = sip_domain::find(state, caller, path.text("domain")).await?;
     let uuid = path.uuid("uuid")?;
@@ -126,7 +117,6 @@ async fn list(State(state): State<ApiState>, caller: Caller, path: Segments) -> 
     responses((status = 201, body = Envelope<model::SipUser>), Faults))]
 async fn create(State(state): State<ApiState>, caller: Caller, path: Segments, Body(form): Body<NewPhone>) -> Reply {
     let domain = sip_domain::find(&state, &caller, path.text("domain")).await?;
-    check_login(&form.login)?;
     let new = NewSipUser {
         login: form.login,
         password: form.password,
@@ -171,9 +161,6 @@ async fn modify(
 ) -> Result<Tagged, AppError> {
     let (domain, user) = find(&state, &caller, &path).await?;
     if_match(&headers, &expand::sip_user(&state, &domain, &user).await?)?;
-    if let Some(login) = &form.login {
-        check_login(login)?;
-    }
     let users = state.store.sip_users();
     let changed = users.update(caller.account(), user.uuid, caller.by(), form.password.as_deref(), |user| {
         user.login = form.login.unwrap_or_else(|| std::mem::take(&mut user.login));

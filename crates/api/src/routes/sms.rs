@@ -8,7 +8,7 @@ use opentact_events::view;
 use opentact_store::sms::{Sms, SmsFilter};
 use opentact_store::types::{SmsState, SmsType, Tn};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -20,7 +20,7 @@ use crate::auth::Caller;
 use crate::envelope::{Envelope, Reply, created, ok};
 use crate::error::{AppError, Fields};
 use crate::expand;
-use crate::extract::{Body, Id, Query};
+use crate::extract::{Body, Check, Checked, Id, Query, has, refuse};
 use crate::model;
 use crate::openapi::{Faults, NoBalance};
 use crate::state::ApiState;
@@ -73,33 +73,31 @@ fn recipients() -> utoipa::openapi::schema::Schema {
     Schema::OneOf(OneOfBuilder::new().item(types::tn()).item(list).build())
 }
 
+impl Check for SendSms {
+    fn check(body: &Map<String, Value>, fields: &mut Fields) {
+        for (name, alias) in [("from", "tn"), ("message", "text")] {
+            if !has(body, name) && !has(body, alias) {
+                fields.param(name, "is required", Value::Null);
+            }
+        }
+        refuse(body, &["messaging_profile", "media_urls", "send_at"], fields);
+    }
+}
+
 impl SendSms {
-    /// Sender, recipients and text; everything that is missing as one error.
+    /// Sender, recipients and text.
     fn read(self) -> Result<(Tn, Vec<Tn>, String), AppError> {
-        let mut fields = Fields::default();
-        let from = self.from.or(self.tn);
-        if from.is_none() {
-            fields.param("from", "is required", Value::Null);
-        }
-        let text = self.message.or(self.text);
-        if text.is_none() {
-            fields.param("message", "is required", Value::Null);
-        }
-        fields.check()?;
         let list = match self.to {
             Value::Array(list) => list,
             one => vec![one],
         };
-        let to = list
-            .into_iter()
-            .map(|one| {
-                serde_json::from_value::<Tn>(one.clone()).map_err(|error| AppError::param("to", error.to_string(), one))
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        match (from, text) {
-            (Some(from), Some(text)) => Ok((from, to, text)),
-            _ => Err(AppError::Invalid(Fields::default())),
-        }
+        let read = |one: Value| {
+            serde_json::from_value::<Tn>(one.clone()).map_err(|error| AppError::param("to", error.to_string(), one))
+        };
+        let to = list.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        let from = self.from.or(self.tn).ok_or_else(|| AppError::param("from", "is required", Value::Null))?;
+        let text = self.message.or(self.text);
+        Ok((from, to, text.ok_or_else(|| AppError::param("message", "is required", Value::Null))?))
     }
 }
 
@@ -153,14 +151,14 @@ async fn submit(state: &ApiState, caller: &Caller, form: SendSms) -> Reply {
 /// Send a message.
 #[utoipa::path(post, path = "/rest/sms", operation_id = "SendSMS", tag = "sms", request_body = SendSms,
     responses((status = 201, body = Envelope<model::SmsSent>), NoBalance, Faults))]
-async fn send(State(state): State<ApiState>, caller: Caller, Body(form): Body<SendSms>) -> Reply {
+async fn send(State(state): State<ApiState>, caller: Caller, Checked(form): Checked<SendSms>) -> Reply {
     submit(&state, &caller, form).await
 }
 
 /// Send a message; another path of the same.
 #[utoipa::path(post, path = "/rest/sms/o", operation_id = "SendOutboundSMS", tag = "sms", request_body = SendSms,
     responses((status = 201, body = Envelope<model::SmsSent>), NoBalance, Faults))]
-async fn send_alias(State(state): State<ApiState>, caller: Caller, Body(form): Body<SendSms>) -> Reply {
+async fn send_alias(State(state): State<ApiState>, caller: Caller, Checked(form): Checked<SendSms>) -> Reply {
     submit(&state, &caller, form).await
 }
 

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use axum::extract::State;
 use opentact_engine::ports::{NumberQuery, Offer};
 use opentact_store::numbers::TnProfile;
-use opentact_store::types::TnKind;
+use opentact_store::types::{Feature, TnKind};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 
 use crate::auth::Caller;
 use crate::envelope::{Envelope, Reply, ok};
-use crate::error::{AppError, Fields};
+use crate::error::AppError;
 use crate::extract::{Body, Query};
 use crate::model;
 use crate::openapi::Faults;
@@ -33,7 +33,7 @@ struct NumberSearch {
     #[schema(schema_with = types::tn_kind)]
     r#type: Option<TnKind>,
     /// ISO 3166 alpha-2.
-    #[schema(min_length = 2, max_length = 2)]
+    #[schema(schema_with = types::country)]
     country: Option<String>,
     /// Two letters.
     #[schema(min_length = 2, max_length = 3)]
@@ -44,23 +44,23 @@ struct NumberSearch {
     rate_center: Option<String>,
     /// Area code, 3 digits.
     #[serde(deserialize_with = "types::text_or_number")]
-    #[schema(schema_with = types::mask)]
+    #[schema(schema_with = types::npa)]
     npa: Option<String>,
     /// Exchange, 3 digits.
     #[serde(deserialize_with = "types::text_or_number")]
-    #[schema(schema_with = types::mask)]
+    #[schema(schema_with = types::npa)]
     nxx: Option<String>,
     /// Last four places, `x` = any digit.
     #[serde(deserialize_with = "types::text_or_number")]
-    #[schema(schema_with = types::mask)]
+    #[schema(schema_with = types::line)]
     line: Option<String>,
     /// Of the national number: `*` any run of digits, `%` and `x` one digit. 7 places for toll-free numbers.
     #[serde(deserialize_with = "types::text_or_number")]
-    #[schema(schema_with = types::mask)]
+    #[schema(schema_with = types::tn_pattern)]
     pattern: Option<String>,
     /// All of them.
-    #[schema(max_items = 5)]
-    features: Vec<String>,
+    #[schema(schema_with = types::features)]
+    features: Vec<Feature>,
     #[schema(minimum = 1, maximum = 100)]
     take: Option<u64>,
     #[schema(minimum = 0)]
@@ -96,32 +96,6 @@ struct NumberPage {
 
 impl NumberSearch {
     fn query(&self, profiles: &[TnProfile]) -> Result<NumberQuery, AppError> {
-        let mut fields = Fields::default();
-        let three_digits = |text: &str| text.len() == 3 && text.bytes().all(|c| c.is_ascii_digit());
-        for (name, value) in [("npa", &self.npa), ("nxx", &self.nxx)] {
-            if let Some(value) = value.as_deref().filter(|value| !three_digits(value)) {
-                fields.param(name, "must be 3 digits", value);
-            }
-        }
-        let digit_or_x = |c: u8| c.is_ascii_digit() || c.eq_ignore_ascii_case(&b'x');
-        if let Some(line) = self.line.as_deref().filter(|line| line.len() != 4 || !line.bytes().all(digit_or_x)) {
-            fields.param("line", "must be 4 places of digits and x", line);
-        }
-        if let Some(pattern) = self.pattern.as_deref() {
-            let known = |c: u8| digit_or_x(c) || c == b'*' || c == b'%';
-            if pattern.is_empty() || pattern.len() > 15 || !pattern.bytes().all(known) {
-                fields.param("pattern", "must be digits, x, % and *", pattern);
-            }
-        }
-        let known = ["voice", "sms", "mms", "fax", "emergency"];
-        for (index, feature) in self.features.iter().enumerate().filter(|(_, one)| !known.contains(&one.as_str())) {
-            fields.param(
-                &format!("features[{index}]"),
-                format!("must be one of {}", known.join(", ")),
-                feature.as_str(),
-            );
-        }
-        fields.check()?;
         let kind = match (&self.r#type, &self.profile) {
             (Some(kind), _) => Some(kind.as_str()),
             (None, Some(name)) => {
@@ -141,7 +115,7 @@ impl NumberSearch {
             nxx: self.nxx.clone(),
             line: self.line.clone(),
             pattern: self.pattern.clone(),
-            features: self.features.clone(),
+            features: self.features.iter().map(|feature| feature.as_str().to_owned()).collect(),
         })
     }
 }

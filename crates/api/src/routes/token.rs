@@ -12,16 +12,16 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::auth::{Caller, is_scope};
+use crate::auth::Caller;
 use crate::envelope::{Envelope, Reply, Success, created, ok};
-use crate::error::{AppError, Fields};
+use crate::error::AppError;
 use crate::extract::{Body, Segments};
 use crate::idempotency::ShownOnce;
 use crate::model;
 use crate::openapi::Faults;
 use crate::state::ApiState;
 use crate::store_error::visible;
-use crate::types::Change;
+use crate::types::{self, Change};
 
 pub(crate) fn router() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
@@ -40,7 +40,7 @@ struct NewToken {
     ttl: Option<u64>,
     /// `<resource>:read` or `<resource>:write`; none means all.
     #[serde(default)]
-    #[schema(max_items = 100)]
+    #[schema(schema_with = types::scopes)]
     scopes: Vec<String>,
 }
 
@@ -62,11 +62,6 @@ async fn create(
     caller: Caller,
     Body(new): Body<NewToken>,
 ) -> Result<(Extension<ShownOnce>, Success<Value>), AppError> {
-    let mut fields = Fields::default();
-    for (index, scope) in new.scopes.iter().enumerate().filter(|(_, scope)| !is_scope(scope)) {
-        fields.param(&format!("scopes[{index}]"), "must be <resource>:read or <resource>:write", scope.as_str());
-    }
-    fields.check()?;
     if !caller.scopes.cover(&new.scopes) {
         return Err(AppError::param("scopes", "must not exceed those of the token in use", json!(new.scopes)));
     }
@@ -125,7 +120,7 @@ struct Removed {
 /// Take a token back, named by itself or by its uuid.
 #[utoipa::path(delete, path = "/rest/token/{token}", operation_id = "RemoveByTokenString", tag = "token",
     params(("token" = String, Path, description = "The token or its uuid")),
-    responses((status = 200, body = Envelope<Gone>), Faults))]
+    responses((status = 200, body = Envelope<model::Nothing>), Faults))]
 async fn remove(State(state): State<ApiState>, caller: Caller, path: Segments) -> Reply {
     let which = path.text("token");
     let removed = state.store.tokens().delete(caller.account(), caller.user.uuid, which).await;
@@ -135,7 +130,3 @@ async fn remove(State(state): State<ApiState>, caller: Caller, path: Segments) -
     }
     ok(json!({}))
 }
-
-/// Nothing more to say.
-#[derive(ToSchema)]
-struct Gone {}

@@ -68,18 +68,24 @@ async fn session(state: &ApiState, socket: &mut WebSocket, address: IpAddr) -> R
     let Some(_seat) = seat else {
         return Err(End::close(close::TOO_MANY, "too many websockets of the account"));
     };
-    let rows = state.store.subscriptions().list(caller.account(), caller.user.uuid).await;
-    let rows = rows.map_err(|error| {
-        tracing::error!(%error, "subscriptions of a websocket");
-        End::close(close::INTERNAL, "internal error")
-    })?;
-    let filter = Filter::of_subscriptions(&rows, Channel::Wss);
+    let filter = subscribed(state, &caller).await?;
     // Listens before it says so: nothing that happens after the `auth` event is missed.
-    let events = state.hub.subscribe(caller.account(), Some(caller.user.uuid), filter.clone());
-    let mut session = Session { state, socket, caller, events, filter, heard: Instant::now() };
+    let events = state.hub.subscribe(caller.account(), Some(caller.user.uuid), filter);
+    let mut session = Session { state, socket, caller, events, chosen: None, heard: Instant::now() };
     let hello = opentact_events::auth(Uuid::new_v4(), address, &session.caller.user, &session.caller.account, now());
     session.send(&hello).await?;
     session.run().await
+}
+
+/// What the user's subscriptions let through.
+async fn subscribed(state: &ApiState, caller: &Caller) -> Result<Filter, End> {
+    match state.store.subscriptions().list(caller.account(), caller.user.uuid).await {
+        Ok(rows) => Ok(Filter::of_subscriptions(&rows, Channel::Wss)),
+        Err(error) => {
+            tracing::error!(%error, "subscriptions of a websocket");
+            Err(End::close(close::INTERNAL, "internal error"))
+        }
+    }
 }
 
 /// Waits for the `auth` frame. Whatever else comes before it ends the connection, so that a stranger costs little.
@@ -110,8 +116,8 @@ struct Session<'a> {
     socket: &'a mut WebSocket,
     caller: Caller,
     events: Subscription,
-    /// In force: of the user's subscriptions, or chosen by the client.
-    filter: Filter,
+    /// Types that the client chose itself, instead of the user's subscriptions.
+    chosen: Option<Filter>,
     /// When the peer last sent anything.
     heard: Instant,
 }
@@ -173,21 +179,29 @@ impl Session<'_> {
             Ok(Frame::Ping(payload)) => self.send(&protocol::pong(payload)).await,
             Ok(Frame::Subscribe { types, after }) => {
                 if let Some(types) = &types {
-                    self.filter = Filter::types(types.iter().copied());
+                    let filter = Filter::types(types.iter().copied());
+                    self.events.refilter(filter.clone());
+                    self.chosen = Some(filter);
                 }
-                // What was not yet given out stays to come: a change of the set alone loses nothing.
-                let wanted = after.map(|after| i64::try_from(after).unwrap_or(i64::MAX));
-                let from = wanted.or_else(|| Some(self.events.seen()).filter(|seen| *seen > 0));
-                let (account, user) = (self.caller.account(), Some(self.caller.user.uuid));
-                self.events = match from {
-                    Some(from) => self.state.hub.subscribe_after(account, user, self.filter.clone(), from),
-                    None => self.state.hub.subscribe(account, user, self.filter.clone()),
-                };
+                if let Some(after) = after {
+                    self.replay(i64::try_from(after).unwrap_or(i64::MAX)).await?;
+                }
                 self.send(&protocol::subscribed(types.as_deref(), after)).await
             }
             Ok(Frame::Auth(_)) => self.send(&protocol::error("already authenticated")).await,
             Err(fault) => self.send(&protocol::error(&fault)).await,
         }
+    }
+
+    /// Listens anew, from the log first.
+    async fn replay(&mut self, after: i64) -> Result<(), End> {
+        let filter = match &self.chosen {
+            Some(filter) => filter.clone(),
+            None => subscribed(self.state, &self.caller).await?,
+        };
+        let (account, user) = (self.caller.account(), Some(self.caller.user.uuid));
+        self.events = self.state.hub.subscribe_after(account, user, filter, after);
+        Ok(())
     }
 
     async fn send(&mut self, object: &Value) -> Result<(), End> {

@@ -82,7 +82,8 @@ async fn guessing_passwords_is_stopped_and_who_is_in_stays_in() {
 #[tokio::test]
 async fn a_tokens_scopes_bound_it() {
     let world = World::new().await;
-    let made = world.post("/rest/token", json!({"name": "reader", "scopes": ["sms:read", "token:write"]})).expect(201).await;
+    let made =
+        world.post("/rest/token", json!({"name": "reader", "scopes": ["sms:read", "token:write"]})).expect(201).await;
     let bearer = format!("Bearer {}", made["token"].as_str().unwrap());
     world.post("/rest/sms/search", json!({})).header("authorization", &bearer).expect(200).await;
     let refused = world.get("/rest/call/online").header("authorization", &bearer).expect(403).await;

@@ -23,7 +23,10 @@ async fn a_call_is_made_with_what_was_asked() {
     assert!(matches!(asked.flow, FlowSource::Document(_)));
     assert_eq!(asked.meta["order"], json!(7));
 
-    world.post("/rest/call", json!({"to": "alice@home.sip.localhost", "call_flow_url": "https://example.com/flow"})).expect(201).await;
+    world
+        .post("/rest/call", json!({"to": "alice@home.sip.localhost", "call_flow_url": "https://example.com/flow"}))
+        .expect(201)
+        .await;
     let asked = world.calls.originated.lock().remove(0);
     assert_eq!((asked.to.as_str(), asked.timeout), ("alice@home.sip.localhost", Duration::from_secs(60)));
     assert!(matches!(asked.flow, FlowSource::Url(_)));
@@ -34,7 +37,7 @@ async fn a_call_is_made_with_what_was_asked() {
 #[tokio::test]
 async fn a_call_that_makes_no_sense_is_not_made() {
     let world = World::new().await;
-    let wrong = json!({"timeout": 100000, "max_length": 0, "tn_lease": "x", "meta": [], "call_flow_url": "file:///etc/passwd"});
+    let wrong = json!({"timeout": 100000, "max_length": 0, "tn_lease": "x", "meta": [], "call_flow_url": "file:///etc/passwd", "amd": true, "xml": "<Response><Sya/></Response>"});
     insta::assert_snapshot!(shown(&world.post("/rest/call", wrong).expect(422).await["fields"]));
     let two = json!({"to": 1, "xml": FLOW, "call_flow_url": "https://example.com/"});
     let two = world.post("/rest/call", two).expect(422).await;
@@ -54,7 +57,10 @@ async fn what_the_engine_refuses_has_its_own_status() {
     let country = ControlError::Forbidden { code: 406, message: "Country Permission Violation".to_owned() };
     *world.calls.refuse.lock() = Some(country);
     let refused = world.post("/rest/call", form.clone()).expect(403).await;
-    assert_eq!((refused["code"].clone(), refused["message"].clone()), (json!(406), json!("Country Permission Violation")));
+    assert_eq!(
+        (refused["code"].clone(), refused["message"].clone()),
+        (json!(406), json!("Country Permission Violation"))
+    );
     *world.calls.refuse.lock() = Some(ControlError::InsufficientBalance);
     world.post("/rest/call", form.clone()).expect(402).await;
     let value = "12125550001".to_owned();
@@ -99,7 +105,10 @@ async fn the_call_log_is_searched() {
         record.duration = 10 * index as i64;
         world.store.calls().save(record).await.unwrap();
     }
-    let found = world.post("/rest/call/search?take=1", json!({"to": "1212*", "order": {"created_on": "ASC"}})).expect(200).await;
+    let found = world
+        .post("/rest/call/search?take=1", json!({"to": "1212*", "order": {"created_on": "ASC"}}))
+        .expect(200)
+        .await;
     assert_eq!((found["total"].clone(), found["take"].clone()), (json!(2), json!(1)));
     assert_eq!(found["data"][0]["to"], "12125550001");
     let long = world.post("/rest/call/search", json!({"duration_min": 15})).expect(200).await;
@@ -166,5 +175,5 @@ async fn the_simulated_network_calls_a_number_of_ours() {
     assert_eq!(asked.script, DevScript::Dtmf { digits: "12#".to_owned(), after: Duration::from_millis(500) });
     let say = json!({"from": 12125551234_u64, "to": 12015550100_u64, "script": "say"});
     let wrong: Value = world.post("/rest/dev/call", say).expect(422).await;
-    assert_eq!(wrong["fields"]["params.text"]["message"], "is required to say");
+    assert_eq!(wrong["fields"]["params.text"]["message"], "is required for say");
 }

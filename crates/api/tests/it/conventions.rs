@@ -27,7 +27,11 @@ async fn what_is_not_json_is_400() {
     assert!(broken["message"].as_str().unwrap().starts_with("Request body is not JSON"), "{broken}");
     let kind = world.call(Method::POST, "/rest/token").body("text/plain", "{}").expect(400).await;
     assert_eq!(kind["message"], "Content-Type must be application/json");
-    world.call(Method::POST, "/rest/token").body("application/json; charset=utf-8", r#"{"name":"x"}"#).expect(201).await;
+    world
+        .call(Method::POST, "/rest/token")
+        .body("application/json; charset=utf-8", r#"{"name":"x"}"#)
+        .expect(201)
+        .await;
     // Valid JSON that is no object is a matter of validation.
     let list = world.call(Method::POST, "/rest/token").body("application/json", "[]").expect(422).await;
     assert_eq!(list["fields"]["params"]["message"], "must be an object");
@@ -58,7 +62,10 @@ async fn too_many_requests_are_429_per_account() {
     let rate = RateLimit { account_burst: 3, account_per_second: 1, ..Settings::default().rate };
     let world = World::with(Settings { rate, ..Settings::default() }).await;
     let first = world.get("/rest/user").send().await;
-    assert_eq!((&first.headers["ratelimit-limit"], &first.headers["ratelimit-remaining"]), (&"3".parse().unwrap(), &"2".parse().unwrap()));
+    assert_eq!(
+        (&first.headers["ratelimit-limit"], &first.headers["ratelimit-remaining"]),
+        (&"3".parse().unwrap(), &"2".parse().unwrap())
+    );
     assert_eq!(first.headers["ratelimit-reset"], "1");
     world.get("/rest/user").expect(200).await;
     world.get("/rest/user").expect(200).await;

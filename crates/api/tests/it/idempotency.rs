@@ -27,7 +27,10 @@ async fn the_same_post_is_done_once_and_answered_again() {
 async fn a_refusal_is_repeated_and_a_failure_is_not() {
     let world = World::new().await;
     let wrong = world.post("/rest/sip/app", json!({})).header("idempotency-key", "k1").expect(422).await;
-    assert_eq!(world.post("/rest/sip/app", json!({})).header("idempotency-key", "k1").expect(422).await["fields"], wrong["fields"]);
+    assert_eq!(
+        world.post("/rest/sip/app", json!({})).header("idempotency-key", "k1").expect(422).await["fields"],
+        wrong["fields"]
+    );
 
     let later = ControlError::Unavailable { reason: "full".to_owned(), retry_after: Duration::from_secs(1) };
     *world.calls.refuse.lock() = Some(later);

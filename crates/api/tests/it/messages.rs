@@ -25,7 +25,11 @@ async fn a_message_is_sent_from_a_number_of_ours() {
     world.post("/rest/sms/o", json!({"tn": MINE, "to": 12125550001_u64, "text": "Hello"})).expect(201).await;
     let stranger = world.stranger().await;
     world.get(&path).by(&stranger).expect(401).await;
-    world.post("/rest/sms", json!({"from": MINE, "to": 12125550001_u64, "message": "x"})).by(&stranger).expect(404).await;
+    world
+        .post("/rest/sms", json!({"from": MINE, "to": 12125550001_u64, "message": "x"}))
+        .by(&stranger)
+        .expect(404)
+        .await;
 }
 
 #[tokio::test]
@@ -42,7 +46,7 @@ async fn several_recipients_have_a_result_each() {
 async fn a_message_must_make_sense() {
     let world = World::new().await;
     world.lease(&world.me, MINE).await;
-    let wrong = json!({"from": "qwerty", "to": ["qwerty", 12125550001_u64, "0"], "message": "x".repeat(919), "validity": 0});
+    let wrong = json!({"from": "qwerty", "to": ["qwerty", 12125550001_u64, "0"], "message": "x".repeat(919), "validity": 0, "send_at": "2030-01-01T00:00:00Z"});
     insta::assert_snapshot!(shown(&redact_text(world.post("/rest/sms", wrong).expect(422).await["fields"].clone())));
     let missing = world.post("/rest/sms", json!({"to": 12125550001_u64})).expect(422).await;
     assert_eq!(missing["fields"].as_object().unwrap().keys().collect::<Vec<_>>(), ["params.from", "params.message"]);

@@ -36,15 +36,15 @@ async fn numbers_for_sale_are_found_by_what_is_asked() {
     let line = world.post("/rest/tn/search", json!({"npa": 201, "line": "01x7"})).expect(200).await;
     assert!(line["data"].as_array().unwrap().iter().all(|one| one["tn"].as_u64().unwrap() % 10 == 7));
     // The 2021 form of the same.
-    let page = world.post("/rest/tn/search?page=2&size=1", json!({"province": "nj", "profile": "long_code"})).expect(200).await;
+    let page = world
+        .post("/rest/tn/search?page=2&size=1", json!({"province": "nj", "profile": "long_code"}))
+        .expect(200)
+        .await;
     assert_eq!((page["take"].clone(), page["skip"].clone()), (json!(1), json!(1)));
     world.post("/rest/tn/search", json!({"profile": "gold"})).expect(404).await;
     let countries = world.get("/rest/tn/search/countries").expect(200).await;
     assert!(countries.as_array().unwrap().iter().any(|one| one["a2"] == "US" && one["total"].as_u64().unwrap() > 100));
-    let wrong = json!({"npa": "20", "line": "xx", "pattern": "abc", "features": ["fly"], "take": 1000, "type": "gold"});
-    let wrong = world.post("/rest/tn/search", wrong).expect(422).await;
-    assert_eq!(wrong["fields"].as_object().unwrap().keys().collect::<Vec<_>>(), ["params.take", "params.type"]);
-    let wrong = json!({"npa": "20", "line": "xx", "pattern": "abc", "features": ["fly"]});
+    let wrong = json!({"npa": 20, "line": "xx", "pattern": "abc", "features": ["fly"], "take": 1000, "type": "gold"});
     let wrong = world.post("/rest/tn/search", wrong).expect(422).await;
     insta::assert_snapshot!(shown(&wrong["fields"]));
 }
@@ -101,7 +101,10 @@ async fn items_fail_one_by_one_with_a_reason() {
     ]});
     let order = world.post("/rest/order", items).expect(201).await;
     let order = finished(&world, order["uuid"].as_str().unwrap()).await;
-    assert_eq!((order["state"].clone(), order["success"].clone(), order["failed"].clone()), (json!("success"), json!(1), json!(2)));
+    assert_eq!(
+        (order["state"].clone(), order["success"].clone(), order["failed"].clone()),
+        (json!("success"), json!(1), json!(2))
+    );
     insta::assert_snapshot!(shown(&order["errors"]));
     let order = world.post("/rest/order", json!({"items": [{"tn": tns[0]}]})).expect(201).await;
     assert_eq!(finished(&world, order["uuid"].as_str().unwrap()).await["state"], "failed");
@@ -123,7 +126,10 @@ async fn an_order_beyond_the_balance_is_402() {
 async fn an_order_must_make_sense() {
     let world = World::new().await;
     let tn = offers(&world, 1).await[0];
-    let wrong = world.post("/rest/order", json!({"items": [{"tn": "qwerty"}, {}, {"tn": tn, "features": ["fly"]}]})).expect(422).await;
+    let wrong = world
+        .post("/rest/order", json!({"items": [{"tn": "qwerty"}, {}, {"tn": tn, "features": ["fly"]}]}))
+        .expect(422)
+        .await;
     insta::assert_snapshot!(shown(&wrong["fields"]));
     world.post("/rest/order", json!({"items": []})).expect(422).await;
     world.post("/rest/order", json!({"items": [{"tn": tn}, {"tn": tn.to_string()}]})).expect(422).await;
@@ -132,7 +138,7 @@ async fn an_order_must_make_sense() {
     let path = format!("/rest/order/{}", order["uuid"].as_str().unwrap());
     world.get(&path).by(&stranger).expect(401).await;
     world.get(&format!("/rest/order/{}", Uuid::new_v4())).expect(404).await;
-    let found = world.post("/rest/order/search", json!({"take": 1, "order": {"created_on": "desc"}})).expect(200).await;
+    let found = world.post("/rest/order/search", json!({"take": 1, "order": {"created_on": "DESC"}})).expect(200).await;
     assert_eq!(found["total"], 1);
 }
 
@@ -149,7 +155,10 @@ async fn a_lease_is_read_and_changed_by_uuid_and_by_number() {
     assert_eq!(changed["autorenew"], true);
     // One voice target: the new one puts the old one out.
     let changed = world.patch(by_tn, json!({"sip_connection": trunk["uuid"]})).expect(200).await;
-    assert_eq!((changed["sip_connection"]["name"].clone(), changed["sip_control_app"].clone()), (json!("pbx"), Value::Null));
+    assert_eq!(
+        (changed["sip_connection"]["name"].clone(), changed["sip_control_app"].clone()),
+        (json!("pbx"), Value::Null)
+    );
     let changed = world.patch(&by_uuid, json!({"sip_connection": null, "sms": false})).expect(200).await;
     assert_eq!((changed["sip_connection"].clone(), changed["subscriptions"].clone()), (Value::Null, json!(["voice"])));
     world.patch(by_tn, json!({"sip_control_app": app["uuid"], "sip_connection": trunk["uuid"]})).expect(422).await;
@@ -185,7 +194,8 @@ async fn released_numbers_are_for_sale_again() {
     }
     world.delete(&format!("/rest/lease/tn/{}", tns[0])).expect(200).await;
     world.get(&format!("/rest/lease/tn/{}", tns[0])).expect(404).await;
-    let wrong = world.call(http::Method::DELETE, "/rest/lease/tn").json(&json!({"item": [tns[1], tns[0]]})).expect(422).await;
+    let wrong =
+        world.call(http::Method::DELETE, "/rest/lease/tn").json(&json!({"item": [tns[1], tns[0]]})).expect(422).await;
     assert_eq!(wrong["fields"]["params.item[1]"]["message"], "is not a number of the account");
     assert_eq!(world.get("/rest/lease/tn").expect(200).await.as_array().unwrap().len(), 2);
     world.call(http::Method::DELETE, "/rest/lease/tn").json(&json!({"item": [tns[1], tns[2]]})).expect(200).await;

@@ -120,7 +120,8 @@ async fn a_connection_is_made_and_its_password_never_shown() {
     insta::assert_snapshot!(shown(&trunk));
     assert!(!trunk.to_string().contains("secret"));
     let path = format!("/rest/sip/connection/{}", uuid(&trunk));
-    let changed = world.patch(&path, json!({"ip": "192.0.2.7", "hostname": null, "channel_limit": 10})).expect(200).await;
+    let changed =
+        world.patch(&path, json!({"ip": "192.0.2.7", "hostname": null, "channel_limit": 10})).expect(200).await;
     assert_eq!((changed["ip"].clone(), changed["hostname"].clone()), (json!("192.0.2.7"), Value::Null));
     let wrong = world.patch(&path, json!({"ip": null})).expect(422).await;
     assert_eq!(wrong["fields"]["params.ip"]["message"], "either ip or hostname is required");
@@ -154,7 +155,10 @@ async fn a_domain_holds_users_with_their_registrations() {
     let id = Uuid::parse_str(uuid(&user)).unwrap();
     world.calls.registrations.lock().push((id, one));
     let listed = world.get("/rest/sip/domain/home.sip.localhost/user").expect(200).await;
-    assert_eq!((listed[0]["state"].clone(), listed[0]["registrations"][0]["user_agent"].clone()), (json!("online"), json!("baresip")));
+    assert_eq!(
+        (listed[0]["state"].clone(), listed[0]["registrations"][0]["user_agent"].clone()),
+        (json!("online"), json!("baresip"))
+    );
     let path = format!("{users}/{}", uuid(&user));
     let changed = world.patch(&path, json!({"first_name": "Ada", "is_active": false})).expect(200).await;
     assert_eq!((changed["first_name"].clone(), changed["is_active"].clone()), (json!("Ada"), json!(false)));
