@@ -21,13 +21,14 @@ pub(crate) trait Owned: EntityTrait<Model: Send + Sync> {
 macro_rules! owned {
     ($($module:ident = $name:literal),+ $(,)?) => {
         impl crate::Store {
-            /// Whether any account has a row with this id. `entity` is the name in [`StoreError::NotFound`]: tells
-            /// what is not there from what belongs to another account.
-            pub async fn exists(&self, entity: &str, uuid: Uuid) -> Result<bool> {
+            /// Whether another account has a row with this id. `entity` is the name in [`StoreError::NotFound`]:
+            /// tells what is not there from what is not the account's to see.
+            pub async fn belongs_to_another(&self, account: Uuid, entity: &str, uuid: Uuid) -> Result<bool> {
                 let count = match entity {
                     $($name => {
-                        let id = <entity::$module::Entity as Owned>::UUID.eq(uuid);
-                        count::<entity::$module::Entity>(self.reader(), id.into_condition()).await?
+                        type E = entity::$module::Entity;
+                        let theirs = <E as Owned>::UUID.eq(uuid).and(<E as Owned>::ACCOUNT.ne(account));
+                        count::<E>(self.reader(), theirs.into_condition()).await?
                     })+
                     _ => 0,
                 };
