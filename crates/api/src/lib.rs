@@ -56,7 +56,7 @@ pub fn router(state: ApiState) -> Router {
         .merge(rest)
         .merge(ws::router())
         .merge(SwaggerUi::new("/swagger").url("/swagger/openapi.json", document))
-        .layer(cors(&state.settings))
+        .layer(tower::util::option_layer(cors(&state.settings)))
         .layer(from_fn(request_id::layer))
         .with_state(state)
 }
@@ -83,9 +83,13 @@ async fn timeout(State(state): State<ApiState>, request: Request, next: Next) ->
     }
 }
 
-fn cors(settings: &Settings) -> CorsLayer {
+/// Nothing at all where no other origin may call.
+fn cors(settings: &Settings) -> Option<CorsLayer> {
+    if settings.allowed_origins.is_empty() {
+        return None;
+    }
     let origins = settings.allowed_origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok());
-    CorsLayer::new()
+    let layer = CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers([
@@ -96,5 +100,6 @@ fn cors(settings: &Settings) -> CorsLayer {
             header::HeaderName::from_static("idempotency-key"),
         ])
         .expose_headers([header::ETAG, header::RETRY_AFTER, request_id::HEADER])
-        .max_age(Duration::from_secs(3600))
+        .max_age(Duration::from_secs(3600));
+    Some(layer)
 }

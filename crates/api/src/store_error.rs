@@ -4,6 +4,7 @@ use opentact_store::StoreError;
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::auth::Caller;
 use crate::error::AppError;
 use crate::state::ApiState;
 
@@ -38,9 +39,16 @@ impl From<StoreError> for AppError {
 }
 
 /// An object asked for by its id: what exists and belongs to another account is 401 `Forbidden`, not 404.
-pub(crate) async fn visible<T>(state: &ApiState, uuid: Uuid, found: Result<T, StoreError>) -> Result<T, AppError> {
+pub(crate) async fn visible<T>(
+    state: &ApiState,
+    caller: &Caller,
+    uuid: Uuid,
+    found: Result<T, StoreError>,
+) -> Result<T, AppError> {
     match found {
-        Err(StoreError::NotFound(name)) if state.store.exists(name, uuid).await? => Err(AppError::Forbidden),
+        Err(StoreError::NotFound(name)) if state.store.belongs_to_another(caller.account(), name, uuid).await? => {
+            Err(AppError::Forbidden)
+        }
         other => other.map_err(AppError::from),
     }
 }

@@ -110,7 +110,7 @@ async fn originate(State(state): State<ApiState>, caller: Caller, Checked(form):
     state.accepting()?;
     let flow = form.flow()?;
     if let Some(app) = form.sip_control_app {
-        visible(&state, app, state.store.apps().get(caller.account(), app).await).await?;
+        visible(&state, &caller, app, state.store.apps().get(caller.account(), app).await).await?;
     }
     let request = Originate {
         account: caller.account(),
@@ -249,7 +249,7 @@ async fn one(state: &ApiState, caller: &Caller, uuid: Uuid) -> Result<Value, App
     if let Some(call) = state.calls.get(caller.account(), uuid).await? {
         return Ok(call);
     }
-    let record = visible(state, uuid, state.store.calls().get(caller.account(), uuid).await).await?;
+    let record = visible(state, caller, uuid, state.store.calls().get(caller.account(), uuid).await).await?;
     Ok(expand::call(&state.store, &caller.account, &record).await?)
 }
 

@@ -93,7 +93,7 @@ pub(super) async fn assign(
 ) -> Result<Vec<TnLease>, AppError> {
     let numbers = state.store.numbers();
     for uuid in form.add.iter().chain(&form.remove) {
-        visible(state, *uuid, numbers.get_lease(caller.account(), *uuid).await).await?;
+        visible(state, caller, *uuid, numbers.get_lease(caller.account(), *uuid).await).await?;
     }
     for uuid in &form.add {
         numbers
@@ -137,7 +137,7 @@ async fn find(state: &ApiState, caller: &Caller, path: &Segments) -> Result<TnLe
         return Err(AppError::Invalid(fields));
     }
     let uuid = path.uuid("uuid")?;
-    visible(state, uuid, state.store.numbers().get_lease(caller.account(), uuid).await).await
+    visible(state, caller, uuid, state.store.numbers().get_lease(caller.account(), uuid).await).await
 }
 
 /// All numbers of the account.

@@ -226,6 +226,6 @@ async fn search(
 #[utoipa::path(get, path = "/rest/order/{uuid}", operation_id = "GetOrderByUUID", tag = "order",
     params(("uuid" = Uuid, Path)), responses((status = 200, body = Envelope<model::TnOrder>), Faults))]
 async fn get(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Reply {
-    let order = visible(&state, uuid, state.store.numbers().order(caller.account(), uuid).await).await?;
+    let order = visible(&state, &caller, uuid, state.store.numbers().order(caller.account(), uuid).await).await?;
     ok(expand::order(&state.store, &order).await?)
 }

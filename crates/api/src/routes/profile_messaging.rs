@@ -96,7 +96,7 @@ async fn create(State(state): State<ApiState>, caller: Caller, Body(form): Body<
     responses((status = 200, body = Envelope<model::MessagingProfile>), Faults))]
 async fn get(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Result<Tagged, AppError> {
     let profile = state.store.messaging_profiles().get(caller.account(), uuid).await;
-    Ok(Tagged(view::messaging_profile(&visible(&state, uuid, profile).await?)))
+    Ok(Tagged(view::messaging_profile(&visible(&state, &caller, uuid, profile).await?)))
 }
 
 /// Change a messaging profile.
@@ -111,7 +111,7 @@ async fn modify(
     Body(form): Body<ProfileChange>,
 ) -> Result<Tagged, AppError> {
     let profiles = state.store.messaging_profiles();
-    let current = visible(&state, uuid, profiles.get(caller.account(), uuid).await).await?;
+    let current = visible(&state, &caller, uuid, profiles.get(caller.account(), uuid).await).await?;
     if_match(&headers, &view::messaging_profile(&current))?;
     let changed = profiles.update(caller.account(), uuid, caller.by(), |profile| {
         profile.name = form.name.unwrap_or_else(|| std::mem::take(&mut profile.name));
@@ -132,7 +132,7 @@ async fn modify(
     responses((status = 200, body = Envelope<model::MessagingProfile>), Faults))]
 async fn remove(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Reply {
     let profiles = state.store.messaging_profiles();
-    let profile = visible(&state, uuid, profiles.get(caller.account(), uuid).await).await?;
+    let profile = visible(&state, &caller, uuid, profiles.get(caller.account(), uuid).await).await?;
     profiles.delete(caller.account(), uuid).await?;
     ok(view::messaging_profile(&profile))
 }
@@ -142,6 +142,6 @@ async fn remove(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> 
     tag = "messaging profile", params(("uuid" = Uuid, Path)),
     responses((status = 200, body = Envelope<Vec<model::TnLease>>), Faults))]
 async fn leases(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Reply {
-    visible(&state, uuid, state.store.messaging_profiles().get(caller.account(), uuid).await).await?;
+    visible(&state, &caller, uuid, state.store.messaging_profiles().get(caller.account(), uuid).await).await?;
     lease::all(&state, &caller, LeaseFilter { messaging_profile: Some(uuid), ..LeaseFilter::default() }).await
 }

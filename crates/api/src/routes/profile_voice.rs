@@ -138,7 +138,7 @@ async fn create(State(state): State<ApiState>, caller: Caller, Body(form): Body<
     responses((status = 200, body = Envelope<model::OutboundVoiceProfile>), Faults))]
 async fn get(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Result<Tagged, AppError> {
     let profile = state.store.voice_profiles().get(caller.account(), uuid).await;
-    let profile = visible(&state, uuid, profile).await?;
+    let profile = visible(&state, &caller, uuid, profile).await?;
     Ok(Tagged(expand::voice_profile(&state.store, &profile).await?))
 }
 
@@ -154,7 +154,7 @@ async fn modify(
     Body(form): Body<OutboundVoiceProfileChange>,
 ) -> Result<Tagged, AppError> {
     let profiles = state.store.voice_profiles();
-    let current = visible(&state, uuid, profiles.get(caller.account(), uuid).await).await?;
+    let current = visible(&state, &caller, uuid, profiles.get(caller.account(), uuid).await).await?;
     if_match(&headers, &expand::voice_profile(&state.store, &current).await?)?;
     let allowed_countries = form.allowed_countries.map(upper_case);
     let changed = profiles.update(caller.account(), uuid, caller.by(), |profile| {
@@ -184,7 +184,7 @@ async fn modify(
     responses((status = 200, body = Envelope<model::OutboundVoiceProfile>), Faults))]
 async fn remove(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Reply {
     let profiles = state.store.voice_profiles();
-    let profile = visible(&state, uuid, profiles.get(caller.account(), uuid).await).await?;
+    let profile = visible(&state, &caller, uuid, profiles.get(caller.account(), uuid).await).await?;
     profiles.delete(caller.account(), uuid).await?;
     state.calls.invalidate(caller.account());
     ok(expand::voice_profile(&state.store, &profile).await?)

@@ -138,7 +138,7 @@ async fn create(State(state): State<ApiState>, caller: Caller, Body(form): Body<
     params(("uuid" = Uuid, Path)), responses((status = 200, body = Envelope<model::SipControlApp>), Faults))]
 async fn get(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Result<Tagged, AppError> {
     let app = state.store.apps().get(caller.account(), uuid).await;
-    Ok(Tagged(view::sip_control_app(&visible(&state, uuid, app).await?)))
+    Ok(Tagged(view::sip_control_app(&visible(&state, &caller, uuid, app).await?)))
 }
 
 /// Change a SIP control app.
@@ -152,7 +152,7 @@ async fn modify(
     headers: HeaderMap,
     Body(form): Body<SipAppChange>,
 ) -> Result<Tagged, AppError> {
-    let current = visible(&state, uuid, state.store.apps().get(caller.account(), uuid).await).await?;
+    let current = visible(&state, &caller, uuid, state.store.apps().get(caller.account(), uuid).await).await?;
     if_match(&headers, &view::sip_control_app(&current))?;
     let apps = state.store.apps();
     let changed = apps.update(caller.account(), uuid, caller.by(), |app| {
@@ -179,7 +179,7 @@ async fn modify(
 #[utoipa::path(delete, path = "/rest/sip/app/{uuid}", operation_id = "RemoveSIPControlAppByUUID", tag = "sip app",
     params(("uuid" = Uuid, Path)), responses((status = 200, body = Envelope<model::SipControlApp>), Faults))]
 async fn remove(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Reply {
-    let app = visible(&state, uuid, state.store.apps().get(caller.account(), uuid).await).await?;
+    let app = visible(&state, &caller, uuid, state.store.apps().get(caller.account(), uuid).await).await?;
     state.store.apps().delete(caller.account(), uuid).await?;
     state.calls.invalidate(caller.account());
     ok(view::sip_control_app(&app))
@@ -189,7 +189,7 @@ async fn remove(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> 
 #[utoipa::path(get, path = "/rest/sip/app/{uuid}/tnlease", operation_id = "GetSIPControlAppTNLeasesList", tag = "sip app",
     params(("uuid" = Uuid, Path)), responses((status = 200, body = Envelope<Vec<model::TnLease>>), Faults))]
 async fn leases(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Reply {
-    visible(&state, uuid, state.store.apps().get(caller.account(), uuid).await).await?;
+    visible(&state, &caller, uuid, state.store.apps().get(caller.account(), uuid).await).await?;
     lease::of_target(&state, &caller, VoiceTarget::App(uuid)).await
 }
 
@@ -198,7 +198,7 @@ async fn leases(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> 
     params(("uuid" = Uuid, Path)), request_body = AssignLeases,
     responses((status = 200, body = Envelope<Vec<model::TnLease>>), Faults))]
 async fn assign(State(state): State<ApiState>, caller: Caller, Id(uuid): Id, Body(form): Body<AssignLeases>) -> Reply {
-    visible(&state, uuid, state.store.apps().get(caller.account(), uuid).await).await?;
+    visible(&state, &caller, uuid, state.store.apps().get(caller.account(), uuid).await).await?;
     let leases = lease::assign(&state, &caller, VoiceTarget::App(uuid), &form).await?;
     ok(expand::leases(&state.store, &leases).await?)
 }
@@ -225,7 +225,7 @@ async fn logs(
     Query(query): Query<PageQuery>,
     Body(form): Body<AppLogSearch>,
 ) -> Reply {
-    visible(&state, uuid, state.store.apps().get(caller.account(), uuid).await).await?;
+    visible(&state, &caller, uuid, state.store.apps().get(caller.account(), uuid).await).await?;
     let search = form.search(&query)?;
     let filter = FlowLogFilter { sip_control_app: Some(uuid), name: form.name, success: form.success, call: form.call };
     let found = state.store.calls().search_logs(caller.account(), filter, search).await?;

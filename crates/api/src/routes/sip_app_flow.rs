@@ -46,7 +46,7 @@ impl StaticFlow {
     tag = "sip app", params(("uuid" = Uuid, Path, description = "The app")),
     responses((status = 200, body = StaticFlow), Faults))]
 async fn get(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Result<Response, AppError> {
-    let app = visible(&state, uuid, state.store.apps().get(caller.account(), uuid).await).await?;
+    let app = visible(&state, &caller, uuid, state.store.apps().get(caller.account(), uuid).await).await?;
     let xml = app.xml.ok_or(AppError::NotFound("Call flow"))?;
     Ok(StaticFlow::answer(&state, uuid, xml))
 }
@@ -59,7 +59,7 @@ async fn get(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Res
     request_body(content((String = "application/xml"), (FlowForm = "application/json"), (FlowFile = "multipart/form-data"))),
     responses((status = 200, body = StaticFlow), Faults))]
 async fn save(State(state): State<ApiState>, caller: Caller, Id(uuid): Id, xml: FlowXml) -> Result<Response, AppError> {
-    visible(&state, uuid, state.store.apps().get(caller.account(), uuid).await).await?;
+    visible(&state, &caller, uuid, state.store.apps().get(caller.account(), uuid).await).await?;
     xml.parse()?;
     let stored = xml.0.clone();
     state.store.apps().update(caller.account(), uuid, caller.by(), |app| app.xml = Some(stored)).await?;
@@ -73,7 +73,7 @@ async fn save(State(state): State<ApiState>, caller: Caller, Id(uuid): Id, xml: 
     responses((status = 200, body = Envelope<model::Nothing>), Faults))]
 async fn remove(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Reply {
     let changed = state.store.apps().update(caller.account(), uuid, caller.by(), |app| app.xml = None).await;
-    visible(&state, uuid, changed).await?;
+    visible(&state, &caller, uuid, changed).await?;
     state.calls.invalidate(caller.account());
     ok(json!({}))
 }

@@ -185,7 +185,7 @@ async fn create(State(state): State<ApiState>, caller: Caller, Checked(form): Ch
     params(("uuid" = Uuid, Path)), responses((status = 200, body = Envelope<model::SipConnection>), Faults))]
 async fn get(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Result<Tagged, AppError> {
     let trunk = state.store.connections().get(caller.account(), uuid).await;
-    Ok(Tagged(view::sip_connection(&visible(&state, uuid, trunk).await?)))
+    Ok(Tagged(view::sip_connection(&visible(&state, &caller, uuid, trunk).await?)))
 }
 
 /// Change a SIP connection.
@@ -199,7 +199,7 @@ async fn modify(
     headers: HeaderMap,
     Body(form): Body<TrunkChange>,
 ) -> Result<Tagged, AppError> {
-    let mut after = visible(&state, uuid, state.store.connections().get(caller.account(), uuid).await).await?;
+    let mut after = visible(&state, &caller, uuid, state.store.connections().get(caller.account(), uuid).await).await?;
     if_match(&headers, &view::sip_connection(&after))?;
     form.ip.clone().apply(&mut after.ip);
     form.hostname.clone().apply(&mut after.hostname);
@@ -241,7 +241,7 @@ async fn modify(
 #[utoipa::path(delete, path = "/rest/sip/connection/{uuid}", operation_id = "RemoveSIPConnectionByID", tag = "sip connection",
     params(("uuid" = Uuid, Path)), responses((status = 200, body = Envelope<model::SipConnection>), Faults))]
 async fn remove(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Reply {
-    let trunk = visible(&state, uuid, state.store.connections().get(caller.account(), uuid).await).await?;
+    let trunk = visible(&state, &caller, uuid, state.store.connections().get(caller.account(), uuid).await).await?;
     state.store.connections().delete(caller.account(), uuid).await?;
     state.calls.invalidate(caller.account());
     ok(view::sip_connection(&trunk))
@@ -252,7 +252,7 @@ async fn remove(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> 
     tag = "sip connection", params(("uuid" = Uuid, Path)),
     responses((status = 200, body = Envelope<Vec<model::TnLease>>), Faults))]
 async fn leases(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Reply {
-    visible(&state, uuid, state.store.connections().get(caller.account(), uuid).await).await?;
+    visible(&state, &caller, uuid, state.store.connections().get(caller.account(), uuid).await).await?;
     lease::of_target(&state, &caller, VoiceTarget::Connection(uuid)).await
 }
 
@@ -261,7 +261,7 @@ async fn leases(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> 
     tag = "sip connection", params(("uuid" = Uuid, Path)), request_body = AssignLeases,
     responses((status = 200, body = Envelope<Vec<Uuid>>), Faults))]
 async fn assign(State(state): State<ApiState>, caller: Caller, Id(uuid): Id, Body(form): Body<AssignLeases>) -> Reply {
-    visible(&state, uuid, state.store.connections().get(caller.account(), uuid).await).await?;
+    visible(&state, &caller, uuid, state.store.connections().get(caller.account(), uuid).await).await?;
     let leases = lease::assign(&state, &caller, VoiceTarget::Connection(uuid), &form).await?;
     ok(leases.iter().map(|lease| Value::from(lease.uuid.to_string())).collect::<Vec<_>>())
 }

@@ -94,7 +94,7 @@ struct PhoneChange {
 async fn find(state: &ApiState, caller: &Caller, path: &Segments) -> Result<(SipDomain, SipUser), AppError> {
     let domain = sip_domain::find(state, caller, path.text("domain")).await?;
     let uuid = path.uuid("uuid")?;
-    let user = visible(state, uuid, state.store.sip_users().get(caller.account(), uuid).await).await?;
+    let user = visible(state, caller, uuid, state.store.sip_users().get(caller.account(), uuid).await).await?;
     if user.sip_domain == domain.uuid { Ok((domain, user)) } else { Err(AppError::NotFound("SIP User")) }
 }
 

@@ -247,7 +247,7 @@ async fn find_inbound(
 }
 
 async fn one(state: &ApiState, caller: &Caller, uuid: Uuid, inbound: Option<bool>) -> Result<Sms, AppError> {
-    let sms = visible(state, uuid, state.store.sms().get(caller.account(), uuid).await).await?;
+    let sms = visible(state, caller, uuid, state.store.sms().get(caller.account(), uuid).await).await?;
     match inbound {
         Some(inbound) if inbound != (sms.kind == SmsType::Inbound) => {
             Err(AppError::NotFound(if inbound { "SMSI" } else { "SMS" }))

@@ -96,7 +96,7 @@ async fn create(State(state): State<ApiState>, caller: Caller, Body(form): Body<
     params(("uuid" = Uuid, Path)), responses((status = 200, body = Envelope<model::Subscription>), Faults))]
 async fn get(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Result<Tagged, AppError> {
     let found = state.store.subscriptions().get(caller.account(), caller.user.uuid, uuid).await;
-    Ok(Tagged(view::subscription(&visible(&state, uuid, found).await?)))
+    Ok(Tagged(view::subscription(&visible(&state, &caller, uuid, found).await?)))
 }
 
 /// Change a subscription.
@@ -112,7 +112,8 @@ async fn modify(
 ) -> Result<Tagged, AppError> {
     check_channel(form.channel)?;
     let subscriptions = state.store.subscriptions();
-    let current = visible(&state, uuid, subscriptions.get(caller.account(), caller.user.uuid, uuid).await).await?;
+    let current =
+        visible(&state, &caller, uuid, subscriptions.get(caller.account(), caller.user.uuid, uuid).await).await?;
     if_match(&headers, &view::subscription(&current))?;
     let changed = subscriptions.update(caller.account(), caller.user.uuid, uuid, |subscription| {
         subscription.kind = form.r#type.unwrap_or(subscription.kind);
@@ -129,7 +130,8 @@ async fn modify(
     params(("uuid" = Uuid, Path)), responses((status = 200, body = Envelope<model::Subscription>), Faults))]
 async fn remove(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Reply {
     let subscriptions = state.store.subscriptions();
-    let current = visible(&state, uuid, subscriptions.get(caller.account(), caller.user.uuid, uuid).await).await?;
+    let current =
+        visible(&state, &caller, uuid, subscriptions.get(caller.account(), caller.user.uuid, uuid).await).await?;
     subscriptions.delete(caller.account(), caller.user.uuid, uuid).await?;
     refilter(&state, &caller).await?;
     ok(view::subscription(&current))

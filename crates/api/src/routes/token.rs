@@ -99,7 +99,7 @@ async fn modify(
             token.expired_on = ttl.map(|ttl| now() + Duration::from_secs(ttl));
         }
     });
-    ok(view::token(&visible(&state, uuid, changed.await).await?))
+    ok(view::token(&visible(&state, &caller, uuid, changed.await).await?))
 }
 
 /// Take all tokens of the caller back.
@@ -125,7 +125,7 @@ async fn remove(State(state): State<ApiState>, caller: Caller, path: Segments) -
     let which = path.text("token");
     let removed = state.store.tokens().delete(caller.account(), caller.user.uuid, which).await;
     match uuid::Uuid::try_parse(which) {
-        Ok(uuid) => visible(&state, uuid, removed).await?,
+        Ok(uuid) => visible(&state, &caller, uuid, removed).await?,
         Err(_) => removed?,
     }
     ok(json!({}))

@@ -189,11 +189,13 @@ async fn a_lease_of_another_account_is_not_to_be_seen() {
 async fn released_numbers_are_for_sale_again() {
     let world = World::new().await;
     let tns = offers(&world, 3).await;
-    for tn in &tns {
+    let released = world.lease(&world.me, tns[0]).await;
+    for tn in &tns[1..] {
         world.lease(&world.me, *tn).await;
     }
     world.delete(&format!("/rest/lease/tn/{}", tns[0])).expect(200).await;
     world.get(&format!("/rest/lease/tn/{}", tns[0])).expect(404).await;
+    world.get(&format!("/rest/lease/tn/{}", released.uuid)).expect(404).await;
     let wrong =
         world.call(http::Method::DELETE, "/rest/lease/tn").json(&json!({"item": [tns[1], tns[0]]})).expect(422).await;
     assert_eq!(wrong["fields"]["params.item[1]"]["message"], "is not a number of the account");
