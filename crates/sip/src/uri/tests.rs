@@ -66,6 +66,7 @@ fn equivalence_is_that_of_the_rfc() {
             "sip:alice@atlanta.com?priority=urgent&subject=project%20x",
         ),
         ("tel:+1-201-555-0123", "tel:+12015550123"),
+        ("sip:a@b;p=1;p=2", "sip:a@b;p=1;p=2"),
     ] {
         assert!(uri(a).equivalent(&uri(b)) && uri(b).equivalent(&uri(a)), "{a} {b}");
     }
