@@ -73,6 +73,16 @@ impl Control {
         answer.await.map_err(|_| stopping())
     }
 
+    /// A call that is no longer in memory is over, if it is the account's at all.
+    async fn over(&self, account: Uuid, call: Uuid, error: ControlError) -> ControlError {
+        match error {
+            ControlError::NotFound(_) if self.router.has_record(account, call).await => {
+                ControlError::Conflict("Call is not live".to_owned())
+            }
+            other => other,
+        }
+    }
+
     async fn target(
         &self,
         account: Uuid,
@@ -142,7 +152,11 @@ impl CallControl for Control {
     }
 
     async fn run_flow(&self, account: Uuid, call: Uuid, document: Document) -> Result<Value, ControlError> {
-        self.ask(|reply| ControlRequest::Run { account, call: LegId(call), document, reply }).await?
+        let leg = LegId(call);
+        match self.ask(|reply| ControlRequest::Run { account, call: leg, document, reply }).await? {
+            Ok(object) => Ok(object),
+            Err(error) => Err(self.over(account, call, error).await),
+        }
     }
 
     async fn hangup(&self, account: Uuid, call: Uuid, cause: Option<u8>) -> Result<Value, ControlError> {
@@ -154,7 +168,11 @@ impl CallControl for Control {
                 value: cause.to_string(),
             })?,
         };
-        self.ask(|reply| ControlRequest::Hangup { account, call: LegId(call), cause, reply }).await?
+        let leg = LegId(call);
+        match self.ask(|reply| ControlRequest::Hangup { account, call: leg, cause, reply }).await? {
+            Ok(object) => Ok(object),
+            Err(error) => Err(self.over(account, call, error).await),
+        }
     }
 
     async fn online(&self, account: Uuid) -> Result<Vec<Value>, ControlError> {

@@ -175,6 +175,7 @@ fn engine_config(config: &Config) -> anyhow::Result<EngineConfig> {
         region: config.general.country.clone(),
         park_timeout: config.sip.park_timeout.0,
         ring_timeout: config.sip.ring_timeout.0,
+        carrier_attempts: config.sip.carrier_attempts,
         digest: config.sip.digest.iter().map(algorithm).collect(),
         cache_ttl: ROUTER_CACHE,
     };

@@ -58,6 +58,8 @@ pub(super) struct Outbound {
     /// The INVITEs now ringing.
     pub(super) branches: Vec<SessionId>,
     pub(super) answered: Option<SessionId>,
+    /// Where the INVITE of a single place went.
+    pub(super) trying: Option<SocketAddr>,
     /// What to try when all branches have failed.
     pub(super) attempts: VecDeque<Attempt>,
     pub(super) from: Option<NameAddr>,

@@ -117,6 +117,9 @@ impl Core {
                 }
             }
             Attempt::Place(place) => {
+                if let Some(Leg { role: Role::Outbound(outbound), .. }) = self.legs.get_mut(&id) {
+                    outbound.trying = Some(place.remote);
+                }
                 if let Some(flow) = self.drivers.transports.flow_to(place.transport, place.remote) {
                     invites.push((flow, place.uri, Vec::new(), place.credentials));
                 }
@@ -234,6 +237,12 @@ impl Core {
         let passed_over = matches!(code, 408 | 500..=599) && !outbound.provisional;
         if !passed_over {
             outbound.attempts.clear();
+        } else if response.is_none() {
+            // Nobody is there: only other places are worth a try.
+            let silent = outbound.trying;
+            outbound
+                .attempts
+                .retain(|attempt| !matches!(attempt, Attempt::Place(place) if Some(place.remote) == silent));
         }
         self.next_attempt(id);
     }

@@ -11,7 +11,7 @@ use opentact_sip::flow::Transport;
 use opentact_sip::uri::Uri;
 use opentact_store::accounts::Account;
 use opentact_store::connections::SipConnection;
-use opentact_store::types::SipTransport;
+use opentact_store::types::{Feature, SipTransport};
 use opentact_store::{StoreError, Tn};
 use uuid::Uuid;
 
@@ -155,8 +155,9 @@ impl Router {
         context.tn = Some(caller.into());
         context.related.tn = self.directory.number(caller).await.map_err(unreadable)?.map(|tn| view::tn_short(&tn));
         let user = format!("+{tn}");
-        let attempts = carriers
-            .iter()
+        // Each carrier in turn, and all of them again as often as is allowed: a 503 is often one full gateway of many.
+        let rounds = (0..self.config.carrier_attempts.max(1)).flat_map(|_| carriers.iter());
+        let attempts = rounds
             .map(|carrier| {
                 let uri = Uri::from_addr(Some(&user), carrier.address).with_param("user", Some("phone"));
                 Attempt::Place(Place { uri, remote: carrier.address, transport: Transport::Udp, credentials: None })
@@ -227,11 +228,15 @@ impl Router {
         if let Some(own) = request.own_number.and_then(|tn| Tn::try_from(tn).ok()) {
             return Ok(own);
         }
-        let reason = match asked {
-            Some(tn) => format!("the caller number {tn} is not leased by the account"),
-            None => "no caller number: lease one, or give the outbound voice profile one".to_owned(),
-        };
-        Err(DialFault::new(403, reason))
+        if let Some(tn) = asked {
+            return Err(DialFault::new(403, format!("the caller number {tn} is not leased by the account")));
+        }
+        // Nobody has said who calls: the account's first number that can.
+        let leases = self.store.numbers().leases(request.account).await.map_err(unreadable)?;
+        let first = leases.iter().find(|lease| lease.subscriptions.contains(&Feature::Voice));
+        first
+            .map(|lease| lease.tn)
+            .ok_or_else(|| DialFault::new(403, "no caller number: lease one, or give the outbound voice profile one"))
     }
 
     /// Addresses of a host, each to be tried after the one before it failed.

@@ -38,6 +38,8 @@ pub struct RouterConfig {
     pub park_timeout: Duration,
     /// How long a dialled SIP user or trunk may ring where nothing says.
     pub ring_timeout: Duration,
+    /// How often each carrier is tried for a call that it answers with 5xx, at least 1.
+    pub carrier_attempts: u32,
     /// Digest algorithms of challenges, the first most wanted.
     pub digest: Vec<Algorithm>,
     /// How long a row read from the database is used.

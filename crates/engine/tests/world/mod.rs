@@ -66,6 +66,7 @@ impl World {
                 region: "US".to_owned(),
                 park_timeout: Duration::from_secs(30),
                 ring_timeout: Duration::from_secs(60),
+                carrier_attempts: 3,
                 digest: vec![Algorithm::Md5],
                 cache_ttl: Duration::from_secs(5),
             },

@@ -105,6 +105,8 @@ section! {
         ring_timeout: Span = "60s",
         /// How long a call without a document waits for one by REST before it ends.
         park_timeout: Span = "30s",
+        /// How often each carrier is tried for a call that it answers with 5xx before it has rung.
+        carrier_attempts: u32 = "3",
     }
 }
 
