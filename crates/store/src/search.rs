@@ -146,6 +146,10 @@ pub(crate) async fn run<E: Searchable>(
     if !(1..=MAX_TAKE).contains(&search.take) {
         return Err(StoreError::invalid("take", "must be 1..100"));
     }
+    // The database counts rows in 63 bits.
+    if i64::try_from(search.skip).is_err() {
+        return Err(StoreError::invalid("skip", "is too large"));
+    }
     let joined = match search.mode {
         Mode::And => Condition::all(),
         Mode::Or => Condition::any(),

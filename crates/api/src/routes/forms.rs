@@ -29,7 +29,8 @@ pub struct PageQuery {
     #[schema(minimum = 1, maximum = 100)]
     #[param(minimum = 1, maximum = 100)]
     pub take: Option<u64>,
-    #[schema(minimum = 0)]
+    #[schema(minimum = 0, maximum = 1_000_000_000)]
+    #[param(minimum = 0, maximum = 1_000_000_000)]
     pub skip: Option<u64>,
 }
 
@@ -43,7 +44,7 @@ macro_rules! search_form {
         pub struct $name {
             #[schema(minimum = 1, maximum = 100)]
             pub take: Option<u64>,
-            #[schema(minimum = 0)]
+            #[schema(minimum = 0, maximum = 1_000_000_000)]
             pub skip: Option<u64>,
             /// How the filters are joined.
             #[schema(schema_with = $crate::types::mode)]

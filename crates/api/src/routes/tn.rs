@@ -63,7 +63,7 @@ struct NumberSearch {
     features: Vec<Feature>,
     #[schema(minimum = 1, maximum = 100)]
     take: Option<u64>,
-    #[schema(minimum = 0)]
+    #[schema(minimum = 0, maximum = 1_000_000_000)]
     skip: Option<u64>,
     /// As 2021 clients say `rate_center`.
     #[serde(rename = "rateCenter")]
@@ -83,10 +83,12 @@ struct NumberPage {
     #[schema(minimum = 1, maximum = 100)]
     #[param(minimum = 1, maximum = 100)]
     take: Option<u64>,
-    #[schema(minimum = 0)]
+    #[schema(minimum = 0, maximum = 1_000_000_000)]
+    #[param(minimum = 0, maximum = 1_000_000_000)]
     skip: Option<u64>,
     /// 2021: from 1.
-    #[schema(minimum = 0)]
+    #[schema(minimum = 0, maximum = 10_000_000)]
+    #[param(minimum = 0, maximum = 10_000_000)]
     page: Option<u64>,
     /// 2021: items of a page.
     #[schema(minimum = 1, maximum = 100)]

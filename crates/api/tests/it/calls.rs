@@ -124,6 +124,7 @@ async fn the_call_log_is_searched() {
     insta::assert_snapshot!(shown(&world.post("/rest/call/search", wrong).expect(422).await["fields"]));
     world.post("/rest/call/search", json!({"order": {"nonsense": "ASC"}})).expect(422).await;
     world.post("/rest/call/search?take=many", json!({})).expect(422).await;
+    world.post("/rest/call/search?skip=9223372036854775808", json!({})).expect(422).await;
 }
 
 #[tokio::test]
