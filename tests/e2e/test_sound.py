@@ -3,6 +3,7 @@
 import functools
 import http.server
 import threading
+import uuid
 
 import numpy as np
 import pytest
@@ -77,7 +78,7 @@ def test_keys_are_gathered_and_stop_the_prompt(server, rest, events):
         assert abs(sound.frequency(heard[-6000:-800]) - 880) < 2.0
 
 
-def test_a_recording_holds_what_was_said(server, rest, events):
+def test_a_recording_holds_what_was_said(server, rest, events, tmp_path):
     xml = "<Response><Answer/><Record tag='take' timeout='3000'/><Hangup/></Response>"
     with call(server, rest, xml) as phone:
         time = np.arange(5 * sound.RATE) / sound.RATE
@@ -86,7 +87,15 @@ def test_a_recording_holds_what_was_said(server, rest, events):
     event = events.wait(lambda e: e["type"] == "call_record" and e["payload"]["tag"] == "take")
     record = event["payload"]
     assert record["format"] == "wav" and 2 <= record["duration"] <= 4
-    (file,) = server.data.rglob(f"*{record['uuid']}*.wav")
+    answer = rest.ask("GET", record["url"])
+    assert answer.status_code == 200 and answer.headers["content-type"] == "audio/wav"
+    assert len(answer.content) == record["size"]
+    part = rest.ask("GET", record["url"], headers={"Range": "bytes=0-3"})
+    assert (part.status_code, part.content) == (206, b"RIFF")
+    missing = rest.ask("GET", f"/rest/record/{uuid.uuid4()}/file")
+    assert missing.status_code == 404 and missing.json()["message"] == "Record not found"
+    file = tmp_path / "take.wav"
+    file.write_bytes(answer.content)
     samples, rate = sound.read(file)
     assert abs(sound.frequency(samples[0][rate // 2 : -rate // 2], rate) - 440) < 1.0
 

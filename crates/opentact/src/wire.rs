@@ -1,7 +1,7 @@
 //! Puts the rooms together, and takes them apart in order.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -155,8 +155,13 @@ fn speech_config(config: &Config) -> SpeechConfig {
     SpeechConfig { espeak: config.speech.espeak.clone(), ..SpeechConfig::default() }
 }
 
+/// Folder of recordings.
+fn recordings(config: &Config) -> PathBuf {
+    config.general.data.join("recordings")
+}
+
 fn engine_config(config: &Config) -> anyhow::Result<EngineConfig> {
-    let recordings = config.general.data.join("recordings");
+    let recordings = recordings(config);
     std::fs::create_dir_all(&recordings).with_context(|| recordings.display().to_string())?;
     let mut media = MediaConfig {
         address: config.media.address,
@@ -203,6 +208,7 @@ fn api_settings(config: &Config, https: SocketAddr) -> opentact_api::Settings {
     opentact_api::Settings {
         public_url: config.https.public_url.clone().unwrap_or_else(|| local_url(config, https)),
         sip_domain: config.sip.domain.clone(),
+        recordings: recordings(config),
         sign_up: match config.sign_up() {
             SignUp::Open => opentact_api::SignUp::Open,
             SignUp::Invite => opentact_api::SignUp::Invite,

@@ -77,7 +77,6 @@ pub(crate) const LATER: &[(&str, &[Method])] = &[
     ("/rest/batch/{uuid}", &[GET, PATCH]),
     ("/rest/record/search", &[POST]),
     ("/rest/record/{uuid}", &[GET, DELETE]),
-    ("/rest/record/{uuid}/file", &[GET]),
     ("/rest/record/{uuid}/transcript", &[GET]),
     // messaging
     ("/rest/sms/optout", &[GET, POST, DELETE]),

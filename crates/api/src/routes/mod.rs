@@ -13,6 +13,7 @@ mod order;
 mod product;
 mod profile_messaging;
 mod profile_voice;
+mod record;
 mod sip_app;
 mod sip_app_flow;
 mod sip_connection;
@@ -52,6 +53,7 @@ pub(crate) fn implemented(public_url: &str) -> OpenApiRouter<ApiState> {
         profile_voice::router(),
         profile_messaging::router(),
         call::router(),
+        record::router(),
         sms::router(),
         subscription::router(),
         event::router(),
