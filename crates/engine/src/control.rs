@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::core::Message;
 use crate::ports::{CallControl, ControlError, DevCall, DevCaller, FlowSource, Originate, Registration};
-use crate::router::{App, DialFault, DialPlan, DialRequest, Router};
+use crate::router::{About, App, DialFault, DialPlan, DialRequest, Router};
 
 /// An order to the core. A reply that is not awaited any more is dropped.
 pub(crate) enum ControlRequest {
@@ -125,7 +125,8 @@ impl CallControl for Control {
             own_number: None,
             caller_domain: None,
         };
-        let mut plan = self.router.dial(dial).await.map_err(|fault| dial_error(fault, &request.to))?;
+        let mut plan =
+            self.router.dial(dial).await.map_err(|fault| dial_error(fault, request.from.as_deref(), &request.to))?;
         let (from, to) = (plan.caller(), destination_text(&target));
         let (flow, app) = self.target(request.account, request.flow, &from, &to).await?;
         if let Some(app) = app {
@@ -203,13 +204,15 @@ fn destination_text(target: &Destination) -> String {
     target.to_string()
 }
 
-/// A fault of routing as the answer to the request that asked for it.
-fn dial_error(fault: DialFault, to: &str) -> ControlError {
-    match fault.sip {
-        402 => ControlError::InsufficientBalance,
-        403 => ControlError::Forbidden { code: 406, message: fault.reason },
-        404 | 484 => ControlError::Invalid { field: "to", message: fault.reason, value: to.to_owned() },
-        480 => ControlError::Conflict(fault.reason),
-        _ => ControlError::Unavailable { reason: fault.reason, retry_after: Duration::from_secs(5) },
+/// A fault of routing as the answer to the request that asked for it. `from` and `to` are what it gave.
+fn dial_error(fault: DialFault, from: Option<&str>, to: &str) -> ControlError {
+    let invalid = |field, value: &str, message| ControlError::Invalid { field, message, value: value.to_owned() };
+    match fault.about {
+        About::Account => ControlError::Conflict(fault.reason),
+        About::Balance => ControlError::InsufficientBalance,
+        About::Country => ControlError::Forbidden { code: 406, message: fault.reason },
+        About::Caller => invalid("from", from.unwrap_or_default(), fault.reason),
+        About::Callee => invalid("to", to, fault.reason),
+        About::Way => ControlError::Unavailable { reason: fault.reason, retry_after: Duration::from_secs(5) },
     }
 }

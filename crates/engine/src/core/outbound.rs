@@ -56,7 +56,7 @@ impl Core {
         let opened = match result {
             Ok(plan) => match self.drivers.media.open(near) {
                 Ok(opened) => Ok((plan, opened)),
-                Err(error) => Err(DialFault { sip: 503, q850: Q850::TEMPORARY_FAILURE, reason: error.to_string() }),
+                Err(error) => Err(DialFault::new(503, error.to_string())),
             },
             Err(fault) => Err(fault),
         };

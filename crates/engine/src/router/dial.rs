@@ -16,7 +16,7 @@ use opentact_store::{StoreError, Tn};
 use uuid::Uuid;
 
 use super::is_closed;
-use super::{Attempt, DialFault, DialPlan, DialRequest, LegContext, Place, Router};
+use super::{About, Attempt, DialFault, DialPlan, DialRequest, LegContext, Place, Router};
 
 const SIP_PORT: u16 = 5060;
 
@@ -25,7 +25,7 @@ impl Router {
     pub async fn dial(&self, request: DialRequest) -> Result<DialPlan, DialFault> {
         let account = self.directory.account(request.account).await.map_err(unreadable)?;
         if is_closed(&account) {
-            return Err(DialFault::new(403, "the account is disabled"));
+            return Err(DialFault::about(About::Account, 403, "the account is disabled"));
         }
         match &request.target {
             DialTarget::User { user, domain } => match self.subscriber_plan(&request, &account, user, domain).await? {
@@ -120,7 +120,7 @@ impl Router {
             return self.trunk_plan(request, context, &trunk, digits).await;
         }
         if account.balance <= opentact_store::Money::ZERO {
-            return Err(DialFault::new(402, "not enough account balance"));
+            return Err(DialFault::about(About::Balance, 402, "not enough account balance"));
         }
         let Some(tn) = self.number(digits) else {
             return Err(DialFault::new(484, format!("{digits} is not a telephone number")));
@@ -139,12 +139,12 @@ impl Router {
         };
         if let Some(profile) = &profile {
             if !profile.is_active {
-                return Err(DialFault::new(403, "the outbound voice profile is not active"));
+                return Err(DialFault::about(About::Account, 403, "the outbound voice profile is not active"));
             }
             let country = crate::number::country(tn);
             let allowed = &profile.allowed_countries;
             if !allowed.is_empty() && !country.as_ref().is_some_and(|country| allowed.contains(country)) {
-                return Err(DialFault::new(403, "Country Permission Violation"));
+                return Err(DialFault::about(About::Country, 403, "Country Permission Violation"));
             }
         }
         let caller = self.own_caller(request, profile.as_ref().and_then(|profile| profile.tn_lease)).await?;
@@ -229,14 +229,16 @@ impl Router {
             return Ok(own);
         }
         if let Some(tn) = asked {
-            return Err(DialFault::new(403, format!("the caller number {tn} is not leased by the account")));
+            let reason = format!("the caller number {tn} is not leased by the account");
+            return Err(DialFault::about(About::Caller, 403, reason));
         }
         // Nobody has said who calls: the account's first number that can.
         let leases = self.store.numbers().leases(request.account).await.map_err(unreadable)?;
         let first = leases.iter().find(|lease| lease.subscriptions.contains(&Feature::Voice));
-        first
-            .map(|lease| lease.tn)
-            .ok_or_else(|| DialFault::new(403, "no caller number: lease one, or give the outbound voice profile one"))
+        first.map(|lease| lease.tn).ok_or_else(|| {
+            let reason = "no caller number: lease one, or give the outbound voice profile one";
+            DialFault::about(About::Caller, 403, reason)
+        })
     }
 
     /// Addresses of a host, each to be tried after the one before it failed.

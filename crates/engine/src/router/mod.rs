@@ -26,7 +26,8 @@ use crate::ports::VoiceCarrier;
 pub(crate) use self::directory::App;
 use self::directory::Directory;
 pub use self::plan::{
-    Admission, Attempt, DialFault, DialPlan, DialRequest, Inquiry, LegContext, Place, Plan, Refusal, Registration,
+    About, Admission, Attempt, DialFault, DialPlan, DialRequest, Inquiry, LegContext, Place, Plan, Refusal,
+    Registration,
 };
 
 /// Settings of routing.
@@ -88,7 +89,13 @@ fn is_closed(account: &Account) -> bool {
 }
 
 impl DialFault {
-    fn new(sip: u16, reason: impl Into<String>) -> Self {
-        Self { sip, q850: Q850::from_sip(sip), reason: reason.into() }
+    /// A fault of the callee, or of the way there where the code is 5xx.
+    pub(crate) fn new(sip: u16, reason: impl Into<String>) -> Self {
+        let about = if sip >= 500 { About::Way } else { About::Callee };
+        Self { about, sip, q850: Q850::from_sip(sip), reason: reason.into() }
+    }
+
+    fn about(about: About, sip: u16, reason: impl Into<String>) -> Self {
+        Self { about, ..Self::new(sip, reason) }
     }
 }

@@ -149,9 +149,24 @@ pub struct Place {
     pub credentials: Option<Arc<Credentials>>,
 }
 
+/// What of a request to dial is at fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    /// The account may not call at all.
+    Account,
+    Balance,
+    /// The profile does not allow the country.
+    Country,
+    Caller,
+    Callee,
+    /// There is no way there just now.
+    Way,
+}
+
 /// Why no leg was made.
 #[derive(Debug, Clone)]
 pub struct DialFault {
+    pub about: About,
     pub sip: u16,
     pub q850: Q850,
     pub reason: String,
