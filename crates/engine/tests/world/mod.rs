@@ -1,5 +1,6 @@
 //! A node with one account, and a SIP peer outside of it.
 #![allow(dead_code)] // each test binary uses its part
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on fails
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
