@@ -25,6 +25,7 @@ fuzz_target!(|octets: &[u8]| {
             clock: WallClock::new(now, SystemTime::UNIX_EPOCH),
             latch: true,
             rtp_timeout: Some(Duration::from_secs(1)),
+            grain: Duration::from_millis(5),
             fill_silence: seed == 1,
         };
         let mut leg = Leg::new(config);

@@ -49,7 +49,7 @@ pub struct MediaConfig {
 impl Default for MediaConfig {
     fn default() -> MediaConfig {
         MediaConfig {
-            threads: thread::available_parallelism().map_or(1, |n| n.get().div_ceil(2)),
+            threads: thread::available_parallelism().map_or(1, |n| n.get()),
             address: IpAddr::from([127, 0, 0, 1]),
             ports: 20000..=29999,
             rtp_timeout: Duration::from_secs(60),
@@ -160,6 +160,7 @@ impl MediaPool {
             clock: pool.clock,
             latch: pool.config.latch,
             rtp_timeout: Some(pool.config.rtp_timeout),
+            grain: worker::SLICE,
             fill_silence: pool.config.fill_silence,
         });
         thread.legs.fetch_add(1, Ordering::Relaxed);

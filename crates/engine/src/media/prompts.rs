@@ -67,3 +67,28 @@ impl Prompts {
         prompt
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_prompt_a_source_and_codec_for_as_long_as_the_source_lives() {
+        let prompts = Prompts::start().unwrap();
+        let samples: Arc<[i16]> = vec![1000; 16].into();
+        let prompt = prompts.get(&samples, 8000, Codec::Pcmu);
+        assert!(Arc::ptr_eq(&prompt, &prompts.get(&samples.clone(), 8000, Codec::Pcmu)));
+        assert!(!Arc::ptr_eq(&prompt, &prompts.get(&samples, 8000, Codec::Pcma)));
+        assert!(!Arc::ptr_eq(&prompt, &prompts.get(&samples, 16_000, Codec::Pcmu)));
+        // Equal samples elsewhere are another source.
+        let others: Arc<[i16]> = vec![1000; 16].into();
+        assert!(!Arc::ptr_eq(&prompt, &prompts.get(&others, 8000, Codec::Pcmu)));
+        drop(samples);
+        // Those being encoded are held by the thread until it is done.
+        while prompts.entries.lock().iter().filter(|entry| entry.samples.strong_count() > 0).count() > 1 {
+            std::thread::yield_now();
+        }
+        prompts.get(&others, 8000, Codec::Pcmu);
+        assert_eq!(prompts.entries.lock().len(), 1);
+    }
+}

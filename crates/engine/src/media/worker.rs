@@ -13,7 +13,7 @@ use opentact_media::leg::{Input, Output};
 use opentact_media::recorder::Recording;
 use opentact_media::{Codec, Command, Event, Leg, LegKey, Source};
 
-use super::net::{Batch, Epoll, Inbox};
+use super::net::{Batch, Epoll, Inbox, hurry};
 use super::ports::PortPair;
 use super::prompts::Prompts;
 use super::recordings::Job;
@@ -21,7 +21,7 @@ use super::{EventSink, QUEUE};
 
 /// How often a thread wakes. Packets wait at most this long; a leg sends at most one packet of its own in it, so that
 /// one that is late catches up without a burst.
-const SLICE: Duration = Duration::from_millis(5);
+pub(super) const SLICE: Duration = Duration::from_millis(5);
 /// Jobs that wait here when the recordings' thread does not keep up; beyond it samples are dropped, and said to be.
 const MAX_JOBS: usize = 1024;
 /// Batches read from one socket in one slice: a flood on one port does not starve the others.
@@ -138,6 +138,9 @@ impl Worker {
     }
 
     pub fn run(mut self, queue: Receiver<Message>) {
+        if !hurry() {
+            tracing::debug!(thread = self.index, "no priority for the media thread: it takes CAP_SYS_NICE");
+        }
         let mut wake = Instant::now();
         while !self.ending {
             if self.places.is_empty() && self.pending.is_empty() && self.jobs.is_empty() {

@@ -1,7 +1,7 @@
 //! What a leg hears.
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Leg, Route};
 use crate::control::Event;
@@ -10,6 +10,8 @@ use crate::rtp::{self, Packet};
 use crate::stats::Arrival;
 use crate::telephone_event::{Payload, Press};
 
+/// After so much silence another port of the peer's address is taken for the peer: its NAT gave it a new one.
+const REBOUND: Duration = Duration::from_secs(1);
 /// RFC 3389: comfort noise, which some send without having agreed on it.
 const COMFORT_NOISE: u8 = 13;
 
@@ -28,7 +30,7 @@ impl Leg {
         let payload_type = packet.header.payload_type;
         let is_audio = payload_type == audio;
         let is_event = event == Some(payload_type);
-        if !(is_audio || is_event || payload_type == COMFORT_NOISE) || !self.is_peer(from) {
+        if !(is_audio || is_event || payload_type == COMFORT_NOISE) || !self.is_peer(now, from) {
             self.discarded += 1;
             return;
         }
@@ -86,11 +88,17 @@ impl Leg {
 
     /// Whether `from` is the one to hear. The first is latched to; those after it that are others are not heard,
     /// so that nobody can put himself into a call by guessing its port.
-    fn is_peer(&mut self, from: SocketAddr) -> bool {
+    fn is_peer(&mut self, now: Instant, from: SocketAddr) -> bool {
         if !self.config.latch {
             return self.params.as_ref().is_some_and(|params| params.remote.ip() == from.ip());
         }
-        *self.remote.rtp.get_or_insert(from) == from
+        let latched = self.remote.rtp.get_or_insert(from);
+        let silent = self.last_heard.is_some_and(|last| now.saturating_duration_since(last) >= REBOUND);
+        if *latched != from && latched.ip() == from.ip() && silent {
+            *latched = from;
+            self.remote.rtcp = None;
+        }
+        *latched == from
     }
 
     pub(super) fn rtp_remote(&self) -> Option<SocketAddr> {

@@ -41,6 +41,9 @@ pub struct LegConfig {
     pub latch: bool,
     /// Silence of the peer after which [`Event::Timeout`] is told.
     pub rtp_timeout: Option<Duration>,
+    /// How often the leg is looked after. What is due within half of it is due: a schedule that lies just where the
+    /// wake-ups lie would flutter between two of them.
+    pub grain: Duration,
     /// Send silence while there is nothing else to send, so that NATs and the peer's own timeout stay content.
     pub fill_silence: bool,
 }
@@ -175,7 +178,8 @@ impl Leg {
 
     /// When [`Input::Tick`] is due. `None`: nothing to do until started.
     pub fn deadline(&self) -> Option<Instant> {
-        self.next_tick
+        let tick = self.next_tick?;
+        Some(tick.checked_sub(self.config.grain / 2).unwrap_or(tick))
     }
 
     /// The codec in force; `None` before the start.
@@ -251,6 +255,7 @@ impl Leg {
         }
         // A peer taken off hold has the whole time again.
         self.last_heard = Some(now);
+        self.timed_out = false;
         self.params = Some(params);
     }
 
@@ -283,13 +288,13 @@ impl Leg {
 
     fn tick(&mut self, now: Instant) {
         let (Some(params), Some(mut due)) = (&self.params, self.next_tick) else { return };
-        if now < due {
+        if self.deadline().is_some_and(|deadline| now < deadline) {
             return;
         }
         let packet_time = Duration::from_millis(u64::from(params.ptime_ms));
         let samples = u32::from(params.ptime_ms) * CLOCK_RATE / 1000;
         let sending = params.send;
-        let lag = now.duration_since(due);
+        let lag = now.saturating_duration_since(due);
         let mut passed = u64::from(samples);
         if lag > MAX_LAG {
             let left_out = (lag.as_nanos() / packet_time.as_nanos()) as u32;

@@ -242,3 +242,24 @@ fn on_hold_nothing_is_sent() {
     world.run(500);
     assert!(world.sent[leg].is_empty());
 }
+
+#[test]
+fn a_grain_of_wake_ups_does_not_flutter() {
+    let mut world = World::new(14, Network::default());
+    let leg = world.add_with(|config| {
+        config.grain = Duration::from_millis(5);
+        config.fill_silence = true;
+    });
+    // Started just after a wake-up, then woken a little earlier or later each time.
+    world.run(1);
+    world.command(leg, Command::Start(opentact_media::LegParams::pcmu(World::address(7))));
+    for wake in 1..200u64 {
+        world.wake(leg, Duration::from_micros(wake * 5000 + [0, 1900, 400, 1300][wake as usize % 4]));
+    }
+    let sent = &world.sent[leg];
+    assert!(sent.len() >= 49);
+    for (before, after) in sent[1..].iter().zip(&sent[2..]) {
+        let gap = (after.at - before.at).as_micros();
+        assert!((17_500..=22_500).contains(&gap), "{gap} us");
+    }
+}

@@ -93,6 +93,25 @@ fn the_first_who_sends_is_latched_and_strangers_are_not_heard() {
 }
 
 #[test]
+fn a_phone_that_went_silent_is_followed_to_another_port() {
+    let mut world = World::new(7, Network::default());
+    let (leg, phone) = world.call();
+    world.command(phone, Command::Play { id: 1, source: Source::Silence { ms: 100 }, loops: 1 });
+    world.run(500);
+    let elsewhere = world.add();
+    world.command(elsewhere, Command::Start(LegParams::pcmu(World::address(leg))));
+    world.command(elsewhere, Command::Play { id: 1, source: Source::Silence { ms: 1000 }, loops: 1 });
+    world.run(2000);
+    // Not heard while the old port may still be in use.
+    let stats = world.legs[leg].stats();
+    assert!((20..30).contains(&stats.packets_discarded), "{stats:?}");
+    assert_eq!(stats.packets_received + stats.packets_discarded, 55);
+    world.command(leg, Command::Play { id: 1, source: Source::Silence { ms: 100 }, loops: 1 });
+    world.run(200);
+    assert_eq!(world.legs[elsewhere].stats().packets_received, 5);
+}
+
+#[test]
 fn garbage_is_counted_and_survived() {
     let mut world = World::new(6, Network::default());
     let (leg, phone) = world.call();

@@ -58,6 +58,7 @@ impl World {
             clock: WallClock::new(start, SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)),
             latch: true,
             rtp_timeout: Some(Duration::from_secs(30)),
+            grain: Duration::ZERO,
             fill_silence: false,
         };
         World {
@@ -160,6 +161,13 @@ impl World {
     /// A stall: time passes and nobody is woken.
     pub fn stall(&mut self, ms: u64) {
         self.now += Duration::from_millis(ms);
+    }
+
+    /// Wakes one leg at a time after the start, whether it is due or not.
+    pub fn wake(&mut self, leg: usize, at: Duration) {
+        self.now = self.start + at;
+        self.legs[leg].handle(self.now, Input::Tick);
+        self.drain(leg);
     }
 
     fn arrive(&mut self) {
