@@ -64,8 +64,12 @@ def test_sends_keys(rest, events, tn):
     assert not any("Default" in path for path in ran), ran
 
 
-def test_two_503_then_an_answer(rest, events, tn):
-    """Failover and retry on 503 bring the call through."""
+def test_is_unavailable_twice_and_then_answers(rest, events, tn):
+    """The simulated network counts the calls to the number; there is no second trunk to fail over to."""
+    for _ in range(2):
+        seen = place(rest, events, "0107", tn=tn)
+        assert "live" not in states(seen)
+        assert seen[-1]["call"]["q850_cause"] == 41  # RFC 3398 8.2.6.1: 503
     assert "live" in states(place(rest, events, "0107", tn=tn))
 
 

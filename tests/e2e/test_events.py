@@ -29,10 +29,10 @@ def test_a_call_tells_every_state_and_step_in_order(server, rest, events):
     assert told == ["init", "ringing", "live", "Answer", "Say", "Tone", "Pause", "Hangup", "hangup", "destroyed"]
     assert [e["payload"]["command"]["path"] for e in seen if e["type"] == "call_flow"] == [
         "Answer[0]",
-        "Say[0]",
-        "Tone[0]",
-        "Pause[0]",
-        "Hangup[0]",
+        "Say[1]",
+        "Tone[2]",
+        "Pause[3]",
+        "Hangup[4]",
     ]
     sequence = [e["seq"] for e in seen]
     assert sequence == sorted(sequence)

@@ -8,6 +8,10 @@ from harness.server import ROOT
 import smpp_peer
 
 
+# Without ./test before it, the first of these builds the workspace.
+pytestmark = pytest.mark.timeout(1200)
+
+
 @pytest.fixture(scope="module")
 def examples():
     subprocess.run(["cargo", "build", "--quiet", "--locked", "--workspace", "--all-targets"], cwd=ROOT, check=True)

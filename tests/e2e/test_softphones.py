@@ -18,6 +18,11 @@ def account(server, user, domain, password=None, **parameters):
     return f'<sip:{user}@{domain};transport=udp>{auth};outbound="sip:{host}:{port};transport=udp"{more}'
 
 
+def users(rest, domain):
+    found = rest.get(f"/rest/sip/domain/{domain}/user")
+    return found["data"] if isinstance(found, dict) else found
+
+
 def judge(file, hz, seconds):
     samples, rate = sound.read(file)
     samples = samples[0]
@@ -43,7 +48,7 @@ def test_a_registered_phone_is_rung_and_both_hear_each_other(own_server, tmp_pat
     )
     caller = Baresip(tmp_path / "caller", account(server, "trunk", "127.0.0.1", regint=0), hz=440, ports=(15100, 15199))
     with callee, caller, server.events() as events:
-        callee.wait("REGISTER_OK")
+        rest.until(lambda: users(rest, domain)[0]["state"], lambda state: state == "online")
         rest.trunk(caller.sip)
         host, port = server.sip()
         caller.command("dial", f"sip:{tn}@{host}:{port}")

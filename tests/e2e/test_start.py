@@ -52,8 +52,8 @@ def test_openapi_describes_what_is_served(server):
     assert page.status_code == 200 and "<html" in page.text.lower()
 
 
-def test_first_start_makes_the_owner(server):
-    user = server.rest().get("/rest/auth")
+def test_first_start_makes_the_owner(own_server):
+    user = own_server().rest().get("/rest/auth")
     assert user["email"] == EMAIL and user["role"] == "Admin"
     assert user["account"]["balance"] == 100
 

@@ -58,6 +58,7 @@ class Phone:
         self.tag = f"{random.getrandbits(32):08x}"
         self.call_id = f"{random.getrandbits(64):016x}"
         self.sequence = 0
+        self.hops = 70
         self.to_tag = ""
         self.target = None
         self.ear = None
@@ -88,7 +89,7 @@ class Phone:
         lines = [
             f"{method} {uri} SIP/2.0",
             f"Via: SIP/2.0/UDP {self.local};branch={branch};rport",
-            "Max-Forwards: 70",
+            f"Max-Forwards: {self.hops}",
             f"From: <sip:{self.name}@{self.domain}>;tag={self.tag}",
             f"To: <{to}>{self.to_tag}",
             f"Call-ID: {self.call_id}",
