@@ -116,12 +116,17 @@ impl CallControl for Control {
             sip_connection: request.sip_connection.map(|uuid| uuid.to_string()),
             outbound_voice_profile: request.outbound_voice_profile.map(|uuid| uuid.to_string()),
         };
+        // Where nothing says who calls, the account's first profile does.
+        let voice_profile = match (&from, request.outbound_voice_profile) {
+            (None, None) => self.router.first_voice_profile(request.account).await?,
+            _ => None,
+        };
         let dial = DialRequest {
             account: request.account,
             target: target.clone(),
             from,
             options: options.clone(),
-            voice_profile: None,
+            voice_profile,
             own_number: None,
             caller_domain: None,
         };

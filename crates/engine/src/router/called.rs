@@ -260,6 +260,13 @@ impl Router {
         }
     }
 
+    /// The account's oldest active outbound voice profile.
+    pub(crate) async fn first_voice_profile(&self, account: Uuid) -> Result<Option<Uuid>, ControlError> {
+        let profiles = self.store.voice_profiles().list(account).await;
+        let profiles = profiles.map_err(|error| ControlError::Internal(error.to_string()))?;
+        Ok(profiles.iter().find(|profile| profile.is_active).map(|profile| profile.uuid))
+    }
+
     /// The caller as events show it: a number with `+`, a SIP user as `login@domain`, or what the phone says.
     fn caller_text(&self, inquiry: &Inquiry, caller: &Caller) -> String {
         if let Caller::User(subscriber) = caller {
