@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::extract::State;
-use opentact_engine::ports::{FlowSource, Originate};
+use opentact_engine::ports::{ControlError, FlowSource, Originate};
 use opentact_events::view;
 use opentact_store::calls::CallFilter;
 use opentact_store::types::{CallState, CallType, Direction};
@@ -129,7 +129,18 @@ async fn originate(State(state): State<ApiState>, caller: Caller, Checked(form):
 
 async fn run(state: &ApiState, caller: &Caller, uuid: Uuid, xml: &FlowXml) -> Reply {
     let document = xml.parse()?;
-    ok(state.calls.run_flow(caller.account(), uuid, document).await?)
+    match state.calls.run_flow(caller.account(), uuid, document).await {
+        Err(ControlError::NotFound(_)) => Err(over(state, caller, uuid).await),
+        answer => ok(answer?),
+    }
+}
+
+/// Why a call that is not in memory takes no orders: it has ended, or there never was one.
+async fn over(state: &ApiState, caller: &Caller, uuid: Uuid) -> AppError {
+    match visible(state, caller, uuid, state.store.calls().get(caller.account(), uuid).await).await {
+        Ok(_) => AppError::Conflict("Call is not live".to_owned()),
+        Err(fault) => fault,
+    }
 }
 
 /// Run XML on a live call in place of what is running.
@@ -294,7 +305,10 @@ async fn hangup(
     Query(query): Query<HangupQuery>,
     Body(form): Body<HangupForm>,
 ) -> Reply {
-    ok(state.calls.hangup(caller.account(), uuid, form.cause.or(query.cause)).await?)
+    match state.calls.hangup(caller.account(), uuid, form.cause.or(query.cause)).await {
+        Err(ControlError::NotFound(_)) => Err(over(&state, &caller, uuid).await),
+        answer => ok(answer?),
+    }
 }
 
 /// The elements that a call executed, in order.
