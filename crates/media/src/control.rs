@@ -144,7 +144,7 @@ pub enum Event {
     PlayDone { id: u64, completed: bool },
     /// The file is closed and readable. `duration_ms` of audio, `bytes` of file.
     RecordDone { id: u64, duration_ms: u64, bytes: u64, error: Option<String>, reason: RecordEnd },
-    /// No RTP for the configured time. Told once, and again only after RTP came back.
+    /// No RTP for the configured time, since the start or the last packet; told again each time it passes once more.
     Timeout,
     /// The last event of a leg.
     Closed(LegStats),

@@ -44,7 +44,13 @@ impl Core {
     }
 
     /// A peer that sends nothing for `media.rtp_timeout` is gone: its network, its power or its BYE was lost.
+    ///
+    /// Before the answer it need not send: with early media it often listens only. It is told again after another such
+    /// time.
     fn on_rtp_timeout(&mut self, leg: LegId) {
+        if !self.legs.get(&leg).is_some_and(|leg| leg.is_answered()) {
+            return;
+        }
         tracing::info!(%leg, "no RTP; the leg is hung up");
         let cause = opentact_call::Q850::RECOVERY_ON_TIMER_EXPIRE;
         self.leg_event(leg, LegEvent::HungUp { q850: cause });

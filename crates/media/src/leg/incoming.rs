@@ -39,7 +39,7 @@ impl Leg {
             return;
         }
         self.last_heard = Some(now);
-        self.timed_out = false;
+        self.silent_since = Some(now);
         if !receive {
             return;
         }

@@ -114,7 +114,8 @@ pub struct Leg {
     next_tick: Option<Instant>,
     /// The last packet heard, or the start.
     last_heard: Option<Instant>,
-    timed_out: bool,
+    /// When the peer was heard last, or its silence was told.
+    silent_since: Option<Instant>,
     discarded: u64,
     keys_received: u32,
     outbox: Outbox,
@@ -149,7 +150,7 @@ impl Leg {
             reports,
             next_tick: None,
             last_heard: None,
-            timed_out: false,
+            silent_since: None,
             discarded: 0,
             keys_received: 0,
             outbox: Outbox::default(),
@@ -255,7 +256,7 @@ impl Leg {
         }
         // A peer taken off hold has the whole time again.
         self.last_heard = Some(now);
-        self.timed_out = false;
+        self.silent_since = Some(now);
         self.params = Some(params);
     }
 
@@ -317,10 +318,10 @@ impl Leg {
     }
 
     fn check_timeout(&mut self, now: Instant) {
-        let (Some(limit), Some(last)) = (self.config.rtp_timeout, self.last_heard) else { return };
+        let (Some(limit), Some(since)) = (self.config.rtp_timeout, self.silent_since) else { return };
         let wanted = self.params.as_ref().is_some_and(|params| params.receive);
-        if wanted && !self.timed_out && now.saturating_duration_since(last) >= limit {
-            self.timed_out = true;
+        if wanted && now.saturating_duration_since(since) >= limit {
+            self.silent_since = Some(now);
             self.outbox.event(Event::Timeout);
         }
     }

@@ -58,17 +58,19 @@ fn the_last_report_says_goodbye() {
 }
 
 #[test]
-fn silence_is_told_once_and_again_after_sound() {
+fn silence_is_told_each_time_its_limit_passes() {
     let mut world = World::new(4, Network::default());
     let (leg, phone) = world.call();
     let timeouts = |world: &World| world.events.iter().filter(|(of, e)| *of == leg && *e == Event::Timeout).count();
     world.run(29_000);
     assert_eq!(timeouts(&world), 0);
     world.run(60_000);
-    assert_eq!(timeouts(&world), 1);
-    world.command(phone, Command::Play { id: 1, source: Source::Silence { ms: 100 }, loops: 1 });
-    world.run(40_000);
     assert_eq!(timeouts(&world), 2);
+    world.command(phone, Command::Play { id: 1, source: Source::Silence { ms: 100 }, loops: 1 });
+    world.run(29_000);
+    assert_eq!(timeouts(&world), 2);
+    world.run(2_000);
+    assert_eq!(timeouts(&world), 3);
 }
 
 #[test]
