@@ -50,8 +50,9 @@ impl Call {
             FlowOutput::DropFetch { op } => self.put(Output::DropFetch { id: op }),
             FlowOutput::Reject { code } => {
                 if self.legs[0].state < CallState::Live {
-                    self.put(Output::Leg { leg, command: LegCommand::Reject { code, reason: None } });
-                    self.end(now, Q850::from_sip(code));
+                    let cause = Q850::from_sip(code);
+                    self.put(Output::Leg { leg, command: LegCommand::Reject { code, cause, reason: None } });
+                    self.end(now, cause);
                 }
             }
             FlowOutput::Hangup { cause, tag } => {

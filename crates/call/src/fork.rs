@@ -304,7 +304,7 @@ impl Call {
     fn refuse(&mut self, now: Now, cause: Q850, code: u16) {
         if self.legs[0].is_up() {
             let leg = self.id();
-            self.put(Output::Leg { leg, command: LegCommand::Reject { code, reason: None } });
+            self.put(Output::Leg { leg, command: LegCommand::Reject { code, cause, reason: None } });
             self.end(now, cause);
         }
     }

@@ -182,7 +182,7 @@ pub enum LegCommand {
     /// 200; [`LegEvent::Answered`] follows.
     Answer,
     /// A final answer; the leg has ended.
-    Reject { code: u16, reason: Option<String> },
+    Reject { code: u16, cause: Q850, reason: Option<String> },
     /// BYE, CANCEL or a final answer, whichever fits; the leg has ended.
     Hangup { cause: Q850 },
 }

@@ -10,7 +10,8 @@ use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use crate::core::Message;
+use crate::core::{Message, Stats};
+use crate::journal::Journal;
 use crate::ports::{CallControl, ControlError, DevCall, DevCaller, FlowSource, Originate, Registration};
 use crate::router::{About, App, DialFault, DialPlan, DialRequest, Router};
 
@@ -46,11 +47,15 @@ pub(crate) enum ControlRequest {
         sip_user: Uuid,
         reply: oneshot::Sender<Vec<Registration>>,
     },
-    /// No new calls; told when the last live one has ended.
+    Stats {
+        reply: oneshot::Sender<Stats>,
+    },
+    /// No new calls. `drained` is told when the last live one has ended, `quiet` when the other sides know it too.
     Drain {
         drained: oneshot::Sender<()>,
+        quiet: oneshot::Sender<()>,
     },
-    /// Every live call is hung up.
+    /// Every live call is hung up, and whoever is being routed refused.
     HangUpAll,
 }
 
@@ -58,6 +63,7 @@ pub(crate) enum ControlRequest {
 pub struct Control {
     pub(crate) core: mpsc::Sender<Message>,
     pub(crate) router: Arc<Router>,
+    pub(crate) journal: Journal,
     pub(crate) park_timeout: Duration,
     pub(crate) dev: OnceLock<Arc<dyn DevCaller>>,
 }
@@ -73,13 +79,21 @@ impl Control {
         answer.await.map_err(|_| stopping())
     }
 
+    /// What the core holds; `None` once it has stopped.
+    pub(crate) async fn stats(&self) -> Option<Stats> {
+        self.ask(|reply| ControlRequest::Stats { reply }).await.ok()
+    }
+
     /// A call that is no longer in memory is over, if it is the account's at all.
     async fn over(&self, account: Uuid, call: Uuid, error: ControlError) -> ControlError {
-        match error {
-            ControlError::NotFound(_) if self.router.has_record(account, call).await => {
-                ControlError::Conflict("Call is not live".to_owned())
-            }
-            other => other,
+        if !matches!(error, ControlError::NotFound(_)) {
+            return error;
+        }
+        // It may have ended a moment ago.
+        self.journal.written().await;
+        match self.router.has_record(account, call).await {
+            true => ControlError::Conflict("Call is not live".to_owned()),
+            false => error,
         }
     }
 
@@ -186,7 +200,12 @@ impl CallControl for Control {
     }
 
     async fn get(&self, account: Uuid, call: Uuid) -> Result<Option<Value>, ControlError> {
-        self.ask(|reply| ControlRequest::Get { account, call: LegId(call), reply }).await
+        let live = self.ask(|reply| ControlRequest::Get { account, call: LegId(call), reply }).await?;
+        if live.is_none() {
+            // Whoever looks for its record next finds the last one.
+            self.journal.written().await;
+        }
+        Ok(live)
     }
 
     async fn registrations(&self, sip_user: Uuid) -> Vec<Registration> {

@@ -16,7 +16,7 @@ use opentact_store::Store;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::control::{Control, ControlRequest};
-use crate::core::{ALLOW, Core, CoreConfig, Drivers, Inboxes, Message};
+use crate::core::{ALLOW, Core, CoreConfig, Drivers, Inboxes, Message, Stats};
 use crate::http::{EgressGuard, HttpClient};
 use crate::journal::Journal;
 use crate::media::{MediaConfig, MediaPool};
@@ -25,6 +25,17 @@ use crate::prompt::AudioLibrary;
 use crate::router::{Router, RouterConfig};
 use crate::speech::Speech;
 use crate::transport::{TransportConfig, Transports};
+
+/// SIP transactions for each call that may be there, tombstones of half a minute included: at so many at once a request is
+/// answered 503.
+const TRANSACTIONS: usize = 16;
+const MIN_TRANSACTIONS: usize = 65_536;
+/// Longer than the call machines let anybody ring (600 s), so that it is theirs to say when it is enough.
+const RING_TIMEOUT: Duration = Duration::from_secs(660);
+/// How long a drained node waits for the answers to its last BYEs.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// How often the gauges of `/metrics` are set.
+const GAUGES: Duration = Duration::from_secs(5);
 
 /// Everything the engine can be told at start.
 #[derive(Debug, Clone)]
@@ -101,6 +112,8 @@ impl Engine {
             product: product.into(),
             allow: ALLOW,
             max_sessions: config.max_calls.saturating_mul(4),
+            max_transactions: config.max_calls.saturating_mul(TRANSACTIONS).max(MIN_TRANSACTIONS),
+            ring_timeout: RING_TIMEOUT,
             ..UaConfig::default()
         };
         let ua = Ua::new(ua, rand::random());
@@ -112,13 +125,19 @@ impl Engine {
             speech: speech.clone(),
             audio,
             http: http.clone(),
-            journal,
+            journal: journal.clone(),
         };
         let core = CoreConfig { max_calls: config.max_calls, recordings: config.recordings };
         let core = Core::new(core, drivers, ua, registrar, messages_sender.clone());
         let core = tokio::spawn(core.run(Inboxes { sip, media: media_events, messages }));
-        let control =
-            Arc::new(Control { core: messages_sender, router: router.clone(), park_timeout, dev: OnceLock::new() });
+        let control = Arc::new(Control {
+            core: messages_sender,
+            router: router.clone(),
+            journal,
+            park_timeout,
+            dev: OnceLock::new(),
+        });
+        tokio::spawn(gauge(control.clone()));
         Ok(Self { control, transports, media, router, http, speech, core })
     }
 
@@ -157,16 +176,22 @@ impl Engine {
     /// True when every call had ended by itself.
     pub async fn drain(&self, timeout: Duration) -> bool {
         let (drained, mut done) = oneshot::channel();
-        if self.control.core.send(Message::Control(ControlRequest::Drain { drained })).await.is_err() {
+        let (quiet, mut silence) = oneshot::channel();
+        if self.control.core.send(Message::Control(ControlRequest::Drain { drained, quiet })).await.is_err() {
             return true;
         }
         let by_itself = tokio::time::timeout(timeout, &mut done).await.is_ok();
         if !by_itself {
             let _ = self.control.core.send(Message::Control(ControlRequest::HangUpAll)).await;
-            // BYEs are answered within a round trip by peers that are there at all.
-            let _ = tokio::time::timeout(Duration::from_secs(2), done).await;
         }
+        // BYEs are answered within a round trip by peers that are there at all.
+        let _ = tokio::time::timeout(FAREWELL, &mut silence).await;
         by_itself
+    }
+
+    /// What the core holds at the moment; `None` once it has stopped.
+    pub async fn stats(&self) -> Option<Stats> {
+        self.control.stats().await
     }
 
     /// Stops everything. Calls that are still there are lost: drain first.
@@ -174,5 +199,18 @@ impl Engine {
         self.core.abort();
         self.transports.close();
         self.media.shutdown();
+    }
+}
+
+/// Sets the gauges until the core has stopped.
+async fn gauge(control: Arc<Control>) {
+    let mut pace = tokio::time::interval(GAUGES);
+    pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        pace.tick().await;
+        match control.stats().await {
+            Some(stats) => stats.gauge(),
+            None => return,
+        }
     }
 }

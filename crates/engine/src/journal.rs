@@ -41,6 +41,8 @@ struct Page {
 /// All legs of one call.
 pub(crate) struct CallBook {
     journal: Journal,
+    /// The origin's.
+    context: LegContext,
     origin: LegId,
     pages: HashMap<LegId, Page>,
 }
@@ -53,6 +55,11 @@ impl Journal {
     /// The database does not keep up: take no new call.
     pub(crate) fn is_full(&self) -> bool {
         self.hub.pressure() > FULL
+    }
+
+    /// Returns once all that was told before is on disk.
+    pub(crate) async fn written(&self) {
+        self.hub.flush().await;
     }
 
     fn publish(&self, event: NewEvent) {
@@ -113,16 +120,20 @@ impl Journal {
 
 impl CallBook {
     pub(crate) fn new(journal: Journal, origin: LegId, context: LegContext) -> Self {
-        Self { journal, origin, pages: HashMap::from([(origin, Page::new(context))]) }
+        let pages = HashMap::from([(origin, Page::new(context.clone()))]);
+        Self { journal, context, origin, pages }
     }
 
     /// The origin's context.
-    pub(crate) fn context(&self) -> Option<&LegContext> {
-        self.pages.get(&self.origin).map(|page| &page.context)
+    pub(crate) fn context(&self) -> &LegContext {
+        &self.context
     }
 
     /// The router has said more of a leg.
     pub(crate) fn set_context(&mut self, leg: LegId, context: LegContext) {
+        if leg == self.origin {
+            self.context = context.clone();
+        }
         match self.pages.get_mut(&leg) {
             Some(page) => page.context = context,
             None => drop(self.pages.insert(leg, Page::new(context))),
@@ -144,7 +155,7 @@ impl CallBook {
         let leg = snapshot.leg;
         // A leg that is being dialled is its origin's child until the router has said more.
         if !self.pages.contains_key(&leg) {
-            let context = self.context()?.child();
+            let context = self.context.child();
             self.pages.insert(leg, Page::new(context));
         }
         let page = self.pages.get_mut(&leg)?;
@@ -191,7 +202,7 @@ impl CallBook {
 
     /// Two legs were joined or parted.
     pub(crate) fn bridge(&self, a: LegId, b: LegId, joined: bool) {
-        let Some(account) = self.context().map(|context| context.account) else { return };
+        let account = self.context.account;
         let Some(object) = self.object(a) else { return };
         self.journal.publish(NewEvent::call_bridge(account, [a.0, b.0], joined, object));
     }

@@ -18,4 +18,5 @@ mod tone;
 pub mod transport;
 mod webhook;
 
+pub use self::core::Stats;
 pub use engine::{Engine, EngineConfig, EngineError};

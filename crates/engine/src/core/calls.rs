@@ -1,10 +1,8 @@
 //! The calls of this core: machines in, their outputs carried out.
 
-use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::time::Instant;
 
 use opentact_call::q850::Q850;
 use opentact_call::{Call, CallState, Input, LegCommand, LegEvent, LegId, LegSnapshot, Output};
@@ -42,12 +40,17 @@ pub(super) struct CallEntry {
     pub(super) prompts: HashMap<u64, PromptStage>,
     pub(super) recordings: Vec<RecordingFile>,
     webhook: Option<Line>,
-    /// The deadline a timer is set for.
-    timer: Option<Instant>,
 }
 
 impl Core {
-    pub(super) fn start_call(&mut self, origin: LegId, call: Call, context: LegContext) {
+    /// Takes a call up: as far as its state `init`. What it does first, [`Self::settle`] carries out. False when there
+    /// is no call to take up.
+    pub(super) fn enrol(&mut self, origin: LegId, context: LegContext, make: impl FnOnce() -> Call) -> bool {
+        let Ok(call) = catch_unwind(AssertUnwindSafe(make)) else {
+            tracing::error!(call = %origin, "call machine panicked; there is no call");
+            self.release(origin);
+            return false;
+        };
         let entry = CallEntry {
             call,
             account: context.account,
@@ -56,12 +59,13 @@ impl Core {
             prompts: HashMap::new(),
             recordings: Vec::new(),
             webhook: None,
-            timer: None,
         };
         self.calls.insert(origin, entry);
-        metrics::gauge!("opentact_calls").set(self.calls.len() as f64);
+        if let Some(output) = self.calls.get_mut(&origin).and_then(|entry| entry.call.poll()) {
+            self.carry_out(origin, output);
+        }
         self.pending.push_back((origin, None));
-        self.settle();
+        true
     }
 
     /// Gives a call an input and carries out what it wants done. Called while outputs are being carried out, the input
@@ -71,7 +75,8 @@ impl Core {
         self.settle();
     }
 
-    fn settle(&mut self) {
+    /// Gives the calls what waits for them, until nothing does.
+    pub(super) fn settle(&mut self) {
         if std::mem::replace(&mut self.settling, true) {
             return;
         }
@@ -112,12 +117,8 @@ impl Core {
             let Some(output) = output else { break };
             self.carry_out(call, output);
         }
-        if let Some(entry) = self.calls.get_mut(&call)
-            && let deadline @ Some(at) = entry.call.deadline()
-            && entry.timer != deadline
-        {
-            entry.timer = deadline;
-            self.timers.push(Reverse((at, call)));
+        if let Some(entry) = self.calls.get(&call) {
+            self.timers.set(call, entry.call.deadline());
         }
     }
 
@@ -159,13 +160,12 @@ impl Core {
 
     fn leg_command(&mut self, call: LegId, leg: LegId, command: LegCommand) {
         match command {
-            LegCommand::Dial { target, from, timeout, parent, options } => {
-                self.dial(call, leg, target, from, timeout, parent, options);
-            }
+            // How long it rings the machine sees to.
+            LegCommand::Dial { target, from, options, .. } => self.dial(call, leg, target, from, options),
             LegCommand::Ring => self.ring(leg),
             LegCommand::Progress => self.progress(leg),
             LegCommand::Answer => self.answer(leg),
-            LegCommand::Reject { code, reason } => self.reject(leg, code, reason),
+            LegCommand::Reject { code, cause, reason } => self.reject(leg, code, cause, reason),
             LegCommand::Hangup { cause } => self.hang_up(leg, cause),
         }
     }
@@ -188,14 +188,12 @@ impl Core {
         let (from, to) = (snapshot.from.clone(), snapshot.to.clone());
         metrics::counter!("opentact_call_states_total", "state" => state.as_str()).increment(1);
         let object = entry.book.state(snapshot);
-        if let (Some(object), Some(webhook)) =
-            (object, entry.book.context().and_then(|context| context.webhook.clone()))
-        {
+        if let (Some(object), Some(webhook)) = (object, entry.book.context().webhook.clone()) {
             let line = entry.webhook.get_or_insert_with(|| Line::open(self.drivers.http.clone(), webhook));
             line.tell(Notice { state: state.as_str(), from, to, call: object });
         }
         if state == CallState::Destroyed {
-            self.legs.remove(&leg);
+            self.release(leg);
         }
     }
 
@@ -213,16 +211,22 @@ impl Core {
                 task.abort();
             }
         }
-        metrics::gauge!("opentact_calls").set(self.calls.len() as f64);
-        self.tell_drained();
+        self.timers.set(call, None);
+    }
+
+    /// Lets go of a leg that the machine has done with. What should be left of it outside is ended.
+    fn release(&mut self, id: LegId) {
+        self.hang_up(id, Q850::TEMPORARY_FAILURE);
+        if let Some(media) = self.legs.remove(&id).and_then(|leg| leg.media) {
+            self.media_legs.remove(&media.key);
+        }
     }
 
     /// Ends a call whose machine can no longer say how: its legs are hung up and its records closed.
     fn abandon(&mut self, call: LegId) {
         let legs: Vec<LegId> = self.legs.values().filter(|leg| leg.call == call).map(|leg| leg.id).collect();
         for leg in legs {
-            self.hang_up(leg, Q850::TEMPORARY_FAILURE);
-            self.legs.remove(&leg);
+            self.release(leg);
         }
         if let Some(entry) = self.calls.get_mut(&call) {
             entry.book.abandon(Self::now().utc);

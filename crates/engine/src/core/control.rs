@@ -17,9 +17,7 @@ impl Core {
                 let _ = reply.send(self.originate(*start, plan));
             }
             ControlRequest::Run { account, call, document, reply } => {
-                let _ = reply.send(self.on_live(account, call, |core, origin| {
-                    core.tell_call(origin, Input::Run(document));
-                }));
+                let _ = reply.send(self.run_document(account, call, document));
             }
             ControlRequest::Hangup { account, call, cause, reply } => {
                 let _ = reply.send(self.on_live(account, call, |core, origin| {
@@ -37,12 +35,16 @@ impl Core {
             ControlRequest::Registrations { sip_user, reply } => {
                 let _ = reply.send(self.registrations(sip_user));
             }
-            ControlRequest::Drain { drained } => {
+            ControlRequest::Stats { reply } => {
+                let _ = reply.send(self.stats());
+            }
+            ControlRequest::Drain { drained, quiet } => {
                 self.draining = true;
                 self.drained = Some(drained);
-                self.tell_drained();
+                self.quiet = Some(quiet);
             }
             ControlRequest::HangUpAll => {
+                self.refuse_arriving();
                 let origins: Vec<LegId> = self.calls.keys().copied().collect();
                 for origin in origins {
                     self.tell_call(origin, Input::Hangup { leg: origin, cause: Q850::TEMPORARY_FAILURE });
@@ -51,14 +53,18 @@ impl Core {
         }
     }
 
-    /// Tells the one who drains once no call is left.
+    /// Tells the one who drains once no call is left, and once no BYE of theirs is unanswered.
     pub(super) fn tell_drained(&mut self) {
-        if self.draining
-            && self.calls.is_empty()
-            && self.arriving.is_empty()
-            && let Some(drained) = self.drained.take()
-        {
+        if !self.draining || !self.calls.is_empty() || !self.arriving.is_empty() {
+            return;
+        }
+        if let Some(drained) = self.drained.take() {
             let _ = drained.send(());
+        }
+        if self.ua.stats().sessions == 0
+            && let Some(quiet) = self.quiet.take()
+        {
+            let _ = quiet.send(());
         }
     }
 
@@ -67,22 +73,45 @@ impl Core {
         start: opentact_call::OutboundStart,
         plan: Box<crate::router::DialPlan>,
     ) -> Result<Value, ControlError> {
-        if self.draining || self.calls.len() >= self.config.max_calls || self.drivers.journal.is_full() {
-            let reason = if self.draining { "The node is draining" } else { "Too many calls" };
-            let retry_after = std::time::Duration::from_secs(super::RETRY_AFTER.into());
-            return Err(ControlError::Unavailable { reason: reason.to_owned(), retry_after });
+        let unavailable = |reason: &str| ControlError::Unavailable {
+            reason: reason.to_owned(),
+            retry_after: std::time::Duration::from_secs(super::RETRY_AFTER.into()),
+        };
+        if self.draining {
+            return Err(unavailable("The node is draining"));
+        }
+        if self.is_full() {
+            return Err(unavailable("Too many calls"));
+        }
+        if self.drivers.media.stats().ports_free == 0 {
+            return Err(unavailable("No media port is free"));
         }
         let leg = start.leg;
         let context = plan.context.clone();
-        let account = context.account;
         self.planned.insert(leg, plan);
-        self.start_call(leg, Call::outbound(Self::now(), start), context);
+        let enrolled = self.enrol(leg, context, || Call::outbound(Self::now(), start));
+        // As it is in `init`: it may be over before this returns, and the events tell that.
+        let object = self.calls.get(&leg).and_then(|entry| entry.book.object(leg));
+        if enrolled {
+            self.settle();
+        }
         self.planned.remove(&leg);
-        let object = self.find(account, leg).and_then(|(_, entry)| entry.book.object(leg));
-        object.ok_or_else(|| ControlError::Unavailable {
-            reason: "No media port is free".to_owned(),
-            retry_after: std::time::Duration::from_secs(super::RETRY_AFTER.into()),
-        })
+        object.ok_or_else(|| ControlError::Internal("the call could not be started".to_owned()))
+    }
+
+    /// A document runs on an origin leg. A leg that was dialled runs nothing of its own.
+    fn run_document(
+        &mut self,
+        account: Uuid,
+        call: LegId,
+        document: opentact_call::Document,
+    ) -> Result<Value, ControlError> {
+        if let Some((origin, _)) = self.find(account, call)
+            && origin != call
+        {
+            return Err(ControlError::Conflict(format!("Call was dialled by call {origin}, whose flow it follows")));
+        }
+        self.on_live(account, call, |core, origin| core.tell_call(origin, Input::Run(document)))
     }
 
     /// Does something to a live call and gives its object as it then is.
@@ -111,7 +140,7 @@ impl Core {
     }
 
     fn registrations(&self, sip_user: Uuid) -> Vec<Registration> {
-        let Some(aor) = self.registered.get(&sip_user) else { return Vec::new() };
+        let Some(aor) = self.registered.address(sip_user) else { return Vec::new() };
         super::register::registrations(&self.registrar, aor)
     }
 }

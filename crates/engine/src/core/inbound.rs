@@ -21,8 +21,7 @@ pub(super) struct Arriving {
 
 impl Core {
     pub(super) fn on_invite(&mut self, session: SessionId, request: Request, flow: Flow) {
-        let full = self.calls.len() + self.arriving.len() >= self.config.max_calls || self.drivers.journal.is_full();
-        if self.draining || full {
+        if self.draining || self.is_full() {
             let reason = if self.draining { "draining" } else { "limit" };
             metrics::counter!("opentact_calls_refused_total", "reason" => reason).increment(1);
             return self.refuse(session, 503, None, vec![retry_after()]);
@@ -33,6 +32,19 @@ impl Core {
         self.arriving.insert(session, Arriving { request });
         let router = self.drivers.router.clone();
         self.spawn(async move { Message::Admitted { session, admission: router.admit(inquiry).await } });
+    }
+
+    /// No further call is taken: as many as may be are here, or the database does not keep up.
+    pub(super) fn is_full(&self) -> bool {
+        self.calls.len() + self.arriving.len() >= self.config.max_calls || self.drivers.journal.is_full()
+    }
+
+    /// The node ends: who is not in yet stays out.
+    pub(super) fn refuse_arriving(&mut self) {
+        let sessions: Vec<SessionId> = self.arriving.drain().map(|(session, _)| session).collect();
+        for session in sessions {
+            self.refuse(session, 503, None, vec![retry_after()]);
+        }
     }
 
     pub(super) fn on_admitted(&mut self, session: SessionId, admission: Admission) {
@@ -58,12 +70,12 @@ impl Core {
         self.refuse(session, refusal.code, Some(refusal.reason), Vec::new());
     }
 
-    fn on_accepted(&mut self, session: SessionId, request: Request, plan: Plan) {
+    fn on_accepted(&mut self, session: SessionId, request: Request, mut plan: Plan) {
         let id = LegId(Uuid::new_v4());
         // Judged before anything is answered, so that a call nobody can hear is not rung.
         if let Err(error) = negotiate::check_offer(&request) {
             tracing::info!(%error, "offer refused");
-            return self.refuse(session, 488, None, vec![negotiate::warning(&error)]);
+            return self.refuse(session, error.code(), None, negotiate::refusal(&error));
         }
         let (key, address) = match self.drivers.media.open(None) {
             Ok(opened) => opened,
@@ -72,6 +84,7 @@ impl Core {
                 return self.refuse(session, 503, None, vec![retry_after()]);
             }
         };
+        plan.context.sip_call_id = request.call_id().map(|call_id| String::from_utf8_lossy(call_id).into_owned());
         self.sessions.insert(session, id);
         self.media_legs.insert(key, id);
         self.legs.insert(
@@ -95,8 +108,9 @@ impl Core {
             max_length: plan.max_length,
             variables: plan.variables,
         };
-        let call = Call::inbound(Self::now(), start);
-        self.start_call(id, call, plan.context);
+        if self.enrol(id, plan.context, || Call::inbound(Self::now(), start)) {
+            self.settle();
+        }
     }
 
     pub(super) fn on_cancelled(&mut self, session: SessionId, request: &Request) {
@@ -115,8 +129,7 @@ impl Core {
 
     fn remote_ended(&mut self, session: SessionId, q850: Q850) {
         let Some(leg) = self.sessions.remove(&session) else { return };
-        let open = self.legs.get(&leg).is_some_and(|leg| !leg.ended);
-        if open {
+        if self.legs.get(&leg).is_some_and(|leg| !leg.ended && leg.is_carried_by(session)) {
             self.leg_event(leg, LegEvent::HungUp { q850 });
             self.close_leg(leg);
         }
@@ -169,7 +182,9 @@ impl Core {
             }
             Err(error) => {
                 tracing::info!(leg = %id, %error, "no usable answer in the ACK");
-                self.give_up(id, Q850::from_sip(488));
+                let cause = Q850::from_sip(error.code());
+                self.leg_event(id, LegEvent::HungUp { q850: cause });
+                self.hang_up(id, cause);
             }
         }
     }
@@ -190,16 +205,12 @@ impl Core {
             }
             Err(error) => {
                 tracing::info!(leg = %id, %error, "negotiation failed");
-                self.give_up(id, Q850::from_sip(488));
+                let (code, cause) = (error.code(), Q850::from_sip(error.code()));
+                self.leg_event(id, LegEvent::HungUp { q850: cause });
+                self.reject(id, code, cause, None);
                 None
             }
         }
-    }
-
-    /// Ends a leg for a fault on its side: the machine hears that it hung up.
-    fn give_up(&mut self, id: LegId, cause: Q850) {
-        self.leg_event(id, LegEvent::HungUp { q850: cause });
-        self.hang_up(id, cause);
     }
 
     /// A re-INVITE: hold, resume, a new address. The media is ours on every leg, so the other leg need not know.
@@ -209,7 +220,9 @@ impl Core {
             return self.command(Command::Reject { session, code: 481, reason: None, headers: Vec::new() });
         };
         let id = leg.id;
-        let Some(media) = &mut leg.media else { return };
+        let Some(media) = &mut leg.media else {
+            return self.command(Command::Reject { session, code: 488, reason: None, headers: Vec::new() });
+        };
         match negotiate::respond(media, request) {
             Ok((bytes, params)) => {
                 if let Some(params) = params {
@@ -220,16 +233,20 @@ impl Core {
             }
             // RFC 3261 14.2: the session goes on as it was.
             Err(error) => {
-                let headers = vec![negotiate::warning(&error)];
-                self.command(Command::Reject { session, code: 488, reason: None, headers });
+                let headers = negotiate::refusal(&error);
+                self.command(Command::Reject { session, code: error.code(), reason: None, headers });
             }
         }
     }
 
-    pub(super) fn reject(&mut self, leg: LegId, code: u16, reason: Option<String>) {
+    /// A final answer to the INVITE; once there has been a 200, a BYE in its stead.
+    pub(super) fn reject(&mut self, leg: LegId, code: u16, cause: Q850, reason: Option<String>) {
+        if self.legs.get(&leg).is_some_and(Leg::is_answered) {
+            return self.hang_up(leg, cause);
+        }
         if let Some((session, _)) = self.inbound(leg) {
             self.sessions.remove(&session);
-            let headers = vec![reason_header(Q850::from_sip(code))];
+            let headers = vec![reason_header(cause)];
             self.command(Command::Reject { session, code, reason, headers });
         }
         self.close_leg(leg);

@@ -68,8 +68,8 @@ pub(super) struct Outbound {
     /// The most telling failure so far.
     pub(super) failure: Option<(u16, Q850, String)>,
     pub(super) ringing: bool,
-    /// Some place has answered 101..199: it is up, and no other is tried in its stead.
-    pub(super) provisional: bool,
+    /// A place has answered with media before the answer: what it says was heard, and no other is tried in its stead.
+    pub(super) heard: bool,
     /// Early media flows.
     pub(super) early: bool,
 }
@@ -79,6 +79,14 @@ impl Leg {
         match &self.role {
             Role::Inbound(inbound) => inbound.answered,
             Role::Outbound(outbound) => outbound.answered.is_some(),
+        }
+    }
+
+    /// Whether the leg stands and falls with this session. An outbound leg does with none until one has answered.
+    pub(super) fn is_carried_by(&self, session: SessionId) -> bool {
+        match &self.role {
+            Role::Inbound(inbound) => inbound.session == session,
+            Role::Outbound(outbound) => outbound.answered == Some(session),
         }
     }
 }

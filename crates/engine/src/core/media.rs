@@ -13,6 +13,7 @@ use crate::tone;
 
 impl Core {
     pub(super) fn on_media(&mut self, key: LegKey, event: Event) {
+        // Of a leg that is released nothing is heard any more.
         let Some(&leg) = self.media_legs.get(&key) else { return };
         let Some(call) = self.legs.get(&leg).map(|leg| leg.call) else { return };
         match event {

@@ -14,9 +14,11 @@ mod outbound;
 mod reason;
 mod register;
 mod requests;
+mod stats;
+mod timers;
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -39,7 +41,10 @@ use crate::transport::{Inbound, Transports};
 
 use self::calls::CallEntry;
 use self::leg::Leg;
+use self::register::Registered;
 pub(crate) use self::requests::ALLOW;
+pub use self::stats::Stats;
+use self::timers::Timers;
 
 /// Inputs handled before the outputs of all of them are sent.
 const BATCH: usize = 64;
@@ -100,6 +105,26 @@ pub(crate) struct Inboxes {
     pub(crate) messages: mpsc::Receiver<Message>,
 }
 
+/// What has come through one of them.
+enum Arrival {
+    Message(Message),
+    Media(LegKey, MediaEvent),
+    Sip(Inbound),
+}
+
+impl Inboxes {
+    /// What has come already.
+    fn next(&mut self) -> Option<Arrival> {
+        if let Ok(message) = self.messages.try_recv() {
+            return Some(Arrival::Message(message));
+        }
+        if let Ok((leg, event)) = self.media.try_recv() {
+            return Some(Arrival::Media(leg, event));
+        }
+        self.sip.try_recv().ok().map(Arrival::Sip)
+    }
+}
+
 pub(crate) struct Core {
     config: CoreConfig,
     drivers: Drivers,
@@ -107,7 +132,7 @@ pub(crate) struct Core {
     own: mpsc::Sender<Message>,
     ua: Ua,
     registrar: Registrar,
-    registered: HashMap<uuid::Uuid, String>,
+    registered: Registered,
     calls: HashMap<LegId, CallEntry>,
     legs: HashMap<LegId, Leg>,
     sessions: HashMap<SessionId, LegId>,
@@ -117,13 +142,15 @@ pub(crate) struct Core {
     /// Routes of calls made by REST, found before the call was there.
     planned: HashMap<LegId, Box<DialPlan>>,
     registering: HashMap<RequestId, register::Registering>,
-    timers: BinaryHeap<Reverse<(Instant, LegId)>>,
+    timers: Timers,
     /// Inputs of calls that wait until the outputs before them are carried out.
     pending: VecDeque<(LegId, Option<CallInput>)>,
     settling: bool,
     draining: bool,
     /// Told when the last call has ended after a drain began.
     drained: Option<oneshot::Sender<()>>,
+    /// Told when the last BYE is answered too.
+    quiet: Option<oneshot::Sender<()>>,
 }
 
 impl Core {
@@ -140,7 +167,7 @@ impl Core {
             own,
             ua,
             registrar,
-            registered: HashMap::new(),
+            registered: Registered::default(),
             calls: HashMap::new(),
             legs: HashMap::new(),
             sessions: HashMap::new(),
@@ -148,11 +175,12 @@ impl Core {
             arriving: HashMap::new(),
             planned: HashMap::new(),
             registering: HashMap::new(),
-            timers: BinaryHeap::new(),
+            timers: Timers::default(),
             pending: VecDeque::new(),
             settling: false,
             draining: false,
             drained: None,
+            quiet: None,
         }
     }
 
@@ -160,29 +188,40 @@ impl Core {
     pub(crate) async fn run(mut self, mut inboxes: Inboxes) {
         loop {
             let deadline = self.deadline();
-            tokio::select! {
+            let mut arrival = tokio::select! {
                 biased;
                 message = inboxes.messages.recv() => match message {
-                    Some(message) => self.on_message(message),
+                    Some(message) => Some(Arrival::Message(message)),
                     None => return,
                 },
-                Some((leg, event)) = inboxes.media.recv() => self.on_media(leg, event),
-                Some(inbound) = inboxes.sip.recv() => self.on_sip(inbound),
-                () = sleep_until(deadline) => {}
-            }
+                Some((leg, event)) = inboxes.media.recv() => Some(Arrival::Media(leg, event)),
+                Some(inbound) = inboxes.sip.recv() => Some(Arrival::Sip(inbound)),
+                () = sleep_until(deadline) => None,
+            };
             // One wake-up takes what else has come, so that a busy core does not pay for the scheduler per message.
             for _ in 0..BATCH {
-                if let Ok(message) = inboxes.messages.try_recv() {
-                    self.on_message(message);
-                } else if let Ok((leg, event)) = inboxes.media.try_recv() {
-                    self.on_media(leg, event);
-                } else if let Ok(inbound) = inboxes.sip.try_recv() {
-                    self.on_sip(inbound);
-                } else {
-                    break;
-                }
+                let Some(arrived) = arrival.take().or_else(|| inboxes.next()) else { break };
+                self.survive(|core| core.on_arrival(arrived));
             }
-            self.on_time();
+            self.survive(Self::on_time);
+            self.tell_drained();
+        }
+    }
+
+    fn on_arrival(&mut self, arrival: Arrival) {
+        match arrival {
+            Arrival::Message(message) => self.on_message(message),
+            Arrival::Media(leg, event) => self.on_media(leg, event),
+            Arrival::Sip(inbound) => self.on_sip(inbound),
+        }
+    }
+
+    /// A fault in the handling of one message costs that message, not every call of the node.
+    fn survive(&mut self, work: impl FnOnce(&mut Self)) {
+        if catch_unwind(AssertUnwindSafe(|| work(self))).is_err() {
+            metrics::counter!("opentact_core_panics_total").increment(1);
+            tracing::error!("the core panicked over one message and goes on without it");
+            self.settling = false;
         }
     }
 
@@ -191,30 +230,21 @@ impl Core {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let call = self.timers.peek().map(|Reverse((at, _))| *at);
-        [self.ua.deadline(), self.registrar.deadline(), call].into_iter().flatten().min()
+        [self.ua.deadline(), self.registrar.deadline(), self.timers.first()].into_iter().flatten().min()
     }
 
     fn on_time(&mut self) {
         let now = Instant::now();
         if self.ua.deadline().is_some_and(|at| at <= now) {
             self.ua.handle(now, ua::Input::Tick);
-            self.drain_ua();
         }
         if self.registrar.deadline().is_some_and(|at| at <= now) {
             self.expire_bindings(now);
         }
-        while let Some(Reverse((at, call))) = self.timers.peek().copied() {
-            if at > now {
-                break;
-            }
-            self.timers.pop();
-            // A timer outlives the deadline it was set for; the machine knows whether it is meant.
-            if self.calls.get(&call).is_some_and(|entry| entry.call.deadline().is_some_and(|deadline| deadline <= now))
-            {
-                self.tell_call(call, CallInput::Tick);
-            }
+        for call in self.timers.take_due(now) {
+            self.tell_call(call, CallInput::Tick);
         }
+        self.drain_ua();
     }
 
     fn on_sip(&mut self, inbound: Inbound) {

@@ -25,6 +25,18 @@ pub(super) enum NegotiateError {
     Codec(String),
 }
 
+impl NegotiateError {
+    /// The SIP answer that says so.
+    pub(super) fn code(&self) -> u16 {
+        match self {
+            // RFC 3261 8.2.3.
+            Self::NotSdp => 415,
+            Self::Sdp(error) => error.code(),
+            Self::Missing | Self::Codec(_) => 488,
+        }
+    }
+}
+
 /// What our media can do, in our order.
 pub(super) fn capabilities() -> Capabilities {
     Capabilities::default()
@@ -78,14 +90,19 @@ pub(super) fn accept(media: &mut Media, headers: &SipHeaders, body: &[u8]) -> Re
     params(&media.sdp.accept(&answer)?)
 }
 
-/// RFC 3261 20.43: 304 media type not available, 399 anything else.
-pub(super) fn warning(error: &NegotiateError) -> (Bytes, Bytes) {
+/// The headers of a refusal for this: a Warning, 304 for media not available and 399 for anything else (RFC 3261
+/// 20.43), and what would be taken.
+pub(super) fn refusal(error: &NegotiateError) -> Headers {
     let code = match error {
         NegotiateError::Codec(_) | NegotiateError::Sdp(SdpError::NoCommonMedia) => 304,
         _ => 399,
     };
     let text = error.to_string().replace(['"', '\\'], "'");
-    (Bytes::from_static(b"Warning"), format!("{code} opentact \"{text}\"").into())
+    let mut headers = vec![(Bytes::from_static(b"Warning"), format!("{code} opentact \"{text}\"").into())];
+    if matches!(error, NegotiateError::NotSdp) {
+        headers.push((Bytes::from_static(b"Accept"), SDP));
+    }
+    headers
 }
 
 fn params(agreed: &Agreed) -> Result<LegParams, NegotiateError> {

@@ -1,6 +1,6 @@
 //! Legs that we make: one or several INVITEs at once, then the next place when all have failed.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use opentact_call::q850::Q850;
 use opentact_call::{DialOptions, DialTarget, LegEvent, LegId};
@@ -10,10 +10,10 @@ use opentact_sip::ua::{Command, OutgoingInvite, SessionId};
 use opentact_sip::uri::NameAddr;
 
 use super::leg::{Leg, Media, Outbound, Role};
-use super::negotiate::{self, SDP};
+use super::negotiate::{self, NegotiateError, SDP};
 use super::reason::{q850_of, reason_header};
 use super::{Core, Message};
-use crate::router::{Attempt, DialFault, DialPlan, DialRequest};
+use crate::router::{Attempt, DialFault, DialPlan, DialRequest, Place};
 
 impl Core {
     pub(super) fn dial(
@@ -22,12 +22,10 @@ impl Core {
         leg: LegId,
         target: DialTarget,
         from: Option<String>,
-        _timeout: Duration,
-        _parent: Option<LegId>,
         options: DialOptions,
     ) {
         let Some(entry) = self.calls.get(&call) else { return };
-        let Some(context) = entry.book.context().cloned() else { return };
+        let context = entry.book.context().clone();
         let from = from.or_else(|| entry.book.snapshot(call).map(|origin| origin.from.clone()));
         let role = Role::Outbound(Outbound::default());
         self.legs.insert(leg, Leg { id: leg, call, context: context.clone(), media: None, role, ended: false });
@@ -120,11 +118,14 @@ impl Core {
                 if let Some(Leg { role: Role::Outbound(outbound), .. }) = self.legs.get_mut(&id) {
                     outbound.trying = Some(place.remote);
                 }
-                if let Some(flow) = self.drivers.transports.flow_to(place.transport, place.remote) {
-                    invites.push((flow, place.uri, Vec::new(), place.credentials));
+                match self.drivers.transports.flow_to(place.transport, place.remote) {
+                    Some(flow) => invites.push((flow, place.uri, Vec::new(), place.credentials)),
+                    None => self.no_way(id, &place),
                 }
             }
         }
+        let hops = self.hops_left(id).map(|hops| ("Max-Forwards".into(), hops.to_string().into()));
+        let headers: Vec<_> = hops.into_iter().collect();
         let mut sent = Vec::new();
         for (flow, uri, route, credentials) in invites {
             let Some(Leg { role: Role::Outbound(outbound), .. }) = self.legs.get(&id) else { return false };
@@ -140,7 +141,7 @@ impl Core {
                 contact: None,
                 call_id: None,
                 route,
-                headers: Vec::new(),
+                headers: headers.clone(),
                 body: Some((SDP, offer.clone())),
                 credentials: credentials.map(|credentials| (*credentials).clone()),
             };
@@ -151,14 +152,42 @@ impl Core {
         if let Some(Leg { role: Role::Outbound(outbound), .. }) = self.legs.get_mut(&id) {
             outbound.branches.extend(&sent);
         }
+        if let Some(first) = sent.first() {
+            self.note_call_id(id, *first);
+        }
         !sent.is_empty()
+    }
+
+    fn no_way(&mut self, id: LegId, place: &Place) {
+        if let Some(Leg { role: Role::Outbound(outbound), .. }) = self.legs.get_mut(&id) {
+            let reason = format!("no way to {} over {}", place.remote, place.transport);
+            outbound.failure.get_or_insert((503, Q850::TEMPORARY_FAILURE, reason));
+        }
+    }
+
+    /// What is left of the hops the caller's INVITE may take: a call that comes back to us again and again must end
+    /// (RFC 3261 16.6 step 3, which binds a B2BUA as much: RFC 7332 3).
+    fn hops_left(&self, id: LegId) -> Option<u8> {
+        let origin = self.legs.get(&id).and_then(|leg| self.legs.get(&leg.call))?;
+        let Role::Inbound(inbound) = &origin.role else { return None };
+        inbound.request.max_forwards().ok().flatten().map(|hops| hops.saturating_sub(1))
+    }
+
+    /// The Call-ID by which the other side knows the leg.
+    fn note_call_id(&mut self, id: LegId, session: SessionId) {
+        let call_id = self.ua.session(session).map(|session| String::from_utf8_lossy(session.call_id()).into_owned());
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        leg.context.sip_call_id = call_id;
+        if let Some(entry) = self.calls.get_mut(&leg.call) {
+            entry.book.set_context(id, leg.context.clone());
+        }
     }
 
     pub(super) fn on_progress(&mut self, session: SessionId, response: &Response) {
         let Some(&id) = self.sessions.get(&session) else { return };
         let Some(leg) = self.legs.get_mut(&id).filter(|leg| !leg.ended) else { return };
         let Role::Outbound(outbound) = &mut leg.role else { return };
-        outbound.provisional = true;
+        outbound.heard |= !response.body().is_empty();
         if response.code() == 180 && !std::mem::replace(&mut outbound.ringing, true) {
             self.leg_event(id, LegEvent::Ringing);
         }
@@ -185,6 +214,7 @@ impl Core {
         let leg = id.and_then(|id| self.legs.get_mut(&id)).filter(|leg| !leg.ended && !leg.is_answered());
         let Some(leg) = leg else {
             // Another branch was first, or we gave up while this 200 was on its way.
+            self.sessions.remove(&session);
             let headers = vec![reason_header(Q850::NORMAL_CLEARING)];
             return self.command(Command::Bye { session, headers });
         };
@@ -195,14 +225,18 @@ impl Core {
             others = std::mem::take(&mut outbound.branches);
             outbound.attempts.clear();
         }
-        let Some(media) = &mut leg.media else { return };
         // RFC 3261 13.2.1: an SDP in an earlier reliable answer would stand; without 100rel the one in the 2xx does.
-        match negotiate::accept(media, response.headers(), response.body()) {
+        let agreed = match &mut leg.media {
+            Some(media) => negotiate::accept(media, response.headers(), response.body()),
+            None => Err(NegotiateError::Missing),
+        };
+        for other in others.into_iter().filter(|other| *other != session) {
+            self.command(Command::Cancel { session: other, headers: vec![answered_elsewhere()] });
+        }
+        self.note_call_id(id, session);
+        match agreed {
             Ok(params) => {
                 self.media_command(id, MediaCommand::Start(params));
-                for other in others.into_iter().filter(|other| *other != session) {
-                    self.command(Command::Cancel { session: other, headers: vec![answered_elsewhere()] });
-                }
                 self.leg_event(id, LegEvent::Answered);
             }
             Err(error) => {
@@ -231,10 +265,18 @@ impl Core {
             outbound.failure = Some((code, q850, reason));
         }
         if !outbound.branches.is_empty() {
+            if code >= 600 {
+                // RFC 3261 16.7 step 5: whoever declines does so for all the callee's places.
+                for branch in outbound.branches.clone() {
+                    self.command(Command::Cancel { session: branch, headers: vec![reason_header(q850)] });
+                }
+            }
             return;
         }
-        // A place that is down is passed over; one that has said no, or has rung, has decided (domain.md, trunk choice).
-        let passed_over = matches!(code, 408 | 500..=599) && !outbound.provisional;
+        // A place that is down is passed over; one that has said no or was heard has decided, and so has one that rang
+        // for as long as is allowed (domain.md, trunk choice).
+        let rang_out = code == 408 && outbound.ringing;
+        let passed_over = matches!(code, 408 | 500..=599) && !outbound.heard && !rang_out;
         if !passed_over {
             outbound.attempts.clear();
         } else if response.is_none() {

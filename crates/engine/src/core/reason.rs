@@ -18,8 +18,8 @@ pub(super) fn retry_after() -> (Bytes, Bytes) {
 
 /// The Q.850 cause a message names, of however many reasons it gives.
 pub(super) fn q850_of(headers: &Headers) -> Option<Q850> {
-    let value = headers.get_by_name("Reason")?;
-    Values::new(value).find_map(|reason| {
+    let lines = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(b"Reason"));
+    lines.flat_map(|(_, value)| Values::new(value)).find_map(|reason| {
         let text = std::str::from_utf8(reason).ok()?;
         let mut parts = text.split(';').map(str::trim);
         let protocol = parts.next()?;

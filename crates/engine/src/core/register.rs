@@ -1,5 +1,6 @@
 //! REGISTER: authenticated by the router, kept by the registrar.
 
+use std::collections::HashMap;
 use std::time::Instant;
 
 use chrono::Utc;
@@ -7,7 +8,9 @@ use opentact_sip::flow::Flow;
 use opentact_sip::message::Request;
 use opentact_sip::registrar::{Change, Registrar};
 use opentact_sip::ua::RequestId;
+use uuid::Uuid;
 
+use super::reason::retry_after;
 use super::{Core, Message};
 use crate::ports;
 use crate::router::{Inquiry, Registration};
@@ -18,9 +21,51 @@ pub(super) struct Registering {
     flow: Flow,
 }
 
+/// REGISTERs checked at once; a further one is answered 503. A registration that waits longer than it takes to check so
+/// many is sent again by its phone.
+const MAX_REGISTERING: usize = 4_096;
+
+/// The addresses of record of SIP users who have a contact.
+#[derive(Default)]
+pub(super) struct Registered {
+    addresses: HashMap<Uuid, String>,
+    users: HashMap<String, Uuid>,
+}
+
+impl Registered {
+    pub(super) fn address(&self, sip_user: Uuid) -> Option<&str> {
+        self.addresses.get(&sip_user).map(String::as_str)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.addresses.len()
+    }
+
+    /// Returns the address the user had before, where it is another.
+    fn insert(&mut self, sip_user: Uuid, aor: String) -> Option<String> {
+        // Another user had the name, and is no more.
+        if let Some(former) = self.users.insert(aor.clone(), sip_user).filter(|former| *former != sip_user) {
+            self.addresses.remove(&former);
+        }
+        let former = self.addresses.insert(sip_user, aor.clone()).filter(|former| *former != aor)?;
+        self.users.remove(&former);
+        Some(former)
+    }
+
+    fn remove(&mut self, aor: &str) {
+        if let Some(user) = self.users.remove(aor) {
+            self.addresses.remove(&user);
+        }
+    }
+}
+
 impl Core {
     pub(super) fn on_register(&mut self, id: RequestId, request: Request, flow: Flow) {
         let Some(inquiry) = Inquiry::of(&request, flow) else { return self.respond(id, 400, Vec::new()) };
+        if self.registering.len() >= MAX_REGISTERING {
+            metrics::counter!("opentact_registers_refused_total").increment(1);
+            return self.respond(id, 503, vec![retry_after()]);
+        }
         self.registering.insert(id, Registering { request, flow });
         let router = self.drivers.router.clone();
         self.spawn(async move { Message::Registered { id, registration: router.register(inquiry).await } });
@@ -33,11 +78,19 @@ impl Core {
                 let headers = values.into_iter().map(|value| ("WWW-Authenticate".into(), value.into())).collect();
                 self.respond(id, 401, headers);
             }
-            Registration::Refuse(refusal) => self.respond(id, refusal.code, Vec::new()),
+            Registration::Refuse(refusal) => {
+                let headers = if refusal.code == 503 { vec![retry_after()] } else { Vec::new() };
+                self.respond(id, refusal.code, headers);
+            }
             Registration::Accept { sip_user, aor } => {
                 match self.registrar.register(Instant::now(), &aor, &request, flow) {
                     Ok(headers) => {
-                        self.registered.insert(sip_user, aor);
+                        if !self.registrar.lookup(Instant::now(), &aor).is_empty()
+                            && let Some(former) = self.registered.insert(sip_user, aor)
+                        {
+                            // The user has been given another login.
+                            self.registrar.remove(&former);
+                        }
                         self.respond(id, 200, headers);
                     }
                     Err(refusal) => {
@@ -67,10 +120,9 @@ impl Core {
             };
             let contact = changed.binding.contact.as_str();
             tracing::info!(aor = %changed.aor, contact, remote = %changed.binding.flow.remote, change, "registration");
-        }
-        metrics::gauge!("opentact_sip_registrations").set(self.registrar.len() as f64);
-        if self.registrar.is_empty() {
-            self.registered.clear();
+            if self.registrar.lookup(Instant::now(), &changed.aor).is_empty() {
+                self.registered.remove(&changed.aor);
+            }
         }
     }
 }
@@ -90,4 +142,23 @@ pub(super) fn registrations(registrar: &Registrar, aor: &str) -> Vec<ports::Regi
             expires_on: Utc::now() + binding.expires_at.saturating_duration_since(now),
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_has_one_address_and_an_address_one_user() {
+        let (anna, berta) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let mut registered = Registered::default();
+        assert_eq!(registered.insert(anna, "a@x".to_owned()), None);
+        assert_eq!(registered.insert(anna, "b@x".to_owned()).as_deref(), Some("a@x"));
+        registered.remove("a@x");
+        assert_eq!(registered.address(anna), Some("b@x"));
+        assert_eq!(registered.insert(berta, "b@x".to_owned()), None);
+        assert_eq!((registered.address(anna), registered.address(berta)), (None, Some("b@x")));
+        registered.remove("b@x");
+        assert_eq!((registered.len(), registered.users.len()), (0, 0));
+    }
 }

@@ -8,6 +8,7 @@ use opentact_sip::ua::{Command, RequestId, SessionId};
 
 use super::Core;
 use super::negotiate::Headers;
+use super::reason::retry_after;
 
 /// What this version does; in Allow of 405 and OPTIONS.
 pub(crate) const ALLOW: Bytes = Bytes::from_static(b"INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, INFO");
@@ -31,9 +32,17 @@ impl Core {
 
     /// Keys pressed on phones that know no RFC 4733: `Signal=5`, `Duration=160` (application/dtmf-relay).
     fn on_info(&mut self, session: SessionId, id: RequestId, request: &Request) {
-        if !request.headers().is_content("application/dtmf-relay") {
+        if request.headers().get_by_name("Info-Package").is_some() {
             // RFC 6086 4.2.2: an Info Package we did not offer.
             return self.respond(id, 469, vec![(Bytes::from_static(b"Recv-Info"), Bytes::new())]);
+        }
+        if request.body().is_empty() {
+            // RFC 2976 2.2: such are sent to see whether the call is alive.
+            return self.respond(id, 200, Vec::new());
+        }
+        if !request.headers().is_content("application/dtmf-relay") {
+            let accept = (Bytes::from_static(b"Accept"), Bytes::from_static(b"application/dtmf-relay"));
+            return self.respond(id, 415, vec![accept]);
         }
         let body = String::from_utf8_lossy(request.body());
         let field = |name: &str| {
@@ -59,11 +68,14 @@ impl Core {
     fn respond_options(&mut self, id: RequestId) {
         let header = |name: &'static str, value: Bytes| (Bytes::from_static(name.as_bytes()), value);
         let code = if self.draining { 503 } else { 200 };
-        let headers = vec![
+        let mut headers = vec![
             header("Allow", ALLOW),
             header("Accept", Bytes::from_static(b"application/sdp, application/dtmf-relay")),
             header("Accept-Language", Bytes::from_static(b"en")),
         ];
+        if self.draining {
+            headers.push(retry_after());
+        }
         self.respond(id, code, headers);
     }
 

@@ -2,11 +2,14 @@
 #![allow(dead_code)] // each test binary uses its part
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on fails
 
+pub mod raw;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use opentact_engine::media::MediaConfig;
+use opentact_engine::ports::{ControlError, FlowSource, Originate};
 use opentact_engine::router::RouterConfig;
 use opentact_engine::speech::{LocalSpeech, SpeechConfig};
 use opentact_engine::transport::{TcpLimits, TransportConfig};
@@ -22,9 +25,9 @@ use opentact_store::accounts::NewAccount;
 use opentact_store::apps::NewApp;
 use opentact_store::connections::NewConnection;
 use opentact_store::domains::NewDomain;
-use opentact_store::numbers::NewLease;
+use opentact_store::numbers::{NewLease, TnLease};
 use opentact_store::sip_users::NewSipUser;
-use opentact_store::types::{Feature, TnKind, now};
+use opentact_store::types::{Feature, SipTransport, TnKind, now};
 use opentact_store::{Keyring, Money, Settings, Store, Tn};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -47,6 +50,11 @@ pub struct World {
 
 impl World {
     pub async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// A world whose engine is set up otherwise than most.
+    pub async fn with(change: impl FnOnce(&mut EngineConfig)) -> Self {
         // Another test of this process may have been first.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
@@ -55,7 +63,7 @@ impl World {
         store.migrate().await.unwrap();
         let hub = Hub::start(store.clone(), opentact_events::Settings::default()).await.unwrap();
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let config = EngineConfig {
+        let mut config = EngineConfig {
             transport: TransportConfig {
                 udp: vec![any],
                 tcp: vec![any],
@@ -78,6 +86,7 @@ impl World {
             prompt_cache: 1 << 20,
             sip_queue: 1024,
         };
+        change(&mut config);
         let speech = std::sync::Arc::new(LocalSpeech::new(SpeechConfig::default()));
         let engine = Engine::start(config, store.clone(), hub.clone(), speech).await.unwrap();
         let new = NewAccount {
@@ -94,13 +103,23 @@ impl World {
         Self { engine, store, account, sip, events, _folder: folder }
     }
 
-    /// A number that runs this document.
+    /// The world's number runs this document.
     pub async fn number_with(&self, xml: &str) {
-        let app = NewApp { xml: Some(xml.to_owned()), ..NewApp::new("app") };
+        self.number_that_runs(NUMBER, xml).await;
+    }
+
+    /// A number that runs this document.
+    pub async fn number_that_runs(&self, tn: u64, xml: &str) {
+        let app = NewApp { xml: Some(xml.to_owned()), ..NewApp::new(format!("app of {tn}")) };
         let app = self.store.apps().create(self.account, None, app).await.unwrap().uuid;
+        self.number(tn, |lease| lease.sip_control_app = Some(app)).await;
+    }
+
+    /// A number of the account and where its calls go.
+    pub async fn number(&self, tn: u64, target: impl FnOnce(&mut TnLease) + Send) {
         let profile = self.store.numbers().profile_for(TnKind::LongCode, "US").await.unwrap().uuid;
         let lease = NewLease {
-            tn: Tn::try_from(NUMBER).unwrap(),
+            tn: Tn::try_from(tn).unwrap(),
             kind: TnKind::LongCode,
             country: "US".to_owned(),
             state: None,
@@ -116,25 +135,70 @@ impl World {
             created_by: None,
         };
         let (lease, _) = self.store.numbers().lease(self.account, lease, |_| Vec::new()).await.unwrap();
-        let numbers = self.store.numbers();
-        let pointed = numbers.update_lease(self.account, lease.uuid, None, |lease| lease.sip_control_app = Some(app));
-        pointed.await.unwrap();
+        self.store.numbers().update_lease(self.account, lease.uuid, None, target).await.unwrap();
     }
 
-    /// A trunk from this peer.
-    pub async fn trunk(&self, peer: &Peer) {
+    /// A trunk from and to this peer.
+    pub async fn trunk(&self, peer: &Peer) -> Uuid {
+        self.trunk_at(peer.address, SipTransport::Udp).await
+    }
+
+    pub async fn trunk_at(&self, address: SocketAddr, transport: SipTransport) -> Uuid {
         let new = NewConnection {
-            ip: Some(peer.address.ip().to_string()),
-            port: peer.address.port(),
-            ..NewConnection::new("peer")
+            ip: Some(address.ip().to_string()),
+            port: address.port(),
+            transport,
+            ..NewConnection::new(format!("trunk {}", address.port()))
         };
-        self.store.connections().create(self.account, None, new).await.unwrap();
+        self.store.connections().create(self.account, None, new).await.unwrap().uuid
+    }
+
+    /// Returns once nothing is left of any call.
+    pub async fn idle(&self) {
+        let idle = async {
+            while !self.engine.stats().await.unwrap().is_idle() {
+                tokio::task::yield_now().await;
+            }
+        };
+        if tokio::time::timeout(PATIENCE, idle).await.is_err() {
+            panic!("something is left: {:?}", self.engine.stats().await);
+        }
+        let media = self.engine.media().stats();
+        assert_eq!((media.legs, media.ports_free), (0, media.ports_total), "media");
+    }
+
+    /// A call by REST.
+    pub async fn originate(&self, to: &str, xml: &str) -> Result<Value, ControlError> {
+        let flow = FlowSource::Document(opentact_callflow::parse(xml, opentact_callflow::Mode::Strict).unwrap());
+        let request = Originate {
+            account: self.account,
+            to: to.to_owned(),
+            from: None,
+            tn_lease: None,
+            outbound_voice_profile: None,
+            sip_connection: None,
+            flow,
+            timeout: Duration::from_secs(30),
+            max_length: None,
+            meta: serde_json::Map::new(),
+        };
+        self.engine.control().originate(request).await
     }
 
     /// The next event of the account.
     pub async fn event(&mut self) -> Value {
         let event = tokio::time::timeout(PATIENCE, self.events.recv()).await.expect("no event came").unwrap();
         serde_json::from_str(&event.body).unwrap()
+    }
+
+    /// The next event that says that a call is destroyed.
+    pub async fn destroyed(&mut self) -> Value {
+        loop {
+            let event = self.event().await;
+            if event["message"].as_str().unwrap().ends_with("- destroyed") {
+                return event;
+            }
+        }
     }
 
     /// Messages of the events up to and with the one that says `destroyed`.
@@ -312,7 +376,25 @@ impl Peer {
 
     /// Calls the number of the world from outside.
     pub fn call_number(&mut self, sip: SocketAddr, rtp: u16) -> SessionId {
+        self.call_tn(sip, NUMBER, rtp)
+    }
+
+    pub fn call_tn(&mut self, sip: SocketAddr, tn: u64, rtp: u16) -> SessionId {
         let from = NameAddr::new(Uri::from_addr(Some("+12025550123"), self.address));
-        self.call(sip, from, Uri::from_addr(Some(&NUMBER.to_string()), sip), rtp)
+        self.call(sip, from, Uri::from_addr(Some(&tn.to_string()), sip), rtp)
+    }
+
+    /// Waits to be called; what else happens is passed over.
+    pub async fn invited(&mut self) -> SessionId {
+        loop {
+            if let Event::Invite { session, .. } = self.event().await {
+                return session;
+            }
+        }
+    }
+
+    /// Waits for a 101..199.
+    pub async fn progress(&mut self) {
+        while !matches!(self.event().await, Event::Progress { .. }) {}
     }
 }
