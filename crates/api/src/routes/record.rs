@@ -25,7 +25,12 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
 #[utoipa::path(get, path = "/rest/record/{uuid}/file", operation_id = "GetRecordFile", tag = "record",
     params(("uuid" = Uuid, Path)),
     responses((status = 200, content_type = "audio/wav", body = Vec<u8>), (status = 206, content_type = "audio/wav", body = Vec<u8>), Faults))]
-async fn file(State(state): State<ApiState>, caller: Caller, Id(uuid): Id, request: Request) -> Result<Response, AppError> {
+async fn file(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Id(uuid): Id,
+    request: Request,
+) -> Result<Response, AppError> {
     // Files lie in their account's folder: another account's are not found.
     let folder: PathBuf = state.settings.recordings.join(caller.account().to_string());
     let path = folder.join(format!("{uuid}.wav"));
