@@ -64,13 +64,21 @@ def test_sends_keys(rest, events, tn):
     assert not any("Default" in path for path in ran), ran
 
 
-def test_is_unavailable_twice_and_then_answers(rest, events, tn):
-    """The simulated network counts the calls to the number; there is no second trunk to fail over to."""
-    for _ in range(2):
+def test_two_503_are_tried_again_and_then_it_answers(rest, events, tn):
+    """A carrier is tried `sip.carrier_attempts` times, 3 by default: one call gets through."""
+    assert states(place(rest, events, "0107", tn=tn)) == ["init", "ringing", "live", "hangup", "destroyed"]
+
+
+def test_a_carrier_that_stays_unavailable_fails_the_call_in_the_end(own_server):
+    server = own_server(sip__carrier_attempts="2")
+    rest = server.rest()
+    (tn,) = rest.numbers()
+    with server.events() as events:
         seen = place(rest, events, "0107", tn=tn)
         assert "live" not in states(seen)
         assert seen[-1]["call"]["q850_cause"] == 41  # RFC 3398 8.2.6.1: 503
-    assert "live" in states(place(rest, events, "0107", tn=tn))
+        # The third call to the number is the one that is answered.
+        assert "live" in states(place(rest, events, "0107", tn=tn))
 
 
 def test_an_own_number_is_called_within_the_product(rest, events):

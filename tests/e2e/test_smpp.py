@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from harness.server import ROOT
+from harness.server import BINARY, ROOT
 import smpp_peer
 
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.timeout(1200)
 @pytest.fixture(scope="module")
 def examples():
     subprocess.run(["cargo", "build", "--quiet", "--locked", "--workspace", "--all-targets"], cwd=ROOT, check=True)
-    return ROOT / "target/debug/examples"
+    return BINARY.parent / "examples"
 
 
 @pytest.fixture

@@ -84,19 +84,6 @@ impl Control {
         self.ask(|reply| ControlRequest::Stats { reply }).await.ok()
     }
 
-    /// A call that is no longer in memory is over, if it is the account's at all.
-    async fn over(&self, account: Uuid, call: Uuid, error: ControlError) -> ControlError {
-        if !matches!(error, ControlError::NotFound(_)) {
-            return error;
-        }
-        // It may have ended a moment ago.
-        self.journal.written().await;
-        match self.router.has_record(account, call).await {
-            true => ControlError::Conflict("Call is not live".to_owned()),
-            false => error,
-        }
-    }
-
     async fn target(
         &self,
         account: Uuid,
@@ -172,11 +159,7 @@ impl CallControl for Control {
     }
 
     async fn run_flow(&self, account: Uuid, call: Uuid, document: Document) -> Result<Value, ControlError> {
-        let leg = LegId(call);
-        match self.ask(|reply| ControlRequest::Run { account, call: leg, document, reply }).await? {
-            Ok(object) => Ok(object),
-            Err(error) => Err(self.over(account, call, error).await),
-        }
+        self.ask(|reply| ControlRequest::Run { account, call: LegId(call), document, reply }).await?
     }
 
     async fn hangup(&self, account: Uuid, call: Uuid, cause: Option<u8>) -> Result<Value, ControlError> {
@@ -188,11 +171,7 @@ impl CallControl for Control {
                 value: cause.to_string(),
             })?,
         };
-        let leg = LegId(call);
-        match self.ask(|reply| ControlRequest::Hangup { account, call: leg, cause, reply }).await? {
-            Ok(object) => Ok(object),
-            Err(error) => Err(self.over(account, call, error).await),
-        }
+        self.ask(|reply| ControlRequest::Hangup { account, call: LegId(call), cause, reply }).await?
     }
 
     async fn online(&self, account: Uuid) -> Result<Vec<Value>, ControlError> {

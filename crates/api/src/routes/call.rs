@@ -5,7 +5,8 @@ use std::time::Duration;
 use axum::extract::State;
 use opentact_engine::ports::{ControlError, FlowSource, Originate};
 use opentact_events::view;
-use opentact_store::calls::CallFilter;
+use opentact_store::StoreError;
+use opentact_store::calls::{CallFilter, CallRecord};
 use opentact_store::types::{CallState, CallType, Direction};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -137,7 +138,7 @@ async fn run(state: &ApiState, caller: &Caller, uuid: Uuid, xml: &FlowXml) -> Re
 
 /// Why a call that is not in memory takes no orders: it has ended, or there never was one.
 async fn over(state: &ApiState, caller: &Caller, uuid: Uuid) -> AppError {
-    match visible(state, caller, uuid, state.store.calls().get(caller.account(), uuid).await).await {
+    match past(state, caller, uuid).await {
         Ok(_) => AppError::Conflict("Call is not live".to_owned()),
         Err(fault) => fault,
     }
@@ -255,12 +256,22 @@ async fn find_2021(
     search(&state, &caller, form, &query).await
 }
 
+/// The record of a call. One that has just ended may still be on its way to disk: what waits is written first.
+async fn past(state: &ApiState, caller: &Caller, uuid: Uuid) -> Result<CallRecord, AppError> {
+    let mut found = state.store.calls().get(caller.account(), uuid).await;
+    if matches!(found, Err(StoreError::NotFound(_))) {
+        state.hub.flush().await;
+        found = state.store.calls().get(caller.account(), uuid).await;
+    }
+    visible(state, caller, uuid, found).await
+}
+
 /// The live call, else its record.
 async fn one(state: &ApiState, caller: &Caller, uuid: Uuid) -> Result<Value, AppError> {
     if let Some(call) = state.calls.get(caller.account(), uuid).await? {
         return Ok(call);
     }
-    let record = visible(state, caller, uuid, state.store.calls().get(caller.account(), uuid).await).await?;
+    let record = past(state, caller, uuid).await?;
     Ok(expand::call(&state.store, &caller.account, &record).await?)
 }
 

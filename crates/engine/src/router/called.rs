@@ -247,11 +247,6 @@ impl Router {
         Target::Fetch { request, fallback: None }
     }
 
-    /// Whether the account has had this call.
-    pub(crate) async fn has_record(&self, account: Uuid, call: Uuid) -> bool {
-        self.store.calls().get(account, call).await.is_ok()
-    }
-
     pub(crate) async fn lease_number(&self, account: Uuid, lease: Uuid) -> Result<Tn, ControlError> {
         match self.store.numbers().get_lease(account, lease).await {
             Ok(lease) => Ok(lease.tn),
