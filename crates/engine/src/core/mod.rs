@@ -26,6 +26,7 @@ use std::time::Instant;
 use chrono::Utc;
 use opentact_call::{Input as CallInput, LegId, Now};
 use opentact_media::control::{Event as MediaEvent, LegKey};
+use opentact_sip::flow::Flow;
 use opentact_sip::registrar::Registrar;
 use opentact_sip::ua::{self, Command, RequestId, SessionId, Ua};
 use tokio::sync::{mpsc, oneshot};
@@ -248,16 +249,19 @@ impl Core {
     }
 
     fn on_sip(&mut self, inbound: Inbound) {
-        let input = match inbound {
-            Inbound::Message { bytes, flow } => ua::Input::Received { message: bytes, flow },
-            Inbound::Failed { flow } => {
-                self.registrar.forget_flow(&flow);
-                self.drain_registrar();
-                ua::Input::TransportFailed { flow }
+        match inbound {
+            Inbound::Message { bytes, flow } => {
+                self.ua.handle(Instant::now(), ua::Input::Received { message: bytes, flow });
             }
-        };
-        self.ua.handle(Instant::now(), input);
+            Inbound::Failed { flow } => self.on_flow_failed(flow),
+        }
         self.drain_ua();
+    }
+
+    fn on_flow_failed(&mut self, flow: Flow) {
+        self.registrar.forget_flow(&flow);
+        self.drain_registrar();
+        self.ua.handle(Instant::now(), ua::Input::TransportFailed { flow });
     }
 
     fn command(&mut self, command: Command) {
@@ -268,7 +272,11 @@ impl Core {
     fn drain_ua(&mut self) {
         while let Some(output) = self.ua.poll() {
             match output {
-                ua::Output::Transmit { flow, bytes } => self.drivers.transports.send(flow, bytes),
+                ua::Output::Transmit { flow, bytes } => {
+                    if !self.drivers.transports.send(flow, bytes) {
+                        self.on_flow_failed(flow);
+                    }
+                }
                 ua::Output::Event(event) => self.on_event(event),
             }
         }

@@ -47,8 +47,11 @@ pub struct TransportConfig {
 pub struct Transports {
     udp: Vec<udp::Socket>,
     tcp: Vec<SocketAddr>,
-    connections: Arc<DashMap<u64, tcp::Connection>>,
+    connections: DashMap<u64, tcp::Connection>,
+    /// The youngest connection with a peer.
+    by_remote: DashMap<SocketAddr, u64>,
     next_connection: AtomicU64,
+    external_address: Option<IpAddr>,
     inbox: mpsc::Sender<Inbound>,
     limits: TcpLimits,
     stop: CancellationToken,
@@ -79,8 +82,10 @@ impl Transports {
         let this = Arc::new(Self {
             udp,
             tcp,
-            connections: Arc::default(),
+            connections: DashMap::new(),
+            by_remote: DashMap::new(),
             next_connection: AtomicU64::new(1),
+            external_address: config.external_address,
             inbox,
             limits: config.limits,
             stop,
@@ -111,47 +116,51 @@ impl Transports {
                 Some(Flow { transport, local: socket.local, remote, connection: 0 })
             }
             Transport::Tcp => {
-                let open = self.connections.iter().find(|entry| entry.flow.remote == remote).map(|entry| entry.flow);
+                let number = self.by_remote.get(&remote).map(|number| *number);
+                let open = number.and_then(|number| self.connections.get(&number).map(|connection| connection.flow));
                 open.or_else(|| tcp::connect(self, remote))
             }
             _ => None,
         }
     }
 
-    /// Hands a message to the kernel (UDP) or to the connection's writer (TCP). Never waits.
+    /// Hands a message to the kernel (UDP) or to the connection's writer (TCP). Never waits. False when the flow leads
+    /// nowhere: the transaction must hear of it, or it would wait for its timeout (RFC 3261 18.4).
     ///
     /// A UDP message that the socket buffer has no room for is lost as it could be on the wire. A connection whose
-    /// writer is `TcpLimits::write_queue` messages behind is closed.
-    pub fn send(&self, flow: Flow, bytes: Bytes) {
+    /// writer is `TcpLimits::write_queue` messages behind is closed. One that we made and that has ended is made again:
+    /// calls outlive connections.
+    pub fn send(self: &Arc<Self>, flow: Flow, bytes: Bytes) -> bool {
         let sent = match flow.transport {
-            Transport::Udp => self
-                .udp
-                .iter()
-                .find(|socket| socket.local == flow.local)
-                .or_else(|| self.udp.first())
-                .is_some_and(|socket| socket.send(&bytes, flow.remote)),
-            _ => match self.connections.get(&flow.connection).map(|connection| connection.send(bytes)) {
+            Transport::Udp => {
+                let socket = self.udp.iter().find(|socket| socket.local == flow.local).or_else(|| self.udp.first());
+                socket.is_some_and(|socket| socket.send(&bytes, flow.remote))
+            }
+            _ => match self.connections.get(&flow.connection).map(|connection| connection.send(bytes.clone())) {
                 Some(true) => true,
                 Some(false) => {
-                    self.connections.remove(&flow.connection);
+                    self.remove(&flow);
                     false
                 }
-                None => false,
+                None => tcp::reconnect(self, flow, bytes),
             },
         };
         if !sent {
             metrics::counter!("opentact_sip_send_failed_total", "transport" => flow.transport.via_token()).increment(1);
-            if flow.transport.is_reliable() {
-                // The transaction must hear of it, or it would wait for its timeout.
-                let _ = self.inbox.try_send(Inbound::Failed { flow });
-            }
         }
+        sent
     }
 
     /// Stops listening and closes every connection once what is queued is written.
     pub fn close(&self) {
         self.stop.cancel();
         self.connections.clear();
+        self.by_remote.clear();
+    }
+
+    fn remove(&self, flow: &Flow) {
+        self.connections.remove(&flow.connection);
+        self.by_remote.remove_if(&flow.remote, |_, number| *number == flow.connection);
     }
 
     fn next_connection(&self) -> u64 {

@@ -17,6 +17,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Inbound, Transports};
 
+/// How long the last messages of a connection may take to be written.
+const FAREWELL: Duration = Duration::from_secs(5);
+
 #[derive(Debug, Clone, Copy)]
 pub struct TcpLimits {
     /// Open connections; one more is closed at once.
@@ -47,6 +50,13 @@ impl Default for TcpLimits {
 pub(super) struct Connection {
     pub(super) flow: Flow,
     writer: mpsc::Sender<Bytes>,
+    stop: CancellationToken,
+}
+
+/// The other end of a [`Connection`].
+struct Task {
+    flow: Flow,
+    queue: mpsc::Receiver<Bytes>,
     stop: CancellationToken,
 }
 
@@ -84,8 +94,13 @@ pub(super) async fn accept(listener: TcpListener, transports: Arc<Transports>) {
                     continue;
                 }
                 let Ok(local) = stream.local_addr() else { continue };
-                let (flow, queue, stop) = register(&transports, local, remote);
-                tokio::spawn(run(transports.clone(), stream, flow, queue, stop));
+                // Behind a NAT the address of the socket is none that the peer could use.
+                let outside = transports.external_address.filter(|ip| ip.is_ipv4() == local.is_ipv4());
+                let local = SocketAddr::new(outside.unwrap_or(local.ip()), local.port());
+                let number = transports.next_connection() * 2;
+                let flow = Flow { transport: Transport::Tcp, local, remote, connection: number };
+                let task = register(&transports, flow);
+                tokio::spawn(run(transports.clone(), stream, task));
             }
             Err(error) => {
                 // EMFILE and the like: wait for connections to close rather than spin.
@@ -99,57 +114,75 @@ pub(super) async fn accept(listener: TcpListener, transports: Arc<Transports>) {
 /// Opens a connection; messages sent meanwhile wait in its queue.
 pub(super) fn connect(transports: &Arc<Transports>, remote: SocketAddr) -> Option<Flow> {
     let local = *transports.tcp.iter().find(|local| local.is_ipv4() == remote.is_ipv4())?;
-    if transports.connections.len() >= transports.limits.connections {
-        return None;
-    }
-    let (flow, queue, stop) = register(transports, local, remote);
-    let transports = transports.clone();
-    tokio::spawn(async move {
-        let connecting = tokio::time::timeout(transports.limits.connect, TcpStream::connect(remote));
-        match connecting.await {
-            Ok(Ok(stream)) => run(transports, stream, flow, queue, stop).await,
-            Ok(Err(error)) => fail(&transports, flow, &error.to_string()).await,
-            Err(_) => fail(&transports, flow, "connect timed out").await,
-        }
-    });
-    Some(flow)
+    let flow = Flow { transport: Transport::Tcp, local, remote, connection: transports.next_connection() * 2 + 1 };
+    open(transports, flow).then_some(flow)
 }
 
-fn register(
-    transports: &Arc<Transports>,
-    local: SocketAddr,
-    remote: SocketAddr,
-) -> (Flow, mpsc::Receiver<Bytes>, CancellationToken) {
-    let flow = Flow { transport: Transport::Tcp, local, remote, connection: transports.next_connection() };
+/// Opens a connection of ours that has ended once more, under its number, for a message. False where that is not to
+/// be done: the peer made it, or there are too many.
+pub(super) fn reconnect(transports: &Arc<Transports>, flow: Flow, bytes: Bytes) -> bool {
+    is_ours(&flow)
+        && open(transports, flow)
+        && transports.connections.get(&flow.connection).is_some_and(|connection| connection.send(bytes))
+}
+
+/// Connections that we make have odd numbers: where one led another one leads, should it end.
+fn is_ours(flow: &Flow) -> bool {
+    flow.transport == Transport::Tcp && flow.connection % 2 == 1
+}
+
+fn open(transports: &Arc<Transports>, flow: Flow) -> bool {
+    if transports.stop.is_cancelled() || transports.connections.len() >= transports.limits.connections {
+        return false;
+    }
+    let task = register(transports, flow);
+    let transports = transports.clone();
+    tokio::spawn(async move {
+        let connecting = tokio::time::timeout(transports.limits.connect, TcpStream::connect(flow.remote));
+        let connected = tokio::select! {
+            () = task.stop.cancelled() => return fail(&transports, flow, &task.stop, "closed").await,
+            connected = connecting => connected,
+        };
+        match connected {
+            Ok(Ok(stream)) => run(transports, stream, task).await,
+            Ok(Err(error)) => fail(&transports, flow, &task.stop, &error.to_string()).await,
+            Err(_) => fail(&transports, flow, &task.stop, "connect timed out").await,
+        }
+    });
+    true
+}
+
+fn register(transports: &Arc<Transports>, flow: Flow) -> Task {
     let (writer, queue) = mpsc::channel(transports.limits.write_queue);
     let stop = transports.stop.child_token();
     transports.connections.insert(flow.connection, Connection { flow, writer, stop: stop.clone() });
-    (flow, queue, stop)
+    transports.by_remote.insert(flow.remote, flow.connection);
+    Task { flow, queue, stop }
 }
 
-async fn fail(transports: &Transports, flow: Flow, reason: &str) {
+async fn fail(transports: &Transports, flow: Flow, stop: &CancellationToken, reason: &str) {
     tracing::debug!(remote = %flow.remote, reason, "SIP TCP connection ended");
-    transports.connections.remove(&flow.connection);
+    // Once stopped it is no longer in the table; another under its number may be.
+    if !stop.is_cancelled() {
+        transports.remove(&flow);
+    }
     let _ = transports.inbox.send(Inbound::Failed { flow }).await;
 }
 
-async fn run(
-    transports: Arc<Transports>,
-    stream: TcpStream,
-    flow: Flow,
-    queue: mpsc::Receiver<Bytes>,
-    stop: CancellationToken,
-) {
+async fn run(transports: Arc<Transports>, stream: TcpStream, task: Task) {
     let _ = stream.set_nodelay(true);
     let (reader, writer) = stream.into_split();
-    let writing = tokio::spawn(write(writer, queue));
+    let Task { flow, queue, stop } = task;
+    let mut writing = tokio::spawn(write(writer, queue));
     let reason = tokio::select! {
         () = stop.cancelled() => "closed".to_owned(),
         reason = read(&transports, reader, flow) => reason,
     };
-    // Dropping the queue's sender lets the writer finish what it holds.
-    fail(&transports, flow, &reason).await;
-    let _ = writing.await;
+    // Without the queue's sender the writer finishes what it holds: if the peer reads it.
+    fail(&transports, flow, &stop, &reason).await;
+    if tokio::time::timeout(FAREWELL, &mut writing).await.is_err() {
+        writing.abort();
+    }
 }
 
 async fn write(mut stream: OwnedWriteHalf, mut queue: mpsc::Receiver<Bytes>) {

@@ -35,8 +35,13 @@ impl Socket {
         Ok(Self { local: advertised(socket.local_addr()?, external), socket: socket.into() })
     }
 
+    /// False when no way leads there. Whatever else the kernel has against a datagram is a datagram lost.
     pub(super) fn send(&self, bytes: &[u8], remote: SocketAddr) -> bool {
-        self.socket.try_send_to(bytes, remote).is_ok()
+        use io::ErrorKind::{AddrNotAvailable, HostUnreachable, NetworkUnreachable, PermissionDenied};
+        let Err(error) = self.socket.try_send_to(bytes, remote) else { return true };
+        metrics::counter!("opentact_sip_datagrams_lost_total").increment(1);
+        tracing::debug!(%error, %remote, "SIP UDP send");
+        !matches!(error.kind(), AddrNotAvailable | HostUnreachable | NetworkUnreachable | PermissionDenied)
     }
 }
 

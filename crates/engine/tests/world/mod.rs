@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on fails
 
 pub mod raw;
+pub mod tcp;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};

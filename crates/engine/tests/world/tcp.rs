@@ -1,0 +1,162 @@
+//! A SIP peer over TCP: listens, connects, and counts its connections.
+
+use std::collections::HashMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Instant;
+
+use bytes::Bytes;
+use opentact_sip::flow::{Flow, Transport};
+use opentact_sip::message::{Frame, StreamFramer};
+use opentact_sip::ua::{Command, Event, Input, OutgoingInvite, Output, SessionId, Ua, UaConfig};
+use opentact_sip::uri::{NameAddr, Uri};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::OwnedWriteHalf;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+
+use super::{NUMBER, PATIENCE, sdp};
+
+enum Happening {
+    Open(Flow, OwnedWriteHalf),
+    Message(Flow, Bytes),
+    Closed(Flow),
+}
+
+pub struct TcpPeer {
+    pub ua: Ua,
+    pub address: SocketAddr,
+    /// Connections that the node has made.
+    pub accepted: u64,
+    connections: HashMap<u64, OwnedWriteHalf>,
+    sender: mpsc::Sender<Happening>,
+    happenings: mpsc::Receiver<Happening>,
+}
+
+impl TcpPeer {
+    pub async fn new() -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (sender, happenings) = mpsc::channel(64);
+        let ua = Ua::new(UaConfig::default(), address.port().into());
+        let to_peer = sender.clone();
+        tokio::spawn(async move {
+            for connection in 1.. {
+                let Ok((stream, remote)) = listener.accept().await else { return };
+                let flow = Flow { transport: Transport::Tcp, local: address, remote, connection };
+                tokio::spawn(read(flow, stream, to_peer.clone()));
+            }
+        });
+        Self { ua, address, accepted: 0, connections: HashMap::new(), sender, happenings }
+    }
+
+    pub fn command(&mut self, command: Command) {
+        self.ua.handle(Instant::now(), Input::Command(command));
+    }
+
+    /// Calls the number of the world over a connection of its own.
+    pub async fn call_number(&mut self, sip: SocketAddr, rtp: u16) -> SessionId {
+        let stream = TcpStream::connect(sip).await.unwrap();
+        let flow = Flow { transport: Transport::Tcp, local: self.address, remote: sip, connection: 1_000_000 };
+        tokio::spawn(read(flow, stream, self.sender.clone()));
+        while !self.connections.contains_key(&flow.connection) {
+            self.happen().await;
+        }
+        let session = self.ua.new_session();
+        let uri = Uri::from_addr(Some(&NUMBER.to_string()), sip);
+        let invite = OutgoingInvite {
+            flow,
+            uri: uri.clone(),
+            from: NameAddr::new(Uri::from_addr(Some("+12025550123"), self.address)),
+            to: NameAddr::new(uri),
+            contact: None,
+            call_id: None,
+            route: Vec::new(),
+            headers: Vec::new(),
+            body: sdp(rtp),
+            credentials: None,
+        };
+        self.command(Command::Invite { session, invite });
+        session
+    }
+
+    pub async fn invited(&mut self) -> SessionId {
+        loop {
+            if let Event::Invite { session, .. } = self.event().await {
+                return session;
+            }
+        }
+    }
+
+    /// Ends every connection.
+    pub fn disconnect(&mut self) {
+        self.connections.clear();
+    }
+
+    pub async fn event(&mut self) -> Event {
+        loop {
+            if let Some(event) = self.flush().await {
+                return event;
+            }
+            self.happen().await;
+        }
+    }
+
+    /// Says what there is to say, until something has happened.
+    pub async fn flush(&mut self) -> Option<Event> {
+        while let Some(output) = self.ua.poll() {
+            match output {
+                Output::Transmit { flow, bytes } => {
+                    if let Some(connection) = self.connections.get_mut(&flow.connection) {
+                        connection.write_all(&bytes).await.unwrap();
+                    }
+                }
+                Output::Event(event) => return Some(event),
+            }
+        }
+        None
+    }
+
+    /// Works until nothing of its calls is left.
+    pub async fn settle(&mut self) {
+        while self.ua.stats().sessions > 0 {
+            self.event().await;
+        }
+        self.flush().await;
+    }
+
+    async fn happen(&mut self) {
+        let deadline = self.ua.deadline().unwrap_or_else(|| Instant::now() + PATIENCE);
+        let happening = tokio::select! {
+            happening = tokio::time::timeout(PATIENCE, self.happenings.recv()) => happening.expect("nothing happened"),
+            () = tokio::time::sleep_until(deadline.into()) => {
+                return self.ua.handle(Instant::now(), Input::Tick);
+            }
+        };
+        match happening.unwrap() {
+            Happening::Open(flow, writer) => {
+                self.accepted += u64::from(flow.connection < 1_000_000);
+                self.connections.insert(flow.connection, writer);
+            }
+            Happening::Message(flow, message) => self.ua.handle(Instant::now(), Input::Received { message, flow }),
+            Happening::Closed(flow) => drop(self.connections.remove(&flow.connection)),
+        }
+    }
+}
+
+async fn read(flow: Flow, stream: TcpStream, peer: mpsc::Sender<Happening>) {
+    let (mut reader, writer) = stream.into_split();
+    if peer.send(Happening::Open(flow, writer)).await.is_err() {
+        return;
+    }
+    let mut framer = StreamFramer::new(65_535);
+    let mut buffer = vec![0; 65_535];
+    while let Ok(length @ 1..) = reader.read(&mut buffer).await {
+        framer.push(&buffer[..length]);
+        while let Some(Ok(frame)) = framer.next() {
+            if let Frame::Message(message) = frame {
+                let _ = peer.send(Happening::Message(flow, message)).await;
+            }
+        }
+    }
+    let _ = peer.send(Happening::Closed(flow)).await;
+}
