@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use chrono::Utc;
 use ipnet::IpNet;
 use opentact_events::Hub;
 use opentact_sip::digest::Challenger;
@@ -19,6 +20,7 @@ use crate::control::{Control, ControlRequest};
 use crate::core::{ALLOW, Core, CoreConfig, Drivers, Inboxes, Message, Stats};
 use crate::http::{EgressGuard, HttpClient};
 use crate::journal::Journal;
+use crate::lost::end_lost_calls;
 use crate::media::{MediaConfig, MediaPool};
 use crate::ports::{CallControl, DevCaller, VoiceCarrier};
 use crate::prompt::AudioLibrary;
@@ -61,6 +63,8 @@ pub struct EngineConfig {
 pub enum EngineError {
     #[error(transparent)]
     Io(#[from] io::Error),
+    #[error(transparent)]
+    Store(#[from] opentact_store::StoreError),
     #[error("outgoing HTTP: {0}")]
     Http(#[from] crate::http::HttpError),
 }
@@ -104,6 +108,10 @@ impl Engine {
         })?;
         let challenger = Challenger::new(rand::random::<[u8; 32]>());
         let park_timeout = config.router.park_timeout;
+        let lost = end_lost_calls(&store, &hub, Utc::now()).await?;
+        if lost > 0 {
+            tracing::warn!(calls = lost, "calls of a run that was killed are ended");
+        }
         let router = Arc::new(Router::new(config.router, store, challenger, Arc::new(guard)));
         let journal = Journal::new(hub);
 

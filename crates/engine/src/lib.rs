@@ -8,6 +8,7 @@ mod engine;
 mod fetch;
 pub mod http;
 mod journal;
+mod lost;
 pub mod media;
 pub mod number;
 pub mod ports;
