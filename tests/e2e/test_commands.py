@@ -122,6 +122,16 @@ def test_events_tail(server):
         tail.wait(5)
 
 
+def test_a_reader_that_leaves_is_no_fault(server):
+    rest = server.rest()
+    (tn,) = rest.numbers()
+    for _ in range(2):
+        rest.call(rest.post("/rest/call", {"to": 12065550100, "from": tn, "xml": "<Response><Answer/></Response>"})["uuid"])
+    command = f"'{BINARY}' logs --data '{server.data}' | true"
+    done = subprocess.run(command, shell=True, env=environment({}), capture_output=True, text=True, timeout=20)
+    assert "panicked" not in done.stderr
+
+
 def test_no_server_is_said_plainly(tmp_path):
     done = subprocess.run(
         [BINARY, "logs", "--data", tmp_path], env=environment({}), capture_output=True, text=True, timeout=10

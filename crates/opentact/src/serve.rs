@@ -1,5 +1,6 @@
 //! The life of a server: start, ready, drain, end.
 
+use std::io::Write as _;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -53,7 +54,9 @@ pub async fn serve(config: &Config) -> anyhow::Result<()> {
         pid: std::process::id(),
     };
     let file = RuntimeFile::write(data, &runtime)?;
-    println!("{}", banner(data, &runtime, Credentials::read(data).as_ref(), node.first.as_ref()));
+    let text = banner(data, &runtime, Credentials::read(data).as_ref(), node.first.as_ref());
+    // A closed standard output is no reason not to serve.
+    let _ = writeln!(std::io::stdout(), "{text}");
     tracing::info!(https = %addresses.https, http = %addresses.http, metrics = %addresses.metrics, "ready");
 
     let signal = signals.next().await;

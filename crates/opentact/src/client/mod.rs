@@ -198,11 +198,18 @@ fn refusal(status: StatusCode, envelope: &Envelope) -> anyhow::Error {
     anyhow!("{} ({}){}", envelope.message, status.as_u16(), fields.concat())
 }
 
+/// Ends the process quietly when whoever reads its output has gone, as `head` does.
+fn end_with_the_reader() {
+    // SAFETY: sets the default action of one signal before any other thread runs; no handler of ours is involved.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+}
+
 /// Runs a client command to its end.
 ///
 /// # Errors
 /// The command's.
 pub fn run(command: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    end_with_the_reader();
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(command)
 }
 
