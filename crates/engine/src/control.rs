@@ -57,6 +57,9 @@ pub(crate) enum ControlRequest {
     },
     /// Every live call is hung up, and whoever is being routed refused.
     HangUpAll,
+    /// What a test does to the core.
+    #[cfg(test)]
+    Meddle(Box<dyn FnOnce(&mut crate::core::Core) + Send>),
 }
 
 /// Implements [`CallControl`] on a core.

@@ -71,7 +71,7 @@ pub enum EngineError {
 
 /// A running engine.
 pub struct Engine {
-    control: Arc<Control>,
+    pub(crate) control: Arc<Control>,
     transports: Arc<Transports>,
     media: MediaPool,
     router: Arc<Router>,

@@ -2,6 +2,10 @@
 //!
 //! Not here: XML semantics (`callflow`), JSON shapes (`events::view`), what a call does next (`call`).
 
+/// The world of the integration tests is also that of the tests in here.
+#[cfg(test)]
+extern crate self as opentact_engine;
+
 mod control;
 mod core;
 mod engine;

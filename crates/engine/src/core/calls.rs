@@ -223,7 +223,7 @@ impl Core {
     }
 
     /// Ends a call whose machine can no longer say how: its legs are hung up and its records closed.
-    fn abandon(&mut self, call: LegId) {
+    pub(super) fn abandon(&mut self, call: LegId) {
         let legs: Vec<LegId> = self.legs.values().filter(|leg| leg.call == call).map(|leg| leg.id).collect();
         for leg in legs {
             self.release(leg);

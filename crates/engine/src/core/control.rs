@@ -43,6 +43,8 @@ impl Core {
                 self.drained = Some(drained);
                 self.quiet = Some(quiet);
             }
+            #[cfg(test)]
+            ControlRequest::Meddle(act) => act(self),
             ControlRequest::HangUpAll => {
                 self.refuse_arriving();
                 let origins: Vec<LegId> = self.calls.keys().copied().collect();

@@ -15,6 +15,8 @@ mod reason;
 mod register;
 mod requests;
 mod stats;
+#[cfg(test)]
+mod tests;
 mod timers;
 
 use std::collections::{HashMap, VecDeque};
