@@ -11,7 +11,6 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use crate::core::{Message, Stats};
-use crate::journal::Journal;
 use crate::ports::{CallControl, ControlError, DevCall, DevCaller, FlowSource, Originate, Registration};
 use crate::router::{About, App, DialFault, DialPlan, DialRequest, Router};
 
@@ -66,7 +65,6 @@ pub(crate) enum ControlRequest {
 pub struct Control {
     pub(crate) core: mpsc::Sender<Message>,
     pub(crate) router: Arc<Router>,
-    pub(crate) journal: Journal,
     pub(crate) park_timeout: Duration,
     pub(crate) dev: OnceLock<Arc<dyn DevCaller>>,
 }
@@ -182,12 +180,7 @@ impl CallControl for Control {
     }
 
     async fn get(&self, account: Uuid, call: Uuid) -> Result<Option<Value>, ControlError> {
-        let live = self.ask(|reply| ControlRequest::Get { account, call: LegId(call), reply }).await?;
-        if live.is_none() {
-            // Whoever looks for its record next finds the last one.
-            self.journal.written().await;
-        }
-        Ok(live)
+        self.ask(|reply| ControlRequest::Get { account, call: LegId(call), reply }).await
     }
 
     async fn registrations(&self, sip_user: Uuid) -> Vec<Registration> {

@@ -133,18 +133,13 @@ impl Engine {
             speech: speech.clone(),
             audio,
             http: http.clone(),
-            journal: journal.clone(),
+            journal,
         };
         let core = CoreConfig { max_calls: config.max_calls, recordings: config.recordings };
         let core = Core::new(core, drivers, ua, registrar, messages_sender.clone());
         let core = tokio::spawn(core.run(Inboxes { sip, media: media_events, messages }));
-        let control = Arc::new(Control {
-            core: messages_sender,
-            router: router.clone(),
-            journal,
-            park_timeout,
-            dev: OnceLock::new(),
-        });
+        let control =
+            Arc::new(Control { core: messages_sender, router: router.clone(), park_timeout, dev: OnceLock::new() });
         tokio::spawn(gauge(control.clone()));
         Ok(Self { control, transports, media, router, http, speech, core })
     }

@@ -57,11 +57,6 @@ impl Journal {
         self.hub.pressure() > FULL
     }
 
-    /// Returns once all that was told before is on disk.
-    pub(crate) async fn written(&self) {
-        self.hub.flush().await;
-    }
-
     fn publish(&self, event: NewEvent) {
         // Refused events are counted and logged by the hub.
         let _ = self.hub.publish(event);

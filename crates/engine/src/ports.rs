@@ -89,7 +89,7 @@ pub trait CallControl: Send + Sync + 'static {
     async fn hangup(&self, account: Uuid, call: Uuid, cause: Option<u8>) -> Result<Value, ControlError>;
     /// The call objects of the account's calls that are not yet destroyed.
     async fn online(&self, account: Uuid) -> Result<Vec<Value>, ControlError>;
-    /// A live call, `None` when it is not (or no longer) in memory; its record, if there is one, is then on disk.
+    /// A live call, `None` when it is not (or no longer) in memory.
     async fn get(&self, account: Uuid, call: Uuid) -> Result<Option<Value>, ControlError>;
     /// What a SIP user has registered; empty means offline.
     async fn registrations(&self, sip_user: Uuid) -> Vec<Registration>;

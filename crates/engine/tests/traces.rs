@@ -301,7 +301,7 @@ async fn a_document_runs_on_the_call_and_not_on_the_leg_it_dialled() {
     tokio::join!(phone.settle(), hung_up);
     world.idle().await;
     let over = control.hangup(world.account, child, None).await;
-    assert_eq!(over, Err(ControlError::Conflict("Call is not live".to_owned())));
+    assert_eq!(over, Err(ControlError::NotFound("Call")));
 }
 
 #[tokio::test(flavor = "multi_thread")]

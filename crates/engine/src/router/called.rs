@@ -32,11 +32,11 @@ impl Router {
                 let lease = self.dialled_lease(inquiry).await?.ok_or_else(|| Refusal::new(404, "Number Not Found"))?;
                 self.to_lease(&lease, from, None).await
             }
-            Caller::Trunk(trunk) => {
-                let lease = self.dialled_lease(inquiry).await?;
-                let lease = lease.filter(|lease| lease.account == trunk.account);
-                let lease = lease.ok_or_else(|| Refusal::new(404, "Number Not Found"))?;
-                self.to_lease(&lease, from, Some(&trunk)).await
+            Caller::Trunks(trunks) => {
+                let unknown = || Refusal::new(404, "Number Not Found");
+                let lease = self.dialled_lease(inquiry).await?.ok_or_else(unknown)?;
+                let trunk = trunks.iter().find(|trunk| trunk.account == lease.account).ok_or_else(unknown)?;
+                self.to_lease(&lease, from, Some(trunk)).await
             }
             Caller::User(subscriber) => self.user_calls(inquiry, &subscriber, from).await,
         }
@@ -77,7 +77,8 @@ impl Router {
         }
         if let Some(connection) = lease.sip_connection {
             let options = DialOptions { sip_connection: Some(connection.to_string()), ..DialOptions::default() };
-            return Ok(self.bridge(DialTarget::Number(to.clone()), options, CallType::Trunk, context, from, to));
+            let target = DialTarget::Number(to.clone());
+            return Ok(self.bridge(target, None, options, CallType::Trunk, context, from, to));
         }
         Err(refuse(&context, 480, "Number Has No Voice Target"))
     }
@@ -114,22 +115,29 @@ impl Router {
             let to = format!("{user}@{}", domain.domain);
             return self.to_app(domain.account, app, context, from, to).await;
         }
+        let number = self.number(&user);
+        if number.is_some() || domain.sip_connection.is_some() {
+            if caller.user.same_domain_calls_only {
+                return Err(refuse(context, 403, "Same Domain Calls Only"));
+            }
+            if let Some(lease) = caller.user.tn_lease {
+                context.own_number = self.lease_number(caller.user.account, lease).await.ok().map(u64::from);
+            }
+        }
+        // Whoever has a number of their own shows it outside.
+        let shown = context.own_number.map(|tn| format!("+{tn}"));
         if own && let Some(connection) = domain.sip_connection {
             let options = DialOptions { sip_connection: Some(connection.to_string()), ..DialOptions::default() };
             let target = DialTarget::Number(user.to_string());
-            return Ok(self.bridge(target, options, CallType::Trunk, context, from, user.into_owned()));
+            return Ok(self.bridge(target, shown, options, CallType::Trunk, context, from, user.into_owned()));
         }
-        match self.number(&user) {
+        match number {
             None => Err(refuse(context, 404, "User Not Found")),
-            Some(_) if caller.user.same_domain_calls_only => Err(refuse(context, 403, "Same Domain Calls Only")),
             Some(_) if context.voice_profile.is_none() => Err(refuse(context, 403, "No Outbound Voice Profile")),
             Some(tn) => {
-                if let Some(lease) = caller.user.tn_lease {
-                    context.own_number = self.lease_number(caller.user.account, lease).await.ok().map(u64::from);
-                }
-                let options = DialOptions::default();
                 let target = DialTarget::Number(tn.to_string());
-                Ok(self.bridge(target, options, CallType::User, context, from, tn.to_string()))
+                let options = DialOptions::default();
+                Ok(self.bridge(target, shown, options, CallType::User, context, from, tn.to_string()))
             }
         }
     }
@@ -165,12 +173,14 @@ impl Router {
             context.related.sip_user = Some(view::sip_user_short(&callee.user, Some(&callee.domain)));
         }
         let target = DialTarget::User { user: callee.user.login.clone(), domain: callee.domain.domain.clone() };
-        self.bridge(target, DialOptions::default(), CallType::User, context, from, to)
+        self.bridge(target, None, DialOptions::default(), CallType::User, context, from, to)
     }
 
+    /// `shown` is the caller where it is another than `from`.
     fn bridge(
         &self,
         target: DialTarget,
+        shown: Option<String>,
         options: DialOptions,
         kind: CallType,
         context: LegContext,
@@ -179,7 +189,7 @@ impl Router {
     ) -> Plan {
         let dial = DialSpec {
             targets: vec![target],
-            from: None,
+            from: shown,
             timeout: self.config.ring_timeout,
             max_length: None,
             options,

@@ -15,7 +15,8 @@ use super::{Admission, Inquiry, Refusal, Registration, Router};
 pub(super) enum Caller {
     /// A carrier of the product: what it brings is for whoever leases the number.
     Network,
-    Trunk(SipConnection),
+    /// The trunks that share the address it comes from: the number that is called tells whose it is.
+    Trunks(Vec<SipConnection>),
     User(Arc<Subscriber>),
 }
 
@@ -65,9 +66,10 @@ impl Router {
             return Ok(Ok(Caller::Network));
         }
         let trunks = self.directory.trunks(&inquiry.source.ip().to_string()).await?;
-        let exact = trunks.iter().find(|trunk| trunk.port == i64::from(inquiry.source.port()));
-        if let Some(trunk) = exact {
-            return Ok(Ok(Caller::Trunk(trunk.clone())));
+        let by_port = trunks.iter().filter(|trunk| trunk.port == i64::from(inquiry.source.port()));
+        let by_port: Vec<SipConnection> = by_port.cloned().collect();
+        if !by_port.is_empty() {
+            return Ok(Ok(Caller::Trunks(by_port)));
         }
         // A phone behind the address of a trunk says in From which domain it belongs to.
         for host in [inquiry.from.host(), inquiry.request_uri.host()] {
@@ -79,9 +81,9 @@ impl Router {
                 });
             }
         }
-        Ok(match trunks.as_slice() {
-            [trunk] => Ok(Caller::Trunk(trunk.clone())),
-            _ => Err(Admission::Refuse(Refusal::new(403, "Forbidden"))),
+        Ok(match trunks.is_empty() {
+            false => Ok(Caller::Trunks(trunks.to_vec())),
+            true => Err(Admission::Refuse(Refusal::new(403, "Forbidden"))),
         })
     }
 

@@ -8,7 +8,7 @@ use opentact_call::{CallType, DialTarget};
 use opentact_events::view;
 use opentact_sip::digest::Credentials;
 use opentact_sip::flow::Transport;
-use opentact_sip::uri::Uri;
+use opentact_sip::uri::{Scheme, Uri};
 use opentact_store::accounts::Account;
 use opentact_store::connections::SipConnection;
 use opentact_store::types::{Feature, SipTransport};
@@ -16,6 +16,7 @@ use opentact_store::{StoreError, Tn};
 use uuid::Uuid;
 
 use super::is_closed;
+use super::place::Named;
 use super::{About, Attempt, DialFault, DialPlan, DialRequest, LegContext, Place, Router};
 
 const SIP_PORT: u16 = 5060;
@@ -27,24 +28,16 @@ impl Router {
         if is_closed(&account) {
             return Err(DialFault::about(About::Account, 403, "the account is disabled"));
         }
-        match &request.target {
-            DialTarget::User { user, domain } => match self.subscriber_plan(&request, &account, user, domain).await? {
-                Some(plan) => Ok(plan),
-                None => {
-                    let uri =
-                        Uri::sip(Some(user), domain, None).map_err(|error| DialFault::new(484, error.to_string()))?;
-                    self.uri_plan(&request, &account, uri).await
-                }
-            },
-            DialTarget::Uri(text) => {
-                let uri = Uri::parse(text.as_bytes()).map_err(|error| DialFault::new(484, error.to_string()))?;
-                let user = uri.user_text().unwrap_or_default().into_owned();
-                match self.subscriber_plan(&request, &account, &user, uri.host()).await? {
-                    Some(plan) => Ok(plan),
-                    None => self.uri_plan(&request, &account, uri).await,
-                }
-            }
-            DialTarget::Number(digits) => self.number_plan(&request, &account, digits).await,
+        self.check_caller(&request).await?;
+        let uri = match &request.target {
+            DialTarget::Number(digits) => return self.number_plan(&request, &account, digits).await,
+            DialTarget::User { user, domain } => user_uri(user, domain)?,
+            DialTarget::Uri(text) => sip_uri(text)?,
+        };
+        let user = uri.user_text().unwrap_or_default().into_owned();
+        match self.subscriber_plan(&request, &account, &user, uri.host()).await? {
+            Some(plan) => Ok(plan),
+            None => self.uri_plan(&request, &account, uri).await,
         }
     }
 
@@ -61,6 +54,9 @@ impl Router {
         let Some(callee) = found.filter(|callee| callee.user.is_active) else {
             return Err(DialFault::new(404, format!("{user}@{} does not exist", domain.domain)));
         };
+        if is_closed(&*self.directory.account(domain.account).await.map_err(unreadable)?) {
+            return Err(DialFault::new(480, format!("{user}@{} takes no calls", domain.domain)));
+        }
         // An app or a number of another account is as foreign to the domain as another domain is.
         let foreign = request.caller_domain.as_deref() != Some(domain.domain.as_str())
             && (request.caller_domain.is_some() || request.account != domain.account);
@@ -92,7 +88,8 @@ impl Router {
             Some("tcp") => Transport::Tcp,
             Some(other) => return Err(DialFault::new(503, format!("transport {other} is not available"))),
         };
-        let places = self.resolve(uri.host(), uri.port().unwrap_or(SIP_PORT), true).await?;
+        let port = uri.port().unwrap_or(SIP_PORT);
+        let places = self.resolve(request.account, uri.host(), port, Named::ByAddress).await?;
         let from = self.caller_uri(request.from.as_deref().unwrap_or("anonymous"), uri.host());
         let attempts = places
             .into_iter()
@@ -192,8 +189,7 @@ impl Router {
         let host = trunk.hostname.as_deref().or(trunk.ip.as_deref());
         let host = host.ok_or_else(|| DialFault::new(503, format!("SIP connection {} has no address", trunk.name)))?;
         let port = u16::try_from(trunk.port).unwrap_or(SIP_PORT);
-        // The account's own trunk: where it points is its owner's choice, private networks included.
-        let places = self.resolve(host, port, false).await?;
+        let places = self.resolve(request.account, host, port, Named::ByTrunk).await?;
         let password = self.store.connections().password(trunk).map_err(unreadable)?;
         let credentials = match (&trunk.username, password) {
             (Some(user), Some(password)) => Some(Arc::new(Credentials::password(user.clone(), password))),
@@ -241,22 +237,6 @@ impl Router {
         })
     }
 
-    /// Addresses of a host, each to be tried after the one before it failed.
-    async fn resolve(&self, host: &str, port: u16, guarded: bool) -> Result<Vec<SocketAddr>, DialFault> {
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        let found = tokio::net::lookup_host((host, port)).await;
-        let found: Vec<SocketAddr> = match found {
-            Ok(found) => found.collect(),
-            Err(error) => return Err(DialFault::new(503, format!("{host} cannot be resolved: {error}"))),
-        };
-        let admitted: Vec<SocketAddr> =
-            found.into_iter().filter(|address| !guarded || self.guard.admits(address.ip())).collect();
-        if admitted.is_empty() {
-            return Err(DialFault::new(503, format!("{host} has no address that http.egress_allow admits")));
-        }
-        Ok(admitted)
-    }
-
     /// A caller as a SIP URI: a number or name at the host that is called, a `user@domain` as it is.
     fn caller_uri(&self, caller: &str, host: &str) -> Uri {
         if caller == "anonymous" {
@@ -271,11 +251,33 @@ impl Router {
     }
 }
 
+/// A SIP address that somebody has written, as a Request-URI. What it says of headers is not for that
+/// (RFC 3261 19.1.5).
+fn sip_uri(text: &str) -> Result<Uri, DialFault> {
+    let text = text.split_once('?').map_or(text, |(address, _)| address);
+    let uri = Uri::parse(text.as_bytes()).map_err(|error| DialFault::new(484, error.to_string()))?;
+    match uri.scheme() {
+        Scheme::Sip => Ok(uri),
+        // It asks for TLS on every hop (RFC 3261 26.2.2): less is not what it asks for.
+        _ => Err(DialFault::about(About::Callee, 416, format!("{text} is no sip: address"))),
+    }
+}
+
+/// `user@host` or `user@host:port`.
+fn user_uri(user: &str, domain: &str) -> Result<Uri, DialFault> {
+    let port = domain.rsplit_once(':').filter(|(host, _)| !host.contains(':') || host.ends_with(']'));
+    let (host, port) = match port.and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?))) {
+        Some((host, port)) => (host, Some(port)),
+        None => (domain, None),
+    };
+    Uri::sip(Some(user), host, port).map_err(|error| DialFault::new(484, error.to_string()))
+}
+
 fn anonymous() -> Uri {
     Uri::from_addr(Some("anonymous"), SocketAddr::from(([0, 0, 0, 0], SIP_PORT)))
 }
 
-fn unreadable(error: StoreError) -> DialFault {
+pub(super) fn unreadable(error: StoreError) -> DialFault {
     match error {
         StoreError::NotFound(what) => DialFault::new(404, format!("{what} not found")),
         error => {

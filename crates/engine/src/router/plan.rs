@@ -54,7 +54,7 @@ pub struct Inquiry {
     pub request_uri: Uri,
     pub from: Uri,
     pub to: Uri,
-    /// A withheld caller number (RFC 3323 `Privacy: id`, or the anonymous URI).
+    /// A withheld caller number (RFC 3323 `Privacy: user`, RFC 3325 `id`, or the anonymous URI).
     pub anonymous: bool,
     /// Values of Authorization and Proxy-Authorization.
     pub authorization: Vec<Bytes>,
@@ -178,7 +178,9 @@ impl Inquiry {
         let headers = request.headers();
         let from = request.from().ok()?;
         let withheld = headers.get_by_name("Privacy").is_some_and(|value| {
-            value.split(|octet| *octet == b';').any(|token| token.trim_ascii().eq_ignore_ascii_case(b"id"))
+            let withholds =
+                |token: &[u8]| ["id", "user"].iter().any(|word| token.eq_ignore_ascii_case(word.as_bytes()));
+            value.split(|octet| *octet == b';').any(|token| withholds(token.trim_ascii()))
         });
         let anonymous = withheld || from.uri.host().eq_ignore_ascii_case("anonymous.invalid");
         let authorization = headers.get_all(Name::Authorization).chain(headers.get_all(Name::ProxyAuthorization));

@@ -116,8 +116,8 @@ impl World {
         self.number(tn, |lease| lease.sip_control_app = Some(app)).await;
     }
 
-    /// A number of the account and where its calls go.
-    pub async fn number(&self, tn: u64, target: impl FnOnce(&mut TnLease) + Send) {
+    /// A number of the account and where its calls go. Returns its lease.
+    pub async fn number(&self, tn: u64, target: impl FnOnce(&mut TnLease) + Send) -> Uuid {
         let profile = self.store.numbers().profile_for(TnKind::LongCode, "US").await.unwrap().uuid;
         let lease = NewLease {
             tn: Tn::try_from(tn).unwrap(),
@@ -137,6 +137,7 @@ impl World {
         };
         let (lease, _) = self.store.numbers().lease(self.account, lease, |_| Vec::new()).await.unwrap();
         self.store.numbers().update_lease(self.account, lease.uuid, None, target).await.unwrap();
+        lease.uuid
     }
 
     /// A trunk from and to this peer.
@@ -151,7 +152,9 @@ impl World {
             transport,
             ..NewConnection::new(format!("trunk {}", address.port()))
         };
-        self.store.connections().create(self.account, None, new).await.unwrap().uuid
+        let trunk = self.store.connections().create(self.account, None, new).await.unwrap().uuid;
+        self.engine.control().invalidate(self.account);
+        trunk
     }
 
     /// Returns once nothing is left of any call.
@@ -170,11 +173,15 @@ impl World {
 
     /// A call by REST.
     pub async fn originate(&self, to: &str, xml: &str) -> Result<Value, ControlError> {
+        self.originate_as(None, to, xml).await
+    }
+
+    pub async fn originate_as(&self, from: Option<&str>, to: &str, xml: &str) -> Result<Value, ControlError> {
         let flow = FlowSource::Document(opentact_callflow::parse(xml, opentact_callflow::Mode::Strict).unwrap());
         let request = Originate {
             account: self.account,
             to: to.to_owned(),
-            from: None,
+            from: from.map(str::to_owned),
             tn_lease: None,
             outbound_voice_profile: None,
             sip_connection: None,
@@ -288,29 +295,40 @@ pub const PASSWORD: &str = "correct horse";
 impl World {
     /// The account's domain with these users, all with [`PASSWORD`].
     pub async fn domain_with(&self, logins: &[&str]) {
-        let new = NewDomain {
-            domain: DOMAIN.to_owned(),
+        let domain = self.domain(DOMAIN, |_| {}).await;
+        for login in logins {
+            self.user(domain, login, |_| {}).await;
+        }
+    }
+
+    pub async fn domain(&self, name: &str, change: impl FnOnce(&mut NewDomain)) -> Uuid {
+        let mut new = NewDomain {
+            domain: name.to_owned(),
             sip_connection: None,
             sip_control_app: None,
             outbound_voice_profile: None,
         };
-        let domain = self.store.domains().create(self.account, None, new).await.unwrap().uuid;
-        for login in logins {
-            let new = NewSipUser {
-                login: (*login).to_owned(),
-                password: PASSWORD.to_owned(),
-                same_domain_calls_only: false,
-                tn_lease: None,
-                first_name: None,
-                last_name: None,
-                email: None,
-                phone_number: None,
-                avatar: None,
-                gender: None,
-                dob: None,
-            };
-            self.store.sip_users().create(self.account, None, domain, new).await.unwrap();
-        }
+        change(&mut new);
+        self.store.domains().create(self.account, None, new).await.unwrap().uuid
+    }
+
+    pub async fn user(&self, domain: Uuid, login: &str, change: impl FnOnce(&mut NewSipUser)) -> Uuid {
+        let mut new = NewSipUser { login: login.to_owned(), password: PASSWORD.to_owned(), ..NewSipUser::default() };
+        change(&mut new);
+        self.store.sip_users().create(self.account, None, domain, new).await.unwrap().uuid
+    }
+
+    /// Another account, whose things are made from now on.
+    pub async fn another_account(&mut self, balance: &str) {
+        let new = NewAccount {
+            name: format!("Not {}", self.account),
+            email: format!("{}@example.com", Uuid::new_v4()),
+            phone: None,
+            level: None,
+            time_zone: None,
+            balance: balance.parse().unwrap(),
+        };
+        self.account = self.store.accounts().create(new).await.unwrap().uuid;
     }
 }
 
@@ -333,14 +351,25 @@ pub fn sdp(port: u16) -> Option<(Bytes, Bytes)> {
 impl Peer {
     /// Sends a REGISTER and returns the final answer's code.
     pub async fn register(&mut self, sip: SocketAddr, login: &str, password: &str, expires: u32) -> u16 {
+        self.register_with(sip, address(login), password, expires).await
+    }
+
+    /// Registers with [`PASSWORD`] in another domain than the world's first.
+    pub async fn register_at(&mut self, sip: SocketAddr, login: &str, domain: &str, expires: u32) -> u16 {
+        let aor = NameAddr::new(Uri::sip(Some(login), domain, None).unwrap());
+        self.register_with(sip, aor, PASSWORD, expires).await
+    }
+
+    async fn register_with(&mut self, sip: SocketAddr, aor: NameAddr, password: &str, expires: u32) -> u16 {
+        let login = aor.uri.user().unwrap().to_owned();
         let id = self.ua.new_request();
         let request = OutgoingRequest {
             flow: self.flow_to(sip),
             method: Method::Register,
-            uri: Uri::sip(None, DOMAIN, None).unwrap(),
-            from: address(login),
-            to: address(login),
-            contact: Some(Uri::from_addr(Some(login), self.address)),
+            uri: Uri::sip(None, aor.uri.host(), None).unwrap(),
+            from: aor.clone(),
+            to: aor,
+            contact: Some(Uri::from_addr(Some(&login), self.address)),
             call_id: None,
             cseq: None,
             route: Vec::new(),
