@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from conftest import on_an_idle_machine
 from harness import sound
 from harness.baresip import Baresip
 
@@ -33,6 +34,7 @@ def judge(file, hz, seconds):
     assert not sound.is_clipped(loud)
 
 
+@on_an_idle_machine
 @pytest.mark.timeout(90)
 def test_a_registered_phone_is_rung_and_both_hear_each_other(own_server, tmp_path):
     server = own_server()

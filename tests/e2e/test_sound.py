@@ -8,6 +8,7 @@ import uuid
 import numpy as np
 import pytest
 
+from conftest import on_an_idle_machine
 from harness import sound
 from harness.phone import Phone
 from harness.rtp import RtpMouth, send_digit
@@ -35,6 +36,7 @@ def call(server, rest, xml):
     return phone
 
 
+@on_an_idle_machine
 @pytest.mark.parametrize("element", ["<Tone hz='440' don='5000' timeout='5000' volume='-6'/>", "<Play>{web}/tone.wav</Play>"])
 def test_a_tone_has_its_frequency_and_no_gap(server, rest, web, element):
     with call(server, rest, f"<Response><Answer/>{element.format(web=web)}<Hangup/></Response>") as phone:
@@ -50,6 +52,7 @@ def test_a_tone_has_its_frequency_and_no_gap(server, rest, web, element):
         assert set(steps % 65536) == {1}
 
 
+@on_an_idle_machine
 def test_speech_is_loud_enough_and_not_clipped(server, rest):
     with call(server, rest, "<Response><Answer/><Say>The quick brown fox jumps.</Say><Hangup/></Response>") as phone:
         phone.wait_bye()

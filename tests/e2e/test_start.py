@@ -8,9 +8,11 @@ import subprocess
 import pytest
 import requests
 
+from conftest import on_an_idle_machine
 from harness.server import BINARY, EMAIL, PASSWORD, environment
 
 
+@on_an_idle_machine
 def test_ready_within_a_second_and_tells_its_addresses(own_server):
     server = own_server()
     server.restart()  # a warm disk: certificate and database are there

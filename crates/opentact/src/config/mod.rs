@@ -189,6 +189,16 @@ mod tests {
     }
 
     #[test]
+    fn sign_up_closes_when_others_can_reach_a_listener() {
+        use value::SignUp;
+        let sign_up = |flags: &[(&str, &str)]| read("", &[], flags).unwrap().config.sign_up();
+        assert_eq!(sign_up(&[]), SignUp::Open);
+        assert_eq!(sign_up(&[("sip.udp", "0.0.0.0:5060")]), SignUp::Closed);
+        assert_eq!(sign_up(&[("sip.udp", "0.0.0.0:5060"), ("accounts.sign_up", "open")]), SignUp::Open);
+        assert_eq!(sign_up(&[("accounts.sign_up", "invite")]), SignUp::Invite);
+    }
+
+    #[test]
     fn client_variables_are_no_settings() {
         assert!(read("", &[("OPENTACT_URL", "https://x"), ("OPENTACT_TOKEN", "t")], &[]).is_ok());
     }
