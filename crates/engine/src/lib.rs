@@ -16,7 +16,7 @@ mod lost;
 pub mod media;
 pub mod number;
 pub mod ports;
-mod prompt;
+pub mod prompt;
 pub mod router;
 pub mod speech;
 mod tone;

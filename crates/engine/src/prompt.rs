@@ -1,7 +1,8 @@
 //! Prompts made playable: text is spoken, URLs are fetched and decoded, each once for all callers who want the same.
 //!
 //! Fetched audio is kept with its ETag and asked for again when it is older than a minute (`If-None-Match`), so a
-//! changed file is heard soon and an unchanged one costs one short request a minute.
+//! changed file is heard soon, an unchanged one costs one short request a minute, and one whose server is down is heard
+//! as it was.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -89,19 +90,25 @@ impl AudioLibrary {
             limit: MAX_AUDIO,
             etag: known.as_ref().and_then(|audio| audio.etag.clone()),
         };
-        let answer =
-            self.http.fetch(request).await.map_err(|error| PromptError::Fetch { url: url.to_owned(), error })?;
-        match (answer.status, known) {
-            (304, Some(audio)) => {
-                Ok(Arc::new(Audio { pcm: audio.pcm.clone(), etag: audio.etag.clone(), fetched: Instant::now() }))
+        let again = |audio: &Audio| Audio { pcm: audio.pcm.clone(), etag: audio.etag.clone(), fetched: Instant::now() };
+        let answer = match (self.http.fetch(request).await, &known) {
+            (Ok(answer), Some(audio)) if matches!(answer.status, 304 | 500..) => return Ok(Arc::new(again(audio))),
+            (Ok(answer), _) => answer,
+            // A prompt that was there a moment ago is not silenced by a server that is down (RFC 5861 4).
+            (Err(error), Some(audio)) => {
+                tracing::warn!(url, %error, "prompt not refreshed");
+                return Ok(Arc::new(again(audio)));
             }
-            (200, _) => {
+            (Err(error), None) => return Err(PromptError::Fetch { url: url.to_owned(), error }),
+        };
+        match answer.status {
+            200 => {
                 let name = url.to_owned();
                 let body = answer.body;
                 let pcm = decode(name, move || Ok(body)).await?;
                 Ok(Arc::new(Audio { pcm, etag: answer.etag, fetched: Instant::now() }))
             }
-            (status, _) => Err(PromptError::Status { url: url.to_owned(), status }),
+            status => Err(PromptError::Status { url: url.to_owned(), status }),
         }
     }
 

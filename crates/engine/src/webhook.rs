@@ -10,12 +10,15 @@ use bytes::Bytes;
 use opentact_store::apps::SipControlApp;
 use opentact_store::types::Method;
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use crate::http::{Body, Fetch, HttpClient};
 
 /// Notices of one call that wait; a further one is dropped and counted (`opentact_webhook_dropped_total`).
 const QUEUE: usize = 64;
+/// Calls whose notices are being told, those of slow and silent servers long after the call. A further call's are dropped
+/// and counted.
+const LINES: usize = 20_000;
 /// Pauses before a notice is tried again.
 const RETRIES: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(8)];
 /// Octets of an answer read; its content is not used.
@@ -47,13 +50,20 @@ pub(crate) struct Notice {
     pub(crate) call: Value,
 }
 
+static FREE_LINES: Semaphore = Semaphore::const_new(LINES);
+
 /// The line of notices of one call. Dropped, what waits is still delivered.
 pub(crate) struct Line(mpsc::Sender<Notice>);
 
 impl Line {
     pub(crate) fn open(http: HttpClient, webhook: Arc<Webhook>) -> Self {
         let (sender, mut notices) = mpsc::channel::<Notice>(QUEUE);
+        let Ok(place) = FREE_LINES.try_acquire() else {
+            // Nobody listens at the other end: each notice is counted as dropped.
+            return Self(sender);
+        };
         tokio::spawn(async move {
+            let _place = place;
             while let Some(notice) = notices.recv().await {
                 deliver(&http, &webhook, notice).await;
             }

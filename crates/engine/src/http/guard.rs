@@ -10,6 +10,16 @@ use ipnet::IpNet;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
+/// Ports of services that a request to the wrong place could be mistaken by (Fetch standard, "bad port", and those of
+/// databases): no web server is there, and nobody sends mail or speaks to a cache through a call flow.
+const BAD_PORTS: [u16; 92] = [
+    0, 1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104, 109,
+    110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514, 515, 526, 530, 531,
+    532, 540, 548, 554, 556, 563, 587, 601, 636, 989, 990, 993, 995, 1433, 1521, 1719, 1720, 1723, 2049, 3306, 3659,
+    4045, 4190, 5060, 5061, 5432, 6000, 6379, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 9200, 10080, 11211,
+    27017, 27018,
+];
+
 /// Every address of the name is one the guard refuses.
 #[derive(Debug, thiserror::Error)]
 #[error("address refused by the egress guard")]
@@ -33,7 +43,10 @@ impl EgressGuard {
     }
 
     /// A URL whose host is an address is not resolved, so it is checked here. Names pass: the resolver checks them.
-    pub(super) fn admits_literal(&self, url: &Url) -> bool {
+    pub(super) fn admits_url(&self, url: &Url) -> bool {
+        if url.port().is_some_and(|port| BAD_PORTS.contains(&port)) {
+            return false;
+        }
         match url.host() {
             Some(Host::Ipv4(address)) => self.admits(IpAddr::V4(address)),
             Some(Host::Ipv6(address)) => self.admits(IpAddr::V6(address)),
@@ -142,7 +155,7 @@ mod tests {
         assert!(admits(&guard, "127.0.0.1"));
         assert!(admits(&guard, "::ffff:127.0.0.1"));
         assert!(!admits(&guard, "10.0.0.1"));
-        assert!(guard.admits_literal(&Url::parse("http://127.0.0.1:8000/x").unwrap()));
-        assert!(!guard.admits_literal(&Url::parse("http://[::1]/").unwrap()));
+        assert!(guard.admits_url(&Url::parse("http://127.0.0.1:8000/x").unwrap()));
+        assert!(!guard.admits_url(&Url::parse("http://[::1]/").unwrap()));
     }
 }

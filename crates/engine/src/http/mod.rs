@@ -14,6 +14,8 @@ use url::Url;
 
 pub use guard::EgressGuard;
 
+/// Longest time a request may take, whatever it asks for.
+const LONGEST: Duration = Duration::from_secs(120);
 /// A redirect chain longer than this is an error.
 const MAX_REDIRECTS: usize = 5;
 
@@ -22,8 +24,9 @@ const MAX_REDIRECTS: usize = 5;
 pub enum HttpError {
     #[error("bad URL {url}: {reason}")]
     Url { url: String, reason: String },
-    /// The target is a private, loopback or link-local address that `http.egress_allow` does not list.
-    #[error("{host} resolves to an address that http.egress_allow does not list")]
+    /// The target is a private, loopback or link-local address that `http.egress_allow` does not list, or a port that no
+    /// web server has.
+    #[error("{host} leads to an address that http.egress_allow does not list, or to no web server's port")]
     Refused { host: String },
     #[error("no answer within {} ms", .0.as_millis())]
     Timeout(Duration),
@@ -42,7 +45,7 @@ pub struct Fetch {
     pub query: Vec<(String, String)>,
     pub headers: Vec<(String, String)>,
     pub body: Option<Body>,
-    /// From the first byte sent to the last received; `None` = the client's own limit (120 s).
+    /// From the first byte sent to the last received; 120 s at most, and where it is `None`.
     pub timeout: Option<Duration>,
     /// Octets of the answer's body that are read at most.
     pub limit: usize,
@@ -84,7 +87,7 @@ impl HttpClient {
             });
             if attempt.previous().len() > MAX_REDIRECTS {
                 attempt.error("too many redirects")
-            } else if same_place && redirect_guard.admits_literal(attempt.url()) {
+            } else if same_place && redirect_guard.admits_url(attempt.url()) {
                 attempt.follow()
             } else {
                 attempt.error("redirect to another host or scheme")
@@ -95,7 +98,7 @@ impl HttpClient {
             .dns_resolver(guard.clone())
             .redirect(redirects)
             .connect_timeout(Duration::from_secs(10))
-            .timeout(Duration::from_secs(120))
+            .timeout(LONGEST)
             .pool_max_idle_per_host(16)
             .no_proxy()
             .build()
@@ -106,7 +109,7 @@ impl HttpClient {
     /// Performs one request. Any HTTP status is an answer; errors are those of the way there.
     pub async fn fetch(&self, fetch: Fetch) -> Result<Answer, HttpError> {
         let mut url = parse_url(&fetch.url)?;
-        if !self.guard.admits_literal(&url) {
+        if !self.guard.admits_url(&url) {
             return Err(HttpError::Refused { host: url.host_str().unwrap_or_default().to_owned() });
         }
         if !fetch.query.is_empty() {
@@ -116,10 +119,8 @@ impl HttpClient {
             }
         }
         let host = url.host_str().unwrap_or_default().to_owned();
-        let mut request = self.client.request(fetch.method, url);
-        if let Some(timeout) = fetch.timeout {
-            request = request.timeout(timeout);
-        }
+        let timeout = fetch.timeout.unwrap_or(LONGEST).min(LONGEST);
+        let mut request = self.client.request(fetch.method, url).timeout(timeout);
         for (name, value) in &fetch.headers {
             request = request.header(name, value);
         }
@@ -129,7 +130,7 @@ impl HttpClient {
         if let Some(body) = fetch.body {
             request = request.header(CONTENT_TYPE, body.content_type).body(body.bytes);
         }
-        let failed = |error: reqwest::Error| transport_error(&error, &host, fetch.timeout);
+        let failed = |error: reqwest::Error| transport_error(&error, &host, timeout);
         let mut response = request.send().await.map_err(failed)?;
         let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let (status, content_type, etag) = (response.status().as_u16(), header(CONTENT_TYPE), header(ETAG));
@@ -157,7 +158,7 @@ fn parse_url(text: &str) -> Result<Url, HttpError> {
     }
 }
 
-fn transport_error(error: &reqwest::Error, host: &str, timeout: Option<Duration>) -> HttpError {
+fn transport_error(error: &reqwest::Error, host: &str, timeout: Duration) -> HttpError {
     let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
     let mut innermost = error.to_string();
     while let Some(cause) = source {
@@ -167,9 +168,5 @@ fn transport_error(error: &reqwest::Error, host: &str, timeout: Option<Duration>
         innermost = cause.to_string();
         source = cause.source();
     }
-    if error.is_timeout() {
-        HttpError::Timeout(timeout.unwrap_or(Duration::from_secs(120)))
-    } else {
-        HttpError::Transport(innermost)
-    }
+    if error.is_timeout() { HttpError::Timeout(timeout) } else { HttpError::Transport(innermost) }
 }

@@ -2,6 +2,7 @@
 #![allow(dead_code)] // each test binary uses its part
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on fails
 
+pub mod http;
 pub mod raw;
 pub mod tcp;
 
@@ -45,6 +46,8 @@ pub struct World {
     pub store: Store,
     pub account: Uuid,
     pub sip: SocketAddr,
+    /// Folder of recordings.
+    pub recordings: std::path::PathBuf,
     events: Subscription,
     _folder: TempDir,
 }
@@ -88,6 +91,7 @@ impl World {
             sip_queue: 1024,
         };
         change(&mut config);
+        let recordings = config.recordings.clone();
         let speech = std::sync::Arc::new(LocalSpeech::new(SpeechConfig::default()));
         let engine = Engine::start(config, store.clone(), hub.clone(), speech).await.unwrap();
         let new = NewAccount {
@@ -101,7 +105,7 @@ impl World {
         let account = store.accounts().create(new).await.unwrap().uuid;
         let events = hub.subscribe(account, None, Filter::all());
         let sip = engine.sip_address(Transport::Udp).unwrap();
-        Self { engine, store, account, sip, events, _folder: folder }
+        Self { engine, store, account, sip, recordings, events, _folder: folder }
     }
 
     /// The world's number runs this document.

@@ -1,0 +1,68 @@
+//! Recordings of calls: told when they can be read, and then only.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+
+mod world;
+
+use opentact_sip::ua::{Command, Event};
+use world::{DOMAIN, PASSWORD, Peer, World, sdp};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conversation_recorded_from_its_answer_is_told_when_its_file_is_whole() {
+    let mut world = World::new().await;
+    world.domain_with(&["alice"]).await;
+    world
+        .number_with(&format!(
+            "<Response><Answer/><Dial record=\"record-from-answer\"><To>alice@{DOMAIN}</To></Dial></Response>"
+        ))
+        .await;
+    let (mut phone, mut caller) = (Peer::new().await, Peer::new().await);
+    world.trunk(&caller).await;
+    assert_eq!(phone.register(world.sip, "alice", PASSWORD, 300).await, 200);
+    caller.call_number(world.sip, 40_000);
+    let answers = async {
+        let session = phone.invited().await;
+        phone.command(Command::Accept { session, headers: Vec::new(), body: sdp(40_002), contact: None });
+        while !matches!(phone.event().await, Event::Acked { .. }) {}
+        session
+    };
+    let answered = async { while !matches!(caller.event().await, Event::Answered { .. }) {} };
+    let (session, ()) = tokio::join!(answers, answered);
+    while world.event().await["type"] != "call_bridge" {}
+    phone.command(Command::Bye { session, headers: Vec::new() });
+    tokio::join!(phone.settle(), caller.settle());
+
+    let (mut recorded, mut over) = (None, false);
+    while !over {
+        let event = world.event().await;
+        match event["type"].as_str() {
+            Some("call_record") => {
+                let payload = &event["payload"];
+                let file = world.recordings.join(world.account.to_string()).join(payload["uuid"].as_str().unwrap());
+                let size = std::fs::metadata(file.with_extension("wav")).unwrap().len();
+                assert_eq!((payload["size"].as_u64(), payload["channels"].as_u64()), (Some(size), Some(2)));
+                assert_eq!(event["call"]["direction"], "in");
+                assert!(recorded.replace(payload["uuid"].clone()).is_none(), "told twice");
+            }
+            _ => over = event["call"]["direction"] == "in" && event["payload"]["state"] == "destroyed",
+        }
+    }
+    assert!(recorded.is_some(), "told before the call was destroyed");
+    world.idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recording_that_cannot_be_written_fails_its_element_and_is_not_told() {
+    let mut world = World::with(|config| {
+        // A file where the folder is to be.
+        std::fs::write(&config.recordings, "").unwrap();
+    })
+    .await;
+    world.number_with("<Response><Answer/><Record timeout=\"1000\"/><Hangup/></Response>").await;
+    let mut caller = Peer::new().await;
+    world.trunk(&caller).await;
+    caller.call_number(world.sip, 40_000);
+    let (_, story) = tokio::join!(caller.settle(), world.story());
+    assert!(story.iter().any(|line| line.starts_with("Record: success false")), "{story:#?}");
+    assert!(!story.iter().any(|line| line.contains("record") && !line.starts_with("Record:")), "{story:#?}");
+    world.idle().await;
+}
