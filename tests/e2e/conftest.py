@@ -8,11 +8,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 from harness.server import Server  # noqa: E402
 
 
-# For tests that measure time between packets. The promise is made for an idle machine; one that is busy with something
-# else for a moment gets another try, one that is too slow fails all three.
-on_an_idle_machine = pytest.mark.flaky(reruns=2, reruns_delay=2)
-
-
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
     """One server for all tests that only add to it."""

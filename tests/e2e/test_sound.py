@@ -8,8 +8,7 @@ import uuid
 import numpy as np
 import pytest
 
-from conftest import on_an_idle_machine
-from harness import sound
+from harness import sound, timed
 from harness.phone import Phone
 from harness.rtp import RtpMouth, send_digit
 
@@ -36,7 +35,6 @@ def call(server, rest, xml):
     return phone
 
 
-@on_an_idle_machine
 @pytest.mark.parametrize("element", ["<Tone hz='440' don='5000' timeout='5000' volume='-6'/>", "<Play>{web}/tone.wav</Play>"])
 def test_a_tone_has_its_frequency_and_no_gap(server, rest, web, element):
     with call(server, rest, f"<Response><Answer/>{element.format(web=web)}<Hangup/></Response>") as phone:
@@ -47,19 +45,18 @@ def test_a_tone_has_its_frequency_and_no_gap(server, rest, web, element):
         assert abs(sound.frequency(middle) - 440) < 1.0
         assert sound.longest_silence(middle) <= 40
         assert not sound.is_clipped(heard)
-        assert phone.ear.longest_gap() <= 40
+        timed.within("longest gap between packets", phone.ear.longest_gap(), 40)
         steps = np.diff([p.sequence for p in phone.ear.packets])
         assert set(steps % 65536) == {1}
 
 
-@on_an_idle_machine
 def test_speech_is_loud_enough_and_not_clipped(server, rest):
     with call(server, rest, "<Response><Answer/><Say>The quick brown fox jumps.</Say><Hangup/></Response>") as phone:
         phone.wait_bye()
         heard = phone.ear.audio()
         assert np.max(sound.loudness(heard)) > 1000
         assert not sound.is_clipped(heard)
-        assert phone.ear.longest_gap() <= 40
+        timed.within("longest gap between packets", phone.ear.longest_gap(), 40)
 
 
 @pytest.mark.parametrize("lang", ["de-DE", "fr-FR", "es-ES"])
