@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use opentact_call::{DialOptions, DialTarget, LegId, OutboundStart, Q850, Target, Variables};
-use opentact_callflow::{Destination, Document};
+use opentact_callflow::Document;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
@@ -134,7 +134,7 @@ impl CallControl for Control {
         };
         let mut plan =
             self.router.dial(dial).await.map_err(|fault| dial_error(fault, request.from.as_deref(), &request.to))?;
-        let (from, to) = (plan.caller(), destination_text(&target));
+        let (from, to) = (plan.caller(), target.to_string());
         let (flow, app) = self.target(request.account, request.flow, &from, &to).await?;
         if let Some(app) = app {
             plan.context.handled_by(&app.row);
@@ -197,10 +197,6 @@ impl CallControl for Control {
         };
         dev.place_call(request).await
     }
-}
-
-fn destination_text(target: &Destination) -> String {
-    target.to_string()
 }
 
 /// A fault of routing as the answer to the request that asked for it. `from` and `to` are what it gave.
