@@ -1,0 +1,31 @@
+"""Kamailio in front of the product, as an operator would put it there."""
+
+from harness import sipp
+from harness.kamailio import Kamailio
+from harness.rtp import RtpEar
+
+PROMPT = "<Response><Answer/><Say>Welcome to Opentact.</Say><Hangup/></Response>"
+
+
+def test_a_call_keeps_to_the_recorded_route_in_both_directions(own_server, tmp_path):
+    server = own_server()
+    rest = server.rest()
+    tn = rest.number_with(PROMPT)
+    with Kamailio(tmp_path / "kamailio", server.sip()) as proxy, RtpEar() as ear:
+        rest.trunk(proxy.port)
+        port = sipp.free_port()
+        result = sipp.run(
+            tmp_path,
+            "prompt_then_bye.xml",
+            proxy.address,
+            calls=20,
+            rate=10,
+            port=port,
+            keys={"to": tn, "ear": ear.port},
+        )
+        assert result.code == 0, f"{result.errors}\n{result.screen[-3000:]}"
+        assert (result.succeeded, result.failed) == (20, 0)
+        assert proxy.passed("INVITE", port) and proxy.passed("ACK", port)
+        # The far end's BYE goes the way the INVITE came, not straight to the caller's Contact.
+        assert proxy.passed("BYE", server.sip()[1])
+    assert len(ear.streams()) == 20
