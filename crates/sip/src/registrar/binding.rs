@@ -1,10 +1,10 @@
 //! One contact of one address of record.
 
 use std::fmt::Write;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Instant;
 
 use bytes::Bytes;
+use sha2::{Digest, Sha256};
 
 use crate::flow::Flow;
 use crate::message::{Name, Request};
@@ -27,13 +27,15 @@ pub struct Binding {
     pub since: Instant,
     /// `+sip.instance`: the device, whatever its address (RFC 5626 4.1).
     pub instance: Option<Box<str>>,
-    /// `reg-id`: which of its flows (RFC 5626 4.2).
+    /// `reg-id`: which of its flows (RFC 5626 4.2); only where the device asked for outbound.
     pub reg_id: Option<u32>,
     /// Route of calls to it (RFC 3327), in order.
     pub path: Box<[Bytes]>,
     pub user_agent: Option<Box<str>>,
-    call_id: u64,
-    cseq: u32,
+    /// Call-ID and CSeq of its last REGISTER. Call-IDs are only compared with each other; 64 bits of their SHA-256, the
+    /// same at every start, do for that.
+    pub call_id: u64,
+    pub cseq: u32,
 }
 
 /// A registration of one contact, before it is known whether it may be made.
@@ -41,6 +43,13 @@ pub(super) struct Wish {
     pub(super) binding: Binding,
     /// Seconds; 0 removes.
     pub(super) expires: u32,
+}
+
+impl Wish {
+    /// RFC 5626 6: whether the device numbers its flows.
+    pub(super) fn is_outbound(&self) -> bool {
+        self.expires > 0 && self.binding.reg_id.is_some()
+    }
 }
 
 impl Binding {
@@ -51,14 +60,18 @@ impl Binding {
             let product = String::from_utf8_lossy(product);
             product.chars().take(MAX_USER_AGENT).collect::<String>().into_boxed_str()
         });
+        let instance = contact.param("+sip.instance").map(|instance| instance.trim_matches('"').into());
+        let reg_id = contact.param("reg-id").and_then(|id| id.parse().ok());
+        // RFC 5626 6: a reg-id says nothing without the device, nor where the device knows nothing of outbound.
+        let outbound = instance.is_some() && request.headers().lists(Name::Supported, "outbound");
         Binding {
             contact: contact.uri.clone(),
             flow,
             q: contact.q(),
             expires_at: now,
             since: now,
-            instance: contact.param("+sip.instance").map(|instance| instance.trim_matches('"').into()),
-            reg_id: contact.param("reg-id").and_then(|id| id.parse().ok()),
+            instance,
+            reg_id: reg_id.filter(|_| outbound),
             path,
             user_agent,
             call_id: hash_call_id(request),
@@ -113,9 +126,7 @@ impl Binding {
     }
 }
 
-/// Call-IDs are only compared with each other; a hash does for that.
 fn hash_call_id(request: &Request) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    request.call_id().hash(&mut hasher);
-    hasher.finish()
+    let hash = Sha256::digest(request.call_id().unwrap_or_default());
+    hash.iter().take(8).fold(0, |number, octet| (number << 8) | u64::from(*octet))
 }

@@ -1,9 +1,11 @@
 //! The registrar: which contacts an address of record has at the moment (RFC 3261 10.3, RFC 3327, RFC 5626).
 //!
 //! Who may register what is not known here: whoever calls [`Registrar::register`] has checked the digest and gives the
-//! address of record in one spelling. Bindings live in memory only; after a restart the phones come again.
+//! address of record in one spelling. Bindings live in memory; whoever wants them to outlive it keeps what
+//! [`Registrar::poll`] tells and gives it to [`Registrar::restore`].
 
 mod binding;
+mod outbound;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
@@ -111,8 +113,23 @@ impl Registrar {
         self.bindings == 0
     }
 
+    /// Takes back a binding of an earlier run, of which nothing is told. False when it has expired or a limit forbids it.
+    pub fn restore(&mut self, now: Instant, aor: &str, binding: Binding) -> bool {
+        let known = self.entries.get(aor).map_or(0, |entry| entry.bindings.len());
+        let full = known >= self.config.max_contacts || self.bindings >= self.config.max_bindings;
+        if full || binding.expires_at <= now {
+            return false;
+        }
+        let aor = self.address(aor);
+        self.note_connection(&aor, &binding.flow);
+        self.entries.entry(aor.clone()).or_default().bindings.push(binding);
+        self.bindings += 1;
+        self.queue(&aor);
+        true
+    }
+
     /// Carries out a REGISTER that may change `aor`: all of it or nothing. Returns the headers of the 200: all contacts
-    /// the address has now, and the path. A REGISTER without Contact only asks.
+    /// the address has now, the path, and what outbound asks for. A REGISTER without Contact only asks.
     pub fn register(
         &mut self,
         now: Instant,
@@ -121,11 +138,16 @@ impl Registrar {
         flow: Flow,
     ) -> Result<Vec<(Bytes, Bytes)>, Refusal> {
         self.tick(now);
+        let mut outbound = Vec::new();
         if request.headers().contact_star() {
             self.unregister_all(aor, request)?;
         } else {
             let wishes = self.wishes(now, request, flow)?;
             self.check(aor, request, &wishes)?;
+            if wishes.iter().any(Wish::is_outbound) {
+                outbound::check_first_hop(request)?;
+                outbound = outbound::headers(&flow);
+            }
             for wish in wishes {
                 self.carry_out(now, aor, wish);
             }
@@ -135,7 +157,7 @@ impl Registrar {
         // RFC 3327 5.3: the path that was taken is shown to the user agent.
         let path = request.headers().values(Name::Path);
         let path = path.map(|route| (Bytes::from_static(b"Path"), Bytes::copy_from_slice(route)));
-        Ok(contacts.chain(path).collect())
+        Ok(contacts.chain(path).chain(outbound).collect())
     }
 
     /// The live contacts of an address, the preferred ones first, among equals the youngest.
@@ -262,16 +284,8 @@ impl Registrar {
             self.take(aor, Change::Unregistered, |known| known.is_replaced_by(&binding));
             return;
         }
-        let aor: Arc<str> = match self.entries.get_key_value(aor) {
-            Some((aor, _)) => aor.clone(),
-            None => aor.into(),
-        };
-        if binding.flow.is_reliable() {
-            let addresses = self.by_connection.entry(binding.flow.connection).or_default();
-            if !addresses.contains(&aor) {
-                addresses.push(aor.clone());
-            }
-        }
+        let aor = self.address(aor);
+        self.note_connection(&aor, &binding.flow);
         let entry = self.entries.entry(aor.clone()).or_default();
         let change = match entry.bindings.iter_mut().find(|known| known.is_replaced_by(&binding)) {
             Some(known) => {
@@ -288,6 +302,24 @@ impl Registrar {
         };
         self.changes.push_back(Changed { aor: aor.clone(), change, binding });
         self.queue(&aor);
+    }
+
+    /// The one allocation of an address that is known, or a new one.
+    fn address(&self, aor: &str) -> Arc<str> {
+        match self.entries.get_key_value(aor) {
+            Some((aor, _)) => aor.clone(),
+            None => aor.into(),
+        }
+    }
+
+    /// Remembers what the end of a connection ends.
+    fn note_connection(&mut self, aor: &Arc<str>, flow: &Flow) {
+        if flow.is_reliable() {
+            let addresses = self.by_connection.entry(flow.connection).or_default();
+            if !addresses.contains(aor) {
+                addresses.push(aor.clone());
+            }
+        }
     }
 
     /// Removes bindings of an address, and the address with its last one.

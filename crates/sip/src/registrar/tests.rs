@@ -3,6 +3,7 @@ use crate::flow::Transport;
 use crate::message::Message;
 
 const AOR: &str = "alice@example.com";
+const DEVICE: &str = ";+sip.instance=\"<urn:uuid:00000000-0000-1000-8000-000a95a0e128>\"";
 
 struct Office {
     registrar: Registrar,
@@ -136,14 +137,67 @@ fn old_numbers_of_a_call_id_change_nothing() {
 #[test]
 fn device_is_known_by_its_instance_whatever_its_address() {
     let mut office = Office::new();
-    let device = ";+sip.instance=\"<urn:uuid:00000000-0000-1000-8000-000a95a0e128>\"";
-    office.send(&format!("Contact: <sip:a@h:1>{device};reg-id=1\n")).unwrap();
-    office.send(&format!("Contact: <sip:a@h:2>{device};reg-id=2\n")).unwrap();
-    let answer = office.send(&format!("Contact: <sip:a@h:3>{device};reg-id=1\n")).unwrap();
-    assert_eq!(answer[0], format!("<sip:a@h:3>;expires=3600{device};reg-id=1"));
+    office.send(&format!("Supported: path, outbound\nContact: <sip:a@h:1>{DEVICE};reg-id=1\n")).unwrap();
+    office.send(&format!("Supported: path, outbound\nContact: <sip:a@h:2>{DEVICE};reg-id=2\n")).unwrap();
+    let answer = office.send(&format!("Supported: outbound\nContact: <sip:a@h:3>{DEVICE};reg-id=1\n")).unwrap();
+    assert_eq!(answer[0], format!("<sip:a@h:3>;expires=3600{DEVICE};reg-id=1"));
     let mut contacts = office.contacts();
     contacts.sort();
     assert_eq!(contacts, ["sip:a@h:2", "sip:a@h:3"]);
+}
+
+#[test]
+fn flows_are_numbered_where_device_and_first_hop_know_of_outbound() {
+    let mut office = Office::new();
+    let contact = format!("Contact: <sip:a@h>{DEVICE};reg-id=1\n");
+    let asked = format!("Supported: outbound\n{contact}");
+    let answer = office.send_as("one", 1, &asked, flow(7)).unwrap();
+    assert_eq!(answer[1..], ["outbound", "120"]);
+    // No CRLF keeps a NAT open for UDP.
+    assert_eq!(office.send_as("one", 2, &asked, flow(0)).unwrap()[1..], ["outbound"]);
+    // The device does not ask, has no name, or goes.
+    let answer = office.send_as("two", 1, &contact, flow(7)).unwrap();
+    assert!(answer.iter().all(|value| !value.contains("reg-id=1") || value.contains("sip:a@h>;expires=3600")));
+    let nameless = office.send_as("two", 2, "Supported: outbound\nContact: <sip:b@h>;reg-id=1\n", flow(7)).unwrap();
+    assert!(!nameless.contains(&"outbound".to_owned()));
+    let gone = format!("Supported: outbound\nContact: <sip:a@h>{DEVICE};reg-id=1;expires=0\n");
+    assert!(!office.send_as("one", 3, &gone, flow(7)).unwrap().contains(&"outbound".to_owned()));
+
+    let mut office = Office::new();
+    let behind = |path: &str| format!("Via: SIP/2.0/UDP 192.0.2.77;branch=z9hG4bKx\n{path}{asked}");
+    assert_eq!(office.send(&behind("")), Err(439));
+    assert_eq!(office.send(&behind("Path: <sip:p1;lr;ob>, <sip:edge;lr>\n")), Err(439));
+    assert!(office.registrar.is_empty());
+    office.send(&behind("Path: <sip:p1;lr>, <sip:edge;lr;ob>\n")).unwrap();
+    assert_eq!(office.contacts(), ["sip:a@h"]);
+}
+
+#[test]
+fn bindings_of_an_earlier_run_are_as_they_were() {
+    let mut before = Office::new();
+    before.send_as("one", 5, "Contact: <sip:a@h>;q=0.5;expires=600\nPath: <sip:p;lr>\n", flow(0)).unwrap();
+    before.send_as("two", 1, "Contact: <sip:b@h>;expires=60\n", flow(7)).unwrap();
+    let bindings: Vec<Binding> = before.registrar.lookup(before.now, AOR).into_iter().cloned().collect();
+
+    let mut after = Office { now: before.now + Duration::from_secs(30), ..Office::new() };
+    for binding in &bindings {
+        assert!(after.registrar.restore(after.now, AOR, binding.clone()));
+    }
+    assert_eq!((after.contacts(), after.changes(), after.registrar.len()), (before.contacts(), Vec::new(), 2));
+    // Old numbers are still old, and the terms are those that were agreed on.
+    assert_eq!(after.send_as("one", 5, "Contact: <sip:a@h>\n", flow(0)), Err(500));
+    assert_eq!(after.send_as("one", 6, "", flow(0)).unwrap()[0], "<sip:b@h>;expires=30");
+    after.registrar.forget_flow(&flow(7));
+    assert_eq!(after.contacts(), ["sip:a@h"]);
+    after.now += Duration::from_secs(570);
+    after.registrar.tick(after.now);
+    assert_eq!(after.changes(), [Change::FlowLost, Change::Expired]);
+
+    assert!(!after.registrar.restore(after.now, AOR, bindings[0].clone()), "expired");
+    let config = RegistrarConfig { max_contacts: 1, ..RegistrarConfig::default() };
+    let mut small = Registrar::new(config);
+    assert!(small.restore(before.now, AOR, bindings[0].clone()));
+    assert!(!small.restore(before.now, AOR, bindings[1].clone()), "one too many");
 }
 
 #[test]
@@ -196,7 +250,6 @@ fn registering_and_unregistering_without_end_leaves_nothing_behind() {
 fn binding_is_small() {
     let mut office = Office::new();
     let contact = "<sip:alice@192.0.2.9:5060;transport=tcp;ob>";
-    let device = ";+sip.instance=\"<urn:uuid:00000000-0000-1000-8000-000a95a0e128>\"";
-    office.send(&format!("User-Agent: Some Phone/1.2.3\nContact: {contact}{device}\n")).unwrap();
+    office.send(&format!("User-Agent: Some Phone/1.2.3\nContact: {contact}{DEVICE}\n")).unwrap();
     assert!(office.registrar.lookup(office.now, AOR)[0].size() < 500);
 }

@@ -35,7 +35,7 @@ impl Default for UaConfig {
             timing: Timing::default(),
             product: Bytes::from_static(b"Opentact"),
             allow: Bytes::from_static(b"INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, INFO, MESSAGE"),
-            extensions: &["path"],
+            extensions: &["path", "outbound"],
             max_sessions: 50_000,
             max_transactions: 1_000_000,
             retry_after: Duration::from_secs(5),
