@@ -37,6 +37,8 @@ const RING_TIMEOUT: Duration = Duration::from_secs(660);
 /// How long a drained node waits for the answers to its last BYEs.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// How often the gauges of `/metrics` are set.
+/// What the key of digest nonces is derived for.
+const NONCES: &str = "sip digest nonces";
 const GAUGES: Duration = Duration::from_secs(5);
 
 /// Everything the engine can be told at start.
@@ -106,7 +108,8 @@ impl Engine {
                 tracing::error!(%leg, "the core does not keep up; a media event is lost");
             }
         })?;
-        let challenger = Challenger::new(rand::random::<[u8; 32]>());
+        let started = Utc::now().timestamp_nanos_opt().unwrap_or_default();
+        let challenger = Challenger::new(store.derived_key(NONCES), started.unsigned_abs());
         let park_timeout = config.router.park_timeout;
         let lost = end_lost_calls(&store, &hub, Utc::now()).await?;
         if lost > 0 {

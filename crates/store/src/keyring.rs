@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::{Result, StoreError};
@@ -19,6 +20,8 @@ const KEY_LEN: usize = 32;
 #[derive(Clone)]
 pub struct Keyring {
     key: Arc<LessSafeKey>,
+    /// The same key as the root of others.
+    root: hmac::Key,
     random: SystemRandom,
 }
 
@@ -30,8 +33,9 @@ impl std::fmt::Debug for Keyring {
 
 impl Keyring {
     pub fn new(key: [u8; KEY_LEN]) -> Result<Keyring> {
+        let root = hmac::Key::new(hmac::HMAC_SHA256, &key);
         let key = UnboundKey::new(&AES_256_GCM, &key).map_err(|_| StoreError::Key("not a key".to_owned()))?;
-        Ok(Keyring { key: Arc::new(LessSafeKey::new(key)), random: SystemRandom::new() })
+        Ok(Keyring { key: Arc::new(LessSafeKey::new(key)), root, random: SystemRandom::new() })
     }
 
     /// A key that is forgotten with the process. For tests.
@@ -62,6 +66,14 @@ impl Keyring {
             }
             Err(e) => Err(broken(path, &e)),
         }
+    }
+
+    /// A key for another purpose, the same at every start. Who learns it learns nothing of this one or of those of other
+    /// labels (HMAC-SHA256 as the expansion step of RFC 5869).
+    pub fn derive(&self, label: &str) -> [u8; KEY_LEN] {
+        let mut key = [0; KEY_LEN];
+        key.copy_from_slice(hmac::sign(&self.root, label.as_bytes()).as_ref());
+        key
     }
 
     pub fn seal(&self, context: &[u8], secret: &[u8]) -> Result<Vec<u8>> {
@@ -110,6 +122,14 @@ mod tests {
         assert!(matches!(keyring.open(b"row 1", &sealed[..5]), Err(StoreError::Sealed)));
         let other = Keyring::ephemeral().unwrap();
         assert!(matches!(other.open(b"row 1", &sealed), Err(StoreError::Sealed)));
+    }
+
+    #[test]
+    fn derived_keys_are_those_of_their_label_and_root() {
+        let keyring = Keyring::new([1; KEY_LEN]).unwrap();
+        assert_eq!(keyring.derive("a"), Keyring::new([1; KEY_LEN]).unwrap().derive("a"));
+        assert_ne!(keyring.derive("a"), keyring.derive("b"));
+        assert_ne!(keyring.derive("a"), Keyring::new([2; KEY_LEN]).unwrap().derive("a"));
     }
 
     #[test]

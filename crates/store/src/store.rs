@@ -109,6 +109,11 @@ impl Store {
         Ok(())
     }
 
+    /// A key for this purpose, made of the one that seals secrets: kept where that is kept, lost when that is.
+    pub fn derived_key(&self, label: &str) -> [u8; 32] {
+        self.keyring().derive(label)
+    }
+
     pub(crate) fn keyring(&self) -> &Keyring {
         &self.inner.keyring
     }

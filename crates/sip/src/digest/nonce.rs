@@ -70,12 +70,13 @@ pub(super) struct UsedNonces {
     used: BTreeMap<u64, Used>,
     limit: usize,
     /// Serials up to this one that are not in `used` may have been forgotten.
-    forgotten: Option<u64>,
+    forgotten: u64,
 }
 
 impl UsedNonces {
-    pub fn new(limit: usize) -> Self {
-        Self { used: BTreeMap::new(), limit: limit.max(1), forgotten: None }
+    /// Counts of nonces up to the serial `start` are unknown from the beginning.
+    pub fn new(limit: usize, start: u64) -> Self {
+        Self { used: BTreeMap::new(), limit: limit.max(1), forgotten: start }
     }
 
     /// Notes a use; false when it is a repetition, or might be one.
@@ -83,13 +84,13 @@ impl UsedNonces {
         if let Some(used) = self.used.get_mut(&nonce.serial) {
             return used.take(count);
         }
-        if self.forgotten.is_some_and(|serial| nonce.serial <= serial) {
+        if nonce.serial <= self.forgotten {
             return false;
         }
         if self.used.len() >= self.limit
             && let Some((oldest, _)) = self.used.pop_first()
         {
-            self.forgotten = self.forgotten.max(Some(oldest));
+            self.forgotten = self.forgotten.max(oldest);
             if nonce.serial < oldest {
                 return false;
             }

@@ -76,14 +76,17 @@ pub struct Challenger {
 }
 
 impl Challenger {
-    /// `key` must be random, and fresh at every start, as the memory of used nonces is.
-    pub fn new(key: [u8; 32]) -> Self {
-        Self::with(key, 300, MAX_NONCES)
+    /// `key` must be secret, and may be the same at every start: nonces of before are then known, their credentials
+    /// are checked, and who has the right ones is told to take a new nonce, as the counts of the old one are forgotten
+    /// and it may have been used. `start` is the Unix time of this start in nanoseconds; it keeps the nonces of one
+    /// start from those of another.
+    pub fn new(key: [u8; 32], start: u64) -> Self {
+        Self::with(key, start, 300, MAX_NONCES)
     }
 
     /// `lifetime` of a nonce in seconds; `limit` nonces remembered at once.
-    pub fn with(key: [u8; 32], lifetime: u64, limit: usize) -> Self {
-        Self { key, lifetime, serial: 0, used: UsedNonces::new(limit) }
+    pub fn with(key: [u8; 32], start: u64, lifetime: u64, limit: usize) -> Self {
+        Self { key, lifetime, serial: start, used: UsedNonces::new(limit, start) }
     }
 
     /// Values of WWW-Authenticate (or Proxy-Authenticate), one a line, best algorithm first (RFC 8760 2.2).
@@ -127,7 +130,7 @@ impl Challenger {
             return Verdict::Missing;
         }
         let Some(nonce) = Nonce::open(&authorization.nonce, &self.key, realm) else {
-            // A nonce of before a restart is old rather than wrong; the client tries again by itself.
+            // Our key may have been lost: the nonce is old rather than wrong, and the client tries again by itself.
             return Verdict::Stale;
         };
         if !algorithms.contains(&authorization.algorithm) {
@@ -158,7 +161,8 @@ impl Challenger {
         }
         let oldest = now_unix.saturating_sub(self.lifetime);
         self.used.expire(oldest);
-        if nonce.made < oldest || !self.used.take(nonce, count) {
+        // A serial that is not given out yet is of before a restart, and the clock has gone back since.
+        if nonce.made < oldest || nonce.serial > self.serial || !self.used.take(nonce, count) {
             return Verdict::Stale;
         }
         Verdict::Ok(authorization.user.clone())

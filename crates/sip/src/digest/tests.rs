@@ -7,6 +7,7 @@ use crate::message::{Message, Method, Name};
 const KEY: [u8; 32] = [7; 32];
 const BOTH: &[Algorithm] = &[Algorithm::Sha256, Algorithm::Md5];
 const NOW: u64 = 1_700_000_000;
+const NANOS: u64 = 1_000_000_000;
 
 struct Door {
     challenger: Challenger,
@@ -15,7 +16,7 @@ struct Door {
 
 impl Door {
     fn new() -> Self {
-        Self { challenger: Challenger::new(KEY), now: NOW }
+        Self { challenger: Challenger::new(KEY, NOW * NANOS), now: NOW }
     }
 
     fn challenge(&mut self, algorithm: usize) -> Challenge {
@@ -120,12 +121,29 @@ fn old_and_foreign_nonces_are_stale() {
     let challenge = door.challenge(0);
     door.now += 301;
     assert_eq!(door.verify(&respond(&challenge, &alice(), 1)), Verdict::Stale);
-    let mut other = Door { challenger: Challenger::new([8; 32]), now: NOW };
+    let mut other = Door { challenger: Challenger::new([8; 32], NOW * NANOS), now: NOW };
     let foreign = other.challenge(0);
     assert_eq!(door.verify(&respond(&foreign, &alice(), 1)), Verdict::Stale);
     // The next challenge says so.
     let again = door.challenger.challenge("example.com", BOTH, true, door.now);
     assert!(Challenge::parse(again[0].as_bytes()).unwrap().stale);
+}
+
+#[test]
+fn nonces_of_before_a_restart_are_stale_and_their_credentials_checked() {
+    let mut door = Door::new();
+    let (used, unused) = (door.challenge(0), door.challenge(0));
+    let first = respond(&used, &alice(), 1);
+    assert_eq!(door.verify(&first), Verdict::Ok("alice".into()));
+    // Later, in the same instant after a clock was set back a little, and long before.
+    for start in [NOW * NANOS + 1, NOW * NANOS + 2, (NOW - 3_600) * NANOS] {
+        door.challenger = Challenger::new(KEY, start);
+        assert_eq!(door.verify(&first), Verdict::Stale, "a replay");
+        assert_eq!(door.verify(&respond(&used, &alice(), 2)), Verdict::Stale);
+        assert_eq!(door.verify(&respond(&unused, &Credentials::password("alice", "x"), 1)), Verdict::Wrong);
+        let fresh = door.challenge(0);
+        assert_eq!(door.verify(&respond(&fresh, &alice(), 1)), Verdict::Ok("alice".into()));
+    }
 }
 
 #[test]
@@ -209,7 +227,7 @@ fn a_forged_nonce_is_not_opened() {
 
 #[test]
 fn the_memory_of_nonces_is_bounded_and_forgets_safely() {
-    let mut used = UsedNonces::new(2);
+    let mut used = UsedNonces::new(2, 0);
     let nonce = |serial| Nonce { made: NOW + serial, serial };
     assert!(used.take(nonce(1), 1));
     assert!(used.take(nonce(2), 1));

@@ -50,7 +50,7 @@ impl Endpoint {
             ua: Ua::new(UaConfig::default(), random.random()),
             address: SocketAddr::from(([192, 0, 2, 1 + index as u8], 5060)),
             strict: random.random_bool(0.3),
-            challenger: Challenger::new([index as u8; 32]),
+            challenger: Challenger::new([index as u8; 32], 0),
             registrar: Registrar::new(RegistrarConfig::default()),
             random,
         }

@@ -90,7 +90,7 @@ fn challenge_is_answered_inside() {
     let request = register(&line, Some(Credentials::password("alice", "secret")));
     line.command(A, Command::Request { id, request });
     line.settle();
-    let mut challenger = Challenger::new([7; 32]);
+    let mut challenger = Challenger::new([7; 32], 0);
     challenge(&mut line, &mut challenger, false);
     line.settle();
     let (asked, request) = request_of(&mut line, B);
@@ -118,7 +118,7 @@ fn refused_answer_is_not_tried_again_but_a_stale_nonce_is() {
     let request = register(&line, Some(Credentials::password("alice", "wrong")));
     line.command(A, Command::Request { id, request });
     line.settle();
-    let mut challenger = Challenger::new([7; 32]);
+    let mut challenger = Challenger::new([7; 32], 0);
     challenge(&mut line, &mut challenger, false);
     line.settle();
     challenge(&mut line, &mut challenger, true);
@@ -138,7 +138,7 @@ fn challenged_invite_is_sent_again_and_its_ack_and_bye_carry_credentials() {
     line.command(A, Command::Invite { session: a, invite });
     line.settle();
     let b = line.incoming(B);
-    let value = Challenger::new([7; 32]).challenge("example.com", &[Algorithm::parse("MD5").unwrap()], false, 0);
+    let value = Challenger::new([7; 32], 0).challenge("example.com", &[Algorithm::parse("MD5").unwrap()], false, 0);
     let headers = vec![("Proxy-Authenticate".into(), value[0].clone().into())];
     line.command(B, Command::Reject { session: b, code: 407, reason: None, headers });
     line.settle();
