@@ -16,8 +16,9 @@ use opentact_sip::ua::{Ua, UaConfig};
 use opentact_store::Store;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::bindings::Writer;
 use crate::control::{Control, ControlRequest};
-use crate::core::{ALLOW, Core, CoreConfig, Drivers, Inboxes, Message, Stats};
+use crate::core::{ALLOW, Core, CoreConfig, Drivers, Inboxes, Message, Stats, restore};
 use crate::http::{EgressGuard, HttpClient};
 use crate::journal::Journal;
 use crate::lost::end_lost_calls;
@@ -36,9 +37,9 @@ const MIN_TRANSACTIONS: usize = 65_536;
 const RING_TIMEOUT: Duration = Duration::from_secs(660);
 /// How long a drained node waits for the answers to its last BYEs.
 const FAREWELL: Duration = Duration::from_secs(2);
-/// How often the gauges of `/metrics` are set.
 /// What the key of digest nonces is derived for.
 const NONCES: &str = "sip digest nonces";
+/// How often the gauges of `/metrics` are set.
 const GAUGES: Duration = Duration::from_secs(5);
 
 /// Everything the engine can be told at start.
@@ -80,6 +81,7 @@ pub struct Engine {
     http: HttpClient,
     speech: Arc<dyn Speech>,
     core: tokio::task::JoinHandle<()>,
+    bindings: Writer,
 }
 
 impl Engine {
@@ -115,6 +117,8 @@ impl Engine {
         if lost > 0 {
             tracing::warn!(calls = lost, "calls of a run that was killed are ended");
         }
+        let stored = store.registrations().load(Utc::now()).await?;
+        let bindings = Writer::start(store.clone());
         let router = Arc::new(Router::new(config.router, store, challenger, Arc::new(guard)));
         let journal = Journal::new(hub);
 
@@ -128,7 +132,8 @@ impl Engine {
             ..UaConfig::default()
         };
         let ua = Ua::new(ua, rand::random());
-        let registrar = Registrar::new(config.registration);
+        let mut registrar = Registrar::new(config.registration);
+        let registered = restore(&stored, &mut registrar, &transports);
         let drivers = Drivers {
             transports: transports.clone(),
             media: media.clone(),
@@ -137,14 +142,15 @@ impl Engine {
             audio,
             http: http.clone(),
             journal,
+            bindings: bindings.desk(),
         };
         let core = CoreConfig { max_calls: config.max_calls, recordings: config.recordings };
-        let core = Core::new(core, drivers, ua, registrar, messages_sender.clone());
+        let core = Core::new(core, drivers, ua, registrar, registered, messages_sender.clone());
         let core = tokio::spawn(core.run(Inboxes { sip, media: media_events, messages }));
         let control =
             Arc::new(Control { core: messages_sender, router: router.clone(), park_timeout, dev: OnceLock::new() });
         tokio::spawn(gauge(control.clone()));
-        Ok(Self { control, transports, media, router, http, speech, core })
+        Ok(Self { control, transports, media, router, http, speech, core, bindings })
     }
 
     pub fn control(&self) -> Arc<dyn CallControl> {
@@ -200,9 +206,12 @@ impl Engine {
         self.control.stats().await
     }
 
-    /// Stops everything. Calls that are still there are lost: drain first.
+    /// Stops everything, and has written what registrations have changed. Calls that are still there are lost: drain first.
     pub async fn stop(self) {
         self.core.abort();
+        // Only then has the core left everything, and heard of no connection that ends with the node.
+        let _ = self.core.await;
+        self.bindings.finish().await;
         self.transports.close();
         self.media.shutdown();
     }

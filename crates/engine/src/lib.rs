@@ -6,6 +6,7 @@
 #[cfg(test)]
 extern crate self as opentact_engine;
 
+mod bindings;
 mod control;
 mod core;
 mod engine;

@@ -196,10 +196,20 @@ fn engine_config(config: &Config) -> anyhow::Result<EngineConfig> {
         egress_allow: config.http.egress_allow.clone(),
         max_calls: config.limits.calls as usize,
         recordings,
-        registration: RegistrarConfig::default(),
+        registration: RegistrarConfig {
+            min_expires: whole_seconds(config.sip.register_min.0),
+            default_expires: whole_seconds(config.sip.register_default.0),
+            max_expires: whole_seconds(config.sip.register_max.0),
+            ..RegistrarConfig::default()
+        },
         prompt_cache: PROMPT_CACHE,
         sip_queue: SIP_QUEUE,
     })
+}
+
+/// As SIP counts; the configuration was checked to be in range.
+fn whole_seconds(span: Duration) -> u32 {
+    u32::try_from(span.as_secs()).unwrap_or(u32::MAX)
 }
 
 fn api_settings(config: &Config, https: SocketAddr) -> opentact_api::Settings {

@@ -7,6 +7,7 @@ pub mod event;
 pub mod idempotency_key;
 pub mod messaging_profile;
 pub mod outbound_voice_profile;
+pub mod registration;
 pub mod sip_connection;
 pub mod sip_control_app;
 pub mod sip_domain;

@@ -23,6 +23,7 @@ mod migration;
 pub mod numbers;
 mod owned;
 pub mod products;
+pub mod registrations;
 pub mod search;
 pub mod secrets;
 pub mod sip_users;

@@ -36,6 +36,9 @@ pub(crate) struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(Sql { name: "m0001_first_call", up: include_str!("migration/m0001_first_call.sql") })]
+        vec![
+            Box::new(Sql { name: "m0001_first_call", up: include_str!("migration/m0001_first_call.sql") }),
+            Box::new(Sql { name: "m0002_registrations", up: include_str!("migration/m0002_registrations.sql") }),
+        ]
     }
 }

@@ -33,6 +33,7 @@ use opentact_sip::registrar::Registrar;
 use opentact_sip::ua::{self, Command, RequestId, SessionId, Ua};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::bindings::Desk;
 use crate::control::ControlRequest;
 use crate::http::HttpClient;
 use crate::journal::Journal;
@@ -44,7 +45,7 @@ use crate::transport::{Inbound, Transports};
 
 use self::calls::CallEntry;
 use self::leg::Leg;
-use self::register::Registered;
+pub(crate) use self::register::{Registered, restore};
 pub(crate) use self::requests::ALLOW;
 pub use self::stats::Stats;
 use self::timers::Timers;
@@ -99,6 +100,8 @@ pub(crate) struct Drivers {
     pub(crate) audio: AudioLibrary,
     pub(crate) http: HttpClient,
     pub(crate) journal: Journal,
+    /// Where changes of registrations are left to be written.
+    pub(crate) bindings: Desk,
 }
 
 /// The core's ears. All are bounded; who fills them says what happens at the limit.
@@ -162,6 +165,7 @@ impl Core {
         drivers: Drivers,
         ua: Ua,
         registrar: Registrar,
+        registered: Registered,
         own: mpsc::Sender<Message>,
     ) -> Self {
         Self {
@@ -170,7 +174,7 @@ impl Core {
             own,
             ua,
             registrar,
-            registered: Registered::default(),
+            registered,
             calls: HashMap::new(),
             legs: HashMap::new(),
             sessions: HashMap::new(),

@@ -1,6 +1,7 @@
 //! REGISTER: authenticated by the router, kept by the registrar.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::Utc;
@@ -8,12 +9,15 @@ use opentact_sip::flow::Flow;
 use opentact_sip::message::Request;
 use opentact_sip::registrar::{Change, Registrar};
 use opentact_sip::ua::RequestId;
+use opentact_store::registrations::Registration as StoredRegistration;
 use uuid::Uuid;
 
 use super::reason::retry_after;
 use super::{Core, Message};
+use crate::bindings::{self, Moment};
 use crate::ports;
 use crate::router::{Inquiry, Registration};
+use crate::transport::Transports;
 
 /// A REGISTER whose user is being checked.
 pub(super) struct Registering {
@@ -27,7 +31,7 @@ const MAX_REGISTERING: usize = 4_096;
 
 /// The addresses of record of SIP users who have a contact.
 #[derive(Default)]
-pub(super) struct Registered {
+pub(crate) struct Registered {
     addresses: HashMap<Uuid, String>,
     users: HashMap<String, Uuid>,
 }
@@ -41,9 +45,12 @@ impl Registered {
         self.addresses.len()
     }
 
+    fn user(&self, aor: &str) -> Option<Uuid> {
+        self.users.get(aor).copied()
+    }
+
     /// Returns the address the user had before, where it is another.
-    fn insert(&mut self, sip_user: Uuid, aor: String) -> Option<String> {
-        // Another user had the name, and is no more.
+    pub(crate) fn insert(&mut self, sip_user: Uuid, aor: String) -> Option<String> {
         if let Some(former) = self.users.insert(aor.clone(), sip_user).filter(|former| *former != sip_user) {
             self.addresses.remove(&former);
         }
@@ -83,6 +90,11 @@ impl Core {
                 self.respond(id, refusal.code, headers);
             }
             Registration::Accept { sip_user, aor } => {
+                if self.registered.user(&aor).is_some_and(|former| former != sip_user) {
+                    // Another user had the name and has lost it: what rang there is not this user's.
+                    self.registrar.remove(&aor);
+                    self.drain_registrar();
+                }
                 match self.registrar.register(Instant::now(), &aor, &request, flow) {
                     Ok(headers) => {
                         if !self.registrar.lookup(Instant::now(), &aor).is_empty()
@@ -110,21 +122,62 @@ impl Core {
     }
 
     pub(super) fn drain_registrar(&mut self) {
+        let mut changes = HashSet::new();
         while let Some(changed) = self.registrar.poll() {
             let change = match changed.change {
                 Change::Registered => "registered",
-                Change::Refreshed => continue,
+                Change::Refreshed => "refreshed",
                 Change::Unregistered => "unregistered",
                 Change::Expired => "expired",
                 Change::FlowLost => "flow lost",
             };
-            let contact = changed.binding.contact.as_str();
-            tracing::info!(aor = %changed.aor, contact, remote = %changed.binding.flow.remote, change, "registration");
-            if self.registrar.lookup(Instant::now(), &changed.aor).is_empty() {
-                self.registered.remove(&changed.aor);
+            if changed.change != Change::Refreshed {
+                let contact = changed.binding.contact.as_str();
+                let remote = changed.binding.flow.remote;
+                tracing::info!(aor = %changed.aor, contact, %remote, change, "registration");
             }
+            changes.insert(changed.aor);
+        }
+        for aor in changes {
+            self.keep_bindings(&aor);
         }
     }
+
+    /// Has what an address has now written down.
+    fn keep_bindings(&mut self, aor: &str) {
+        // An address that was its user's before has nobody; the user's rows are those of the new one.
+        let Some(sip_user) = self.registered.user(aor) else { return };
+        let now = Moment::now();
+        let bindings = self.registrar.lookup(now.instant, aor);
+        self.drivers.bindings.leave(sip_user, bindings::rows(now, sip_user, aor, &bindings));
+        if bindings.is_empty() {
+            self.registered.remove(aor);
+        }
+    }
+}
+
+/// Takes back the contacts of an earlier run that can still be reached.
+pub(crate) fn restore(
+    rows: &[StoredRegistration],
+    registrar: &mut Registrar,
+    transports: &Arc<Transports>,
+) -> Registered {
+    let now = Moment::now();
+    let mut registered = Registered::default();
+    let mut restored = 0;
+    for row in rows {
+        let Some(binding) = bindings::binding(now, transports, row) else { continue };
+        if registered.user(&row.aor).is_none_or(|user| user == row.sip_user)
+            && registrar.restore(now.instant, &row.aor, binding)
+        {
+            registered.insert(row.sip_user, row.aor.clone());
+            restored += 1;
+        }
+    }
+    if !rows.is_empty() {
+        tracing::info!(restored, dropped = rows.len() - restored, "registrations of the last run");
+    }
+    registered
 }
 
 /// What an address of record has registered, as the API shows it.

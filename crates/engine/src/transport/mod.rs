@@ -124,6 +124,19 @@ impl Transports {
         }
     }
 
+    /// The UDP flow of an earlier run: over the socket that has its local address now, or one of the same family.
+    pub fn resume(self: &Arc<Self>, local: SocketAddr, remote: SocketAddr) -> Option<Flow> {
+        match self.udp.iter().any(|socket| socket.local == local) {
+            true => Some(Flow::udp(local, remote)),
+            false => self.flow_to(Transport::Udp, remote),
+        }
+    }
+
+    /// A TCP flow to a peer whose connection is made with the first message.
+    pub fn later(&self, remote: SocketAddr) -> Option<Flow> {
+        tcp::later(self, remote)
+    }
+
     /// Hands a message to the kernel (UDP) or to the connection's writer (TCP). Never waits. False when the flow leads
     /// nowhere: the transaction must hear of it, or it would wait for its timeout (RFC 3261 18.4).
     ///

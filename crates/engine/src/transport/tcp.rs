@@ -113,9 +113,13 @@ pub(super) async fn accept(listener: TcpListener, transports: Arc<Transports>) {
 
 /// Opens a connection; messages sent meanwhile wait in its queue.
 pub(super) fn connect(transports: &Arc<Transports>, remote: SocketAddr) -> Option<Flow> {
+    later(transports, remote).filter(|flow| open(transports, *flow))
+}
+
+/// A connection of ours that is not open: [`reconnect`] opens it.
+pub(super) fn later(transports: &Transports, remote: SocketAddr) -> Option<Flow> {
     let local = *transports.tcp.iter().find(|local| local.is_ipv4() == remote.is_ipv4())?;
-    let flow = Flow { transport: Transport::Tcp, local, remote, connection: transports.next_connection() * 2 + 1 };
-    open(transports, flow).then_some(flow)
+    Some(Flow { transport: Transport::Tcp, local, remote, connection: transports.next_connection() * 2 + 1 })
 }
 
 /// Opens a connection of ours that has ended once more, under its number, for a message. False where that is not to

@@ -49,7 +49,14 @@ pub struct World {
     /// Folder of recordings.
     pub recordings: std::path::PathBuf,
     events: Subscription,
+    hub: Hub,
+    config: EngineConfig,
     _folder: TempDir,
+}
+
+async fn start(config: &EngineConfig, store: &Store, hub: &Hub) -> Engine {
+    let speech = std::sync::Arc::new(LocalSpeech::new(SpeechConfig::default()));
+    Engine::start(config.clone(), store.clone(), hub.clone(), speech).await.unwrap()
 }
 
 impl World {
@@ -92,8 +99,7 @@ impl World {
         };
         change(&mut config);
         let recordings = config.recordings.clone();
-        let speech = std::sync::Arc::new(LocalSpeech::new(SpeechConfig::default()));
-        let engine = Engine::start(config, store.clone(), hub.clone(), speech).await.unwrap();
+        let engine = start(&config, &store, &hub).await;
         let new = NewAccount {
             name: "Test".to_owned(),
             email: "test@example.com".to_owned(),
@@ -105,7 +111,15 @@ impl World {
         let account = store.accounts().create(new).await.unwrap().uuid;
         let events = hub.subscribe(account, None, Filter::all());
         let sip = engine.sip_address(Transport::Udp).unwrap();
-        Self { engine, store, account, sip, recordings, events, _folder: folder }
+        Self { engine, store, account, sip, recordings, events, hub, config, _folder: folder }
+    }
+
+    /// The same node after a stop and a start, on another port.
+    pub async fn restart(self) -> Self {
+        self.engine.stop().await;
+        let engine = start(&self.config, &self.store, &self.hub).await;
+        let sip = engine.sip_address(Transport::Udp).unwrap();
+        Self { engine, sip, ..self }
     }
 
     /// The world's number runs this document.

@@ -105,6 +105,12 @@ section! {
         ring_timeout: Span = "60s",
         /// How long a call without a document waits for one by REST before it ends.
         park_timeout: Span = "30s",
+        /// Shortest registration; a phone that wants less is told so with 423.
+        register_min: Span = "60s",
+        /// Registration of a phone that does not say how long.
+        register_default: Span = "1h",
+        /// Longest registration; a phone that wants more is given this.
+        register_max: Span = "2h",
         /// How often each carrier is tried for a call that it answers with 5xx before it has rung.
         carrier_attempts: u32 = "3",
     }
@@ -312,6 +318,14 @@ impl Config {
         fault(!host, "sip.domain", "expected a host name such as sip.example.com");
         fault(self.media.address.is_unspecified(), "media.address", "expected one address, which peers are told");
         fault(self.sip.digest.is_empty(), "sip.digest", "must name at least one algorithm");
+        let (least, usual, most) = (self.sip.register_min.0, self.sip.register_default.0, self.sip.register_max.0);
+        fault(least.as_secs() == 0, "sip.register_min", "must be at least 1s");
+        fault(
+            usual < least || usual > most,
+            "sip.register_default",
+            "must be from sip.register_min to sip.register_max",
+        );
+        fault(most.as_secs() > u64::from(u32::MAX), "sip.register_max", "must be at most 4294967295s");
         fault(self.limits.calls == 0, "limits.calls", "must be at least 1");
         fault(self.limits.requests_per_minute == 0, "limits.requests_per_minute", "must be at least 1");
         fault(self.events.queue < 100, "events.queue", "must be at least 100");
