@@ -117,3 +117,52 @@ async fn who_is_not_registered_cannot_be_reached() {
     let event = alice.event().await;
     assert!(matches!(event, Event::Failed { code: 404, .. }), "{event:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_takes_the_path_that_the_registration_took() {
+    let world = World::new().await;
+    world.domain_with(&["alice", "bob"]).await;
+    // The phone is its own proxy: what counts is the route.
+    let (mut alice, mut bob) = (Peer::new().await, Peer::new().await);
+    let edge = bob.address;
+    let path = format!("<sip:p1.example.com;lr>, <sip:{edge};lr>");
+    bob.registers_with = vec![("Path".into(), path.into()), ("Supported".into(), "path".into())];
+    assert_eq!(bob.register(world.sip, "bob", PASSWORD, 300).await, 200);
+    alice.credentials = Some(("alice", PASSWORD));
+    alice.call(world.sip, address("alice"), Uri::sip(Some("bob"), DOMAIN, None).unwrap(), 40_600);
+    let routes = async {
+        loop {
+            if let Event::Invite { session, request, .. } = bob.event().await {
+                let routes: Vec<_> = request.routes().map(|route| route.unwrap().uri.to_string()).collect();
+                bob.command(Command::Reject { session, code: 486, reason: None, headers: Vec::new() });
+                bob.settle().await;
+                return routes;
+            }
+        }
+    };
+    let refused = async { while !matches!(alice.event().await, Event::Failed { code: 486, .. }) {} };
+    let (routes, ()) = tokio::join!(routes, refused);
+    assert_eq!(routes, ["sip:p1.example.com;lr".to_owned(), format!("sip:{edge};lr")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_user_of_a_login_does_not_answer_on_the_phone_of_the_former() {
+    let world = World::new().await;
+    let domain = world.domain(DOMAIN, |_| {}).await;
+    world.user(domain, "alice", |_| {}).await;
+    let former = world.user(domain, "bob", |_| {}).await;
+    let (mut alice, mut old, mut new) = (Peer::new().await, Peer::new().await, Peer::new().await);
+    assert_eq!(old.register(world.sip, "bob", PASSWORD, 300).await, 200);
+    world.store.sip_users().delete(world.account, former).await.unwrap();
+    let latter = world.user(domain, "bob", |_| {}).await;
+    world.engine.control().invalidate(world.account);
+    alice.credentials = Some(("alice", PASSWORD));
+    alice.call(world.sip, address("alice"), Uri::sip(Some("bob"), DOMAIN, None).unwrap(), 40_700);
+    let event = alice.event().await;
+    assert!(matches!(event, Event::Failed { code: 480, .. }), "{event:?}");
+    assert_eq!(new.register(world.sip, "bob", PASSWORD, 300).await, 200);
+    let registrations = world.engine.control().registrations(latter).await;
+    let contacts: Vec<_> = registrations.iter().map(|registration| registration.contact.as_str()).collect();
+    assert_eq!(contacts, [format!("sip:bob@{}", new.address)]);
+    assert!(world.engine.control().registrations(former).await.is_empty());
+}

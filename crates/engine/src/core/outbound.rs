@@ -109,8 +109,10 @@ impl Core {
     fn attempt(&mut self, id: LegId, attempt: Attempt) -> bool {
         let mut invites = Vec::new();
         match attempt {
-            Attempt::Registered(aor) => {
-                for binding in self.registrar.lookup(Instant::now(), &aor) {
+            Attempt::Registered(sip_user) => {
+                // By the user and not the address: who had the login before may still be registered under it.
+                let aor = self.registered.address(sip_user).unwrap_or_default();
+                for binding in self.registrar.lookup(Instant::now(), aor) {
                     invites.push((binding.flow, binding.contact.clone(), binding.path.to_vec(), None));
                 }
             }

@@ -67,7 +67,6 @@ impl Router {
         context.sip_user = Some(callee.user.uuid);
         context.related.sip_user = Some(view::sip_user_short(&callee.user, Some(&callee.domain)));
         context.voice_profile = request.voice_profile;
-        let aor = callee.address();
         let to = Uri::sip(Some(&callee.user.login), &domain.domain, None)
             .map_err(|error| DialFault::new(500, error.to_string()))?;
         let from = self.caller_uri(request.from.as_deref().unwrap_or("anonymous"), &domain.domain);
@@ -77,7 +76,7 @@ impl Router {
             from_display: None,
             to,
             kind: CallType::User,
-            attempts: vec![Attempt::Registered(aor)],
+            attempts: vec![Attempt::Registered(callee.user.uuid)],
         }))
     }
 

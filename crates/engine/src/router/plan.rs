@@ -135,8 +135,8 @@ pub struct DialPlan {
 
 #[derive(Debug, Clone)]
 pub enum Attempt {
-    /// Every contact this address of record has registered.
-    Registered(String),
+    /// Every contact this SIP user has registered.
+    Registered(Uuid),
     Place(Place),
 }
 

@@ -248,6 +248,8 @@ pub struct Peer {
     pub address: SocketAddr,
     /// Login and password for challenges of its calls.
     pub credentials: Option<(&'static str, &'static str)>,
+    /// Further headers of its REGISTERs.
+    pub registers_with: Vec<(Bytes, Bytes)>,
     socket: UdpSocket,
 }
 
@@ -255,7 +257,8 @@ impl Peer {
     pub async fn new() -> Self {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = socket.local_addr().unwrap();
-        Self { ua: Ua::new(UaConfig::default(), address.port().into()), address, credentials: None, socket }
+        let ua = Ua::new(UaConfig::default(), address.port().into());
+        Self { ua, address, credentials: None, registers_with: Vec::new(), socket }
     }
 
     pub fn flow_to(&self, remote: SocketAddr) -> Flow {
@@ -392,7 +395,7 @@ impl Peer {
             cseq: None,
             route: Vec::new(),
             expires: Some(expires),
-            headers: Vec::new(),
+            headers: self.registers_with.clone(),
             body: None,
             credentials: Some(Credentials::password(login, password)),
         };
