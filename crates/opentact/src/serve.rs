@@ -39,7 +39,8 @@ pub async fn serve(config: &Config) -> anyhow::Result<()> {
     let bound = Bound::bind(config)?;
     let addresses = bound.addresses()?;
 
-    let node = Node::start(config, addresses.https).await?;
+    let sip_tls = tls::sip_config(&config.sip, &files, tls.clone())?;
+    let node = Node::start(config, addresses.https, sip_tls).await?;
     let app = opentact_api::router(node.api.clone());
     let listeners = bound.serve(app, tls.clone(), config.http.trusted_proxies.clone(), metrics)?;
     let renewal = keep_certificate(config.https.clone(), files, tls);

@@ -1,4 +1,4 @@
-//! The certificate of the HTTPS listener: a local authority made on first start, or one of the operator's own.
+//! The certificate of the HTTPS and SIP TLS listeners: a local authority made on first start, or one of the operator's own.
 //!
 //! `tls/ca.pem` in the data folder is what clients trust; it stays the same over restarts and renewals of the server's
 //! certificate, which is made again when its names change or its end is near.
@@ -9,17 +9,19 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use axum_server::tls_rustls::RustlsConfig;
+use opentact_engine::transport::TlsConfig;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     SanType,
 };
-use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use time::{Duration, OffsetDateTime};
 use x509_parser::prelude::{FromDer as _, GeneralName, ParsedExtension, X509Certificate};
 
-use crate::config::Https;
+use crate::config::{Https, Sip};
 
 const CA_LIFE: Duration = Duration::days(3650);
 /// Apple's clients refuse longer than 825 days, public rules want ever less; renewal costs nothing here.
@@ -96,6 +98,30 @@ pub fn server_config(https: &Https, files: &TlsFiles, now: OffsetDateTime) -> Re
     let mut config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key)?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
+}
+
+/// What SIP over TLS is served and called with: the certificate of HTTPS, renewed with it; trust in the authorities of
+/// the operating system, in our own and in those of `sip.tls_ca`.
+///
+/// # Errors
+/// `sip.tls_ca` cannot be read or is no PEM.
+pub fn sip_config(sip: &Sip, files: &TlsFiles, https: RustlsConfig) -> Result<TlsConfig, TlsError> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    for path in sip.tls_ca.iter().cloned().chain([files.ca()].into_iter().filter(|path| path.exists())) {
+        let authorities = CertificateDer::pem_file_iter(&path)
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            .map_err(|fault| TlsError::Pem { path, fault: fault.to_string() })?;
+        roots.add_parsable_certificates(authorities);
+    }
+    let client = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    let server = move || {
+        // What HTTPS offers to speak is nothing to a SIP phone.
+        let mut config = ServerConfig::clone(&https.get_inner());
+        config.alpn_protocols.clear();
+        Arc::new(config)
+    };
+    Ok(TlsConfig { listen: vec![sip.tls], server: Arc::new(server), client: Arc::new(client) })
 }
 
 /// Leaves the files of a usable authority and a usable server certificate behind.

@@ -12,7 +12,7 @@ use opentact_carrier::messages::MessagesConfig;
 use opentact_engine::media::MediaConfig;
 use opentact_engine::router::RouterConfig;
 use opentact_engine::speech::{LocalSpeech, SpeechConfig};
-use opentact_engine::transport::{TcpLimits, TransportConfig};
+use opentact_engine::transport::{TcpLimits, TlsConfig, TransportConfig};
 use opentact_engine::{Engine, EngineConfig};
 use opentact_events::Hub;
 use opentact_sip::digest::Algorithm;
@@ -45,17 +45,18 @@ pub struct Node {
 }
 
 impl Node {
-    /// Starts everything from the bottom up. `https` is where the API will be reached.
+    /// Starts everything from the bottom up. `https` is where the API will be reached, `sip_tls` what SIP over TLS is
+    /// served with.
     ///
     /// # Errors
     /// Whatever cannot be had: a port, the database, a file of the data folder.
-    pub async fn start(config: &Config, https: SocketAddr) -> anyhow::Result<Self> {
+    pub async fn start(config: &Config, https: SocketAddr, sip_tls: TlsConfig) -> anyhow::Result<Self> {
         let store = open_store(config).await?;
         let numbers = Arc::new(DevNumbers);
         let first = first_start::ensure(&store, config, numbers.as_ref()).await?;
         let hub = Hub::start(store.clone(), hub_settings(config)).await?;
         let speech = Arc::new(LocalSpeech::new(speech_config(config)));
-        let engine = Engine::start(engine_config(config)?, store.clone(), hub.clone(), speech).await?;
+        let engine = Engine::start(engine_config(config, sip_tls)?, store.clone(), hub.clone(), speech).await?;
 
         let voice = DevVoice::connect(voice_config(config), &engine, store.clone()).await?;
         let messages = MessagesConfig { queue_timeout: config.messaging.queue_timeout.0, ..MessagesConfig::default() };
@@ -160,7 +161,7 @@ fn recordings(config: &Config) -> PathBuf {
     config.general.data.join("recordings")
 }
 
-fn engine_config(config: &Config) -> anyhow::Result<EngineConfig> {
+fn engine_config(config: &Config, tls: TlsConfig) -> anyhow::Result<EngineConfig> {
     let recordings = recordings(config);
     std::fs::create_dir_all(&recordings).with_context(|| recordings.display().to_string())?;
     let mut media = MediaConfig {
@@ -188,6 +189,7 @@ fn engine_config(config: &Config) -> anyhow::Result<EngineConfig> {
         transport: TransportConfig {
             udp: vec![config.sip.udp],
             tcp: vec![config.sip.tcp],
+            tls: Some(tls),
             external_address: config.sip.advertise,
             limits: TcpLimits::default(),
         },

@@ -39,12 +39,14 @@ snd_path {folder}/sound
 class Baresip:
     """Control is by netstrings of JSON over TCP (its module ctrl_tcp)."""
 
-    def __init__(self, folder, account, hz=440, ports=(15000, 15999)):
+    def __init__(self, folder, account, hz=440, ports=(15000, 15999), ca=None):
         self.folder = Path(folder)
         (self.folder / "sound").mkdir(parents=True)
         write_tone(self.folder / "tone.wav", hz, seconds=60)
         self.sip, control = free_port(), free_port(socket.SOCK_STREAM)
-        self.write("config", CONFIG.format(sip=self.sip, control=control, folder=self.folder, low=ports[0], high=ports[1]))
+        # Without `ca` it believes whatever certificate a TLS server shows.
+        trust = f"sip_cafile {ca}\n" if ca else ""
+        self.write("config", trust + CONFIG.format(sip=self.sip, control=control, folder=self.folder, low=ports[0], high=ports[1]))
         self.write("accounts", account + "\n")
         self.write("contacts", "")
         with (self.folder / "log").open("wb") as log:

@@ -12,6 +12,7 @@ use opentact_sip::sdp::Negotiator;
 use opentact_sip::ua::SessionId;
 use opentact_sip::uri::NameAddr;
 
+use super::negotiate::Headers;
 use crate::router::{Attempt, LegContext};
 
 pub(super) struct Leg {
@@ -63,6 +64,8 @@ pub(super) struct Outbound {
     /// What to try when all branches have failed.
     pub(super) attempts: VecDeque<Attempt>,
     pub(super) from: Option<NameAddr>,
+    /// Headers that say who calls.
+    pub(super) identity: Headers,
     pub(super) to: Option<NameAddr>,
     pub(super) offer: Option<Bytes>,
     /// The most telling failure so far.

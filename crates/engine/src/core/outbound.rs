@@ -76,6 +76,7 @@ impl Core {
                 from = from.with_display(display);
             }
             outbound.from = Some(from);
+            outbound.identity = plan.identity;
             outbound.to = Some(NameAddr::new(plan.to));
             outbound.offer = Some(offer);
             outbound.attempts = plan.attempts.into();
@@ -120,14 +121,17 @@ impl Core {
                 if let Some(Leg { role: Role::Outbound(outbound), .. }) = self.legs.get_mut(&id) {
                     outbound.trying = Some(place.remote);
                 }
-                match self.drivers.transports.flow_to(place.transport, place.remote) {
+                match self.drivers.transports.flow_to(place.transport, place.remote, place.uri.host()) {
                     Some(flow) => invites.push((flow, place.uri, Vec::new(), place.credentials)),
                     None => self.no_way(id, &place),
                 }
             }
         }
         let hops = self.hops_left(id).map(|hops| ("Max-Forwards".into(), hops.to_string().into()));
-        let headers: Vec<_> = hops.into_iter().collect();
+        let mut headers: Vec<_> = hops.into_iter().collect();
+        if let Some(Leg { role: Role::Outbound(outbound), .. }) = self.legs.get(&id) {
+            headers.extend_from_slice(&outbound.identity);
+        }
         let mut sent = Vec::new();
         for (flow, uri, route, credentials) in invites {
             let Some(Leg { role: Role::Outbound(outbound), .. }) = self.legs.get(&id) else { return false };

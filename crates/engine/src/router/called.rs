@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use super::caller::Caller;
 use super::directory::{App, Subscriber};
+use super::identity::ANONYMOUS;
 use super::is_closed;
 use super::{Inquiry, LegContext, Plan, Refusal, Router};
 use crate::ports::ControlError;
@@ -73,7 +74,7 @@ impl Router {
         if let Some(user) = lease.sip_user {
             let subscriber = self.directory.subscriber_by_id(lease.account, user).await.map_err(unreadable)?;
             let Some(subscriber) = subscriber else { return Err(refuse(&context, 404, "User Not Found")) };
-            return Ok(self.to_user(&subscriber, context, from, to));
+            return Ok(self.to_user(&subscriber, None, context, from, to));
         }
         if let Some(connection) = lease.sip_connection {
             let options = DialOptions { sip_connection: Some(connection.to_string()), ..DialOptions::default() };
@@ -108,7 +109,8 @@ impl Router {
                 return Err(refuse(context, 403, "Same Domain Calls Only"));
             }
             let to = callee.address();
-            return Ok(self.to_user(&callee, context, from, to));
+            let shown = inquiry.anonymous.then(|| ANONYMOUS.to_owned());
+            return Ok(self.to_user(&callee, shown, context, from, to));
         }
         let own = domain.account == caller.user.account;
         if own && let Some(app) = domain.sip_control_app {
@@ -124,8 +126,11 @@ impl Router {
                 context.own_number = self.lease_number(caller.user.account, lease).await.ok().map(u64::from);
             }
         }
-        // Whoever has a number of their own shows it outside.
-        let shown = context.own_number.map(|tn| format!("+{tn}"));
+        // Whoever has a number of their own shows it outside, or withholds it.
+        let shown = match inquiry.anonymous {
+            true => Some(ANONYMOUS.to_owned()),
+            false => context.own_number.map(|tn| format!("+{tn}")),
+        };
         if own && let Some(connection) = domain.sip_connection {
             let options = DialOptions { sip_connection: Some(connection.to_string()), ..DialOptions::default() };
             let target = DialTarget::Number(user.to_string());
@@ -167,13 +172,20 @@ impl Router {
         })
     }
 
-    fn to_user(&self, callee: &Subscriber, mut context: LegContext, from: String, to: String) -> Plan {
+    fn to_user(
+        &self,
+        callee: &Subscriber,
+        shown: Option<String>,
+        mut context: LegContext,
+        from: String,
+        to: String,
+    ) -> Plan {
         if context.sip_user.is_none() {
             context.sip_user = Some(callee.user.uuid);
             context.related.sip_user = Some(view::sip_user_short(&callee.user, Some(&callee.domain)));
         }
         let target = DialTarget::User { user: callee.user.login.clone(), domain: callee.domain.domain.clone() };
-        self.bridge(target, None, DialOptions::default(), CallType::User, context, from, to)
+        self.bridge(target, shown, DialOptions::default(), CallType::User, context, from, to)
     }
 
     /// `shown` is the caller where it is another than `from`.
@@ -278,12 +290,14 @@ impl Router {
             return subscriber.address();
         }
         if inquiry.anonymous {
-            return "anonymous".to_owned();
+            return ANONYMOUS.to_owned();
         }
-        let user = inquiry.from.user_text().unwrap_or_default();
+        // Carriers and trunks are trusted to know who calls (RFC 3325 5); From may be what a phone likes to say.
+        let identity = inquiry.asserted.as_ref().unwrap_or(&inquiry.from);
+        let user = identity.user_text().unwrap_or_default();
         match self.number(&user) {
             Some(tn) => format!("+{tn}"),
-            None if user.is_empty() => inquiry.from.host().to_owned(),
+            None if user.is_empty() => identity.host().to_owned(),
             None => user.into_owned(),
         }
     }

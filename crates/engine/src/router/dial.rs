@@ -1,7 +1,6 @@
 //! Which way a leg goes out (domain.md, outbound call). The checks come in the order documented there, and each has
 //! its own fault.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use opentact_call::{CallType, DialTarget};
@@ -15,11 +14,13 @@ use opentact_store::types::{Feature, SipTransport};
 use opentact_store::{StoreError, Tn};
 use uuid::Uuid;
 
+use super::identity::{ANONYMOUS, anonymous, assert};
 use super::is_closed;
 use super::place::Named;
 use super::{About, Attempt, DialFault, DialPlan, DialRequest, LegContext, Place, Router};
 
 const SIP_PORT: u16 = 5060;
+const SIPS_PORT: u16 = 5061;
 
 impl Router {
     /// Finds the way to a target, or says why there is none.
@@ -69,11 +70,12 @@ impl Router {
         context.voice_profile = request.voice_profile;
         let to = Uri::sip(Some(&callee.user.login), &domain.domain, None)
             .map_err(|error| DialFault::new(500, error.to_string()))?;
-        let from = self.caller_uri(request.from.as_deref().unwrap_or("anonymous"), &domain.domain);
+        let from = self.caller_uri(request.from.as_deref().unwrap_or(ANONYMOUS), &domain.domain);
         Ok(Some(DialPlan {
             context,
             from,
             from_display: None,
+            identity: Vec::new(),
             to,
             kind: CallType::User,
             attempts: vec![Attempt::Registered(callee.user.uuid)],
@@ -85,18 +87,20 @@ impl Router {
         let transport = match uri.param("transport").map(str::to_ascii_lowercase).as_deref() {
             None | Some("udp") => Transport::Udp,
             Some("tcp") => Transport::Tcp,
+            Some("tls") => Transport::Tls,
             Some(other) => return Err(DialFault::new(503, format!("transport {other} is not available"))),
         };
-        let port = uri.port().unwrap_or(SIP_PORT);
+        let port = uri.port().unwrap_or(if transport == Transport::Tls { SIPS_PORT } else { SIP_PORT });
         let places = self.resolve(request.account, uri.host(), port, Named::ByAddress).await?;
-        let from = self.caller_uri(request.from.as_deref().unwrap_or("anonymous"), uri.host());
+        let from = self.caller_uri(request.from.as_deref().unwrap_or(ANONYMOUS), uri.host());
         let attempts = places
             .into_iter()
             .map(|remote| Attempt::Place(Place { uri: uri.clone(), remote, transport, credentials: None }))
             .collect();
         let mut context = LegContext::of(account);
         context.voice_profile = request.voice_profile;
-        Ok(DialPlan { context, from, from_display: None, to: uri, kind: CallType::Trunk, attempts })
+        let identity = Vec::new();
+        Ok(DialPlan { context, from, from_display: None, identity, to: uri, kind: CallType::Trunk, attempts })
     }
 
     /// A telephone number: by the trunk named, else by the carriers.
@@ -160,9 +164,12 @@ impl Router {
             })
             .collect();
         let host = carriers[0].address;
+        let number = Uri::from_addr(Some(&caller.plus()), host).with_param("user", Some("phone"));
+        let withheld = request.from.as_deref() == Some(ANONYMOUS);
         Ok(DialPlan {
             context,
-            from: Uri::from_addr(Some(&caller.plus()), host).with_param("user", Some("phone")),
+            identity: assert(&number, withheld),
+            from: if withheld { anonymous() } else { number },
             from_display: None,
             to: Uri::from_addr(Some(&user), host).with_param("user", Some("phone")),
             kind: CallType::Trunk,
@@ -183,7 +190,7 @@ impl Router {
         let transport = match trunk.transport {
             SipTransport::Udp => Transport::Udp,
             SipTransport::Tcp => Transport::Tcp,
-            SipTransport::Tls => return Err(DialFault::new(503, "transport tls is not available")),
+            SipTransport::Tls => Transport::Tls,
         };
         let host = trunk.hostname.as_deref().or(trunk.ip.as_deref());
         let host = host.ok_or_else(|| DialFault::new(503, format!("SIP connection {} has no address", trunk.name)))?;
@@ -204,8 +211,13 @@ impl Router {
                 Attempt::Place(Place { uri: to.clone(), remote, transport, credentials: credentials.clone() })
             })
             .collect();
-        let from = self.caller_uri(request.from.as_deref().unwrap_or("anonymous"), host);
-        Ok(DialPlan { context, from, from_display: None, to, kind: CallType::Trunk, attempts })
+        let from = self.caller_uri(request.from.as_deref().unwrap_or(ANONYMOUS), host);
+        // A trunk is told the number also of who does not want it shown, where there is one.
+        let asked = request.from.as_deref().unwrap_or(ANONYMOUS);
+        let number = if asked == ANONYMOUS { request.own_number } else { self.number(asked) };
+        let number = number.and_then(|tn| Uri::sip(Some(&format!("+{tn}")), host, None).ok());
+        let identity = number.map(|number| assert(&number, asked == ANONYMOUS)).unwrap_or_default();
+        Ok(DialPlan { context, from, from_display: None, identity, to, kind: CallType::Trunk, attempts })
     }
 
     /// The caller number shown to the telephone network: always one the account leases.
@@ -235,19 +247,6 @@ impl Router {
             DialFault::about(About::Caller, 403, reason)
         })
     }
-
-    /// A caller as a SIP URI: a number or name at the host that is called, a `user@domain` as it is.
-    fn caller_uri(&self, caller: &str, host: &str) -> Uri {
-        if caller == "anonymous" {
-            // RFC 3323 4.1.1.3.
-            return Uri::sip(Some("anonymous"), "anonymous.invalid", None).unwrap_or_else(|_| anonymous());
-        }
-        if let Some(uri) = caller.starts_with("sip:").then(|| Uri::parse(caller.as_bytes()).ok()).flatten() {
-            return uri;
-        }
-        let (user, host) = caller.rsplit_once('@').unwrap_or((caller, host));
-        Uri::sip(Some(user), host, None).unwrap_or_else(|_| anonymous())
-    }
 }
 
 /// A SIP address that somebody has written, as a Request-URI. What it says of headers is not for that
@@ -270,10 +269,6 @@ fn user_uri(user: &str, domain: &str) -> Result<Uri, DialFault> {
         None => (domain, None),
     };
     Uri::sip(Some(user), host, port).map_err(|error| DialFault::new(484, error.to_string()))
-}
-
-fn anonymous() -> Uri {
-    Uri::from_addr(Some("anonymous"), SocketAddr::from(([0, 0, 0, 0], SIP_PORT)))
 }
 
 pub(super) fn unreadable(error: StoreError) -> DialFault {

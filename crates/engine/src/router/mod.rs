@@ -7,6 +7,7 @@ mod called;
 mod caller;
 mod dial;
 mod directory;
+mod identity;
 mod place;
 mod plan;
 

@@ -16,6 +16,7 @@ use opentact_store::calls::Related;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::identity::{asserted, is_withheld};
 use crate::webhook::Webhook;
 
 /// What a leg belongs to, frozen when it was routed: the parts of its call object that the call machine does not know.
@@ -54,6 +55,8 @@ pub struct Inquiry {
     pub request_uri: Uri,
     pub from: Uri,
     pub to: Uri,
+    /// Who the caller is by the word of who sends it (RFC 3325).
+    pub asserted: Option<Uri>,
     /// A withheld caller number (RFC 3323 `Privacy: user`, RFC 3325 `id`, or the anonymous URI).
     pub anonymous: bool,
     /// Values of Authorization and Proxy-Authorization.
@@ -128,6 +131,8 @@ pub struct DialPlan {
     /// Caller as the callee sees it: a number or a SIP user.
     pub from: Uri,
     pub from_display: Option<String>,
+    /// What else the callee is told of the caller.
+    pub identity: Vec<(Bytes, Bytes)>,
     pub to: Uri,
     pub kind: CallType,
     pub attempts: Vec<Attempt>,
@@ -177,12 +182,7 @@ impl Inquiry {
     pub fn of(request: &Request, flow: Flow) -> Option<Self> {
         let headers = request.headers();
         let from = request.from().ok()?;
-        let withheld = headers.get_by_name("Privacy").is_some_and(|value| {
-            let withholds =
-                |token: &[u8]| ["id", "user"].iter().any(|word| token.eq_ignore_ascii_case(word.as_bytes()));
-            value.split(|octet| *octet == b';').any(|token| withholds(token.trim_ascii()))
-        });
-        let anonymous = withheld || from.uri.host().eq_ignore_ascii_case("anonymous.invalid");
+        let anonymous = is_withheld(headers) || from.uri.host().eq_ignore_ascii_case("anonymous.invalid");
         let authorization = headers.get_all(Name::Authorization).chain(headers.get_all(Name::ProxyAuthorization));
         Some(Self {
             source: flow.remote,
@@ -191,6 +191,7 @@ impl Inquiry {
             request_uri: request.uri().ok()?,
             from: from.uri,
             to: request.to().ok()?.uri,
+            asserted: asserted(headers),
             anonymous,
             authorization: authorization.map(Bytes::copy_from_slice).collect(),
         })

@@ -4,6 +4,7 @@
 //! `opentact_sip_dropped_total`) and stops reading from streams (TCP pushes back).
 
 mod tcp;
+mod tls;
 mod udp;
 
 use std::io;
@@ -14,11 +15,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use dashmap::DashMap;
 use opentact_sip::flow::{Flow, Transport};
-use tokio::net::UdpSocket;
+use rustls::pki_types::ServerName;
+use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 pub use tcp::TcpLimits;
+pub use tls::TlsConfig;
 
 /// What the transports tell the core.
 #[derive(Debug)]
@@ -38,6 +41,8 @@ pub enum Inbound {
 pub struct TransportConfig {
     pub udp: Vec<SocketAddr>,
     pub tcp: Vec<SocketAddr>,
+    /// `None`: no SIP over TLS, in or out.
+    pub tls: Option<TlsConfig>,
     /// What Via and Contact name where a listener is bound to all addresses; `None` takes that of the default route.
     pub external_address: Option<IpAddr>,
     pub limits: TcpLimits,
@@ -47,9 +52,13 @@ pub struct TransportConfig {
 pub struct Transports {
     udp: Vec<udp::Socket>,
     tcp: Vec<SocketAddr>,
+    tls_listeners: Vec<SocketAddr>,
+    tls: Option<TlsConfig>,
     connections: DashMap<u64, tcp::Connection>,
     /// The youngest connection with a peer.
-    by_remote: DashMap<SocketAddr, u64>,
+    by_remote: DashMap<(Transport, SocketAddr), u64>,
+    /// Whom we expect at the addresses that we have called over TLS.
+    names: DashMap<SocketAddr, ServerName<'static>>,
     next_connection: AtomicU64,
     external_address: Option<IpAddr>,
     inbox: mpsc::Sender<Inbound>,
@@ -71,19 +80,22 @@ impl Transports {
                     .map_err(|error| named("SIP UDP", address, error))?,
             );
         }
-        let mut listeners = Vec::new();
-        for address in config.tcp {
-            listeners.push(tcp::listen(address).map_err(|error| named("SIP TCP", address, error))?);
-        }
-        let tcp = listeners
-            .iter()
-            .map(|listener| listener.local_addr().map(|bound| advertised(bound, config.external_address)))
-            .collect::<io::Result<Vec<_>>>()?;
+        let listen = |what, addresses: &[SocketAddr]| -> io::Result<Vec<TcpListener>> {
+            addresses.iter().map(|&address| tcp::listen(address).map_err(|error| named(what, address, error))).collect()
+        };
+        let advertise = |listeners: &[TcpListener]| -> io::Result<Vec<SocketAddr>> {
+            listeners.iter().map(|bound| Ok(advertised(bound.local_addr()?, config.external_address))).collect()
+        };
+        let tcp = listen("SIP TCP", &config.tcp)?;
+        let tls = listen("SIP TLS", config.tls.as_ref().map_or(&[][..], |tls| &tls.listen))?;
         let this = Arc::new(Self {
             udp,
-            tcp,
+            tcp: advertise(&tcp)?,
+            tls_listeners: advertise(&tls)?,
+            tls: config.tls,
             connections: DashMap::new(),
             by_remote: DashMap::new(),
+            names: DashMap::new(),
             next_connection: AtomicU64::new(1),
             external_address: config.external_address,
             inbox,
@@ -93,8 +105,10 @@ impl Transports {
         for socket in &this.udp {
             tokio::spawn(udp::receive(socket.clone(), this.inbox.clone(), this.stop.clone()));
         }
-        for listener in listeners {
-            tokio::spawn(tcp::accept(listener, this.clone()));
+        for (transport, listeners) in [(Transport::Tcp, tcp), (Transport::Tls, tls)] {
+            for listener in listeners {
+                tokio::spawn(tcp::accept(listener, transport, this.clone()));
+            }
         }
         Ok(this)
     }
@@ -104,40 +118,56 @@ impl Transports {
         match transport {
             Transport::Udp => self.udp.first().map(|socket| socket.local),
             Transport::Tcp => self.tcp.first().copied(),
-            _ => None,
+            Transport::Tls => self.tls_listeners.first().copied(),
+            Transport::Ws | Transport::Wss => None,
         }
     }
 
-    /// A flow to a peer: the listener's own socket for UDP, an open or new connection for TCP.
-    pub fn flow_to(self: &Arc<Self>, transport: Transport, remote: SocketAddr) -> Option<Flow> {
-        match transport {
+    /// What a connection of ours says of itself: the listener where the peer may call back.
+    fn listener(&self, transport: Transport, remote: SocketAddr) -> Option<SocketAddr> {
+        let listeners = if transport == Transport::Tls { &self.tls_listeners } else { &self.tcp };
+        listeners.iter().find(|local| local.is_ipv4() == remote.is_ipv4()).copied()
+    }
+
+    /// A flow to a peer: the listener's own socket for UDP, an open or new connection for TCP and TLS. `host` is who is
+    /// to be there; only over TLS is that made sure of, and only a connection that was is used again.
+    pub fn flow_to(self: &Arc<Self>, transport: Transport, remote: SocketAddr, host: &str) -> Option<Flow> {
+        let name = match transport {
             Transport::Udp => {
                 let socket = self.udp.iter().find(|socket| socket.local.is_ipv4() == remote.is_ipv4())?;
-                Some(Flow { transport, local: socket.local, remote, connection: 0 })
+                return Some(Flow { transport, local: socket.local, remote, connection: 0 });
             }
-            Transport::Tcp => {
-                let number = self.by_remote.get(&remote).map(|number| *number);
-                let open = number.and_then(|number| self.connections.get(&number).map(|connection| connection.flow));
-                open.or_else(|| tcp::connect(self, remote))
+            Transport::Tcp => None,
+            Transport::Tls => {
+                let name = tls::name_of(host)?;
+                self.names.insert(remote, name.clone());
+                Some(name)
             }
-            _ => None,
-        }
+            // They cannot be called (RFC 7118 section 4).
+            Transport::Ws | Transport::Wss => return None,
+        };
+        let number = self.by_remote.get(&(transport, remote)).map(|number| *number);
+        let open = number.and_then(|number| {
+            self.connections.get(&number).filter(|open| open.name == name).map(|connection| connection.flow)
+        });
+        open.or_else(|| tcp::connect(self, transport, remote, name))
     }
 
     /// The UDP flow of an earlier run: over the socket that has its local address now, or one of the same family.
     pub fn resume(self: &Arc<Self>, local: SocketAddr, remote: SocketAddr) -> Option<Flow> {
         match self.udp.iter().any(|socket| socket.local == local) {
             true => Some(Flow::udp(local, remote)),
-            false => self.flow_to(Transport::Udp, remote),
+            false => self.flow_to(Transport::Udp, remote, ""),
         }
     }
 
     /// A TCP flow to a peer whose connection is made with the first message.
     pub fn later(&self, remote: SocketAddr) -> Option<Flow> {
-        tcp::later(self, remote)
+        tcp::later(self, Transport::Tcp, remote)
     }
 
     /// Hands a message to the kernel (UDP) or to the connection's writer (TCP). Never waits. False when the flow leads
+    /// Hands a message to the kernel (UDP) or to the connection's writer. Never waits. False when the flow leads
     /// nowhere: the transaction must hear of it, or it would wait for its timeout (RFC 3261 18.4).
     ///
     /// A UDP message that the socket buffer has no room for is lost as it could be on the wire. A connection whose
@@ -173,7 +203,7 @@ impl Transports {
 
     fn remove(&self, flow: &Flow) {
         self.connections.remove(&flow.connection);
-        self.by_remote.remove_if(&flow.remote, |_, number| *number == flow.connection);
+        self.by_remote.remove_if(&(flow.transport, flow.remote), |_, number| *number == flow.connection);
     }
 
     fn next_connection(&self) -> u64 {

@@ -1,4 +1,4 @@
-//! SIP over TCP: framing, connection reuse, CRLF keep-alive (RFC 5626 4.4.1).
+//! SIP over TCP, and what TLS has in common with it: framing, connection reuse, CRLF keep-alive (RFC 5626 4.4.1).
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,14 +8,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use opentact_sip::flow::{Flow, Transport};
 use opentact_sip::message::{Frame, StreamFramer};
+use rustls::pki_types::ServerName;
 use socket2::{Domain, Protocol, Type};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{Inbound, Transports};
+use super::{Inbound, Transports, tls};
 
 /// How long the last messages of a connection may take to be written.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -30,7 +30,7 @@ pub struct TcpLimits {
     pub write_queue: usize,
     /// A connection that is silent for longer is closed.
     pub idle: Duration,
-    /// Until a connection to a peer must be up.
+    /// Until a connection to a peer must be up, and until a TLS handshake must be done.
     pub connect: Duration,
 }
 
@@ -49,15 +49,17 @@ impl Default for TcpLimits {
 /// An open (or opening) connection: its writer's queue. Dropping it closes the connection.
 pub(super) struct Connection {
     pub(super) flow: Flow,
+    /// Whom we have made sure to talk to, where we connected over TLS.
+    pub(super) name: Option<ServerName<'static>>,
     writer: mpsc::Sender<Bytes>,
     stop: CancellationToken,
 }
 
 /// The other end of a [`Connection`].
-struct Task {
-    flow: Flow,
+pub(super) struct Task {
+    pub(super) flow: Flow,
     queue: mpsc::Receiver<Bytes>,
-    stop: CancellationToken,
+    pub(super) stop: CancellationToken,
 }
 
 impl Connection {
@@ -81,7 +83,7 @@ pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-pub(super) async fn accept(listener: TcpListener, transports: Arc<Transports>) {
+pub(super) async fn accept(listener: TcpListener, transport: Transport, transports: Arc<Transports>) {
     loop {
         let accepted = tokio::select! {
             () = transports.stop.cancelled() => return,
@@ -98,48 +100,59 @@ pub(super) async fn accept(listener: TcpListener, transports: Arc<Transports>) {
                 let outside = transports.external_address.filter(|ip| ip.is_ipv4() == local.is_ipv4());
                 let local = SocketAddr::new(outside.unwrap_or(local.ip()), local.port());
                 let number = transports.next_connection() * 2;
-                let flow = Flow { transport: Transport::Tcp, local, remote, connection: number };
-                let task = register(&transports, flow);
-                tokio::spawn(run(transports.clone(), stream, task));
+                let flow = Flow { transport, local, remote, connection: number };
+                let task = register(&transports, flow, None);
+                if transport == Transport::Tls {
+                    tokio::spawn(tls::serve(transports.clone(), stream, task));
+                } else {
+                    tokio::spawn(run(transports.clone(), split(stream), task));
+                }
             }
             Err(error) => {
                 // EMFILE and the like: wait for connections to close rather than spin.
-                tracing::warn!(%error, "SIP TCP accept");
+                tracing::warn!(%error, %transport, "SIP accept");
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
     }
 }
 
-/// Opens a connection; messages sent meanwhile wait in its queue.
-pub(super) fn connect(transports: &Arc<Transports>, remote: SocketAddr) -> Option<Flow> {
-    later(transports, remote).filter(|flow| open(transports, *flow))
+/// Opens a connection; messages sent meanwhile wait in its queue. `name` is who must be there, for TLS.
+pub(super) fn connect(
+    transports: &Arc<Transports>,
+    transport: Transport,
+    remote: SocketAddr,
+    name: Option<ServerName<'static>>,
+) -> Option<Flow> {
+    later(transports, transport, remote).filter(|flow| open(transports, *flow, name))
 }
 
 /// A connection of ours that is not open: [`reconnect`] opens it.
-pub(super) fn later(transports: &Transports, remote: SocketAddr) -> Option<Flow> {
-    let local = *transports.tcp.iter().find(|local| local.is_ipv4() == remote.is_ipv4())?;
-    Some(Flow { transport: Transport::Tcp, local, remote, connection: transports.next_connection() * 2 + 1 })
+pub(super) fn later(transports: &Transports, transport: Transport, remote: SocketAddr) -> Option<Flow> {
+    let local = transports.listener(transport, remote)?;
+    Some(Flow { transport, local, remote, connection: transports.next_connection() * 2 + 1 })
 }
 
 /// Opens a connection of ours that has ended once more, under its number, for a message. False where that is not to
 /// be done: the peer made it, or there are too many.
 pub(super) fn reconnect(transports: &Arc<Transports>, flow: Flow, bytes: Bytes) -> bool {
+    let name = transports.names.get(&flow.remote).map(|name| name.clone());
     is_ours(&flow)
-        && open(transports, flow)
+        && open(transports, flow, name)
         && transports.connections.get(&flow.connection).is_some_and(|connection| connection.send(bytes))
 }
 
 /// Connections that we make have odd numbers: where one led another one leads, should it end.
 fn is_ours(flow: &Flow) -> bool {
-    flow.transport == Transport::Tcp && flow.connection % 2 == 1
+    matches!(flow.transport, Transport::Tcp | Transport::Tls) && flow.connection % 2 == 1
 }
 
-fn open(transports: &Arc<Transports>, flow: Flow) -> bool {
+fn open(transports: &Arc<Transports>, flow: Flow, name: Option<ServerName<'static>>) -> bool {
     if transports.stop.is_cancelled() || transports.connections.len() >= transports.limits.connections {
         return false;
     }
-    let task = register(transports, flow);
+    let name = name.filter(|_| flow.transport == Transport::Tls);
+    let task = register(transports, flow, name.clone());
     let transports = transports.clone();
     tokio::spawn(async move {
         let connecting = tokio::time::timeout(transports.limits.connect, TcpStream::connect(flow.remote));
@@ -148,7 +161,8 @@ fn open(transports: &Arc<Transports>, flow: Flow) -> bool {
             connected = connecting => connected,
         };
         match connected {
-            Ok(Ok(stream)) => run(transports, stream, task).await,
+            Ok(Ok(stream)) if flow.transport == Transport::Tls => tls::call(transports, stream, name, task).await,
+            Ok(Ok(stream)) => run(transports, split(stream), task).await,
             Ok(Err(error)) => fail(&transports, flow, &task.stop, &error.to_string()).await,
             Err(_) => fail(&transports, flow, &task.stop, "connect timed out").await,
         }
@@ -156,16 +170,22 @@ fn open(transports: &Arc<Transports>, flow: Flow) -> bool {
     true
 }
 
-fn register(transports: &Arc<Transports>, flow: Flow) -> Task {
+fn register(transports: &Arc<Transports>, flow: Flow, name: Option<ServerName<'static>>) -> Task {
     let (writer, queue) = mpsc::channel(transports.limits.write_queue);
     let stop = transports.stop.child_token();
-    transports.connections.insert(flow.connection, Connection { flow, writer, stop: stop.clone() });
-    transports.by_remote.insert(flow.remote, flow.connection);
+    transports.connections.insert(flow.connection, Connection { flow, name, writer, stop: stop.clone() });
+    transports.by_remote.insert((flow.transport, flow.remote), flow.connection);
     Task { flow, queue, stop }
 }
 
-async fn fail(transports: &Transports, flow: Flow, stop: &CancellationToken, reason: &str) {
-    tracing::debug!(remote = %flow.remote, reason, "SIP TCP connection ended");
+/// The halves of a TCP connection, which share no lock.
+fn split(stream: TcpStream) -> (impl AsyncRead + Unpin + Send, impl AsyncWrite + Unpin + Send + 'static) {
+    let _ = stream.set_nodelay(true);
+    stream.into_split()
+}
+
+pub(super) async fn fail(transports: &Transports, flow: Flow, stop: &CancellationToken, reason: &str) {
+    tracing::debug!(transport = %flow.transport, remote = %flow.remote, reason, "SIP connection ended");
     // Once stopped it is no longer in the table; another under its number may be.
     if !stop.is_cancelled() {
         transports.remove(&flow);
@@ -173,9 +193,12 @@ async fn fail(transports: &Transports, flow: Flow, stop: &CancellationToken, rea
     let _ = transports.inbox.send(Inbound::Failed { flow }).await;
 }
 
-async fn run(transports: Arc<Transports>, stream: TcpStream, task: Task) {
-    let _ = stream.set_nodelay(true);
-    let (reader, writer) = stream.into_split();
+/// Reads and writes until one side has had enough.
+pub(super) async fn run(
+    transports: Arc<Transports>,
+    (reader, writer): (impl AsyncRead + Unpin + Send, impl AsyncWrite + Unpin + Send + 'static),
+    task: Task,
+) {
     let Task { flow, queue, stop } = task;
     let mut writing = tokio::spawn(write(writer, queue));
     let reason = tokio::select! {
@@ -189,9 +212,9 @@ async fn run(transports: Arc<Transports>, stream: TcpStream, task: Task) {
     }
 }
 
-async fn write(mut stream: OwnedWriteHalf, mut queue: mpsc::Receiver<Bytes>) {
+async fn write(mut stream: impl AsyncWrite + Unpin, mut queue: mpsc::Receiver<Bytes>) {
     while let Some(bytes) = queue.recv().await {
-        if stream.write_all(&bytes).await.is_err() {
+        if stream.write_all(&bytes).await.is_err() || stream.flush().await.is_err() {
             return;
         }
     }
@@ -199,7 +222,7 @@ async fn write(mut stream: OwnedWriteHalf, mut queue: mpsc::Receiver<Bytes>) {
 }
 
 /// Reads messages until the peer ends, errs or is silent for too long; says which.
-async fn read(transports: &Transports, mut stream: OwnedReadHalf, flow: Flow) -> String {
+async fn read(transports: &Transports, mut stream: impl AsyncRead + Unpin, flow: Flow) -> String {
     let mut framer = StreamFramer::new(transports.limits.message);
     let mut buffer = vec![0_u8; 16 * 1024];
     loop {

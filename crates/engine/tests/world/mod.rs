@@ -78,6 +78,7 @@ impl World {
             transport: TransportConfig {
                 udp: vec![any],
                 tcp: vec![any],
+                tls: None,
                 external_address: None,
                 limits: TcpLimits::default(),
             },
@@ -408,6 +409,18 @@ impl Peer {
 
     /// Calls somebody; the answer comes as an event.
     pub fn call(&mut self, sip: SocketAddr, from: NameAddr, uri: Uri, rtp: u16) -> SessionId {
+        self.call_with(sip, from, uri, rtp, &[])
+    }
+
+    /// The same with headers of its own.
+    pub fn call_with(
+        &mut self,
+        sip: SocketAddr,
+        from: NameAddr,
+        uri: Uri,
+        rtp: u16,
+        headers: &[(&'static str, &'static str)],
+    ) -> SessionId {
         let session = self.ua.new_session();
         let invite = OutgoingInvite {
             flow: self.flow_to(sip),
@@ -417,7 +430,7 @@ impl Peer {
             contact: None,
             call_id: None,
             route: Vec::new(),
-            headers: Vec::new(),
+            headers: headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
             body: sdp(rtp),
             credentials: self.credentials.map(|(login, password)| Credentials::password(login, password)),
         };

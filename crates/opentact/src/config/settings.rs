@@ -92,8 +92,11 @@ section! {
         udp: SocketAddr = "127.0.0.1:5060",
         /// Address of the TCP listener.
         tcp: SocketAddr = "127.0.0.1:5060",
-        /// Address of the TLS listener. Checked, but not served by this version.
+        /// Address of the TLS listener; it shows the certificate of HTTPS.
         tls: SocketAddr = "127.0.0.1:5061",
+        /// File of certificates (PEM) of authorities that trunks over TLS are trusted by, besides those of the operating
+        /// system and our own.
+        tls_ca: Option<PathBuf> = "",
         /// What stands behind the chosen label in a SIP domain: `home` becomes `home.sip.localhost`.
         domain: String = "sip.localhost",
         /// Digest algorithms that challenges offer, the most wanted first. Many phones, baresip 1 and sipp among them, give up

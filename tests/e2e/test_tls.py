@@ -1,0 +1,92 @@
+"""SIP over TLS: a phone that makes sure whom it talks to, and two nodes that are each other's trunk."""
+
+import socket
+import ssl
+
+import pytest
+
+from harness.baresip import Baresip
+from harness.phone import Message
+
+SECRET = "correct-horse-battery"
+FLOW = "<Response><Answer/><Pause length='1'/><Hangup/></Response>"
+
+
+@pytest.mark.timeout(90)
+def test_a_phone_registers_and_is_called_over_tls(own_server, tmp_path):
+    server = own_server()
+    rest = server.rest()
+    domain = rest.post("/rest/sip/domain", {"domain": "office"})["domain"]
+    user = rest.post(f"/rest/sip/domain/{domain}/user", {"login": "desk", "password": SECRET})
+    host, port = server.sip("tls")
+    account = (
+        f"<sip:desk@{domain};transport=tls>;auth_user=desk;auth_pass={SECRET};regint=60;answermode=auto"
+        f';outbound="sip:{host}:{port};transport=tls"'
+    )
+    with Baresip(tmp_path / "phone", account, ca=server.ca) as phone, server.events() as events:
+        path = f"/rest/sip/domain/{domain}/user/{user['uuid']}"
+        (registration,) = rest.until(lambda: rest.get(path)["registrations"], lambda found: found)
+        assert registration["transport"] == "tls"
+        call = rest.post("/rest/call", {"to": f"desk@{domain}", "xml": FLOW})
+        phone.wait("CALL_ESTABLISHED")
+        phone.wait("CALL_CLOSED")
+        events.destroyed(call["uuid"])
+        assert rest.call(call["uuid"])["q850_cause"] == 16
+
+
+def trunk_to(rest, port, **fields):
+    return rest.post("/rest/sip/connection", {"name": "peer", "port": port, "transport": "tls", **fields})["uuid"]
+
+
+def test_two_nodes_are_each_others_trunk(own_server):
+    callee = own_server("callee")
+    # It makes its own authority on its first start: the caller can trust it from then on.
+    caller = own_server("caller", sip__tls_ca=callee.ca)
+    there, here = callee.rest(), caller.rest()
+    port = callee.sip("tls")[1]
+    tn = there.number_with(FLOW)
+    trunk_to(there, 5061, ip="127.0.0.1")
+    with callee.events() as events:
+        trunk = trunk_to(here, port, hostname="localhost")
+        call = here.post("/rest/call", {"to": tn, "sip_connection": trunk, "from": here.numbers()[0], "xml": FLOW})
+        arrived = events.wait(lambda e: e["type"] == "call_state" and e["payload"]["state"] == "live")
+        assert arrived["call"]["sip_connection"]["name"] == "peer"
+        events.destroyed(arrived["call"]["uuid"])
+    assert here.call(call["uuid"])["answer_on"] is not None
+
+    # The other way nobody vouches for the caller's certificate: no call, and nothing said over that connection.
+    back = trunk_to(there, caller.sip("tls")[1], hostname="localhost", name="back")
+    call = there.post("/rest/call", {"to": 12065550001, "sip_connection": back, "from": tn, "xml": FLOW})
+    failed = there.call(call["uuid"])
+    assert failed["answer_on"] is None and failed["q850_cause"] != 16
+    assert callee.metrics()["opentact_sip_tls_handshakes_failed_total"] >= 1
+
+
+def test_requests_are_framed_and_a_silent_handshake_holds_nobody_up(own_server):
+    server = own_server()
+    address = server.sip("tls")
+    context = ssl.create_default_context(cafile=server.ca)
+    with socket.create_connection(address), socket.create_connection(address) as plain:
+        plain.sendall(b"OPTIONS sip:x SIP/2.0\r\n\r\n")
+        with context.wrap_socket(socket.create_connection(address), server_hostname="localhost") as peer:
+            peer.settimeout(10)
+            request = (
+                "OPTIONS sip:{0}:{1};transport=tls SIP/2.0\r\nVia: SIP/2.0/TLS 127.0.0.1:9;branch=z9hG4bK{2}\r\n"
+                "Max-Forwards: 70\r\nFrom: <sip:a@127.0.0.1>;tag=1\r\nTo: <sip:b@127.0.0.1>\r\nCall-ID: c{2}\r\n"
+                "CSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
+            )
+            both = "".join(request.format(*address, branch) for branch in ("one", "two"))
+            for cut in (both[:100], both[100:700], both[700:]):
+                peer.sendall(cut.encode())
+            heard = b""
+            while heard.count(b"\r\n\r\n") < 2:
+                heard += peer.recv(65536)
+            first, second = (Message(part + b"\r\n\r\n") for part in heard.split(b"\r\n\r\n")[:2])
+            assert (first.code, second.code) == (200, 200)
+            peer.sendall(b"\r\n\r\n")
+            assert peer.recv(16) == b"\r\n"
+        # Not TLS: an alert or nothing, and the end.
+        plain.settimeout(10)
+        while plain.recv(1024):
+            pass
+    assert server.is_healthy()
