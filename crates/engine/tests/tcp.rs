@@ -76,7 +76,7 @@ async fn a_call_outlives_its_connection() {
     let (world, mut caller) = forwarding(peer.address).await;
     let session = caller.call_number(world.sip, 40_000);
     tokio::join!(pick_up(&mut peer), answered(&mut caller));
-    peer.disconnect();
+    peer.disconnect().await;
     caller.command(Command::Bye { session, headers: Vec::new() });
     let hung_up = async { while !matches!(peer.event().await, Event::Bye { .. }) {} };
     tokio::join!(caller.settle(), hung_up);
@@ -97,7 +97,7 @@ async fn a_connection_that_ends_while_it_rings_fails_the_call_at_once() {
         peer.flush().await;
     };
     tokio::join!(rings, caller.progress());
-    peer.disconnect();
+    peer.disconnect().await;
     let event = caller.event().await;
     assert!(matches!(event, Event::Failed { code: 503, .. }), "{event:?}");
     assert!(start.elapsed() < AT_ONCE);

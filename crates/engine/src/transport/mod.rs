@@ -166,7 +166,6 @@ impl Transports {
         tcp::later(self, Transport::Tcp, remote)
     }
 
-    /// Hands a message to the kernel (UDP) or to the connection's writer (TCP). Never waits. False when the flow leads
     /// Hands a message to the kernel (UDP) or to the connection's writer. Never waits. False when the flow leads
     /// nowhere: the transaction must hear of it, or it would wait for its timeout (RFC 3261 18.4).
     ///

@@ -87,9 +87,14 @@ impl TcpPeer {
         }
     }
 
-    /// Ends every connection.
-    pub fn disconnect(&mut self) {
-        self.connections.clear();
+    /// Ends every connection. Returns when the node has ended its side too, and so knows.
+    pub async fn disconnect(&mut self) {
+        for connection in self.connections.values_mut() {
+            connection.shutdown().await.unwrap();
+        }
+        while !self.connections.is_empty() {
+            self.happen().await;
+        }
     }
 
     pub async fn event(&mut self) -> Event {
