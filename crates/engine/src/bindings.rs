@@ -277,11 +277,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_not_written_stays() {
-        let store = Store::connect(
-            &opentact_store::Settings::new("sqlite::memory:"),
-            opentact_store::Keyring::ephemeral().unwrap(),
-        );
-        let store = store.await.unwrap();
+        let settings = opentact_store::Settings::new("sqlite::memory:");
+        let store = Store::connect(&settings, opentact_store::Keyring::ephemeral().unwrap()).await.unwrap();
         let desk = Desk::default();
         let anna = Uuid::from_u128(1);
         desk.leave(anna, vec![row(anna, 1)]);
