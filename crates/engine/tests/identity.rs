@@ -39,8 +39,7 @@ async fn passed_on(headers: &[(&'static str, &'static str)]) -> Request {
     world.number(NUMBER, |lease| lease.sip_connection = Some(trunk)).await;
     let uri = Uri::from_addr(Some(&format!("+{NUMBER}")), world.sip);
     caller.call_with(world.sip, address("alice"), uri, 40_000, headers);
-    let invite = refuse(&mut callee).await;
-    caller.settle().await;
+    let (invite, ()) = tokio::join!(refuse(&mut callee), caller.settle());
     world.idle().await;
     invite
 }
@@ -78,17 +77,15 @@ async fn a_user_who_withholds_the_number_is_known_to_the_carrier_alone() {
 
     let number = Uri::sip(Some("+12025550199"), DOMAIN, None).unwrap();
     alice.call_with(world.sip, address("alice"), number, 40_000, &headers);
-    let outside = refuse(&mut network).await;
+    let (outside, ()) = tokio::join!(refuse(&mut network), alice.settle());
     assert_eq!(outside.from().unwrap().uri.as_str(), "sip:anonymous@anonymous.invalid");
     assert!(header(&outside, "P-Asserted-Identity").unwrap().contains(&format!("+{NUMBER}@")));
     assert_eq!(header(&outside, "Privacy").as_deref(), Some("id"));
-    alice.settle().await;
 
     let user = Uri::sip(Some("bob"), DOMAIN, None).unwrap();
     alice.call_with(world.sip, address("alice"), user, 40_000, &headers);
-    let inside = refuse(&mut bob).await;
+    let (inside, ()) = tokio::join!(refuse(&mut bob), alice.settle());
     assert_eq!(from(&inside), "anonymous");
     assert_eq!(header(&inside, "P-Asserted-Identity"), None);
-    alice.settle().await;
     world.idle().await;
 }
