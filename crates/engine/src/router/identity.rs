@@ -12,7 +12,7 @@ pub(crate) const ANONYMOUS: &str = "anonymous";
 
 /// The first identity a peer asserts. Whether it may is for who knows the peer to say.
 pub(super) fn asserted(headers: &Headers) -> Option<Uri> {
-    headers.get_all(Name::PAssertedIdentity).find_map(|value| NameAddr::parse(value).ok()).map(|identity| identity.uri)
+    headers.values(Name::PAssertedIdentity).find_map(|value| NameAddr::parse(value).ok()).map(|identity| identity.uri)
 }
 
 /// Whether the caller's number is withheld (RFC 3323 `user`, RFC 3325 `id`).
