@@ -6,6 +6,7 @@ use super::command::{Body, ExtraHeaders};
 use super::compose::{Defaults, contact_value, response};
 use super::event::Event;
 use super::session::{Called, Phase, Received, Session, Unacked};
+use super::timer::{allows_update, grant};
 use super::{Owner, SessionId, Ua};
 use crate::dialog::Dialog;
 use crate::flow::Flow;
@@ -39,6 +40,7 @@ impl Ua {
         let phase = Phase::Called(Box::new(called));
         let mut session = Session::new(phase, dialog.call_id.clone(), dialog.local_tag.clone(), contact);
         session.dialog = Some(Box::new(dialog));
+        session.updates = allows_update(request.headers());
         self.sessions.insert(id, session);
         self.index_dialogs(id);
         self.events.push_back(Event::Invite { session: id, request, flow });
@@ -90,7 +92,10 @@ impl Ua {
         let transaction = received.transaction;
         self.transactions.respond(now, transaction, code, octets.clone());
         let again = now + self.config.provisional_refresh;
-        if let Some(Session { phase: Phase::Called(called), .. }) = self.sessions.get_mut(&id) {
+        if let Some(Session { phase: Phase::Called(called), described, .. }) = self.sessions.get_mut(&id) {
+            if body.is_some() {
+                *described = body;
+            }
             called.provisional = Some((code, octets, again));
         }
         self.rearm(id);
@@ -106,12 +111,12 @@ impl Ua {
         }
     }
 
-    /// Answers a call or a re-INVITE.
+    /// Answers a call, a re-INVITE or an UPDATE with an offer.
     pub(super) fn accept(
         &mut self,
         now: Instant,
         id: SessionId,
-        headers: ExtraHeaders,
+        mut headers: ExtraHeaders,
         body: Option<Body>,
         contact: Option<Uri>,
     ) {
@@ -136,11 +141,24 @@ impl Ua {
         if let Some(dialog) = session.dialog.as_deref_mut().filter(|_| !first) {
             dialog.refresh_by_request(&received.request, received.flow);
         }
+        if body.is_some() {
+            session.described.clone_from(&body);
+        }
+        if let Some((timer, told)) = grant(now, &self.config, &received.request)
+            && let Phase::Live(live) = &mut session.phase
+        {
+            live.timer = Some(timer);
+            headers.extend(told);
+        }
         let (contact, tag) = (session.contact.clone(), session.local_tag.clone());
         let octets = self.compose_response(&received, Some(&tag), 200, None, Some(&contact), &headers, body.as_ref());
         let back = self.transactions.flow(received.transaction).unwrap_or(received.flow);
         self.transactions.respond(now, received.transaction, 200, octets.clone());
 
+        if *received.request.method() == Method::Update {
+            // Nothing acknowledges its 2xx.
+            return self.rearm(id);
+        }
         let timing = self.config.timing;
         let cseq = received.request.cseq().map(|cseq| cseq.number).unwrap_or_default();
         if let Some(live) = self.live_mut(id) {

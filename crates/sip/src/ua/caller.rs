@@ -9,6 +9,7 @@ use super::command::{ExtraHeaders, OutgoingInvite};
 use super::compose::{Defaults, contact_value, finish_request, given};
 use super::event::Event;
 use super::session::{Calling, Cancel, Live, Phase, Session};
+use super::timer::{MAX_RAISES, allows_update, granted, raise, write_offer};
 use super::{Owner, SessionId, Ua};
 use crate::dialog::{Dialog, Via};
 use crate::flow::Flow;
@@ -33,11 +34,15 @@ impl Ua {
         let contact = contact_value(invite.contact.as_ref(), invite.from.uri.user(), &invite.flow);
         let mut auth = invite.credentials.take().map(|credentials| Box::new(Auth::new(credentials)));
 
-        let request = self.compose_invite(&invite, &call_id, &local_tag, &contact, 1, auth.as_deref_mut());
+        let request = self.compose_invite(&invite, &call_id, &local_tag, &contact, 1, 0, auth.as_deref_mut());
         let transaction = self.send_request(now, invite.flow, request, Owner::Call(id));
-        let calling = Calling { invite, transaction, cseq: 1, tries: 0, cancel: Cancel::No, ring_until: None };
+        let described = invite.body.clone();
+        let cancel = Cancel::No;
+        let calling =
+            Calling { invite, transaction, cseq: 1, tries: 0, cancel, raised: 0, raises: 0, ring_until: None };
         let mut session = Session::new(Phase::Calling(Box::new(calling)), call_id, local_tag, contact);
         session.auth = auth;
+        session.described = described;
         self.sessions.insert(id, session);
     }
 
@@ -48,6 +53,7 @@ impl Ua {
         local_tag: &[u8],
         contact: &Bytes,
         number: u32,
+        raised: u64,
         auth: Option<&mut Auth>,
     ) -> Request {
         let branch = self.branch();
@@ -67,6 +73,7 @@ impl Ua {
         if let Some(auth) = auth {
             builder = auth.write(builder, &Method::Invite, invite.uri.as_str(), invite.body.as_ref(), &mut self.random);
         }
+        builder = write_offer(builder, &self.config, None, raised);
         let defaults = Defaults { config: &self.config, contact: Some(contact), allow: true };
         finish_request(builder, &defaults, &invite.headers, invite.body.as_ref())
     }
@@ -103,7 +110,7 @@ impl Ua {
                 self.rearm(id);
             }
             200..=299 => match calling.cancel {
-                Cancel::No => self.answered(id, passed, response),
+                Cancel::No => self.answered(now, id, passed, response),
                 Cancel::Wanted(_) => self.answered_too_late(now, id, 487, passed, response),
                 Cancel::Sent(code) => self.answered_too_late(now, id, code, passed, response),
             },
@@ -114,7 +121,7 @@ impl Ua {
                     Cancel::Wanted(_) | Cancel::Sent(_) if matches!(code, 401 | 407) => 487,
                     _ => code,
                 };
-                let again = matches!(code, 401 | 407);
+                let again = matches!(code, 401 | 407) || code == 422 && matches!(calling.cancel, Cancel::No);
                 if again && self.call_again(now, id, &response) {
                     return;
                 }
@@ -123,17 +130,19 @@ impl Ua {
         }
     }
 
-    /// Sends the INVITE again with credentials, if there are any for the challenge.
+    /// Sends the INVITE again with credentials, if there are any for the challenge, or with a longer session interval.
     fn call_again(&mut self, now: Instant, id: SessionId, response: &Response) -> bool {
         let Some(mut session) = self.sessions.remove(&id) else {
             return false;
         };
         let mut sent = false;
         if let Phase::Calling(calling) = &mut session.phase
-            && let Some(auth) = session.auth.as_deref_mut()
-            && auth.learn(response, calling.tries)
+            && match response.code() {
+                422 => self.raise_interval(calling, response),
+                _ => session.auth.as_deref_mut().is_some_and(|auth| auth.learn(response, calling.tries)),
+            }
         {
-            calling.tries += 1;
+            calling.tries += u8::from(response.code() != 422);
             calling.cseq += 1;
             let request = self.compose_invite(
                 &calling.invite,
@@ -141,7 +150,8 @@ impl Ua {
                 &session.local_tag,
                 &session.contact,
                 calling.cseq,
-                Some(auth),
+                calling.raised,
+                session.auth.as_deref_mut(),
             );
             calling.transaction = self.send_request(now, calling.invite.flow, request, Owner::Call(id));
             calling.ring_until = None;
@@ -149,6 +159,17 @@ impl Ua {
         }
         self.sessions.insert(id, session);
         sent
+    }
+
+    /// RFC 4028 7.3: takes the longer interval that a 422 wants.
+    fn raise_interval(&self, calling: &mut Calling, response: &Response) -> bool {
+        let least = raise(response, calling.raised).filter(|_| calling.raises < MAX_RAISES);
+        if let Some(least) = least.filter(|_| self.config.session_expires.is_some()) {
+            calling.raised = least;
+            calling.raises += 1;
+            return true;
+        }
+        false
     }
 
     fn progress(&mut self, id: SessionId, flow: Flow, response: Response) {
@@ -175,7 +196,7 @@ impl Ua {
         self.events.push_back(Event::Progress { session: id, response });
     }
 
-    fn answered(&mut self, id: SessionId, passed: Passed<Owner>, response: Response) {
+    fn answered(&mut self, now: Instant, id: SessionId, passed: Passed<Owner>, response: Response) {
         self.unindex_dialogs(id);
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
@@ -195,7 +216,9 @@ impl Ua {
             }
             None => Dialog::outgoing(&response, passed.flow),
         };
-        session.phase = Phase::Live(Box::default());
+        let timer = granted(now, &self.config, &response);
+        session.phase = Phase::Live(Box::new(Live { timer, ..Live::default() }));
+        session.updates = allows_update(response.headers());
         session.dialog = dialog.map(Box::new);
         self.acknowledge(Some(id), passed, &response);
         self.index_dialogs(id);

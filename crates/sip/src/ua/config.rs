@@ -27,6 +27,10 @@ pub struct UaConfig {
     pub ring_timeout: Duration,
     /// How often the last 1xx of an incoming call is sent again, so that proxies do not give up (RFC 3261 13.3.1.1).
     pub provisional_refresh: Duration,
+    /// Session interval asked for and granted (RFC 4028); `None` for no session timers at all. Whole seconds.
+    pub session_expires: Option<Duration>,
+    /// The shortest session interval taken, 90 s at least: a shorter one is refused with 422.
+    pub min_se: Duration,
 }
 
 impl Default for UaConfig {
@@ -34,13 +38,15 @@ impl Default for UaConfig {
         UaConfig {
             timing: Timing::default(),
             product: Bytes::from_static(b"Opentact"),
-            allow: Bytes::from_static(b"INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, INFO, MESSAGE"),
+            allow: Bytes::from_static(b"INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, INFO, UPDATE, MESSAGE"),
             extensions: &["path", "outbound"],
             max_sessions: 50_000,
             max_transactions: 1_000_000,
             retry_after: Duration::from_secs(5),
             ring_timeout: Duration::from_secs(300),
             provisional_refresh: Duration::from_secs(60),
+            session_expires: None,
+            min_se: Duration::from_secs(90),
         }
     }
 }

@@ -3,9 +3,11 @@
 use std::time::Instant;
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 use super::event::Event;
 use super::session::Phase;
+use super::timer::{TIMER, too_short};
 use super::{Owner, SessionId, Ua};
 use crate::dialog::of_response;
 use crate::flow::Flow;
@@ -63,8 +65,13 @@ impl Ua {
             self.transactions.send(back, octets);
             return;
         }
-        let support = Support { extensions: self.config.extensions, ..Support::default() };
-        let wrong = validate_with(&request, &support).err().or_else(|| self.out_of_place(&request));
+        let mut extensions = SmallVec::<[&str; 4]>::from_slice(self.config.extensions);
+        extensions.extend(self.config.session_expires.map(|_| TIMER));
+        let support = Support { extensions: &extensions, ..Support::default() };
+        let wrong = validate_with(&request, &support)
+            .err()
+            .or_else(|| self.out_of_place(&request))
+            .or_else(|| too_short(&self.config, &request));
         if let Some(refusal) = wrong {
             return self.refuse(now, key, &request, flow, back, refusal);
         }

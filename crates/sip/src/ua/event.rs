@@ -34,7 +34,7 @@ pub enum Event {
     Acked { session: SessionId, request: Request },
     /// Incoming: the caller gave up (487 has been sent). The session is over.
     Cancelled { session: SessionId, request: Request },
-    /// A re-INVITE, to be answered by `Accept` or `Reject`.
+    /// A re-INVITE, or an UPDATE with an offer, to be answered by `Accept` or `Reject`.
     Reinvite { session: SessionId, request: Request },
     /// The 2xx to our re-INVITE; acknowledged.
     ReinviteAnswered { session: SessionId, response: Response },
@@ -43,8 +43,8 @@ pub enum Event {
     ReinviteFailed { session: SessionId, code: u16, response: Option<Response> },
     /// The other side hung up (200 has been sent). The session is over.
     Bye { session: SessionId, request: Request },
-    /// The dialog is over by our `Bye` (with the code that came back for it), or lost: 408 for no ACK or no answer in
-    /// time, 481 for a peer that does not know it, 503 for a flow that failed. The session is over.
+    /// The dialog is over by our `Bye` (with the code that came back for it), or lost: 408 for no ACK, no answer or
+    /// no session refresh in time, 481 for a peer that does not know it, 503 for a flow that failed. The session is over.
     Ended { session: SessionId, code: u16 },
     /// Any other request within a dialog, to be answered by `Respond`.
     InDialog { session: SessionId, id: RequestId, request: Request },

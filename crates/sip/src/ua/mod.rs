@@ -19,6 +19,7 @@ mod event;
 mod outside;
 mod reinvite;
 mod session;
+mod timer;
 mod within;
 
 use std::collections::VecDeque;

@@ -154,11 +154,6 @@ impl Ua {
         if let Some(session) = session {
             if success && refreshes_target(method) {
                 contact = Some(session.contact.clone());
-                if *method == Method::Update
-                    && let Some(dialog) = session.dialog.as_deref_mut()
-                {
-                    dialog.refresh_by_request(&asked.received.request, asked.received.flow);
-                }
             }
             if code >= 200 {
                 session.asked.retain(|asked| *asked != id);

@@ -7,6 +7,7 @@ use rand::Rng;
 use super::command::{Body, ExtraHeaders};
 use super::event::Event;
 use super::session::{Phase, Purpose, Received, Session};
+use super::timer::granted;
 use super::{Owner, SessionId, Ua};
 use crate::flow::Flow;
 use crate::message::{Method, Name, Refusal, Request, Response};
@@ -17,7 +18,7 @@ use crate::transaction::key::Key;
 const PATIENCE: u32 = 10;
 
 impl Ua {
-    /// A re-INVITE of the other side.
+    /// A re-INVITE of the other side, or an UPDATE with an offer (RFC 3311 5.2: the same glare, no ACK).
     pub(super) fn reinvited(
         &mut self,
         now: Instant,
@@ -33,7 +34,7 @@ impl Ua {
         let refusal = match &session.phase {
             // One of ours is on its way, or has our answer and not yet its ACK (RFC 5407 3.1.4).
             Phase::Calling(_) => Some(Refusal::new(491, "Request Pending")),
-            Phase::Live(live) if session.has_sent(Purpose::Reinvite) || live.unacked.is_some() => {
+            Phase::Live(live) if session.offers() || live.unacked.is_some() => {
                 Some(Refusal::new(491, "Request Pending"))
             }
             Phase::Live(live) if live.reinvited.is_none() => None,
@@ -46,10 +47,13 @@ impl Ua {
         if let Some(refusal) = refusal {
             return self.refuse(now, key, &request, flow, back, refusal);
         }
-        let transaction = self.transactions.open_server(now, key, None, &Method::Invite, back, Owner::Recalled(id));
+        let method = request.method();
+        let transaction = self.transactions.open_server(now, key, None, method, back, Owner::Recalled(id));
         let received = Received { transaction, request: request.clone(), flow };
-        let trying = self.compose_response(&received, None, 100, None, None, &ExtraHeaders::new(), None);
-        self.transactions.respond(now, transaction, 100, trying);
+        if *method == Method::Invite {
+            let trying = self.compose_response(&received, None, 100, None, None, &ExtraHeaders::new(), None);
+            self.transactions.respond(now, transaction, 100, trying);
+        }
         if let Some(live) = self.live_mut(id) {
             live.reinvited = Some(received);
         }
@@ -63,10 +67,7 @@ impl Ua {
         };
         match &session.phase {
             Phase::Live(live)
-                if live.reinvited.is_none()
-                    && live.unacked.is_none()
-                    && live.bye.is_none()
-                    && !session.has_sent(Purpose::Reinvite) =>
+                if live.reinvited.is_none() && live.unacked.is_none() && live.bye.is_none() && !session.offers() =>
             {
                 self.send_within(now, id, Purpose::Reinvite, Method::Invite, headers, body, 0);
             }
@@ -76,13 +77,31 @@ impl Ua {
     }
 
     /// The final response to a re-INVITE of ours.
-    pub(super) fn reinvite_response(&mut self, now: Instant, id: SessionId, passed: Passed<Owner>, response: Response) {
+    pub(super) fn reinvite_response(
+        &mut self,
+        now: Instant,
+        id: SessionId,
+        body: Option<Body>,
+        passed: Passed<Owner>,
+        response: Response,
+    ) {
         let code = response.code();
         if response.is_success()
             && let Some(Session { dialog: Some(dialog), .. }) = self.sessions.get_mut(&id)
         {
             dialog.refresh_by_response(&response);
             self.acknowledge(Some(id), passed, &response);
+        }
+        if response.is_success()
+            && let Some(session) = self.sessions.get_mut(&id)
+            && let Phase::Live(live) = &mut session.phase
+        {
+            // RFC 4028 7.2: it was a refresh as well.
+            live.timer = granted(now, &self.config, &response);
+            if body.is_some() {
+                session.described = body;
+            }
+            self.rearm(id);
         }
         if self.live_mut(id).is_none_or(|live| live.bye.is_some()) {
             return;

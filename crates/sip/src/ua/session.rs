@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use super::auth::Auth;
 use super::command::{Body, ExtraHeaders, OutgoingInvite};
 use super::event::Event;
+use super::timer::SessionTimer;
 use super::{RequestId, SessionId, Ua};
 use crate::dialog::Dialog;
 use crate::flow::Flow;
@@ -31,6 +32,10 @@ pub(super) struct Session {
     /// The other's requests within the dialog that the layer above has not answered.
     pub(super) asked: SmallVec<[RequestId; 1]>,
     pub(super) auth: Option<Box<Auth>>,
+    /// Our session description in force: a re-INVITE that only refreshes repeats it.
+    pub(super) described: Option<Body>,
+    /// The other side takes UPDATE.
+    pub(super) updates: bool,
     pub(super) alarm: Alarm,
 }
 
@@ -52,6 +57,10 @@ pub(super) struct Calling {
     pub(super) cseq: u32,
     pub(super) tries: u8,
     pub(super) cancel: Cancel,
+    /// Seconds: the session interval that a 422 wanted at least.
+    pub(super) raised: u64,
+    /// Times it was sent again for that.
+    pub(super) raises: u8,
     /// Set by the first provisional response.
     pub(super) ring_until: Option<Instant>,
 }
@@ -89,6 +98,7 @@ pub(super) struct Live {
     pub(super) unacked: Option<Unacked>,
     /// A BYE that waits for that ACK.
     pub(super) bye: Option<ExtraHeaders>,
+    pub(super) timer: Option<SessionTimer>,
 }
 
 /// RFC 3261 13.3.1.4: a 2xx is repeated by the user agent, on every transport, until its ACK comes.
@@ -119,6 +129,8 @@ pub(super) struct Sent {
 pub(super) enum Purpose {
     Bye,
     Reinvite,
+    /// A session refresh of ours (RFC 4028).
+    Refresh,
     Other(RequestId),
 }
 
@@ -134,6 +146,8 @@ impl Session {
             sent: SmallVec::new(),
             asked: SmallVec::new(),
             auth: None,
+            described: None,
+            updates: false,
             alarm: Alarm::default(),
         }
     }
@@ -143,7 +157,10 @@ impl Session {
         match &self.phase {
             Phase::Calling(calling) => calling.ring_until,
             Phase::Called(called) => called.provisional.as_ref().map(|(_, _, again)| *again),
-            Phase::Live(live) => live.unacked.as_ref().map(|unacked| unacked.next.min(unacked.until)),
+            Phase::Live(live) => {
+                let unacked = live.unacked.as_ref().map(|unacked| unacked.next.min(unacked.until));
+                unacked.into_iter().chain(live.timer.as_ref().map(SessionTimer::due)).min()
+            }
             Phase::Leaving => None,
         }
     }
@@ -153,8 +170,9 @@ impl Session {
         self.dialog.as_deref().into_iter().chain(&self.forks)
     }
 
-    pub(super) fn has_sent(&self, purpose: Purpose) -> bool {
-        self.sent.iter().any(|sent| sent.purpose == purpose)
+    /// An offer of ours is on its way.
+    pub(super) fn offers(&self) -> bool {
+        self.sent.iter().any(|sent| sent.method == Method::Invite)
     }
 
     pub(super) fn take_sent(&mut self, transaction: TransactionId) -> Option<Box<Sent>> {
@@ -179,7 +197,10 @@ impl Ua {
         match &mut session.phase {
             Phase::Calling(_) => self.ring_timeout(now, id),
             Phase::Called(_) => self.refresh_provisional(now, id),
-            Phase::Live(_) => self.repeat_answer(now, id),
+            Phase::Live(_) => {
+                self.repeat_answer(now, id);
+                self.watch(now, id);
+            }
             Phase::Leaving => {}
         }
         self.rearm(id);
@@ -226,7 +247,7 @@ impl Ua {
             match sent.purpose {
                 Purpose::Other(request) => self.events.push_back(Event::RequestFailed { id: request, code: 481 }),
                 // Its answer is still acknowledged, should one come.
-                Purpose::Reinvite => {
+                Purpose::Reinvite | Purpose::Refresh => {
                     self.transactions.limit(sent.transaction, now + self.config.timing.lifetime());
                 }
                 Purpose::Bye => {}

@@ -4,6 +4,7 @@ mod calls;
 mod faults;
 mod noise;
 mod requests;
+mod timers;
 mod wire;
 
 use std::net::SocketAddr;

@@ -7,6 +7,7 @@ use super::command::{Body, ExtraHeaders};
 use super::compose::{Defaults, finish_request, given};
 use super::event::Event;
 use super::session::{Live, Phase, Purpose, Sent, Session};
+use super::timer::write_offer;
 use super::{Owner, RequestId, SessionId, Ua};
 use crate::dialog::Dialog;
 use crate::flow::Flow;
@@ -72,6 +73,8 @@ impl Ua {
                 self.refuse(now, key, &request, flow, back, refusal);
             }
             Method::Invite => self.reinvited(now, key, id, request, flow, back),
+            Method::Update if request.body().is_empty() => self.refreshed(now, key, id, &request, flow, back),
+            Method::Update => self.reinvited(now, key, id, request, flow, back),
             _ => self.asked_in(now, key, request, flow, back, Some(id)),
         }
     }
@@ -149,6 +152,13 @@ impl Ua {
         if let Some(auth) = auth {
             builder = auth.write(builder, &method, dialog.request_uri().as_str(), body.as_ref(), &mut self.random);
         }
+        if purpose == Purpose::Refresh || method == Method::Invite {
+            let timer = match &session.phase {
+                Phase::Live(live) => live.timer.as_ref(),
+                _ => None,
+            };
+            builder = write_offer(builder, &self.config, timer, 0);
+        }
         let request = finish_request(builder, &defaults, &headers, body.as_ref());
         let flow = dialog.flow;
         let transaction = self.send_request(now, flow, request, Owner::Within(id));
@@ -186,7 +196,9 @@ impl Ua {
             match sent.map(|sent| sent.purpose) {
                 Some(Purpose::Other(id)) => self.events.push_back(Event::Response { id, response }),
                 // An INVITE that proceeds has no timer of its own.
-                Some(Purpose::Reinvite) => self.transactions.limit(passed.id, now + self.config.ring_timeout),
+                Some(Purpose::Reinvite | Purpose::Refresh) => {
+                    self.transactions.limit(passed.id, now + self.config.ring_timeout)
+                }
                 Some(Purpose::Bye) | None => {}
             }
             return;
@@ -202,7 +214,8 @@ impl Ua {
         }
         match sent.purpose {
             Purpose::Bye => self.end(now, id, Some(Event::Ended { session: id, code })),
-            Purpose::Reinvite => self.reinvite_response(now, id, passed, response),
+            Purpose::Reinvite => self.reinvite_response(now, id, sent.body, passed, response),
+            Purpose::Refresh => self.refresh_response(now, id, &sent.method, passed, &response),
             Purpose::Other(request) => {
                 self.events.push_back(Event::Response { id: request, response });
                 // RFC 3261 12.2.1.2.
@@ -225,7 +238,7 @@ impl Ua {
         let sent = self.sessions.get_mut(&id).and_then(|session| session.take_sent(transaction));
         match sent.map(|sent| sent.purpose) {
             Some(Purpose::Bye) => self.end(now, id, Some(Event::Ended { session: id, code })),
-            Some(Purpose::Reinvite) => self.lose(now, id, code),
+            Some(Purpose::Reinvite | Purpose::Refresh) => self.lose(now, id, code),
             Some(Purpose::Other(request)) => {
                 self.events.push_back(Event::RequestFailed { id: request, code });
                 self.lose(now, id, code);

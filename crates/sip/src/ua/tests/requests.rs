@@ -183,7 +183,7 @@ fn info_goes_both_ways() {
 fn requests_in_an_early_dialog_are_answered() {
     let mut line = Line::new();
     let (_, b) = line.ring();
-    for method in [Method::Info, Method::Update, Method::Options] {
+    for method in [Method::Info, Method::Notify, Method::Options] {
         let id = line.b.ua.new_request();
         line.command(B, Command::InDialog { session: b, id, method: method.clone(), headers: Vec::new(), body: None });
         line.settle();
