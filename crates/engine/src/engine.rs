@@ -45,6 +45,10 @@ const GAUGES: Duration = Duration::from_secs(5);
 /// Everything the engine can be told at start.
 #[derive(Debug, Clone)]
 pub struct EngineConfig {
+    /// Session interval asked for and granted (RFC 4028); `None` for no session timers.
+    pub session_expires: Option<Duration>,
+    /// The shortest session interval taken.
+    pub min_se: Duration,
     pub transport: TransportConfig,
     pub media: MediaConfig,
     pub router: RouterConfig,
@@ -129,6 +133,8 @@ impl Engine {
             max_sessions: config.max_calls.saturating_mul(4),
             max_transactions: config.max_calls.saturating_mul(TRANSACTIONS).max(MIN_TRANSACTIONS),
             ring_timeout: RING_TIMEOUT,
+            session_expires: config.session_expires,
+            min_se: config.min_se,
             ..UaConfig::default()
         };
         let ua = Ua::new(ua, rand::random());

@@ -185,7 +185,10 @@ fn engine_config(config: &Config, tls: TlsConfig) -> anyhow::Result<EngineConfig
         digest: config.sip.digest.iter().map(algorithm).collect(),
         cache_ttl: ROUTER_CACHE,
     };
+    let session_expires = config.sip.session_expires.0;
     Ok(EngineConfig {
+        session_expires: (!session_expires.is_zero()).then_some(session_expires),
+        min_se: config.sip.min_se.0,
         transport: TransportConfig {
             udp: vec![config.sip.udp],
             tcp: vec![config.sip.tcp],

@@ -11,7 +11,7 @@ use super::negotiate::Headers;
 use super::reason::retry_after;
 
 /// What this version does; in Allow of 405 and OPTIONS.
-pub(crate) const ALLOW: Bytes = Bytes::from_static(b"INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, INFO");
+pub(crate) const ALLOW: Bytes = Bytes::from_static(b"INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, INFO, UPDATE");
 
 impl Core {
     pub(super) fn on_request(&mut self, id: RequestId, request: Request, flow: Flow) {

@@ -75,6 +75,8 @@ impl World {
         let hub = Hub::start(store.clone(), opentact_events::Settings::default()).await.unwrap();
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let mut config = EngineConfig {
+            session_expires: Some(Duration::from_secs(1800)),
+            min_se: Duration::from_secs(90),
             transport: TransportConfig {
                 udp: vec![any],
                 tcp: vec![any],

@@ -106,6 +106,10 @@ section! {
         advertise: Option<IpAddr> = "",
         /// How long a SIP user or trunk may ring where nothing else says.
         ring_timeout: Span = "60s",
+        /// Session interval of calls (RFC 4028): a call that nobody has refreshed for so long is hung up; `0s`: no session timers.
+        session_expires: Span = "1800s",
+        /// Shortest session interval a peer may ask for, 90 seconds at least; a shorter one is refused with 422.
+        min_se: Span = "90s",
         /// How long a call without a document waits for one by REST before it ends.
         park_timeout: Span = "30s",
         /// Shortest registration; a phone that wants less is told so with 423.
@@ -319,6 +323,15 @@ impl Config {
                 !label.is_empty() && label.len() <= 63 && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
             });
         fault(!host, "sip.domain", "expected a host name such as sip.example.com");
+        let whole = |span: &Span| span.0.subsec_nanos() == 0 && span.0.as_secs() <= 1_000_000_000;
+        let good = |span: &Span| whole(span) && span.0.as_secs() >= 90;
+        fault(!good(&self.sip.min_se), "sip.min_se", "expected whole seconds, 90 at least");
+        let off = self.sip.session_expires.0.is_zero();
+        fault(
+            !off && !(good(&self.sip.session_expires) && self.sip.session_expires.0 >= self.sip.min_se.0),
+            "sip.session_expires",
+            "expected 0s or whole seconds, sip.min_se at least",
+        );
         fault(self.media.address.is_unspecified(), "media.address", "expected one address, which peers are told");
         fault(self.sip.digest.is_empty(), "sip.digest", "must name at least one algorithm");
         let (least, usual, most) = (self.sip.register_min.0, self.sip.register_default.0, self.sip.register_max.0);
