@@ -57,6 +57,7 @@ async fn a_withheld_number_is_not_in_from() {
     let headers = [("P-Asserted-Identity", "<sip:+12025550177@pbx.example>"), ("Privacy", "id")];
     let invite = passed_on(&headers).await;
     assert_eq!(invite.from().unwrap().uri.as_str(), "sip:anonymous@anonymous.invalid");
+    assert_eq!(header(&invite, "P-Asserted-Identity"), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -212,11 +212,10 @@ impl Router {
             })
             .collect();
         let from = self.caller_uri(request.from.as_deref().unwrap_or(ANONYMOUS), host);
-        // A trunk is told the number also of who does not want it shown, where there is one.
-        let asked = request.from.as_deref().unwrap_or(ANONYMOUS);
-        let number = if asked == ANONYMOUS { request.own_number } else { self.number(asked) };
-        let number = number.and_then(|tn| Uri::sip(Some(&format!("+{tn}")), host, None).ok());
-        let identity = number.map(|number| assert(&number, asked == ANONYMOUS)).unwrap_or_default();
+        // Whoever withholds the number is nobody to a trunk: the number called is not who calls.
+        let caller = request.from.as_deref().and_then(|from| self.number(from));
+        let caller = caller.and_then(|tn| Uri::sip(Some(&format!("+{tn}")), host, None).ok());
+        let identity = caller.map(|caller| assert(&caller, false)).unwrap_or_default();
         Ok(DialPlan { context, from, from_display: None, identity, to, kind: CallType::Trunk, attempts })
     }
 
