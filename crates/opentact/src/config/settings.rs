@@ -326,12 +326,9 @@ impl Config {
         let whole = |span: &Span| span.0.subsec_nanos() == 0 && span.0.as_secs() <= 1_000_000_000;
         let good = |span: &Span| whole(span) && span.0.as_secs() >= 90;
         fault(!good(&self.sip.min_se), "sip.min_se", "expected whole seconds, 90 at least");
-        let off = self.sip.session_expires.0.is_zero();
-        fault(
-            !off && !(good(&self.sip.session_expires) && self.sip.session_expires.0 >= self.sip.min_se.0),
-            "sip.session_expires",
-            "expected 0s or whole seconds, sip.min_se at least",
-        );
+        let expires = &self.sip.session_expires;
+        let fits = expires.0.is_zero() || (good(expires) && expires.0 >= self.sip.min_se.0);
+        fault(!fits, "sip.session_expires", "expected 0s or whole seconds, sip.min_se at least");
         fault(self.media.address.is_unspecified(), "media.address", "expected one address, which peers are told");
         fault(self.sip.digest.is_empty(), "sip.digest", "must name at least one algorithm");
         let (least, usual, most) = (self.sip.register_min.0, self.sip.register_default.0, self.sip.register_max.0);
