@@ -111,8 +111,12 @@ pub fn sip_config(sip: &Sip, files: &TlsFiles, https: RustlsConfig) -> Result<Tl
     for path in sip.tls_ca.iter().cloned().chain([files.ca()].into_iter().filter(|path| path.exists())) {
         let authorities = CertificateDer::pem_file_iter(&path)
             .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .map_err(|fault| TlsError::Pem { path, fault: fault.to_string() })?;
-        roots.add_parsable_certificates(authorities);
+            .map_err(|fault| TlsError::Pem { path: path.clone(), fault: fault.to_string() })?;
+        let (usable, refused) = roots.add_parsable_certificates(authorities);
+        if usable == 0 || refused > 0 {
+            let fault = format!("{usable} usable certificates, {refused} that are not");
+            return Err(TlsError::Pem { path, fault });
+        }
     }
     let client = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     let server = move || {

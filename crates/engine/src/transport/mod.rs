@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use dashmap::DashMap;
 use opentact_sip::flow::{Flow, Transport};
-use rustls::pki_types::ServerName;
+use parking_lot::Mutex;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -57,8 +57,8 @@ pub struct Transports {
     connections: DashMap<u64, tcp::Connection>,
     /// The youngest connection with a peer.
     by_remote: DashMap<(Transport, SocketAddr), u64>,
-    /// Whom we expect at the addresses that we have called over TLS.
-    names: DashMap<SocketAddr, ServerName<'static>>,
+    /// Whom our TLS connections lead to, the ended ones too.
+    names: Mutex<tls::Names>,
     next_connection: AtomicU64,
     external_address: Option<IpAddr>,
     inbox: mpsc::Sender<Inbound>,
@@ -95,7 +95,7 @@ impl Transports {
             tls: config.tls,
             connections: DashMap::new(),
             by_remote: DashMap::new(),
-            names: DashMap::new(),
+            names: Mutex::new(tls::Names::new(config.limits.connections)),
             next_connection: AtomicU64::new(1),
             external_address: config.external_address,
             inbox,
@@ -138,11 +138,7 @@ impl Transports {
                 return Some(Flow { transport, local: socket.local, remote, connection: 0 });
             }
             Transport::Tcp => None,
-            Transport::Tls => {
-                let name = tls::name_of(host)?;
-                self.names.insert(remote, name.clone());
-                Some(name)
-            }
+            Transport::Tls => Some(tls::name_of(host)?),
             // They cannot be called (RFC 7118 section 4).
             Transport::Ws | Transport::Wss => return None,
         };

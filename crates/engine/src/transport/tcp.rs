@@ -124,7 +124,11 @@ pub(super) fn connect(
     remote: SocketAddr,
     name: Option<ServerName<'static>>,
 ) -> Option<Flow> {
-    later(transports, transport, remote).filter(|flow| open(transports, *flow, name))
+    let flow = later(transports, transport, remote)?;
+    if let Some(name) = &name {
+        transports.names.lock().keep(flow.connection, name.clone());
+    }
+    open(transports, flow, name).then_some(flow)
 }
 
 /// A connection of ours that is not open: [`reconnect`] opens it.
@@ -136,7 +140,7 @@ pub(super) fn later(transports: &Transports, transport: Transport, remote: Socke
 /// Opens a connection of ours that has ended once more, under its number, for a message. False where that is not to
 /// be done: the peer made it, or there are too many.
 pub(super) fn reconnect(transports: &Arc<Transports>, flow: Flow, bytes: Bytes) -> bool {
-    let name = transports.names.get(&flow.remote).map(|name| name.clone());
+    let name = transports.names.lock().get(flow.connection);
     is_ours(&flow)
         && open(transports, flow, name)
         && transports.connections.get(&flow.connection).is_some_and(|connection| connection.send(bytes))

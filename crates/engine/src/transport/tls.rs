@@ -1,5 +1,6 @@
 //! SIP over TLS (RFC 3261 26.3): the handshake at both ends of a connection. What flows over it is `tcp`'s.
 
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,6 +26,35 @@ pub struct TlsConfig {
 impl fmt::Debug for TlsConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TlsConfig").field("listen", &self.listen).finish_non_exhaustive()
+    }
+}
+
+/// Whom each of our connections leads to, by its number: one that has ended is made again to nobody else. Of the oldest
+/// beyond `room` nothing is known any more; they are not made again.
+pub(super) struct Names {
+    known: HashMap<u64, ServerName<'static>>,
+    order: VecDeque<u64>,
+    room: usize,
+}
+
+impl Names {
+    pub(super) fn new(room: usize) -> Self {
+        Self { known: HashMap::new(), order: VecDeque::new(), room }
+    }
+
+    /// Of a connection not known before.
+    pub(super) fn keep(&mut self, connection: u64, name: ServerName<'static>) {
+        if self.order.len() >= self.room
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+        self.order.push_back(connection);
+        self.known.insert(connection, name);
+    }
+
+    pub(super) fn get(&self, connection: u64) -> Option<ServerName<'static>> {
+        self.known.get(&connection).cloned()
     }
 }
 
@@ -80,4 +110,20 @@ pub(super) async fn call(
 async fn refused(transports: &Transports, task: &Task, reason: &str) {
     metrics::counter!("opentact_sip_tls_handshakes_failed_total").increment(1);
     tcp::fail(transports, task.flow, &task.stop, reason).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_belong_to_connections_and_the_oldest_are_forgotten() {
+        let (here, there) = (name_of("a.example").unwrap(), name_of("[2001:db8::1]").unwrap());
+        let mut names = Names::new(2);
+        names.keep(1, here.clone());
+        names.keep(3, there.clone());
+        assert_eq!((names.get(1), names.get(3)), (Some(here.clone()), Some(there)));
+        names.keep(5, here);
+        assert_eq!((names.get(1), names.known.len(), names.order.len()), (None, 2, 2));
+    }
 }
