@@ -3,24 +3,10 @@
 
 mod world;
 
-use opentact_engine::ports::VoiceCarrier;
 use opentact_sip::message::Request;
-use opentact_sip::ua::{Command, Event};
 use opentact_sip::uri::Uri;
 use opentact_store::types::SipTransport;
-use opentact_store::voice_profiles::NewVoiceProfile;
 use world::{DOMAIN, NUMBER, PASSWORD, Peer, World, address};
-
-/// Refuses the next call and returns its INVITE.
-async fn refuse(peer: &mut Peer) -> Request {
-    loop {
-        if let Event::Invite { session, request, .. } = peer.event().await {
-            peer.command(Command::Reject { session, code: 486, reason: None, headers: Vec::new() });
-            peer.settle().await;
-            return request;
-        }
-    }
-}
 
 fn header(request: &Request, name: &str) -> Option<String> {
     request.headers().get_by_name(name).map(|value| String::from_utf8_lossy(value).into_owned())
@@ -39,7 +25,7 @@ async fn passed_on(headers: &[(&'static str, &'static str)]) -> Request {
     world.number(NUMBER, |lease| lease.sip_connection = Some(trunk)).await;
     let uri = Uri::from_addr(Some(&format!("+{NUMBER}")), world.sip);
     caller.call_with(world.sip, address("alice"), uri, 40_000, headers);
-    let (invite, ()) = tokio::join!(refuse(&mut callee), caller.settle());
+    let (invite, ()) = tokio::join!(callee.refuse(), caller.settle());
     world.idle().await;
     invite
 }
@@ -64,10 +50,9 @@ async fn a_withheld_number_is_not_in_from() {
 async fn a_user_who_withholds_the_number_is_known_to_the_carrier_alone() {
     let world = World::new().await;
     let (mut alice, mut bob, mut network) = (Peer::new().await, Peer::new().await, Peer::new().await);
-    world.engine.add_carrier(VoiceCarrier { name: "test", address: network.address });
+    world.carrier(&network);
     let lease = world.number(NUMBER, |_| {}).await;
-    let profile = NewVoiceProfile { tn_lease: Some(lease), ..NewVoiceProfile::new("profile") };
-    let profile = world.store.voice_profiles().create(world.account, None, profile).await.unwrap().uuid;
+    let profile = world.profile(Some(lease)).await;
     let domain = world.domain(DOMAIN, |new| new.outbound_voice_profile = Some(profile)).await;
     world.user(domain, "alice", |_| {}).await;
     world.user(domain, "bob", |_| {}).await;
@@ -78,14 +63,14 @@ async fn a_user_who_withholds_the_number_is_known_to_the_carrier_alone() {
 
     let number = Uri::sip(Some("+12025550199"), DOMAIN, None).unwrap();
     alice.call_with(world.sip, address("alice"), number, 40_000, &headers);
-    let (outside, ()) = tokio::join!(refuse(&mut network), alice.settle());
+    let (outside, ()) = tokio::join!(network.refuse(), alice.settle());
     assert_eq!(outside.from().unwrap().uri.as_str(), "sip:anonymous@anonymous.invalid");
     assert!(header(&outside, "P-Asserted-Identity").unwrap().contains(&format!("+{NUMBER}@")));
     assert_eq!(header(&outside, "Privacy").as_deref(), Some("id"));
 
     let user = Uri::sip(Some("bob"), DOMAIN, None).unwrap();
     alice.call_with(world.sip, address("alice"), user, 40_000, &headers);
-    let (inside, ()) = tokio::join!(refuse(&mut bob), alice.settle());
+    let (inside, ()) = tokio::join!(bob.refuse(), alice.settle());
     assert_eq!(from(&inside), "anonymous");
     assert_eq!(header(&inside, "P-Asserted-Identity"), None);
     world.idle().await;

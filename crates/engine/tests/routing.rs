@@ -3,30 +3,15 @@
 
 mod world;
 
-use opentact_engine::ports::{ControlError, VoiceCarrier};
-use opentact_sip::message::Request;
-use opentact_sip::ua::{Command, Event};
+use opentact_engine::ports::ControlError;
+use opentact_sip::ua::Event;
 use opentact_sip::uri::{NameAddr, Uri};
 use opentact_store::transactions::NewTransaction;
 use opentact_store::types::{RefType, SipTransport};
-use opentact_store::voice_profiles::NewVoiceProfile;
-use uuid::Uuid;
 use world::{DOMAIN, NUMBER, PASSWORD, Peer, World, address};
 
 const OUTSIDE: &str = "+12025550199";
 const HANG_UP: &str = "<Response><Hangup/></Response>";
-
-impl World {
-    /// A way to the telephone network that leads to this peer.
-    fn carrier(&self, peer: &Peer) {
-        self.engine.add_carrier(VoiceCarrier { name: "test", address: peer.address });
-    }
-
-    async fn profile(&self, tn_lease: Option<Uuid>) -> Uuid {
-        let new = NewVoiceProfile { tn_lease, ..NewVoiceProfile::new("profile") };
-        self.store.voice_profiles().create(self.account, None, new).await.unwrap().uuid
-    }
-}
 
 /// The final answer to a call of alice's to `user` of her domain.
 async fn alice_calls(world: &World, alice: &mut Peer, user: &str) -> u16 {
@@ -37,17 +22,6 @@ async fn alice_calls(world: &World, alice: &mut Peer, user: &str) -> u16 {
             Event::Failed { code, .. } => return code,
             Event::Progress { .. } => {}
             other => panic!("{other:?}"),
-        }
-    }
-}
-
-/// Refuses the next call with 486 and returns its INVITE.
-async fn refuse(peer: &mut Peer) -> Request {
-    loop {
-        if let Event::Invite { session, request, .. } = peer.event().await {
-            peer.command(Command::Reject { session, code: 486, reason: None, headers: Vec::new() });
-            peer.settle().await;
-            return request;
         }
     }
 }
@@ -85,7 +59,7 @@ async fn nobody_reaches_a_carrier_or_a_foreign_trunk_but_by_the_way_that_is_mean
     world.trunk(&pbx).await;
     let own = world.originate(&format!("sip:{OUTSIDE}@{}", pbx.address), HANG_UP).await;
     own.unwrap();
-    refuse(&mut pbx).await;
+    pbx.refuse().await;
 
     world.another_account("100").await;
     let refused = |result| matches!(result, Err(ControlError::Invalid { field: "to", .. }));
@@ -115,7 +89,7 @@ async fn a_sip_address_is_called_without_the_headers_it_names() {
     let mut pbx = Peer::new().await;
     let to = format!("sip:bob@{};x=y?Route=%3Csip:10.0.0.1%3E&Subject=hi", pbx.address);
     world.originate(&to, HANG_UP).await.unwrap();
-    let invite = refuse(&mut pbx).await;
+    let invite = pbx.refuse().await;
     assert_eq!(invite.uri().unwrap().as_str(), format!("sip:bob@{};x=y", pbx.address));
     world.idle().await;
 }
@@ -130,7 +104,7 @@ async fn a_user_calls_a_number_as_their_own_one_else_as_the_profile_s() {
     let domain = world.domain(DOMAIN, |domain| domain.outbound_voice_profile = Some(profile)).await;
     let user = world.user(domain, "alice", |_| {}).await;
 
-    let (code, invite) = tokio::join!(alice_calls(&world, &mut alice, OUTSIDE), refuse(&mut carrier));
+    let (code, invite) = tokio::join!(alice_calls(&world, &mut alice, OUTSIDE), carrier.refuse());
     assert_eq!(code, 486);
     assert_eq!(invite.from().unwrap().uri.user(), Some(format!("+{NUMBER}").as_str()));
     assert_eq!(invite.uri().unwrap().user(), Some(OUTSIDE));
@@ -139,7 +113,7 @@ async fn a_user_calls_a_number_as_their_own_one_else_as_the_profile_s() {
     let own = users.update(world.account, user, None, None, |user| user.tn_lease = Some(of_alice));
     own.await.unwrap();
     world.engine.control().invalidate(world.account);
-    let (_, invite) = tokio::join!(alice_calls(&world, &mut alice, "12025550199"), refuse(&mut carrier));
+    let (_, invite) = tokio::join!(alice_calls(&world, &mut alice, "12025550199"), carrier.refuse());
     assert_eq!(invite.from().unwrap().uri.user(), Some(format!("+{}", NUMBER + 1).as_str()));
     assert_eq!(invite.uri().unwrap().user(), Some(OUTSIDE));
 
@@ -147,7 +121,7 @@ async fn a_user_calls_a_number_as_their_own_one_else_as_the_profile_s() {
     world.user(domain, "bob", |_| {}).await;
     let mut bob = Peer::new().await;
     assert_eq!(bob.register(world.sip, "bob", PASSWORD, 300).await, 200);
-    let (_, invite) = tokio::join!(alice_calls(&world, &mut alice, "bob"), refuse(&mut bob));
+    let (_, invite) = tokio::join!(alice_calls(&world, &mut alice, "bob"), bob.refuse());
     assert_eq!(invite.from().unwrap().uri.as_str(), format!("sip:alice@{DOMAIN}"));
     world.idle().await;
 }
@@ -232,7 +206,7 @@ async fn nobody_calls_as_somebody_of_another_account() {
     assert_eq!(alice.register(world.sip, "alice", PASSWORD, 300).await, 200);
     for from in [format!("boss@{DOMAIN}"), format!("sip:boss@{DOMAIN}")] {
         world.originate_as(Some(&from), &format!("alice@{DOMAIN}"), HANG_UP).await.unwrap();
-        assert_eq!(refuse(&mut alice).await.from().unwrap().uri.as_str(), format!("sip:boss@{DOMAIN}"));
+        assert_eq!(alice.refuse().await.from().unwrap().uri.as_str(), format!("sip:boss@{DOMAIN}"));
     }
     world.another_account("100").await;
     for from in [format!("boss@{DOMAIN}"), format!("sip:boss@{DOMAIN}"), format!("boss@{}", DOMAIN.to_uppercase())] {

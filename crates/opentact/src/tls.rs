@@ -90,9 +90,7 @@ pub fn server_config(https: &Https, files: &TlsFiles, now: OffsetDateTime) -> Re
             (files.server(), files.server_key())
         }
     };
-    let chain = CertificateDer::pem_file_iter(&certificate)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|fault| TlsError::Pem { path: certificate, fault: fault.to_string() })?;
+    let chain = certificates(&certificate)?;
     let key =
         PrivateKeyDer::from_pem_file(&key).map_err(|fault| TlsError::Pem { path: key, fault: fault.to_string() })?;
     let mut config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key)?;
@@ -109,10 +107,7 @@ pub fn sip_config(sip: &Sip, files: &TlsFiles, https: RustlsConfig) -> Result<Tl
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     for path in sip.tls_ca.iter().cloned().chain([files.ca()].into_iter().filter(|path| path.exists())) {
-        let authorities = CertificateDer::pem_file_iter(&path)
-            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .map_err(|fault| TlsError::Pem { path: path.clone(), fault: fault.to_string() })?;
-        let (usable, refused) = roots.add_parsable_certificates(authorities);
+        let (usable, refused) = roots.add_parsable_certificates(certificates(&path)?);
         if usable == 0 || refused > 0 {
             let fault = format!("{usable} usable certificates, {refused} that are not");
             return Err(TlsError::Pem { path, fault });
@@ -126,6 +121,13 @@ pub fn sip_config(sip: &Sip, files: &TlsFiles, https: RustlsConfig) -> Result<Tl
         Arc::new(config)
     };
     Ok(TlsConfig { listen: vec![sip.tls], server: Arc::new(server), client: Arc::new(client) })
+}
+
+/// Every certificate of a PEM file.
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect)
+        .map_err(|fault| TlsError::Pem { path: path.to_owned(), fault: fault.to_string() })
 }
 
 /// Leaves the files of a usable authority and a usable server certificate behind.

@@ -14,7 +14,7 @@ use opentact_store::types::{Feature, SipTransport};
 use opentact_store::{StoreError, Tn};
 use uuid::Uuid;
 
-use super::identity::{ANONYMOUS, anonymous, assert};
+use super::identity::{ANONYMOUS, anonymous, assert, caller_uri};
 use super::is_closed;
 use super::place::Named;
 use super::{About, Attempt, DialFault, DialPlan, DialRequest, LegContext, Place, Router};
@@ -70,7 +70,7 @@ impl Router {
         context.voice_profile = request.voice_profile;
         let to = Uri::sip(Some(&callee.user.login), &domain.domain, None)
             .map_err(|error| DialFault::new(500, error.to_string()))?;
-        let from = self.caller_uri(request.from.as_deref().unwrap_or(ANONYMOUS), &domain.domain);
+        let from = caller_uri(request.from.as_deref(), &domain.domain);
         Ok(Some(DialPlan {
             context,
             from,
@@ -92,7 +92,7 @@ impl Router {
         };
         let port = uri.port().unwrap_or(if transport == Transport::Tls { SIPS_PORT } else { SIP_PORT });
         let places = self.resolve(request.account, uri.host(), port, Named::ByAddress).await?;
-        let from = self.caller_uri(request.from.as_deref().unwrap_or(ANONYMOUS), uri.host());
+        let from = caller_uri(request.from.as_deref(), uri.host());
         let attempts = places
             .into_iter()
             .map(|remote| Attempt::Place(Place { uri: uri.clone(), remote, transport, credentials: None }))
@@ -211,7 +211,7 @@ impl Router {
                 Attempt::Place(Place { uri: to.clone(), remote, transport, credentials: credentials.clone() })
             })
             .collect();
-        let from = self.caller_uri(request.from.as_deref().unwrap_or(ANONYMOUS), host);
+        let from = caller_uri(request.from.as_deref(), host);
         // Whoever withholds the number is nobody to a trunk: the number called is not who calls.
         let caller = request.from.as_deref().and_then(|from| self.number(from));
         let caller = caller.and_then(|tn| Uri::sip(Some(&format!("+{tn}")), host, None).ok());

@@ -5,8 +5,6 @@ use bytes::Bytes;
 use opentact_sip::message::{Headers, Name};
 use opentact_sip::uri::{NameAddr, Uri};
 
-use super::Router;
-
 /// A caller who does not want to be known, wherever callers are texts.
 pub(crate) const ANONYMOUS: &str = "anonymous";
 
@@ -32,18 +30,15 @@ pub(super) fn assert(identity: &Uri, withheld: bool) -> Vec<(Bytes, Bytes)> {
     headers
 }
 
-impl Router {
-    /// A caller as a SIP URI: a number or name at the host that is called, a `user@domain` as it is.
-    pub(super) fn caller_uri(&self, caller: &str, host: &str) -> Uri {
-        if caller == ANONYMOUS {
-            return anonymous();
-        }
-        if let Some(uri) = caller.starts_with("sip:").then(|| Uri::parse(caller.as_bytes()).ok()).flatten() {
-            return uri;
-        }
-        let (user, host) = caller.rsplit_once('@').unwrap_or((caller, host));
-        Uri::sip(Some(user), host, None).unwrap_or_else(|_| anonymous())
+/// A caller as a SIP URI: a number or name at the host that is called, a `user@domain` as it is, nobody where none is
+/// named.
+pub(super) fn caller_uri(caller: Option<&str>, host: &str) -> Uri {
+    let Some(caller) = caller.filter(|caller| *caller != ANONYMOUS) else { return anonymous() };
+    if let Some(uri) = caller.starts_with("sip:").then(|| Uri::parse(caller.as_bytes()).ok()).flatten() {
+        return uri;
     }
+    let (user, host) = caller.rsplit_once('@').unwrap_or((caller, host));
+    Uri::sip(Some(user), host, None).unwrap_or_else(|_| anonymous())
 }
 
 /// RFC 3323 4.1.1.3.

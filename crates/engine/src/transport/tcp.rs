@@ -95,6 +95,7 @@ pub(super) async fn accept(listener: TcpListener, transport: Transport, transpor
                     metrics::counter!("opentact_sip_connections_refused_total").increment(1);
                     continue;
                 }
+                let _ = stream.set_nodelay(true);
                 let Ok(local) = stream.local_addr() else { continue };
                 // Behind a NAT the address of the socket is none that the peer could use.
                 let outside = transports.external_address.filter(|ip| ip.is_ipv4() == local.is_ipv4());
@@ -105,7 +106,7 @@ pub(super) async fn accept(listener: TcpListener, transport: Transport, transpor
                 if transport == Transport::Tls {
                     tokio::spawn(tls::serve(transports.clone(), stream, task));
                 } else {
-                    tokio::spawn(run(transports.clone(), split(stream), task));
+                    tokio::spawn(run(transports.clone(), stream.into_split(), task));
                 }
             }
             Err(error) => {
@@ -165,8 +166,13 @@ fn open(transports: &Arc<Transports>, flow: Flow, name: Option<ServerName<'stati
             connected = connecting => connected,
         };
         match connected {
-            Ok(Ok(stream)) if flow.transport == Transport::Tls => tls::call(transports, stream, name, task).await,
-            Ok(Ok(stream)) => run(transports, split(stream), task).await,
+            Ok(Ok(stream)) => {
+                let _ = stream.set_nodelay(true);
+                match flow.transport {
+                    Transport::Tls => tls::call(transports, stream, name, task).await,
+                    _ => run(transports, stream.into_split(), task).await,
+                }
+            }
             Ok(Err(error)) => fail(&transports, flow, &task.stop, &error.to_string()).await,
             Err(_) => fail(&transports, flow, &task.stop, "connect timed out").await,
         }
@@ -180,12 +186,6 @@ fn register(transports: &Arc<Transports>, flow: Flow, name: Option<ServerName<'s
     transports.connections.insert(flow.connection, Connection { flow, name, writer, stop: stop.clone() });
     transports.by_remote.insert((flow.transport, flow.remote), flow.connection);
     Task { flow, queue, stop }
-}
-
-/// The halves of a TCP connection, which share no lock.
-fn split(stream: TcpStream) -> (impl AsyncRead + Unpin + Send, impl AsyncWrite + Unpin + Send + 'static) {
-    let _ = stream.set_nodelay(true);
-    stream.into_split()
 }
 
 pub(super) async fn fail(transports: &Transports, flow: Flow, stop: &CancellationToken, reason: &str) {

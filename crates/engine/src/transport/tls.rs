@@ -2,11 +2,14 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use futures_util::TryFutureExt as _;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ServerConfig};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
@@ -67,17 +70,8 @@ pub(super) fn name_of(host: &str) -> Option<ServerName<'static>> {
 /// A peer has connected.
 pub(super) async fn serve(transports: Arc<Transports>, stream: TcpStream, task: Task) {
     let Some(tls) = &transports.tls else { return };
-    let _ = stream.set_nodelay(true);
     let shaking = TlsAcceptor::from((tls.server)()).accept(stream);
-    let shaken = tokio::select! {
-        () = task.stop.cancelled() => return,
-        shaken = tokio::time::timeout(transports.limits.connect, shaking) => shaken,
-    };
-    match shaken {
-        Ok(Ok(stream)) => tcp::run(transports, tokio::io::split(stream), task).await,
-        Ok(Err(error)) => refused(&transports, &task, &error.to_string()).await,
-        Err(_) => refused(&transports, &task, "TLS handshake timed out").await,
-    }
+    shake(transports, shaking, task).await;
 }
 
 /// We have connected, to `name`.
@@ -90,19 +84,27 @@ pub(super) async fn call(
     let (Some(tls), Some(name)) = (&transports.tls, name) else {
         return refused(&transports, &task, "nobody known to ask for").await;
     };
-    let _ = stream.set_nodelay(true);
-    let shaking = TlsConnector::from(tls.client.clone()).connect(name, stream);
+    let remote = task.flow.remote;
+    let shaking = TlsConnector::from(tls.client.clone()).connect(name, stream).inspect_err(move |error| {
+        // Certificates are somebody's to put right.
+        tracing::warn!(%remote, %error, "SIP TLS handshake with a peer we called");
+    });
+    shake(transports, shaking, task).await;
+}
+
+/// Waits for the end of a handshake and goes on from there.
+async fn shake<S: AsyncRead + AsyncWrite + Send + 'static>(
+    transports: Arc<Transports>,
+    shaking: impl Future<Output = io::Result<S>>,
+    task: Task,
+) {
     let shaken = tokio::select! {
         () = task.stop.cancelled() => return tcp::fail(&transports, task.flow, &task.stop, "closed").await,
         shaken = tokio::time::timeout(transports.limits.connect, shaking) => shaken,
     };
     match shaken {
         Ok(Ok(stream)) => tcp::run(transports, tokio::io::split(stream), task).await,
-        Ok(Err(error)) => {
-            // Certificates are somebody's to put right.
-            tracing::warn!(remote = %task.flow.remote, %error, "SIP TLS handshake with a peer we called");
-            refused(&transports, &task, &error.to_string()).await;
-        }
+        Ok(Err(error)) => refused(&transports, &task, &error.to_string()).await,
         Err(_) => refused(&transports, &task, "TLS handshake timed out").await,
     }
 }

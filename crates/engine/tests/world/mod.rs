@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use opentact_engine::media::MediaConfig;
-use opentact_engine::ports::{ControlError, FlowSource, Originate};
+use opentact_engine::ports::{ControlError, FlowSource, Originate, VoiceCarrier};
 use opentact_engine::router::RouterConfig;
 use opentact_engine::speech::{LocalSpeech, SpeechConfig};
 use opentact_engine::transport::{TcpLimits, TransportConfig};
@@ -19,7 +19,7 @@ use opentact_engine::{Engine, EngineConfig};
 use opentact_events::{Filter, Hub, Subscription};
 use opentact_sip::digest::{Algorithm, Credentials};
 use opentact_sip::flow::{Flow, Transport};
-use opentact_sip::message::Method;
+use opentact_sip::message::{Method, Request};
 use opentact_sip::registrar::RegistrarConfig;
 use opentact_sip::ua::{Command, Event, Input, OutgoingInvite, OutgoingRequest, Output, SessionId, Ua, UaConfig};
 use opentact_sip::uri::{NameAddr, Uri};
@@ -30,6 +30,7 @@ use opentact_store::domains::NewDomain;
 use opentact_store::numbers::{NewLease, TnLease};
 use opentact_store::sip_users::NewSipUser;
 use opentact_store::types::{Feature, SipTransport, TnKind, now};
+use opentact_store::voice_profiles::NewVoiceProfile;
 use opentact_store::{Keyring, Money, Settings, Store, Tn};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -325,6 +326,16 @@ impl World {
         }
     }
 
+    /// A way to the telephone network that leads to this peer.
+    pub fn carrier(&self, peer: &Peer) {
+        self.engine.add_carrier(VoiceCarrier { name: "test", address: peer.address });
+    }
+
+    pub async fn profile(&self, tn_lease: Option<Uuid>) -> Uuid {
+        let new = NewVoiceProfile { tn_lease, ..NewVoiceProfile::new("profile") };
+        self.store.voice_profiles().create(self.account, None, new).await.unwrap().uuid
+    }
+
     pub async fn domain(&self, name: &str, change: impl FnOnce(&mut NewDomain)) -> Uuid {
         let mut new = NewDomain {
             domain: name.to_owned(),
@@ -455,6 +466,17 @@ impl Peer {
         loop {
             if let Event::Invite { session, .. } = self.event().await {
                 return session;
+            }
+        }
+    }
+
+    /// Refuses the next call with 486 and returns its INVITE.
+    pub async fn refuse(&mut self) -> Request {
+        loop {
+            if let Event::Invite { session, request, .. } = self.event().await {
+                self.command(Command::Reject { session, code: 486, reason: None, headers: Vec::new() });
+                self.settle().await;
+                return request;
             }
         }
     }
