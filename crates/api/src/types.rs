@@ -216,6 +216,19 @@ pub fn sms_state_filter() -> Object {
     ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words.chain(["sent"]))).build()
 }
 
+/// How a trace is answered.
+#[must_use]
+pub fn trace_format() -> Object {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["json", "ladder", "pcap"])).build()
+}
+
+/// Which way a SIP message went, seen from the node.
+#[allow(dead_code)]
+#[must_use]
+pub fn message_direction() -> Object {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["in", "out"])).build()
+}
+
 /// Any JSON objects.
 #[must_use]
 pub fn objects() -> utoipa::openapi::schema::Array {

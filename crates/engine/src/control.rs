@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use crate::core::{Message, Stats};
-use crate::ports::{CallControl, ControlError, DevCall, DevCaller, FlowSource, Originate, Registration};
+use crate::ports::{CallControl, ControlError, DevCall, DevCaller, FlowSource, Originate, Registration, SipMessage};
 use crate::router::{About, App, DialFault, DialPlan, DialRequest, Router};
 
 /// An order to the core. A reply that is not awaited any more is dropped.
@@ -41,6 +41,11 @@ pub(crate) enum ControlRequest {
         account: Uuid,
         call: LegId,
         reply: oneshot::Sender<Option<Value>>,
+    },
+    Trace {
+        account: Uuid,
+        call: LegId,
+        reply: oneshot::Sender<Vec<SipMessage>>,
     },
     Registrations {
         sip_user: Uuid,
@@ -181,6 +186,10 @@ impl CallControl for Control {
 
     async fn get(&self, account: Uuid, call: Uuid) -> Result<Option<Value>, ControlError> {
         self.ask(|reply| ControlRequest::Get { account, call: LegId(call), reply }).await
+    }
+
+    async fn trace(&self, account: Uuid, call: Uuid) -> Result<Vec<SipMessage>, ControlError> {
+        self.ask(|reply| ControlRequest::Trace { account, call: LegId(call), reply }).await
     }
 
     async fn registrations(&self, sip_user: Uuid) -> Vec<Registration> {

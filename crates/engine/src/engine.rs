@@ -27,6 +27,7 @@ use crate::ports::{CallControl, DevCaller, VoiceCarrier};
 use crate::prompt::AudioLibrary;
 use crate::router::{Router, RouterConfig};
 use crate::speech::Speech;
+use crate::trace::TraceConfig;
 use crate::transport::{TransportConfig, Transports};
 
 /// SIP transactions for each call that may be there, tombstones of half a minute included: at so many at once a request is
@@ -58,6 +59,8 @@ pub struct EngineConfig {
     pub max_calls: usize,
     /// Folder of recordings.
     pub recordings: PathBuf,
+    /// How many SIP messages are kept to be looked at.
+    pub trace: TraceConfig,
     /// Seconds.
     pub registration: RegistrarConfig,
     /// Octets of decoded prompts kept.
@@ -150,7 +153,7 @@ impl Engine {
             journal,
             bindings: bindings.desk(),
         };
-        let core = CoreConfig { max_calls: config.max_calls, recordings: config.recordings };
+        let core = CoreConfig { max_calls: config.max_calls, recordings: config.recordings, trace: config.trace };
         let core = Core::new(core, drivers, ua, registrar, registered, messages_sender.clone());
         let core = tokio::spawn(core.run(Inboxes { sip, media: media_events, messages }));
         let control =

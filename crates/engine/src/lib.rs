@@ -21,6 +21,7 @@ pub mod prompt;
 pub mod router;
 pub mod speech;
 mod tone;
+pub mod trace;
 pub mod transport;
 mod webhook;
 

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use opentact_callflow::Document;
 use serde_json::Value;
@@ -78,6 +79,23 @@ pub struct Registration {
     pub expires_on: DateTime<Utc>,
 }
 
+/// One SIP message of a call, in or out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SipMessage {
+    pub at: DateTime<Utc>,
+    /// `in` or `out`.
+    pub direction: &'static str,
+    /// `UDP`, `TCP`, ...
+    pub transport: &'static str,
+    pub local: SocketAddr,
+    pub remote: SocketAddr,
+    pub call_id: String,
+    /// The leg it belongs to.
+    pub leg: Uuid,
+    /// As on the wire, but for credentials, which are starred out.
+    pub octets: Bytes,
+}
+
 /// The calls of this node, as the REST API drives them. Values are the call object of `events::view::call`.
 #[async_trait]
 pub trait CallControl: Send + Sync + 'static {
@@ -91,6 +109,8 @@ pub trait CallControl: Send + Sync + 'static {
     async fn online(&self, account: Uuid) -> Result<Vec<Value>, ControlError>;
     /// A live call, `None` when it is not (or no longer) in memory.
     async fn get(&self, account: Uuid, call: Uuid) -> Result<Option<Value>, ControlError>;
+    /// The SIP messages of a call and of the legs it dialled, as far as they are still kept, oldest first.
+    async fn trace(&self, account: Uuid, call: Uuid) -> Result<Vec<SipMessage>, ControlError>;
     /// What a SIP user has registered; empty means offline.
     async fn registrations(&self, sip_user: Uuid) -> Vec<Registration>;
     /// Forget cached routing data of an account after a change by REST.

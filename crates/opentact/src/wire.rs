@@ -12,6 +12,7 @@ use opentact_carrier::messages::MessagesConfig;
 use opentact_engine::media::MediaConfig;
 use opentact_engine::router::RouterConfig;
 use opentact_engine::speech::{LocalSpeech, SpeechConfig};
+use opentact_engine::trace::TraceConfig;
 use opentact_engine::transport::{TcpLimits, TlsConfig, TransportConfig};
 use opentact_engine::{Engine, EngineConfig};
 use opentact_events::Hub;
@@ -201,6 +202,7 @@ fn engine_config(config: &Config, tls: TlsConfig) -> anyhow::Result<EngineConfig
         egress_allow: config.http.egress_allow.clone(),
         max_calls: config.limits.calls as usize,
         recordings,
+        trace: TraceConfig { messages: config.sip.trace_messages as usize, octets: config.sip.trace_bytes.0 },
         registration: RegistrarConfig {
             min_expires: whole_seconds(config.sip.register_min.0),
             default_expires: whole_seconds(config.sip.register_default.0),

@@ -74,6 +74,35 @@ pub struct CallFlowLog {
     pub reason: String,
 }
 
+/// What of a call was seen on the wire.
+#[derive(ToSchema)]
+pub struct CallTrace {
+    /// Oldest first.
+    pub sip: Vec<SipMessage>,
+}
+
+/// One SIP message.
+#[derive(ToSchema)]
+pub struct SipMessage {
+    pub time: DateTime<Utc>,
+    #[schema(schema_with = types::message_direction)]
+    pub direction: String,
+    /// `UDP`, `TCP`, ...
+    pub transport: String,
+    #[schema(example = "127.0.0.1:5060")]
+    pub local: String,
+    #[schema(example = "127.0.0.1:5070")]
+    pub remote: String,
+    /// Start line without the version.
+    #[schema(example = "180 Ringing")]
+    pub summary: String,
+    pub call_id: String,
+    /// The call or dialled leg it belongs to.
+    pub leg: Uuid,
+    /// As on the wire; credentials are starred out.
+    pub text: String,
+}
+
 /// What the simulated network did.
 #[derive(ToSchema)]
 pub struct DevCallResult {

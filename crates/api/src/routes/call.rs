@@ -267,7 +267,7 @@ async fn past(state: &ApiState, caller: &Caller, uuid: Uuid) -> Result<CallRecor
 }
 
 /// The live call, else its record.
-async fn one(state: &ApiState, caller: &Caller, uuid: Uuid) -> Result<Value, AppError> {
+pub(super) async fn one(state: &ApiState, caller: &Caller, uuid: Uuid) -> Result<Value, AppError> {
     if let Some(call) = state.calls.get(caller.account(), uuid).await? {
         return Ok(call);
     }

@@ -70,7 +70,6 @@ pub(crate) const LATER: &[(&str, &[Method])] = &[
     ("/shaken/{file}", &[GET]),
     // calls
     ("/rest/call/bridge", &[POST]),
-    ("/rest/call/{uuid}/trace", &[GET]),
     ("/rest/call/{uuid}/listen", &[GET]),
     ("/rest/batch", &[POST]),
     ("/rest/batch/search", &[POST]),

@@ -3,6 +3,7 @@
 mod account;
 mod auth;
 mod call;
+mod call_trace;
 mod dev;
 mod event;
 pub(crate) mod forms;
@@ -53,6 +54,7 @@ pub(crate) fn implemented(public_url: &str) -> OpenApiRouter<ApiState> {
         profile_voice::router(),
         profile_messaging::router(),
         call::router(),
+        call_trace::router(),
         record::router(),
         sms::router(),
         subscription::router(),

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use opentact_engine::ports::{ControlError, DevScript, FlowSource};
+use opentact_engine::ports::{ControlError, DevScript, FlowSource, SipMessage};
 use opentact_store::calls::CallFlowLog;
 use opentact_store::types::{CallState, Json, now};
 use serde_json::{Value, json};
@@ -177,4 +177,48 @@ async fn the_simulated_network_calls_a_number_of_ours() {
     let say = json!({"from": 12125551234_u64, "to": 12015550100_u64, "script": "say"});
     let wrong: Value = world.post("/rest/dev/call", say).expect(422).await;
     assert_eq!(wrong["fields"]["params.text"]["message"], "is required for say");
+}
+
+#[tokio::test]
+async fn a_trace_is_json_a_ladder_or_a_capture_file_and_no_strangers_business() {
+    let world = World::new().await;
+    let record = call_record(world.me.account.uuid, CallState::Destroyed, "12125550001");
+    world.store.calls().save(record.clone()).await.unwrap();
+    let (local, remote) = ("127.0.0.1:5060".parse().unwrap(), "127.0.0.1:5070".parse().unwrap());
+    let message = |direction, octets: &'static str| SipMessage {
+        at: now(),
+        direction,
+        transport: "UDP",
+        local,
+        remote,
+        call_id: "a@b".to_owned(),
+        leg: record.uuid,
+        octets: octets.into(),
+    };
+    *world.calls.traced.lock() = vec![
+        message("in", "INVITE sip:alice@example.com SIP/2.0\r\nCall-ID: a@b\r\n\r\n"),
+        message("out", "SIP/2.0 180 Ringing\r\nCall-ID: a@b\r\n\r\n"),
+    ];
+    let path = format!("/rest/call/{}/trace", record.uuid);
+    let sip = world.get(&path).expect(200).await["sip"].clone();
+    assert_eq!(sip[0]["summary"], "INVITE sip:alice@example.com");
+    assert_eq!(sip[1]["summary"], "180 Ringing");
+    assert_eq!((&sip[1]["direction"], &sip[1]["remote"]), (&json!("out"), &json!("127.0.0.1:5070")));
+    assert_eq!(sip[0]["text"], "INVITE sip:alice@example.com SIP/2.0\r\nCall-ID: a@b\r\n\r\n");
+
+    let ladder = world.get(&format!("{path}?format=ladder")).send().await;
+    assert_eq!(ladder.headers["content-type"], "text/plain; charset=utf-8");
+    let asked = world.get(&format!("{path}?format=pcap")).send().await;
+    let accepted = world.get(&path).header("accept", "application/vnd.tcpdump.pcap").send().await;
+    for file in [asked, accepted] {
+        assert_eq!(
+            (file.status.as_u16(), &file.headers["content-type"]),
+            (200, &"application/vnd.tcpdump.pcap".parse().unwrap())
+        );
+    }
+    world.get(&format!("{path}?format=xml")).expect(422).await;
+
+    let stranger = world.stranger().await;
+    world.get(&path).by(&stranger).expect(401).await;
+    world.get(&format!("/rest/call/{}/trace", Uuid::new_v4())).expect(404).await;
 }

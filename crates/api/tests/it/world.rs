@@ -10,7 +10,7 @@ use opentact_api::{ApiState, Parts, Settings};
 use opentact_callflow::Document;
 use opentact_carrier::dev::DevNumbers;
 use opentact_engine::ports::{
-    CallControl, ControlError, DevCall, MessageControl, Originate, Registration, SendMessage,
+    CallControl, ControlError, DevCall, MessageControl, Originate, Registration, SendMessage, SipMessage,
 };
 use opentact_events::{EventType, Hub, NewEvent, view};
 use opentact_store::accounts::{Account, NewAccount};
@@ -35,6 +35,7 @@ pub struct FakeCalls {
     pub dev_calls: Mutex<Vec<DevCall>>,
     pub live: Mutex<Vec<CallRecord>>,
     pub registrations: Mutex<Vec<(Uuid, Registration)>>,
+    pub traced: Mutex<Vec<SipMessage>>,
     pub refuse: Mutex<Option<ControlError>>,
     /// Make `online` panic.
     pub panic: Mutex<bool>,
@@ -88,6 +89,10 @@ impl CallControl for FakeCalls {
 
     async fn get(&self, account: Uuid, call: Uuid) -> Result<Option<Value>, ControlError> {
         Ok(self.find(account, call).as_ref().map(show))
+    }
+
+    async fn trace(&self, _: Uuid, _: Uuid) -> Result<Vec<SipMessage>, ControlError> {
+        Ok(self.traced.lock().clone())
     }
 
     async fn registrations(&self, sip_user: Uuid) -> Vec<Registration> {

@@ -32,6 +32,9 @@ impl Core {
             ControlRequest::Get { account, call, reply } => {
                 let _ = reply.send(self.find(account, call).and_then(|(_, entry)| entry.book.object(call)));
             }
+            ControlRequest::Trace { account, call, reply } => {
+                let _ = reply.send(self.trace.messages(account, call.0));
+            }
             ControlRequest::Registrations { sip_user, reply } => {
                 let _ = reply.send(self.registrations(sip_user));
             }

@@ -85,6 +85,9 @@ impl Core {
             }
         };
         plan.context.sip_call_id = request.call_id().map(|call_id| String::from_utf8_lossy(call_id).into_owned());
+        if let Some(call_id) = request.call_id() {
+            self.trace.claim(plan.context.account, id.0, id.0, call_id);
+        }
         self.sessions.insert(session, id);
         self.media_legs.insert(key, id);
         self.legs.insert(

@@ -41,6 +41,7 @@ use crate::media::MediaPool;
 use crate::prompt::AudioLibrary;
 use crate::router::{Admission, DialFault, DialPlan, Registration, Router};
 use crate::speech::Speech;
+use crate::trace::{Direction, Trace, TraceConfig};
 use crate::transport::{Inbound, Transports};
 
 use self::calls::CallEntry;
@@ -89,6 +90,7 @@ pub(crate) struct CoreConfig {
     /// Calls (origin legs) at once; a further INVITE is answered 503.
     pub(crate) max_calls: usize,
     pub(crate) recordings: PathBuf,
+    pub(crate) trace: TraceConfig,
 }
 
 /// What the core works with.
@@ -148,6 +150,7 @@ pub(crate) struct Core {
     /// Routes of calls made by REST, found before the call was there.
     planned: HashMap<LegId, Box<DialPlan>>,
     registering: HashMap<RequestId, register::Registering>,
+    trace: Trace,
     timers: Timers,
     /// Inputs of calls that wait until the outputs before them are carried out.
     pending: VecDeque<(LegId, Option<CallInput>)>,
@@ -169,6 +172,7 @@ impl Core {
         own: mpsc::Sender<Message>,
     ) -> Self {
         Self {
+            trace: Trace::new(config.trace),
             config,
             drivers,
             own,
@@ -257,6 +261,7 @@ impl Core {
     fn on_sip(&mut self, inbound: Inbound) {
         match inbound {
             Inbound::Message { bytes, flow } => {
+                self.trace.record(Utc::now(), Direction::In, flow, bytes.clone());
                 self.ua.handle(Instant::now(), ua::Input::Received { message: bytes, flow });
             }
             Inbound::Failed { flow } => self.on_flow_failed(flow),
@@ -279,6 +284,7 @@ impl Core {
         while let Some(output) = self.ua.poll() {
             match output {
                 ua::Output::Transmit { flow, bytes } => {
+                    self.trace.record(Utc::now(), Direction::Out, flow, bytes.clone());
                     if !self.drivers.transports.send(flow, bytes) {
                         self.on_flow_failed(flow);
                     }

@@ -154,6 +154,7 @@ impl Core {
             self.sessions.insert(session, id);
             sent.push(session);
             self.command(Command::Invite { session, invite });
+            self.claim_trace(id, session);
         }
         if let Some(Leg { role: Role::Outbound(outbound), .. }) = self.legs.get_mut(&id) {
             outbound.branches.extend(&sent);
@@ -177,6 +178,13 @@ impl Core {
         let origin = self.legs.get(&id).and_then(|leg| self.legs.get(&leg.call))?;
         let Role::Inbound(inbound) = &origin.role else { return None };
         inbound.request.max_forwards().ok().flatten().map(|hops| hops.saturating_sub(1))
+    }
+
+    /// The messages of this session are the leg's.
+    fn claim_trace(&mut self, id: LegId, session: SessionId) {
+        if let (Some(leg), Some(session)) = (self.legs.get(&id), self.ua.session(session)) {
+            self.trace.claim(leg.context.account, leg.call.0, id.0, session.call_id());
+        }
     }
 
     /// The Call-ID by which the other side knows the leg.

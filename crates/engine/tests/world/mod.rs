@@ -14,6 +14,7 @@ use opentact_engine::media::MediaConfig;
 use opentact_engine::ports::{ControlError, FlowSource, Originate, VoiceCarrier};
 use opentact_engine::router::RouterConfig;
 use opentact_engine::speech::{LocalSpeech, SpeechConfig};
+use opentact_engine::trace::TraceConfig;
 use opentact_engine::transport::{TcpLimits, TransportConfig};
 use opentact_engine::{Engine, EngineConfig};
 use opentact_events::{Filter, Hub, Subscription};
@@ -97,6 +98,7 @@ impl World {
             egress_allow: vec!["127.0.0.0/8".parse().unwrap()],
             max_calls: 100,
             recordings: folder.path().join("recordings"),
+            trace: TraceConfig { messages: 1000, octets: 1 << 20 },
             registration: RegistrarConfig::default(),
             prompt_cache: 1 << 20,
             sip_queue: 1024,

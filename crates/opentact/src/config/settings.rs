@@ -120,6 +120,10 @@ section! {
         register_max: Span = "2h",
         /// How often each carrier is tried for a call that it answers with 5xx before it has rung.
         carrier_attempts: u32 = "3",
+        /// Newest SIP messages, in and out, that are kept for `GET /rest/call/{uuid}/trace`; the oldest goes first. 0: none.
+        trace_messages: u32 = "20000",
+        /// Octets those messages may have together; the oldest goes first.
+        trace_bytes: Size = "64MiB",
     }
 }
 

@@ -1,0 +1,104 @@
+//! What a call looked like on the wire.
+
+use std::fmt::Write as _;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, header};
+use opentact_engine::ports::SipMessage;
+use opentact_engine::trace::pcap;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::call::one;
+use crate::auth::Caller;
+use crate::envelope::{Envelope, ok};
+use crate::error::AppError;
+use crate::extract::{Id, Query};
+use crate::model;
+use crate::openapi::Faults;
+use crate::state::ApiState;
+use crate::types;
+
+/// The registered type of a capture file.
+const PCAP: &str = "application/vnd.tcpdump.pcap";
+
+pub(crate) fn router() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(trace))
+}
+
+#[derive(Debug, Deserialize, ToSchema, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct TraceQuery {
+    /// `json` (the default), `ladder` (text for people) or `pcap` (a capture file).
+    #[schema(schema_with = types::trace_format)]
+    #[param(schema_with = types::trace_format)]
+    format: Option<String>,
+}
+
+/// The SIP messages of a call and of the legs it dialled.
+///
+/// Those that the node still keeps (`sip.trace_messages`, `sip.trace_bytes`), oldest first; of a dialled leg only its own.
+/// Credentials are starred out. A capture file is also had by `Accept: application/vnd.tcpdump.pcap`.
+#[utoipa::path(get, path = "/rest/call/{uuid}/trace", operation_id = "GetCallTrace", tag = "call",
+    params(("uuid" = Uuid, Path), TraceQuery),
+    responses((status = 200, content(
+        (Envelope<model::CallTrace> = "application/json"),
+        (String = "text/plain"),
+        (Vec<u8> = "application/vnd.tcpdump.pcap"))), Faults))]
+async fn trace(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Id(uuid): Id,
+    Query(query): Query<TraceQuery>,
+    headers: HeaderMap,
+) -> Result<Response, AppError> {
+    one(&state, &caller, uuid).await?;
+    let messages = state.calls.trace(caller.account(), uuid).await?;
+    let accepts_pcap =
+        headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).is_some_and(|accept| accept.contains(PCAP));
+    Ok(match query.format.as_deref() {
+        Some("pcap") => ([(header::CONTENT_TYPE, PCAP)], pcap::write(&messages)).into_response(),
+        None if accepts_pcap => ([(header::CONTENT_TYPE, PCAP)], pcap::write(&messages)).into_response(),
+        Some("ladder") => ladder(&messages).into_response(),
+        _ => ok(json!({"sip": messages.iter().map(shape).collect::<Vec<_>>()})).into_response(),
+    })
+}
+
+fn shape(message: &SipMessage) -> Value {
+    json!({
+        "time": message.at,
+        "direction": message.direction,
+        "transport": message.transport,
+        "local": message.local,
+        "remote": message.remote,
+        "summary": summary(message),
+        "call_id": message.call_id,
+        "leg": message.leg,
+        "text": String::from_utf8_lossy(&message.octets),
+    })
+}
+
+/// `INVITE sip:alice@example.com` or `180 Ringing`: the start line without its version.
+fn summary(message: &SipMessage) -> String {
+    let line = message.octets.split(|octet| *octet == b'\n').next().unwrap_or_default();
+    let line = String::from_utf8_lossy(line.trim_ascii());
+    let line = line.strip_prefix("SIP/2.0 ").unwrap_or(&line);
+    line.strip_suffix(" SIP/2.0").unwrap_or(line).to_owned()
+}
+
+/// One line a message; the arrow points to who receives, this node stands on the left.
+fn ladder(messages: &[SipMessage]) -> String {
+    let mut text = String::new();
+    for message in messages {
+        let arrow = if message.direction == "in" { "<--" } else { "-->" };
+        let time = message.at.format("%H:%M:%S%.6f");
+        let (local, remote, transport) = (message.local, message.remote, message.transport);
+        // Writing into a string cannot fail.
+        let _ = writeln!(text, "{time}  {local} {arrow} {remote}  {transport}  {}", summary(message));
+    }
+    text
+}

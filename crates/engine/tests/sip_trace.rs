@@ -1,0 +1,53 @@
+//! What a call looked like on the wire is found by the call, also once it has ended.
+
+mod world;
+
+use opentact_sip::ua::Event;
+use uuid::Uuid;
+use world::{Peer, World};
+
+const FLOW: &str = "<Response><Answer/><Hangup/></Response>";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_has_ended_shows_its_messages_to_its_account_only() {
+    let mut world = World::new().await;
+    world.number_with(FLOW).await;
+    let mut peer = Peer::new().await;
+    world.trunk(&peer).await;
+    peer.call_number(world.sip, 40_000);
+    while !matches!(peer.event().await, Event::Bye { .. }) {}
+    let ended = world.destroyed().await;
+    tokio::join!(peer.settle(), world.idle());
+
+    let call: Uuid = ended["call"]["uuid"].as_str().unwrap().parse().unwrap();
+    let messages = world.engine.control().trace(world.account, call).await.unwrap();
+    let story: Vec<(&str, String)> = messages
+        .iter()
+        .map(|message| {
+            let line = message.octets.split(|octet| *octet == b' ').take(2).collect::<Vec<_>>();
+            let word = if line[0] == b"SIP/2.0" { line[1] } else { line[0] };
+            (message.direction, String::from_utf8_lossy(word).into_owned())
+        })
+        .collect();
+    for expected in [("in", "INVITE"), ("out", "200"), ("in", "ACK"), ("out", "BYE"), ("in", "200")] {
+        assert!(story.iter().any(|(way, word)| (*way, word.as_str()) == expected), "{expected:?} in {story:?}");
+    }
+    assert_eq!(story[0], ("in", "INVITE".to_owned()));
+    assert!(messages.iter().all(|message| message.leg == call && message.local == world.sip));
+    assert!(messages.iter().all(|message| message.remote == peer.address));
+    assert!(world.engine.control().trace(Uuid::new_v4(), call).await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_keeps_none_shows_none() {
+    let mut world = World::with(|config| config.trace.messages = 0).await;
+    world.number_with(FLOW).await;
+    let mut peer = Peer::new().await;
+    world.trunk(&peer).await;
+    peer.call_number(world.sip, 40_000);
+    while !matches!(peer.event().await, Event::Bye { .. }) {}
+    let ended = world.destroyed().await;
+    tokio::join!(peer.settle(), world.idle());
+    let call: Uuid = ended["call"]["uuid"].as_str().unwrap().parse().unwrap();
+    assert!(world.engine.control().trace(world.account, call).await.unwrap().is_empty());
+}
