@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use crate::core::{Message, Stats};
-use crate::ports::{CallControl, ControlError, DevCall, DevCaller, FlowSource, Originate, Registration, SipMessage};
+use crate::ports::{CallControl, ControlError, DevCall, DevCaller, FlowSource, LegMessage, Originate, Registration};
 use crate::router::{About, App, DialFault, DialPlan, DialRequest, Router};
 
 /// An order to the core. A reply that is not awaited any more is dropped.
@@ -45,7 +45,7 @@ pub(crate) enum ControlRequest {
     Trace {
         account: Uuid,
         call: LegId,
-        reply: oneshot::Sender<Vec<SipMessage>>,
+        reply: oneshot::Sender<Vec<LegMessage>>,
     },
     Registrations {
         sip_user: Uuid,
@@ -188,7 +188,7 @@ impl CallControl for Control {
         self.ask(|reply| ControlRequest::Get { account, call: LegId(call), reply }).await
     }
 
-    async fn trace(&self, account: Uuid, call: Uuid) -> Result<Vec<SipMessage>, ControlError> {
+    async fn trace(&self, account: Uuid, call: Uuid) -> Result<Vec<LegMessage>, ControlError> {
         self.ask(|reply| ControlRequest::Trace { account, call: LegId(call), reply }).await
     }
 

@@ -27,7 +27,7 @@ use crate::ports::{CallControl, DevCaller, VoiceCarrier};
 use crate::prompt::AudioLibrary;
 use crate::router::{Router, RouterConfig};
 use crate::speech::Speech;
-use crate::trace::TraceConfig;
+use crate::trace::{SipWatch, Trace, TraceConfig};
 use crate::transport::{TransportConfig, Transports};
 
 /// SIP transactions for each call that may be there, tombstones of half a minute included: at so many at once a request is
@@ -89,6 +89,7 @@ pub struct Engine {
     speech: Arc<dyn Speech>,
     core: tokio::task::JoinHandle<()>,
     bindings: Writer,
+    watch: SipWatch,
 }
 
 impl Engine {
@@ -153,13 +154,15 @@ impl Engine {
             journal,
             bindings: bindings.desk(),
         };
-        let core = CoreConfig { max_calls: config.max_calls, recordings: config.recordings, trace: config.trace };
-        let core = Core::new(core, drivers, ua, registrar, registered, messages_sender.clone());
+        let core = CoreConfig { max_calls: config.max_calls, recordings: config.recordings };
+        let watch = SipWatch::new();
+        let trace = Trace::new(config.trace, watch.clone());
+        let core = Core::new(core, drivers, ua, registrar, registered, messages_sender.clone(), trace);
         let core = tokio::spawn(core.run(Inboxes { sip, media: media_events, messages }));
         let control =
             Arc::new(Control { core: messages_sender, router: router.clone(), park_timeout, dev: OnceLock::new() });
         tokio::spawn(gauge(control.clone()));
-        Ok(Self { control, transports, media, router, http, speech, core, bindings })
+        Ok(Self { control, transports, media, router, http, speech, core, bindings, watch })
     }
 
     pub fn control(&self) -> Arc<dyn CallControl> {
@@ -181,6 +184,11 @@ impl Engine {
 
     pub fn speech(&self) -> Arc<dyn Speech> {
         self.speech.clone()
+    }
+
+    /// Where SIP messages can be watched as they come and go.
+    pub fn sip_watch(&self) -> SipWatch {
+        self.watch.clone()
     }
 
     /// A way to the telephone network.

@@ -79,7 +79,7 @@ pub struct Registration {
     pub expires_on: DateTime<Utc>,
 }
 
-/// One SIP message of a call, in or out.
+/// One SIP message, in or out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SipMessage {
     pub at: DateTime<Utc>,
@@ -90,10 +90,16 @@ pub struct SipMessage {
     pub local: SocketAddr,
     pub remote: SocketAddr,
     pub call_id: String,
-    /// The leg it belongs to.
-    pub leg: Uuid,
     /// As on the wire, but for credentials, which are starred out.
     pub octets: Bytes,
+}
+
+/// A SIP message of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LegMessage {
+    /// The leg it belongs to.
+    pub leg: Uuid,
+    pub message: SipMessage,
 }
 
 /// The calls of this node, as the REST API drives them. Values are the call object of `events::view::call`.
@@ -110,7 +116,7 @@ pub trait CallControl: Send + Sync + 'static {
     /// A live call, `None` when it is not (or no longer) in memory.
     async fn get(&self, account: Uuid, call: Uuid) -> Result<Option<Value>, ControlError>;
     /// The SIP messages of a call and of the legs it dialled, as far as they are still kept, oldest first.
-    async fn trace(&self, account: Uuid, call: Uuid) -> Result<Vec<SipMessage>, ControlError>;
+    async fn trace(&self, account: Uuid, call: Uuid) -> Result<Vec<LegMessage>, ControlError>;
     /// What a SIP user has registered; empty means offline.
     async fn registrations(&self, sip_user: Uuid) -> Vec<Registration>;
     /// Forget cached routing data of an account after a change by REST.

@@ -2,6 +2,7 @@
 
 mod world;
 
+use opentact_engine::ports::LegMessage;
 use opentact_sip::ua::Event;
 use uuid::Uuid;
 use world::{Peer, World};
@@ -23,7 +24,7 @@ async fn a_call_that_has_ended_shows_its_messages_to_its_account_only() {
     let messages = world.engine.control().trace(world.account, call).await.unwrap();
     let story: Vec<(&str, String)> = messages
         .iter()
-        .map(|message| {
+        .map(|LegMessage { message, .. }| {
             let line = message.octets.split(|octet| *octet == b' ').take(2).collect::<Vec<_>>();
             let word = if line[0] == b"SIP/2.0" { line[1] } else { line[0] };
             (message.direction, String::from_utf8_lossy(word).into_owned())
@@ -33,8 +34,8 @@ async fn a_call_that_has_ended_shows_its_messages_to_its_account_only() {
         assert!(story.iter().any(|(way, word)| (*way, word.as_str()) == expected), "{expected:?} in {story:?}");
     }
     assert_eq!(story[0], ("in", "INVITE".to_owned()));
-    assert!(messages.iter().all(|message| message.leg == call && message.local == world.sip));
-    assert!(messages.iter().all(|message| message.remote == peer.address));
+    assert!(messages.iter().all(|traced| traced.leg == call && traced.message.local == world.sip));
+    assert!(messages.iter().all(|traced| traced.message.remote == peer.address));
     assert!(world.engine.control().trace(Uuid::new_v4(), call).await.unwrap().is_empty());
 }
 

@@ -10,6 +10,7 @@ mod listen;
 mod runtime;
 mod serve;
 mod signals;
+mod sip_watch;
 mod telemetry;
 mod tls;
 mod wire;

@@ -15,6 +15,7 @@ use crate::config::{Config, Https};
 use crate::listen::Bound;
 use crate::runtime::{Runtime, RuntimeFile};
 use crate::signals::Signals;
+use crate::sip_watch::WatchSocket;
 use crate::telemetry;
 use crate::tls::{self, TlsFiles};
 use crate::wire::Node;
@@ -54,6 +55,9 @@ pub async fn serve(config: &Config) -> anyhow::Result<()> {
         metrics: addresses.metrics,
         pid: std::process::id(),
     };
+    let watch = WatchSocket::open(data, node.sip_watch())
+        .inspect_err(|fault| tracing::warn!(%fault, "opentact sip trace will find no socket"))
+        .ok();
     let file = RuntimeFile::write(data, &runtime)?;
     let text = banner(data, &runtime, Credentials::read(data).as_ref(), node.first.as_ref());
     // A closed standard output is no reason not to serve.
@@ -78,6 +82,7 @@ pub async fn serve(config: &Config) -> anyhow::Result<()> {
     };
     renewal.abort();
     drop(file);
+    drop(watch);
     ended
 }
 

@@ -12,7 +12,7 @@ use opentact_carrier::messages::MessagesConfig;
 use opentact_engine::media::MediaConfig;
 use opentact_engine::router::RouterConfig;
 use opentact_engine::speech::{LocalSpeech, SpeechConfig};
-use opentact_engine::trace::TraceConfig;
+use opentact_engine::trace::{SipWatch, TraceConfig};
 use opentact_engine::transport::{TcpLimits, TlsConfig, TransportConfig};
 use opentact_engine::{Engine, EngineConfig};
 use opentact_events::Hub;
@@ -78,6 +78,11 @@ impl Node {
     /// Where SIP is listened for.
     pub fn sip_address(&self, transport: Transport) -> Option<SocketAddr> {
         self.engine.sip_address(transport)
+    }
+
+    /// Where SIP messages can be watched.
+    pub fn sip_watch(&self) -> SipWatch {
+        self.engine.sip_watch()
     }
 
     /// Takes nothing new; returns when the last live call has ended, by itself or at `timeout`.

@@ -1,12 +1,10 @@
 //! What a call looked like on the wire.
 
-use std::fmt::Write as _;
-
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, header};
-use opentact_engine::ports::SipMessage;
-use opentact_engine::trace::pcap;
+use opentact_engine::ports::{LegMessage, SipMessage};
+use opentact_engine::trace::{ladder, pcap};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
@@ -60,45 +58,30 @@ async fn trace(
     let messages = state.calls.trace(caller.account(), uuid).await?;
     let accepts_pcap =
         headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).is_some_and(|accept| accept.contains(PCAP));
+    let wire = || messages.iter().map(|traced| &traced.message);
     Ok(match query.format.as_deref() {
-        Some("pcap") => ([(header::CONTENT_TYPE, PCAP)], pcap::write(&messages)).into_response(),
-        None if accepts_pcap => ([(header::CONTENT_TYPE, PCAP)], pcap::write(&messages)).into_response(),
-        Some("ladder") => ladder(&messages).into_response(),
+        Some("pcap") => ([(header::CONTENT_TYPE, PCAP)], pcap::write(wire())).into_response(),
+        None if accepts_pcap => ([(header::CONTENT_TYPE, PCAP)], pcap::write(wire())).into_response(),
+        Some("ladder") => lines(wire()).into_response(),
         _ => ok(json!({"sip": messages.iter().map(shape).collect::<Vec<_>>()})).into_response(),
     })
 }
 
-fn shape(message: &SipMessage) -> Value {
+fn shape(LegMessage { leg, message }: &LegMessage) -> Value {
     json!({
         "time": message.at,
         "direction": message.direction,
         "transport": message.transport,
         "local": message.local,
         "remote": message.remote,
-        "summary": summary(message),
+        "summary": ladder::summary(message),
         "call_id": message.call_id,
-        "leg": message.leg,
+        "leg": leg,
         "text": String::from_utf8_lossy(&message.octets),
     })
 }
 
-/// `INVITE sip:alice@example.com` or `180 Ringing`: the start line without its version.
-fn summary(message: &SipMessage) -> String {
-    let line = message.octets.split(|octet| *octet == b'\n').next().unwrap_or_default();
-    let line = String::from_utf8_lossy(line.trim_ascii());
-    let line = line.strip_prefix("SIP/2.0 ").unwrap_or(&line);
-    line.strip_suffix(" SIP/2.0").unwrap_or(line).to_owned()
-}
-
-/// One line a message; the arrow points to who receives, this node stands on the left.
-fn ladder(messages: &[SipMessage]) -> String {
-    let mut text = String::new();
-    for message in messages {
-        let arrow = if message.direction == "in" { "<--" } else { "-->" };
-        let time = message.at.format("%H:%M:%S%.6f");
-        let (local, remote, transport) = (message.local, message.remote, message.transport);
-        // Writing into a string cannot fail.
-        let _ = writeln!(text, "{time}  {local} {arrow} {remote}  {transport}  {}", summary(message));
-    }
-    text
+/// One line a message.
+fn lines<'a>(messages: impl Iterator<Item = &'a SipMessage>) -> String {
+    messages.map(|message| ladder::line(message) + "\n").collect()
 }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use opentact_engine::ports::{ControlError, DevScript, FlowSource, SipMessage};
+use opentact_engine::ports::{ControlError, DevScript, FlowSource, LegMessage, SipMessage};
 use opentact_store::calls::CallFlowLog;
 use opentact_store::types::{CallState, Json, now};
 use serde_json::{Value, json};
@@ -185,15 +185,17 @@ async fn a_trace_is_json_a_ladder_or_a_capture_file_and_no_strangers_business() 
     let record = call_record(world.me.account.uuid, CallState::Destroyed, "12125550001");
     world.store.calls().save(record.clone()).await.unwrap();
     let (local, remote) = ("127.0.0.1:5060".parse().unwrap(), "127.0.0.1:5070".parse().unwrap());
-    let message = |direction, octets: &'static str| SipMessage {
-        at: now(),
-        direction,
-        transport: "UDP",
-        local,
-        remote,
-        call_id: "a@b".to_owned(),
-        leg: record.uuid,
-        octets: octets.into(),
+    let message = |direction, octets: &'static str| {
+        let message = SipMessage {
+            at: now(),
+            direction,
+            transport: "UDP",
+            local,
+            remote,
+            call_id: "a@b".to_owned(),
+            octets: octets.into(),
+        };
+        LegMessage { leg: record.uuid, message }
     };
     *world.calls.traced.lock() = vec![
         message("in", "INVITE sip:alice@example.com SIP/2.0\r\nCall-ID: a@b\r\n\r\n"),

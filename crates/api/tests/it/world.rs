@@ -10,7 +10,7 @@ use opentact_api::{ApiState, Parts, Settings};
 use opentact_callflow::Document;
 use opentact_carrier::dev::DevNumbers;
 use opentact_engine::ports::{
-    CallControl, ControlError, DevCall, MessageControl, Originate, Registration, SendMessage, SipMessage,
+    CallControl, ControlError, DevCall, LegMessage, MessageControl, Originate, Registration, SendMessage,
 };
 use opentact_events::{EventType, Hub, NewEvent, view};
 use opentact_store::accounts::{Account, NewAccount};
@@ -35,7 +35,7 @@ pub struct FakeCalls {
     pub dev_calls: Mutex<Vec<DevCall>>,
     pub live: Mutex<Vec<CallRecord>>,
     pub registrations: Mutex<Vec<(Uuid, Registration)>>,
-    pub traced: Mutex<Vec<SipMessage>>,
+    pub traced: Mutex<Vec<LegMessage>>,
     pub refuse: Mutex<Option<ControlError>>,
     /// Make `online` panic.
     pub panic: Mutex<bool>,
@@ -91,7 +91,7 @@ impl CallControl for FakeCalls {
         Ok(self.find(account, call).as_ref().map(show))
     }
 
-    async fn trace(&self, _: Uuid, _: Uuid) -> Result<Vec<SipMessage>, ControlError> {
+    async fn trace(&self, _: Uuid, _: Uuid) -> Result<Vec<LegMessage>, ControlError> {
         Ok(self.traced.lock().clone())
     }
 

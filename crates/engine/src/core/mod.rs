@@ -41,7 +41,7 @@ use crate::media::MediaPool;
 use crate::prompt::AudioLibrary;
 use crate::router::{Admission, DialFault, DialPlan, Registration, Router};
 use crate::speech::Speech;
-use crate::trace::{Direction, Trace, TraceConfig};
+use crate::trace::{Direction, Trace};
 use crate::transport::{Inbound, Transports};
 
 use self::calls::CallEntry;
@@ -90,7 +90,6 @@ pub(crate) struct CoreConfig {
     /// Calls (origin legs) at once; a further INVITE is answered 503.
     pub(crate) max_calls: usize,
     pub(crate) recordings: PathBuf,
-    pub(crate) trace: TraceConfig,
 }
 
 /// What the core works with.
@@ -170,9 +169,10 @@ impl Core {
         registrar: Registrar,
         registered: Registered,
         own: mpsc::Sender<Message>,
+        trace: Trace,
     ) -> Self {
         Self {
-            trace: Trace::new(config.trace),
+            trace,
             config,
             drivers,
             own,

@@ -3,12 +3,12 @@
 
 /// Start line, Call-ID and the method of CSeq.
 pub(super) struct Glance<'a> {
-    start: Start<'a>,
+    pub(super) start: Start<'a>,
     pub(super) call_id: Option<&'a [u8]>,
-    method: Option<&'a [u8]>,
+    pub(super) method: Option<&'a [u8]>,
 }
 
-enum Start<'a> {
+pub(super) enum Start<'a> {
     Request { method: &'a [u8] },
     Response { code: u16 },
 }
@@ -30,22 +30,6 @@ impl<'a> Glance<'a> {
         }
         Some(glance)
     }
-
-    /// One more in `/metrics`. Labels are of bounded sets, so that no peer can fill the recorder.
-    pub(super) fn count(&self, direction: &'static str) {
-        match self.start {
-            Start::Request { method } => {
-                let method = known(method);
-                metrics::counter!("opentact_sip_requests_total", "direction" => direction, "method" => method)
-                    .increment(1);
-            }
-            Start::Response { code } => {
-                let (method, status) = (known(self.method.unwrap_or_default()), code.to_string());
-                metrics::counter!("opentact_sip_responses_total", "direction" => direction, "method" => method, "status" => status)
-                    .increment(1);
-            }
-        }
-    }
 }
 
 impl<'a> Start<'a> {
@@ -59,27 +43,6 @@ impl<'a> Start<'a> {
         let version = words.next()?;
         version.eq_ignore_ascii_case(b"SIP/2.0").then_some(Self::Request { method: first })
     }
-}
-
-/// A method as a label; methods are case-sensitive (RFC 3261 7.1).
-fn known(method: &[u8]) -> &'static str {
-    const METHODS: [&str; 14] = [
-        "INVITE",
-        "ACK",
-        "BYE",
-        "CANCEL",
-        "REGISTER",
-        "OPTIONS",
-        "INFO",
-        "PRACK",
-        "UPDATE",
-        "REFER",
-        "NOTIFY",
-        "SUBSCRIBE",
-        "MESSAGE",
-        "PUBLISH",
-    ];
-    METHODS.into_iter().find(|known| known.as_bytes() == method).unwrap_or("other")
 }
 
 #[cfg(test)]
@@ -99,14 +62,7 @@ mod tests {
     fn the_compact_call_id_is_found_and_the_body_is_not_searched() {
         let glance = Glance::of(b"SIP/2.0 200 OK\r\ni:  a@b \r\nCSeq: 1 INVITE\r\n\r\nCall-ID: c\r\n").unwrap();
         assert_eq!(glance.call_id, Some(&b"a@b"[..]));
-        assert_eq!(glance.method.map(known), Some("INVITE"));
+        assert_eq!(glance.method, Some(&b"INVITE"[..]));
         assert!(Glance::of(b"ACK sip:a SIP/2.0\r\n\r\nCall-ID: c\r\n").unwrap().call_id.is_none());
-    }
-
-    #[test]
-    fn a_method_nobody_knows_is_other() {
-        assert_eq!(known(b"INVITE"), "INVITE");
-        assert_eq!(known(b"invite"), "other");
-        assert_eq!(known(b"X1"), "other");
     }
 }

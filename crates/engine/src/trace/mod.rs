@@ -4,7 +4,10 @@
 //! Call-IDs of a call by its legs. Owned by the core, which records where it receives and where it transmits; a message
 //! shares its octets with the transport's buffer and is copied only when it is shown.
 
+mod counts;
 mod glance;
+pub mod ladder;
+mod live;
 mod mask;
 pub mod pcap;
 #[cfg(test)]
@@ -18,8 +21,10 @@ use chrono::{DateTime, Utc};
 use opentact_sip::flow::Flow;
 use uuid::Uuid;
 
+use self::counts::Counts;
 use self::glance::Glance;
-use crate::ports::SipMessage;
+pub use self::live::{Seen, SipWatch, Watcher};
+use crate::ports::{LegMessage, SipMessage};
 
 /// How much the ring holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +35,7 @@ pub struct TraceConfig {
     pub octets: usize,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Direction {
     In,
     Out,
@@ -73,10 +78,12 @@ pub(crate) struct Trace {
     claims: HashMap<Uuid, Vec<Claim>>,
     /// Keys of `claims`, one for each claim, oldest first.
     claimed: VecDeque<Uuid>,
+    counts: Counts,
+    watch: SipWatch,
 }
 
 impl Trace {
-    pub(crate) fn new(config: TraceConfig) -> Self {
+    pub(crate) fn new(config: TraceConfig, watch: SipWatch) -> Self {
         Self {
             config,
             entries: VecDeque::new(),
@@ -85,6 +92,8 @@ impl Trace {
             by_call_id: HashMap::new(),
             claims: HashMap::new(),
             claimed: VecDeque::new(),
+            counts: Counts::default(),
+            watch,
         }
     }
 
@@ -92,7 +101,8 @@ impl Trace {
     /// Call-ID not kept: nobody could ask for it.
     pub(crate) fn record(&mut self, at: DateTime<Utc>, direction: Direction, flow: Flow, octets: Bytes) {
         let Some(glance) = Glance::of(&octets) else { return };
-        glance.count(direction.as_str());
+        self.counts.count(direction, &glance);
+        self.watch.show(|| shown(at, direction, flow, glance.call_id.unwrap_or_default(), &octets));
         if self.config.messages == 0 || octets.len() > self.config.octets {
             return;
         }
@@ -152,7 +162,7 @@ impl Trace {
 
     /// The messages of an account's call in the order they came and went: of the origin leg those of all legs. What is
     /// secret in them is masked.
-    pub(crate) fn messages(&self, account: Uuid, call: Uuid) -> Vec<SipMessage> {
+    pub(crate) fn messages(&self, account: Uuid, call: Uuid) -> Vec<LegMessage> {
         let claims = self.claims.get(&call).into_iter().flatten().filter(|claim| claim.account == account);
         let mut found: Vec<(u64, Uuid)> = claims
             .flat_map(|claim| {
@@ -165,17 +175,22 @@ impl Trace {
         found.into_iter().filter_map(|(number, leg)| self.show(number, leg)).collect()
     }
 
-    fn show(&self, number: u64, leg: Uuid) -> Option<SipMessage> {
+    fn show(&self, number: u64, leg: Uuid) -> Option<LegMessage> {
         let entry = self.entries.get(usize::try_from(number.checked_sub(self.first)?).ok()?)?;
-        Some(SipMessage {
-            at: entry.at,
-            direction: entry.direction.as_str(),
-            transport: entry.flow.transport.via_token(),
-            local: entry.flow.local,
-            remote: entry.flow.remote,
-            call_id: String::from_utf8_lossy(&entry.call_id).into_owned(),
-            leg,
-            octets: mask::credentials(&entry.octets),
-        })
+        let message = shown(entry.at, entry.direction, entry.flow, &entry.call_id, &entry.octets);
+        Some(LegMessage { leg, message })
+    }
+}
+
+/// A message as it may be shown.
+fn shown(at: DateTime<Utc>, direction: Direction, flow: Flow, call_id: &[u8], octets: &Bytes) -> SipMessage {
+    SipMessage {
+        at,
+        direction: direction.as_str(),
+        transport: flow.transport.via_token(),
+        local: flow.local,
+        remote: flow.remote,
+        call_id: String::from_utf8_lossy(call_id).into_owned(),
+        octets: mask::credentials(octets),
     }
 }

@@ -20,7 +20,17 @@ const PAYLOAD: usize = 65_535 - IPV4_HEADER - UDP_HEADER;
 
 /// The capture file of these messages.
 #[must_use]
-pub fn write(messages: &[SipMessage]) -> Vec<u8> {
+pub fn write<'a>(messages: impl Iterator<Item = &'a SipMessage>) -> Vec<u8> {
+    let mut file = header();
+    for message in messages {
+        file.extend(record(message));
+    }
+    file
+}
+
+/// What a capture file begins with.
+#[must_use]
+pub fn header() -> Vec<u8> {
     let mut file = Vec::new();
     file.extend(MAGIC_MICROSECONDS.to_le_bytes());
     file.extend(2u16.to_le_bytes());
@@ -28,21 +38,26 @@ pub fn write(messages: &[SipMessage]) -> Vec<u8> {
     file.extend([0; 8]);
     file.extend(SNAPLEN.to_le_bytes());
     file.extend(LINKTYPE_RAW.to_le_bytes());
-    for message in messages {
-        let (from, to) = match message.direction {
-            "in" => (message.remote, message.local),
-            _ => (message.local, message.remote),
-        };
-        let packet = packet(from, to, &message.octets[..message.octets.len().min(PAYLOAD)]);
-        let seconds = u32::try_from(message.at.timestamp()).unwrap_or_default();
-        let length = u32::try_from(packet.len()).unwrap_or(SNAPLEN);
-        file.extend(seconds.to_le_bytes());
-        file.extend(message.at.timestamp_subsec_micros().min(999_999).to_le_bytes());
-        file.extend(length.to_le_bytes());
-        file.extend(length.to_le_bytes());
-        file.extend(packet);
-    }
     file
+}
+
+/// One message of a capture file, which is `header` and then these.
+#[must_use]
+pub fn record(message: &SipMessage) -> Vec<u8> {
+    let (from, to) = match message.direction {
+        "in" => (message.remote, message.local),
+        _ => (message.local, message.remote),
+    };
+    let packet = packet(from, to, &message.octets[..message.octets.len().min(PAYLOAD)]);
+    let seconds = u32::try_from(message.at.timestamp()).unwrap_or_default();
+    let length = u32::try_from(packet.len()).unwrap_or(SNAPLEN);
+    let mut record = Vec::with_capacity(16 + packet.len());
+    record.extend(seconds.to_le_bytes());
+    record.extend(message.at.timestamp_subsec_micros().min(999_999).to_le_bytes());
+    record.extend(length.to_le_bytes());
+    record.extend(length.to_le_bytes());
+    record.extend(packet);
+    record
 }
 
 fn packet(from: SocketAddr, to: SocketAddr, payload: &[u8]) -> Vec<u8> {

@@ -10,15 +10,15 @@ fn record(trace: &mut Trace, call_id: &str, body: &str) {
 }
 
 fn bodies(trace: &Trace, account: Uuid, call: Uuid) -> Vec<String> {
-    let body = |message: SipMessage| {
-        String::from_utf8(message.octets.to_vec()).unwrap().rsplit('\n').next().unwrap().to_owned()
+    let body = |traced: LegMessage| {
+        String::from_utf8(traced.message.octets.to_vec()).unwrap().rsplit('\n').next().unwrap().to_owned()
     };
     trace.messages(account, call).into_iter().map(body).collect()
 }
 
 #[test]
 fn an_origin_leg_shows_all_legs_in_order_and_a_dialled_leg_its_own() {
-    let mut trace = Trace::new(TraceConfig { messages: 10, octets: 10_000 });
+    let mut trace = Trace::new(TraceConfig { messages: 10, octets: 10_000 }, SipWatch::new());
     let (account, a, b) = (Uuid::new_v4(), Uuid::new_v4(), Uuid::new_v4());
     trace.claim(account, a, a, b"one");
     trace.claim(account, a, b, b"two");
@@ -36,7 +36,7 @@ fn the_oldest_message_goes_at_either_bound() {
     let (account, a) = (Uuid::new_v4(), Uuid::new_v4());
     let length = message("one", "1").len();
     for config in [TraceConfig { messages: 2, octets: 10_000 }, TraceConfig { messages: 10, octets: 2 * length }] {
-        let mut trace = Trace::new(config);
+        let mut trace = Trace::new(config, SipWatch::new());
         trace.claim(account, a, a, b"one");
         record(&mut trace, "gone", "0");
         for body in ["1", "2", "3"] {
@@ -51,7 +51,7 @@ fn the_oldest_message_goes_at_either_bound() {
 #[test]
 fn a_message_larger_than_the_ring_drops_nothing() {
     let (account, a) = (Uuid::new_v4(), Uuid::new_v4());
-    let mut trace = Trace::new(TraceConfig { messages: 10, octets: 100 });
+    let mut trace = Trace::new(TraceConfig { messages: 10, octets: 100 }, SipWatch::new());
     trace.claim(account, a, a, b"one");
     record(&mut trace, "one", "1");
     record(&mut trace, "one", &"x".repeat(200));
@@ -61,7 +61,7 @@ fn a_message_larger_than_the_ring_drops_nothing() {
 #[test]
 fn of_more_legs_than_messages_the_oldest_is_forgotten() {
     let account = Uuid::new_v4();
-    let mut trace = Trace::new(TraceConfig { messages: 2, octets: 10_000 });
+    let mut trace = Trace::new(TraceConfig { messages: 2, octets: 10_000 }, SipWatch::new());
     for n in 0..5 {
         let leg = Uuid::from_u128(n);
         trace.claim(account, leg, leg, b"one");
@@ -73,8 +73,30 @@ fn of_more_legs_than_messages_the_oldest_is_forgotten() {
 #[test]
 fn nothing_is_kept_when_it_is_off() {
     let (account, a) = (Uuid::new_v4(), Uuid::new_v4());
-    let mut trace = Trace::new(TraceConfig { messages: 0, octets: 10_000 });
+    let mut trace = Trace::new(TraceConfig { messages: 0, octets: 10_000 }, SipWatch::new());
     trace.claim(account, a, a, b"one");
     record(&mut trace, "one", "1");
     assert!(trace.entries.is_empty() && trace.claims.is_empty());
+}
+
+#[tokio::test]
+async fn who_watches_sees_every_message_and_is_told_what_it_missed() {
+    let watch = SipWatch::new();
+    let mut trace = Trace::new(TraceConfig { messages: 0, octets: 0 }, watch.clone());
+    record(&mut trace, "before", "0");
+    let mut watcher = watch.watch();
+    record(&mut trace, "one", "1");
+    let Some(Seen::Message(message)) = watcher.next().await else { panic!("a message") };
+    assert_eq!((message.call_id.as_str(), message.direction), ("one", "in"));
+    for _ in 0..5000 {
+        record(&mut trace, "two", "2");
+    }
+    let Some(Seen::Skipped(skipped)) = watcher.next().await else { panic!("skipped") };
+    assert_eq!(skipped, 5000 - 4096);
+    drop(trace);
+    drop(watch);
+    for _ in 0..4096 {
+        assert!(matches!(watcher.next().await, Some(Seen::Message(_))));
+    }
+    assert_eq!(watcher.next().await, None);
 }

@@ -44,6 +44,9 @@ enum Subject {
     Events(client::events::Events),
     /// Print the steps that a call's flow ran, or the newest calls.
     Logs(client::logs::Logs),
+    /// SIP as a running server on this machine sees it.
+    #[command(subcommand)]
+    Sip(client::sip::Sip),
     /// Print the reference of all settings as Markdown.
     #[command(hide = true)]
     Reference,
@@ -151,6 +154,7 @@ pub fn run() -> ExitCode {
         Subject::Numbers(numbers) => client::run(numbers.run()),
         Subject::Events(events) => client::run(events.run()),
         Subject::Logs(logs) => client::run(logs.run()),
+        Subject::Sip(sip) => client::run(sip.run()),
         Subject::Reference => {
             print!("{}", config::reference());
             Ok(ExitCode::SUCCESS)

@@ -4,6 +4,7 @@ pub mod call;
 pub mod events;
 pub mod logs;
 pub mod numbers;
+pub mod sip;
 pub mod sms;
 mod socket;
 
