@@ -28,7 +28,7 @@ use crate::prompt::AudioLibrary;
 use crate::router::{Router, RouterConfig};
 use crate::speech::Speech;
 use crate::trace::{SipWatch, Trace, TraceConfig};
-use crate::transport::{TransportConfig, Transports};
+use crate::transport::{self, TransportConfig, Transports, WsDoor};
 
 /// SIP transactions for each call that may be there, tombstones of half a minute included: at so many at once a request is
 /// answered 503.
@@ -172,6 +172,11 @@ impl Engine {
     /// The address a transport listens on.
     pub fn sip_address(&self, transport: Transport) -> Option<SocketAddr> {
         self.transports.local(transport)
+    }
+
+    /// SIP over WebSocket at `/sip`, for an HTTP listener; to be served with the peers' `SocketAddr` as connect info.
+    pub fn websocket(&self, door: WsDoor) -> axum::Router {
+        transport::websocket(self.transports.clone(), door)
     }
 
     pub fn media(&self) -> MediaPool {

@@ -66,20 +66,21 @@ impl Bound {
         })
     }
 
-    /// Serves `app` on HTTPS and, for trusted proxies, on plain HTTP.
+    /// Serves `app` on HTTPS and, for trusted proxies, on plain HTTP, where everybody else is served `plain` and redirected
+    /// for what it has not.
     ///
     /// # Errors
     /// What the kernel says.
     pub fn serve(
         self,
         app: Router,
+        plain: Option<Router>,
         tls: RustlsConfig,
         trusted_proxies: Vec<IpNet>,
         metrics: PrometheusHandle,
     ) -> io::Result<Listeners> {
         let https_port = self.https.local_addr()?.port();
-        let redirect = Redirect { https_port, trusted_proxies: trusted_proxies.into(), app: app.clone() };
-        let plain = Router::new().fallback(redirect_or_serve).with_state(redirect);
+        let plain = plain_router(https_port, trusted_proxies, app.clone(), plain.unwrap_or_default());
         let handles = [Handle::new(), Handle::new(), Handle::new()];
         let [http, https, scrape] = handles.clone();
         let http = axum_server::from_tcp(self.http)?
@@ -147,28 +148,33 @@ fn scrape_router(metrics: PrometheusHandle) -> Router {
 }
 
 #[derive(Clone)]
-struct Redirect {
-    https_port: u16,
+struct Plain {
     trusted_proxies: Arc<[IpNet]>,
     app: Router,
+    others: Router,
 }
 
-/// 302 to HTTPS for every path, except what a trusted proxy has received over TLS.
-async fn redirect_or_serve(
-    State(redirect): State<Redirect>,
+/// What trusted proxies have received over TLS is served by `app`, what others ask for by `plain`; what is not in there is
+/// answered 302 to the same path on HTTPS.
+fn plain_router(https_port: u16, trusted_proxies: Vec<IpNet>, app: Router, plain: Router) -> Router {
+    let redirect = async move |request: Request| match location(&request, https_port) {
+        Some(location) => (StatusCode::FOUND, [(LOCATION, location)]).into_response(),
+        None => StatusCode::BAD_REQUEST.into_response(),
+    };
+    let plain = Plain { trusted_proxies: trusted_proxies.into(), app, others: plain.fallback(redirect) };
+    Router::new().fallback(serve_plain).with_state(plain)
+}
+
+async fn serve_plain(
+    State(plain): State<Plain>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Response {
     let address = peer.ip().to_canonical();
-    let trusted = redirect.trusted_proxies.iter().any(|network| network.contains(&address));
+    let trusted = plain.trusted_proxies.iter().any(|network| network.contains(&address));
     let secure = request.headers().get("x-forwarded-proto").is_some_and(|scheme| scheme.as_bytes() == b"https");
-    if trusted && secure {
-        return redirect.app.oneshot(request).await.into_response();
-    }
-    match location(&request, redirect.https_port) {
-        Some(location) => (StatusCode::FOUND, [(LOCATION, location)]).into_response(),
-        None => StatusCode::BAD_REQUEST.into_response(),
-    }
+    let router = if trusted && secure { plain.app } else { plain.others };
+    router.oneshot(request).await.into_response()
 }
 
 /// The same host and path on HTTPS. `None` without a usable host.
@@ -193,15 +199,14 @@ mod tests {
 
     async fn ask(peer: &str, headers: &[(&str, &str)], path: &str) -> (StatusCode, Option<String>) {
         let app = Router::new().fallback(|| async { StatusCode::IM_A_TEAPOT });
-        let trusted_proxies: Vec<IpNet> = vec!["10.0.0.0/8".parse().unwrap()];
-        let redirect = Redirect { https_port: 8443, trusted_proxies: trusted_proxies.into(), app };
+        let served = Router::new().route("/sip", get(|| async { StatusCode::UPGRADE_REQUIRED }));
         let mut request = http::Request::get(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let mut request = request.body(Body::empty()).unwrap();
         request.extensions_mut().insert(ConnectInfo::<SocketAddr>(peer.parse().unwrap()));
-        let plain = Router::new().fallback(redirect_or_serve).with_state(redirect);
+        let plain = plain_router(8443, vec!["10.0.0.0/8".parse().unwrap()], app, served);
         let answer = plain.oneshot(request).await.unwrap();
         (answer.status(), answer.headers().get(LOCATION).map(|value| value.to_str().unwrap().to_owned()))
     }
@@ -224,6 +229,14 @@ mod tests {
         assert_eq!(ask("[::ffff:10.1.2.3]:5", &headers, "/").await.0, StatusCode::IM_A_TEAPOT);
         assert_eq!(ask("192.0.2.1:5", &headers, "/").await.0, StatusCode::FOUND);
         assert_eq!(ask("10.1.2.3:5", &headers[..1], "/").await.0, StatusCode::FOUND);
+    }
+
+    #[tokio::test]
+    async fn what_is_served_without_tls_is_not_redirected() {
+        assert_eq!(ask("192.0.2.1:5", &[("host", "example.com")], "/sip").await.0, StatusCode::UPGRADE_REQUIRED);
+        let forwarded = [("host", "example.com"), ("x-forwarded-proto", "https")];
+        assert_eq!(ask("10.1.2.3:5", &forwarded, "/sip").await.0, StatusCode::IM_A_TEAPOT);
+        assert_eq!(ask("192.0.2.1:5", &[("host", "example.com")], "/sips").await.0, StatusCode::FOUND);
     }
 
     #[tokio::test]

@@ -42,8 +42,9 @@ pub async fn serve(config: &Config) -> anyhow::Result<()> {
 
     let sip_tls = tls::sip_config(&config.sip, &files, tls.clone())?;
     let node = Node::start(config, addresses.https, sip_tls).await?;
-    let app = opentact_api::router(node.api.clone());
-    let listeners = bound.serve(app, tls.clone(), config.http.trusted_proxies.clone(), metrics)?;
+    let app = opentact_api::router(node.api.clone()).merge(node.websocket(config, addresses.https, true));
+    let plain = config.sip.ws.then(|| node.websocket(config, addresses.http, false));
+    let listeners = bound.serve(app, plain, tls.clone(), config.http.trusted_proxies.clone(), metrics)?;
     let renewal = keep_certificate(config.https.clone(), files, tls);
 
     let runtime = Runtime {

@@ -13,7 +13,7 @@ use opentact_engine::media::MediaConfig;
 use opentact_engine::router::RouterConfig;
 use opentact_engine::speech::{LocalSpeech, SpeechConfig};
 use opentact_engine::trace::{SipWatch, TraceConfig};
-use opentact_engine::transport::{TcpLimits, TlsConfig, TransportConfig};
+use opentact_engine::transport::{TcpLimits, TlsConfig, TransportConfig, WsDoor};
 use opentact_engine::{Engine, EngineConfig};
 use opentact_events::Hub;
 use opentact_sip::digest::Algorithm;
@@ -83,6 +83,13 @@ impl Node {
     /// Where SIP messages can be watched.
     pub fn sip_watch(&self) -> SipWatch {
         self.engine.sip_watch()
+    }
+
+    /// SIP over WebSocket for the HTTP listener `local`, which takes the word of `http.trusted_proxies` for who a client is.
+    pub fn websocket(&self, config: &Config, local: SocketAddr, secure: bool) -> axum::Router {
+        let settings = api_settings(config, local);
+        let client = Arc::new(move |peer, forwarded: Option<&str>| settings.client_address(peer, forwarded));
+        self.engine.websocket(WsDoor { secure, local, client })
     }
 
     /// Takes nothing new; returns when the last live call has ended, by itself or at `timeout`.
@@ -200,7 +207,15 @@ fn engine_config(config: &Config, tls: TlsConfig) -> anyhow::Result<EngineConfig
             tcp: vec![config.sip.tcp],
             tls: Some(tls),
             external_address: config.sip.advertise,
-            limits: TcpLimits::default(),
+            limits: TcpLimits {
+                connections: config.sip.connections as usize,
+                per_address: config.sip.connections_per_address as usize,
+                handshakes: config.sip.handshakes as usize,
+                message: config.sip.message_limit.0,
+                idle: config.sip.idle_timeout.0,
+                ping: config.sip.ws_ping.0,
+                ..TcpLimits::default()
+            },
         },
         media,
         router,

@@ -30,6 +30,11 @@ impl Transport {
         matches!(self, Transport::Tls | Transport::Wss)
     }
 
+    /// True for WebSocket, secure or not: who is there cannot be connected to (RFC 7118 section 4).
+    pub fn is_websocket(self) -> bool {
+        matches!(self, Transport::Ws | Transport::Wss)
+    }
+
     /// The token in the sent-protocol of a Via (`UDP`, `TCP`, `TLS`, `WS`, `WSS`).
     pub fn via_token(self) -> &'static str {
         match self {

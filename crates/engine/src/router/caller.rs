@@ -62,10 +62,15 @@ impl Router {
     }
 
     async fn caller(&self, inquiry: &Inquiry) -> Result<Result<Caller, Admission>, StoreError> {
-        if self.carriers.load().iter().any(|carrier| carrier.address == inquiry.source) {
+        // A page in a browser at a trunk's address is not the trunk: over WebSocket only users call.
+        let server = !inquiry.transport.is_websocket();
+        if server && self.carriers.load().iter().any(|carrier| carrier.address == inquiry.source) {
             return Ok(Ok(Caller::Network));
         }
-        let trunks = self.directory.trunks(&inquiry.source.ip().to_string()).await?;
+        let trunks = match server {
+            true => self.directory.trunks(&inquiry.source.ip().to_string()).await?,
+            false => Arc::default(),
+        };
         let by_port = trunks.iter().filter(|trunk| trunk.port == i64::from(inquiry.source.port()));
         let by_port: Vec<SipConnection> = by_port.cloned().collect();
         if !by_port.is_empty() {

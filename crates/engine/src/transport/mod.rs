@@ -3,9 +3,11 @@
 //! What arrives goes into the core's inbox. A full inbox drops datagrams (SIP over UDP retransmits; counted in
 //! `opentact_sip_dropped_total`) and stops reading from streams (TCP pushes back).
 
+mod seats;
 mod tcp;
 mod tls;
 mod udp;
+mod ws;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -22,6 +24,10 @@ use tokio_util::sync::CancellationToken;
 
 pub use tcp::TcpLimits;
 pub use tls::TlsConfig;
+pub(crate) use ws::router as websocket;
+pub use ws::{ClientAddress, WsDoor};
+
+use self::seats::{Seat, Seats};
 
 /// What the transports tell the core.
 #[derive(Debug)]
@@ -60,6 +66,9 @@ pub struct Transports {
     /// Whom our TLS connections lead to, the ended ones too.
     names: Mutex<tls::Names>,
     next_connection: AtomicU64,
+    seats: Seats,
+    /// Of TLS handshakes that are not done.
+    handshakes: Seats,
     external_address: Option<IpAddr>,
     inbox: mpsc::Sender<Inbound>,
     limits: TcpLimits,
@@ -97,6 +106,8 @@ impl Transports {
             by_remote: DashMap::new(),
             names: Mutex::new(tls::Names::new(config.limits.connections)),
             next_connection: AtomicU64::new(1),
+            seats: Seats::new(config.limits.connections, config.limits.per_address),
+            handshakes: Seats::new(config.limits.handshakes, config.limits.per_address),
             external_address: config.external_address,
             inbox,
             limits: config.limits,
@@ -199,6 +210,19 @@ impl Transports {
     fn remove(&self, flow: &Flow) {
         self.connections.remove(&flow.connection);
         self.by_remote.remove_if(&(flow.transport, flow.remote), |_, number| *number == flow.connection);
+    }
+
+    /// A place for a connection that a peer has made.
+    fn seat(&self, remote: SocketAddr) -> Option<Seat> {
+        self.seat_in(&self.seats, remote)
+    }
+
+    fn seat_in(&self, seats: &Seats, remote: SocketAddr) -> Option<Seat> {
+        let seat = seats.take(remote.ip()).filter(|_| !self.stop.is_cancelled());
+        if seat.is_none() {
+            metrics::counter!("opentact_sip_connections_refused_total").increment(1);
+        }
+        seat
     }
 
     fn next_connection(&self) -> u64 {

@@ -15,21 +15,28 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::seats::Seat;
 use super::{Inbound, Transports, tls};
 
 /// How long the last messages of a connection may take to be written.
-const FAREWELL: Duration = Duration::from_secs(5);
+pub(super) const FAREWELL: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Clone, Copy)]
 pub struct TcpLimits {
-    /// Open connections; one more is closed at once.
+    /// Open connections; one more is closed at once, or answered 503 by HTTP.
     pub connections: usize,
+    /// Of them those that one peer's address (IPv6: /64) has made.
+    pub per_address: usize,
+    /// TLS handshakes that are not done: in all, not among the connections.
+    pub handshakes: usize,
     /// Octets of one message.
     pub message: usize,
     /// Messages that wait for a slow reader; one more closes the connection.
     pub write_queue: usize,
-    /// A connection that is silent for longer is closed.
+    /// A connection over TCP or TLS that is silent for longer is closed.
     pub idle: Duration,
+    /// How often a WebSocket client is pinged; one that is silent for twice as long is closed.
+    pub ping: Duration,
     /// Until a connection to a peer must be up, and until a TLS handshake must be done.
     pub connect: Duration,
 }
@@ -38,9 +45,12 @@ impl Default for TcpLimits {
     fn default() -> Self {
         Self {
             connections: 10_000,
+            per_address: 1_000,
+            handshakes: 1_000,
             message: 65_535,
             write_queue: 256,
             idle: Duration::from_secs(600),
+            ping: Duration::from_secs(30),
             connect: Duration::from_secs(5),
         }
     }
@@ -58,8 +68,10 @@ pub(super) struct Connection {
 /// The other end of a [`Connection`].
 pub(super) struct Task {
     pub(super) flow: Flow,
-    queue: mpsc::Receiver<Bytes>,
+    pub(super) queue: mpsc::Receiver<Bytes>,
     pub(super) stop: CancellationToken,
+    /// Kept for as long as there is a socket.
+    pub(super) seat: Seat,
 }
 
 impl Connection {
@@ -91,21 +103,22 @@ pub(super) async fn accept(listener: TcpListener, transport: Transport, transpor
         };
         match accepted {
             Ok((stream, remote)) => {
-                if transports.connections.len() >= transports.limits.connections {
-                    metrics::counter!("opentact_sip_connections_refused_total").increment(1);
-                    continue;
-                }
+                // A handshake that is never done takes no place of who has done one.
+                let seat = match transport {
+                    Transport::Tls => transports.seat_in(&transports.handshakes, remote),
+                    _ => transports.seat(remote),
+                };
+                let (Some(seat), Ok(local)) = (seat, stream.local_addr()) else { continue };
                 let _ = stream.set_nodelay(true);
-                let Ok(local) = stream.local_addr() else { continue };
                 // Behind a NAT the address of the socket is none that the peer could use.
                 let outside = transports.external_address.filter(|ip| ip.is_ipv4() == local.is_ipv4());
                 let local = SocketAddr::new(outside.unwrap_or(local.ip()), local.port());
                 let number = transports.next_connection() * 2;
                 let flow = Flow { transport, local, remote, connection: number };
-                let task = register(&transports, flow, None);
                 if transport == Transport::Tls {
-                    tokio::spawn(tls::serve(transports.clone(), stream, task));
+                    tokio::spawn(tls::serve(transports.clone(), stream, flow, seat));
                 } else {
+                    let task = register(&transports, flow, None, seat);
                     tokio::spawn(run(transports.clone(), stream.into_split(), task));
                 }
             }
@@ -153,11 +166,12 @@ fn is_ours(flow: &Flow) -> bool {
 }
 
 fn open(transports: &Arc<Transports>, flow: Flow, name: Option<ServerName<'static>>) -> bool {
-    if transports.stop.is_cancelled() || transports.connections.len() >= transports.limits.connections {
+    if transports.stop.is_cancelled() {
         return false;
     }
+    let Some(seat) = transports.seats.take_own() else { return false };
     let name = name.filter(|_| flow.transport == Transport::Tls);
-    let task = register(transports, flow, name.clone());
+    let task = register(transports, flow, name.clone(), seat);
     let transports = transports.clone();
     tokio::spawn(async move {
         let connecting = tokio::time::timeout(transports.limits.connect, TcpStream::connect(flow.remote));
@@ -180,12 +194,17 @@ fn open(transports: &Arc<Transports>, flow: Flow, name: Option<ServerName<'stati
     true
 }
 
-fn register(transports: &Arc<Transports>, flow: Flow, name: Option<ServerName<'static>>) -> Task {
+pub(super) fn register(
+    transports: &Arc<Transports>,
+    flow: Flow,
+    name: Option<ServerName<'static>>,
+    seat: Seat,
+) -> Task {
     let (writer, queue) = mpsc::channel(transports.limits.write_queue);
     let stop = transports.stop.child_token();
     transports.connections.insert(flow.connection, Connection { flow, name, writer, stop: stop.clone() });
     transports.by_remote.insert((flow.transport, flow.remote), flow.connection);
-    Task { flow, queue, stop }
+    Task { flow, queue, stop, seat }
 }
 
 pub(super) async fn fail(transports: &Transports, flow: Flow, stop: &CancellationToken, reason: &str) {
@@ -203,7 +222,7 @@ pub(super) async fn run(
     (reader, writer): (impl AsyncRead + Unpin + Send, impl AsyncWrite + Unpin + Send + 'static),
     task: Task,
 ) {
-    let Task { flow, queue, stop } = task;
+    let Task { flow, queue, stop, seat: _seat } = task;
     let mut writing = tokio::spawn(write(writer, queue));
     let reason = tokio::select! {
         () = stop.cancelled() => "closed".to_owned(),

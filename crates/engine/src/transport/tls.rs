@@ -7,13 +7,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use futures_util::TryFutureExt as _;
+use opentact_sip::flow::Flow;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ServerConfig};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
+use tokio_util::sync::CancellationToken;
 
 use super::Transports;
+use super::seats::Seat;
 use super::tcp::{self, Task};
 
 /// Certificates and trust.
@@ -67,11 +69,16 @@ pub(super) fn name_of(host: &str) -> Option<ServerName<'static>> {
     ServerName::try_from(host.to_owned()).ok()
 }
 
-/// A peer has connected.
-pub(super) async fn serve(transports: Arc<Transports>, stream: TcpStream, task: Task) {
+/// A peer has connected. Nothing is known of the connection until its handshake is done.
+pub(super) async fn serve(transports: Arc<Transports>, stream: TcpStream, flow: Flow, handshake: Seat) {
     let Some(tls) = &transports.tls else { return };
     let shaking = TlsAcceptor::from((tls.server)()).accept(stream);
-    shake(transports, shaking, task).await;
+    let stop = transports.stop.child_token();
+    let Ok(stream) = shaken(&transports, shaking, flow, &stop).await else { return };
+    drop(handshake);
+    let Some(seat) = transports.seat(flow.remote) else { return };
+    let task = tcp::register(&transports, flow, None, seat);
+    tcp::run(transports, tokio::io::split(stream), task).await;
 }
 
 /// We have connected, to `name`.
@@ -82,36 +89,37 @@ pub(super) async fn call(
     task: Task,
 ) {
     let (Some(tls), Some(name)) = (&transports.tls, name) else {
-        return refused(&transports, &task, "nobody known to ask for").await;
+        return tcp::fail(&transports, task.flow, &task.stop, "nobody known to ask for").await;
     };
     let remote = task.flow.remote;
     let shaking = TlsConnector::from(tls.client.clone()).connect(name, stream).inspect_err(move |error| {
         // Certificates are somebody's to put right.
         tracing::warn!(%remote, %error, "SIP TLS handshake with a peer we called");
     });
-    shake(transports, shaking, task).await;
-}
-
-/// Waits for the end of a handshake and goes on from there.
-async fn shake<S: AsyncRead + AsyncWrite + Send + 'static>(
-    transports: Arc<Transports>,
-    shaking: impl Future<Output = io::Result<S>>,
-    task: Task,
-) {
-    let shaken = tokio::select! {
-        () = task.stop.cancelled() => return tcp::fail(&transports, task.flow, &task.stop, "closed").await,
-        shaken = tokio::time::timeout(transports.limits.connect, shaking) => shaken,
-    };
-    match shaken {
-        Ok(Ok(stream)) => tcp::run(transports, tokio::io::split(stream), task).await,
-        Ok(Err(error)) => refused(&transports, &task, &error.to_string()).await,
-        Err(_) => refused(&transports, &task, "TLS handshake timed out").await,
+    match shaken(&transports, shaking, task.flow, &task.stop).await {
+        Ok(stream) => tcp::run(transports, tokio::io::split(stream), task).await,
+        Err(reason) => tcp::fail(&transports, task.flow, &task.stop, &reason).await,
     }
 }
 
-async fn refused(transports: &Transports, task: &Task, reason: &str) {
+/// Waits for the end of a handshake; says why it came to nothing.
+async fn shaken<S>(
+    transports: &Transports,
+    shaking: impl Future<Output = io::Result<S>>,
+    flow: Flow,
+    stop: &CancellationToken,
+) -> Result<S, String> {
+    let reason = tokio::select! {
+        () = stop.cancelled() => return Err("closed".to_owned()),
+        shaken = tokio::time::timeout(transports.limits.connect, shaking) => match shaken {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "TLS handshake timed out".to_owned(),
+        },
+    };
     metrics::counter!("opentact_sip_tls_handshakes_failed_total").increment(1);
-    tcp::fail(transports, task.flow, &task.stop, reason).await;
+    tracing::debug!(remote = %flow.remote, reason, "SIP TLS handshake");
+    Err(reason)
 }
 
 #[cfg(test)]

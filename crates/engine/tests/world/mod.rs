@@ -5,6 +5,7 @@
 pub mod http;
 pub mod raw;
 pub mod tcp;
+pub mod ws;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};

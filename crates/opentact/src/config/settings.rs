@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use ipnet::IpNet;
 
@@ -97,6 +98,20 @@ section! {
         /// File of certificates (PEM) of authorities that trunks over TLS are trusted by, besides those of the operating
         /// system and our own.
         tls_ca: Option<PathBuf> = "",
+        /// Whether the plain HTTP listener serves SIP over WebSocket too (`ws://.../sip`), instead of redirecting it to HTTPS.
+        ws: bool = "false",
+        /// Connections over TCP, TLS and WebSocket at once; one more is closed, or answered 503 by HTTP.
+        connections: u32 = "10000",
+        /// Of them those that one peer's address (IPv6: /64) has made.
+        connections_per_address: u32 = "1000",
+        /// TLS handshakes at once that are not done; they are none of the connections. One more is closed.
+        handshakes: u32 = "1000",
+        /// Longest message over a connection; a longer one ends it.
+        message_limit: Size = "64KiB",
+        /// A connection over TCP or TLS that is silent for so long is closed.
+        idle_timeout: Span = "10m",
+        /// How often a WebSocket client is pinged; one that has been silent for twice as long is closed.
+        ws_ping: Span = "30s",
         /// What stands behind the chosen label in a SIP domain: `home` becomes `home.sip.localhost`.
         domain: String = "sip.localhost",
         /// Digest algorithms that challenges offer, the most wanted first. Many phones, baresip 1 and sipp among them, give up
@@ -326,6 +341,22 @@ impl Config {
             && domain.split('.').all(|label| {
                 !label.is_empty() && label.len() <= 63 && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
             });
+        let sip = &self.sip;
+        fault(sip.connections == 0, "sip.connections", "must be at least 1");
+        fault(sip.connections_per_address == 0, "sip.connections_per_address", "must be at least 1");
+        fault(sip.handshakes == 0, "sip.handshakes", "must be at least 1");
+        fault(
+            !(2 << 10..=1 << 20).contains(&sip.message_limit.0),
+            "sip.message_limit",
+            "expected 2KiB at least and 1MiB at most",
+        );
+        let minute = Duration::from_secs(60);
+        fault(sip.idle_timeout.0 < minute, "sip.idle_timeout", "expected a minute at least");
+        fault(
+            !(Duration::from_secs(1)..=minute * 60).contains(&sip.ws_ping.0),
+            "sip.ws_ping",
+            "expected a second at least and an hour at most",
+        );
         fault(!host, "sip.domain", "expected a host name such as sip.example.com");
         let whole = |span: &Span| span.0.subsec_nanos() == 0 && span.0.as_secs() <= 1_000_000_000;
         let good = |span: &Span| whole(span) && span.0.as_secs() >= 90;
