@@ -4,8 +4,8 @@ use opentact_call::q850::Q850;
 use opentact_call::{Call, InboundStart, LegEvent, LegId};
 use opentact_media::control::Command as MediaCommand;
 use opentact_sip::flow::Flow;
-use opentact_sip::message::Request;
-use opentact_sip::ua::{Command, SessionId};
+use opentact_sip::message::{Name, Request};
+use opentact_sip::ua::{Command, RequestId, SessionId};
 use uuid::Uuid;
 
 use super::leg::{Inbound, Leg, Media, Role};
@@ -146,8 +146,9 @@ impl Core {
     /// 183 with our SDP; audio flows to the caller from now on.
     pub(super) fn progress(&mut self, leg: LegId) {
         let Some((session, offered)) = self.inbound(leg) else { return };
-        if !offered {
-            // Without an offer there is nowhere to send early media to (RFC 3261 13.2.1 leaves the offer to the 2xx).
+        if !offered && !self.takes_reliably(leg) {
+            // Without an offer there is nowhere to send early media to, and ours could not go before the 2xx (RFC 3261
+            // 13.2.1).
             return self.ring(leg);
         }
         let Some(body) = self.describe(leg) else { return };
@@ -155,7 +156,15 @@ impl Core {
         self.command(Command::Provisional { session, code: 183, reason: None, headers: Vec::new(), body });
     }
 
-    /// 200. With an offer in the INVITE the call is on from here; without one, from the ACK.
+    /// Whether the caller takes provisional responses that are acknowledged (RFC 3262): those may carry our offer.
+    fn takes_reliably(&self, leg: LegId) -> bool {
+        let Some(Leg { role: Role::Inbound(inbound), .. }) = self.legs.get(&leg) else { return false };
+        let headers = inbound.request.headers();
+        [Name::Supported, Name::Require].into_iter().any(|name| headers.lists(name, "100rel"))
+    }
+
+    /// Sends the 200. With an offer in the INVITE, or one of ours that has its answer, the call is on from here; without one, from
+    /// the ACK.
     pub(super) fn answer(&mut self, leg: LegId) {
         let Some((session, offered)) = self.inbound(leg) else { return };
         let Some(body) = self.describe(leg) else { return };
@@ -163,16 +172,18 @@ impl Core {
             inbound.answered = true;
         }
         self.command(Command::Accept { session, headers: Vec::new(), body: Some((SDP, body)), contact: None });
-        if offered {
+        let media = self.legs.get(&leg).and_then(|leg| leg.media.as_ref());
+        if offered || media.is_some_and(|media| !media.awaits_answer) {
             self.leg_event(leg, LegEvent::Answered);
         }
     }
 
-    /// The ACK of a late offer brings the answer.
+    /// The ACK of a late offer brings the answer, or the PRACK where the offer went before the 200.
     pub(super) fn on_acked(&mut self, session: SessionId, request: &Request) {
         let Some(&id) = self.sessions.get(&session) else { return };
         let Some(leg) = self.legs.get_mut(&id).filter(|leg| !leg.ended) else { return };
-        let first = matches!(&leg.role, Role::Inbound(inbound) if inbound.request.body().is_empty());
+        let first =
+            matches!(&leg.role, Role::Inbound(inbound) if inbound.request.body().is_empty() && inbound.answered);
         let Some(media) = leg.media.as_mut().filter(|media| media.awaits_answer) else { return };
         media.awaits_answer = false;
         match negotiate::accept(media, request.headers(), request.body()) {
@@ -184,10 +195,10 @@ impl Core {
                 }
             }
             Err(error) => {
-                tracing::info!(leg = %id, %error, "no usable answer in the ACK");
+                tracing::info!(leg = %id, %error, "no usable answer in the ACK or PRACK");
                 let cause = Q850::from_sip(error.code());
                 self.leg_event(id, LegEvent::HungUp { q850: cause });
-                self.hang_up(id, cause);
+                self.reject(id, error.code(), cause, None);
             }
         }
     }
@@ -239,6 +250,31 @@ impl Core {
                 let headers = negotiate::refusal(&error);
                 self.command(Command::Reject { session, code: error.code(), reason: None, headers });
             }
+        }
+    }
+
+    /// An offer before the call is answered, in a PRACK or UPDATE (RFC 3262 section 5, RFC 3311).
+    pub(super) fn on_early_offer(&mut self, session: SessionId, id: RequestId, request: &Request) {
+        let leg = self.sessions.get(&session).and_then(|leg| self.legs.get_mut(leg)).filter(|leg| !leg.ended);
+        let Some(Leg { id: leg, media: Some(media), role, .. }) = leg else {
+            return self.respond(id, 488, Vec::new());
+        };
+        if let Role::Outbound(outbound) = role
+            && !outbound.hears(session, request.from_tag())
+        {
+            // Of several that ring the media is another's.
+            return self.respond(id, 488, Vec::new());
+        }
+        match negotiate::respond(media, request) {
+            Ok((bytes, params)) => {
+                let leg = *leg;
+                if let Some(params) = params {
+                    self.media_command(leg, MediaCommand::Start(params));
+                }
+                let body = Some((SDP, bytes));
+                self.command(Command::Respond { id, code: 200, reason: None, headers: Vec::new(), body });
+            }
+            Err(error) => self.respond(id, error.code(), negotiate::refusal(&error)),
         }
     }
 

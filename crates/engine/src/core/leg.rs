@@ -73,8 +73,15 @@ pub(super) struct Outbound {
     pub(super) ringing: bool,
     /// A place has answered with media before the answer: what it says was heard, and no other is tried in its stead.
     pub(super) heard: bool,
-    /// Early media flows.
-    pub(super) early: bool,
+    /// The early dialog whose media flows: its session and remote tag.
+    pub(super) early: Option<(SessionId, Bytes)>,
+}
+
+impl Outbound {
+    /// Whether the media is that of this early dialog.
+    pub(super) fn hears(&self, session: SessionId, tag: Option<&[u8]>) -> bool {
+        self.early.as_ref().is_some_and(|(heard, early)| *heard == session && Some(&early[..]) == tag)
+    }
 }
 
 impl Leg {

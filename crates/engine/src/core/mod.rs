@@ -310,7 +310,7 @@ impl Core {
         use ua::Event;
         match event {
             Event::Invite { session, request, flow } => self.on_invite(session, request, flow),
-            Event::Acked { session, request } => self.on_acked(session, &request),
+            Event::Acked { session, request } | Event::Pracked { session, request } => self.on_acked(session, &request),
             Event::Cancelled { session, request } => self.on_cancelled(session, &request),
             Event::Progress { session, response } => self.on_progress(session, &response),
             Event::Answered { session, response } => self.on_answered(session, &response),

@@ -90,6 +90,15 @@ pub(super) fn accept(media: &mut Media, headers: &SipHeaders, body: &[u8]) -> Re
     params(&media.sdp.accept(&answer)?)
 }
 
+/// The same for an answer that is known by its content type, with parameters, and its octets.
+pub(super) fn accept_body(media: &mut Media, content: &[u8], body: &[u8]) -> Result<LegParams, NegotiateError> {
+    let kind = content.split(|octet| *octet == b';').next().unwrap_or_default();
+    if !kind.trim_ascii().eq_ignore_ascii_case(&SDP) {
+        return Err(NegotiateError::NotSdp);
+    }
+    params(&media.sdp.accept(&Session::parse(body)?)?)
+}
+
 /// The headers of a refusal for this: a Warning, 304 for media not available and 399 for anything else (RFC 3261
 /// 20.43), and what would be taken.
 pub(super) fn refusal(error: &NegotiateError) -> Headers {

@@ -207,13 +207,15 @@ impl Core {
         }
         let Some(leg) = self.legs.get_mut(&id).filter(|leg| !leg.ended) else { return };
         // Of several that ring only the one who answers is heard.
-        let alone = matches!(&leg.role, Role::Outbound(outbound) if outbound.branches.len() == 1 && !outbound.early);
+        let alone =
+            matches!(&leg.role, Role::Outbound(outbound) if outbound.branches.len() == 1 && outbound.early.is_none());
         let Some(media) = &mut leg.media else { return };
         if alone && !response.body().is_empty() {
             match negotiate::accept(media, response.headers(), response.body()) {
                 Ok(params) => {
                     if let Role::Outbound(outbound) = &mut leg.role {
-                        outbound.early = true;
+                        let tag = response.to_tag().unwrap_or_default();
+                        outbound.early = Some((session, bytes::Bytes::copy_from_slice(tag)));
                     }
                     self.media_command(id, MediaCommand::Start(params));
                     self.leg_event(id, LegEvent::EarlyMedia);
@@ -233,16 +235,21 @@ impl Core {
             return self.command(Command::Bye { session, headers });
         };
         let id = leg.id;
+        let early = self.ua.session(session).and_then(|session| session.early_answer().cloned());
         let mut others = Vec::new();
+        let mut heard = false;
         if let Role::Outbound(outbound) = &mut leg.role {
             outbound.answered = Some(session);
             others = std::mem::take(&mut outbound.branches);
             outbound.attempts.clear();
+            heard = outbound.hears(session, response.to_tag());
         }
-        // RFC 3261 13.2.1: an SDP in an earlier reliable answer would stand; without 100rel the one in the 2xx does.
-        let agreed = match &mut leg.media {
-            Some(media) => negotiate::accept(media, response.headers(), response.body()),
-            None => Err(NegotiateError::Missing),
+        // RFC 3261 13.2.1: the answer of a reliable provisional response stands, and what has changed it since.
+        let agreed = match (&mut leg.media, early) {
+            (Some(_), Some(_)) if heard => Ok(None),
+            (Some(media), Some((content, body))) => negotiate::accept_body(media, &content, &body).map(Some),
+            (Some(media), None) => negotiate::accept(media, response.headers(), response.body()).map(Some),
+            (None, _) => Err(NegotiateError::Missing),
         };
         for other in others.into_iter().filter(|other| *other != session) {
             self.command(Command::Cancel { session: other, headers: vec![answered_elsewhere()] });
@@ -250,7 +257,9 @@ impl Core {
         self.note_call_id(id, session);
         match agreed {
             Ok(params) => {
-                self.media_command(id, MediaCommand::Start(params));
+                if let Some(params) = params {
+                    self.media_command(id, MediaCommand::Start(params));
+                }
                 self.leg_event(id, LegEvent::Answered);
             }
             Err(error) => {

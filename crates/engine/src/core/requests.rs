@@ -11,7 +11,7 @@ use super::negotiate::Headers;
 use super::reason::retry_after;
 
 /// What this version does; in Allow of 405 and OPTIONS.
-pub(crate) const ALLOW: Bytes = Bytes::from_static(b"INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, INFO, UPDATE");
+pub(crate) const ALLOW: Bytes = Bytes::from_static(b"INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, INFO, UPDATE, PRACK");
 
 impl Core {
     pub(super) fn on_request(&mut self, id: RequestId, request: Request, flow: Flow) {
@@ -26,6 +26,7 @@ impl Core {
         match request.method() {
             Method::Options => self.respond_options(id),
             Method::Info => self.on_info(session, id, request),
+            Method::Prack | Method::Update => self.on_early_offer(session, id, request),
             _ => self.respond(id, 405, vec![(Bytes::from_static(b"Allow"), ALLOW)]),
         }
     }

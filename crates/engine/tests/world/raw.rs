@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use opentact_sip::message::{Message, Request, Response};
+use opentact_sip::message::{Message, Method, Name, Request, Response};
 use tokio::net::UdpSocket;
 
 use super::{NUMBER, PATIENCE};
@@ -43,6 +43,7 @@ impl Raw {
             // RFC 3261 17.1.1.3: part of the INVITE's transaction.
             "ACK of a refusal" => ("ACK", 1, format!("z9hG4bKraw{call}")),
             "ACK" => (method, 1, format!("z9hG4bKrawack{call}")),
+            "UPDATE" => (method, 3, format!("z9hG4bKraw{method}{call}")),
             _ => (method, 2, format!("z9hG4bKraw{method}{call}")),
         };
         let hops = self.max_forwards;
@@ -60,6 +61,36 @@ impl Raw {
         let headers = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
         let method = if answer.is_success() { "ACK" } else { "ACK of a refusal" };
         self.send(&self.request(method, self.calls, &tag, headers, body)).await;
+    }
+
+    /// Acknowledges a reliable provisional response to the last INVITE.
+    pub async fn prack(&self, told: &Response, body: &str) {
+        let tag = String::from_utf8_lossy(told.to_tag().unwrap()).into_owned();
+        let number = String::from_utf8_lossy(told.headers().get(Name::RSeq).unwrap()).into_owned();
+        let content = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+        let headers = format!("RAck: {number} 1 INVITE\r\n{content}");
+        self.send(&self.request("PRACK", self.calls, &tag, &headers, body)).await;
+    }
+
+    /// The next provisional response with this code.
+    pub async fn provisional(&self, code: u16) -> Response {
+        loop {
+            if let Message::Response(response) = self.receive().await
+                && response.code() == code
+            {
+                return response;
+            }
+        }
+    }
+
+    /// The next final response to a request of this method.
+    pub async fn answer_to(&self, method: &Method) -> Response {
+        loop {
+            let answer = self.answer().await;
+            if answer.cseq().unwrap().method == *method {
+                return answer;
+            }
+        }
     }
 
     async fn receive(&self) -> Message {

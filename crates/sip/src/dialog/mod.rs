@@ -37,6 +37,10 @@ pub(crate) struct Dialog {
     pub(crate) routes: Vec<NameAddr>,
     /// Where our requests go.
     pub(crate) flow: Flow,
+    /// RSeq of the last reliable provisional response of it (RFC 3262 section 4).
+    pub(crate) rseq: Option<u32>,
+    /// The answer to our offer that such a response has brought: content type and octets.
+    pub(crate) answer: Option<Box<(Bytes, Bytes)>>,
 }
 
 impl Dialog {
@@ -57,6 +61,8 @@ impl Dialog {
             target,
             routes,
             flow,
+            rseq: None,
+            answer: None,
         })
     }
 
@@ -78,6 +84,8 @@ impl Dialog {
             target,
             routes,
             flow,
+            rseq: None,
+            answer: None,
         })
     }
 

@@ -97,7 +97,7 @@ impl Default for Support<'_> {
     fn default() -> Self {
         Self {
             methods: SUPPORTED_METHODS,
-            extensions: &["path", "gruu", "outbound", "replaces"],
+            extensions: &["path", "gruu", "outbound", "replaces", "100rel"],
             content: &["application/sdp", "multipart/mixed", "multipart/alternative", "multipart/signed"],
         }
     }

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use bytes::Bytes;
+
 use super::command::{Body, ExtraHeaders};
 use super::compose::{Defaults, contact_value, response};
 use super::event::Event;
@@ -36,7 +38,7 @@ impl Ua {
 
         let uri = received.request.uri().ok();
         let contact = contact_value(None, uri.as_ref().and_then(Uri::user), &flow);
-        let called = Called { received, provisional: None };
+        let called = Called { received, provisional: None, reliable: None };
         let phase = Phase::Called(Box::new(called));
         let mut session = Session::new(phase, dialog.call_id.clone(), dialog.local_tag.clone(), contact);
         session.dialog = Some(Box::new(dialog));
@@ -53,10 +55,10 @@ impl Ua {
         to_tag: Option<&[u8]>,
         code: u16,
         reason: Option<String>,
-        contact: Option<&bytes::Bytes>,
+        contact: Option<&Bytes>,
         headers: &ExtraHeaders,
         body: Option<&Body>,
-    ) -> bytes::Bytes {
+    ) -> Bytes {
         // RFC 3261 13.3.1.4, 11.2, 8.2.1.
         let told = matches!(received.request.method(), Method::Invite | Method::Options);
         let allow = told && (200..300).contains(&code) || code == 405;
@@ -65,7 +67,7 @@ impl Ua {
     }
 
     /// A response that says nothing but its code.
-    pub(super) fn compose_plain(&self, request: &Request, flow: Flow, code: u16, to_tag: &[u8]) -> bytes::Bytes {
+    pub(super) fn compose_plain(&self, request: &Request, flow: Flow, code: u16, to_tag: &[u8]) -> Bytes {
         let defaults = Defaults { config: &self.config, contact: None, allow: false };
         response(request, flow.remote, code, None, Some(to_tag), &defaults, &ExtraHeaders::new(), None)
     }
@@ -79,16 +81,36 @@ impl Ua {
         headers: ExtraHeaders,
         body: Option<Body>,
     ) {
-        let Some(Session { phase: Phase::Called(called), local_tag, contact, .. }) = self.sessions.get(&id) else {
+        let Some(Session { phase: Phase::Called(called), .. }) = self.sessions.get(&id) else {
             return;
         };
         // 100 has been sent; anything but 101..=199 is no provisional response.
         if !(101..=199).contains(&code) {
             return;
         }
+        if self.is_reliable(called, body.is_some()) {
+            return self.send_reliably(now, id, code, reason, headers, body);
+        }
+        self.say_provisional(now, id, code, reason, &headers, body);
+        self.rearm(id);
+    }
+
+    /// Sends a provisional response and keeps it. Returns its octets.
+    pub(super) fn say_provisional(
+        &mut self,
+        now: Instant,
+        id: SessionId,
+        code: u16,
+        reason: Option<String>,
+        headers: &ExtraHeaders,
+        body: Option<Body>,
+    ) -> Option<Bytes> {
+        let Some(Session { phase: Phase::Called(called), local_tag, contact, .. }) = self.sessions.get(&id) else {
+            return None;
+        };
         let received = &called.received;
         let octets =
-            self.compose_response(received, Some(local_tag), code, reason, Some(contact), &headers, body.as_ref());
+            self.compose_response(received, Some(local_tag), code, reason, Some(contact), headers, body.as_ref());
         let transaction = received.transaction;
         self.transactions.respond(now, transaction, code, octets.clone());
         let again = now + self.config.provisional_refresh;
@@ -96,15 +118,16 @@ impl Ua {
             if body.is_some() {
                 *described = body;
             }
-            called.provisional = Some((code, octets, again));
+            called.provisional = Some((code, octets.clone(), again));
         }
-        self.rearm(id);
+        Some(octets)
     }
 
     /// RFC 3261 13.3.1.1: so that no proxy on the way gives up a call that rings for long.
     pub(super) fn refresh_provisional(&mut self, now: Instant, id: SessionId) {
         if let Some(Session { phase: Phase::Called(called), .. }) = self.sessions.get_mut(&id)
             && let Some((code, octets, again)) = &mut called.provisional
+            && *again <= now
         {
             *again = now + self.config.provisional_refresh;
             self.transactions.respond(now, called.received.transaction, *code, octets.clone());
@@ -117,16 +140,22 @@ impl Ua {
         now: Instant,
         id: SessionId,
         mut headers: ExtraHeaders,
-        body: Option<Body>,
+        mut body: Option<Body>,
         contact: Option<Uri>,
     ) {
+        if self.holds_answer(id, &headers, body.as_ref(), contact.as_ref()) {
+            return;
+        }
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
         let first = matches!(session.phase, Phase::Called(_));
         let received = match &mut session.phase {
             Phase::Called(_) => match std::mem::replace(&mut session.phase, Phase::Live(Box::default())) {
-                Phase::Called(called) => called.received,
+                Phase::Called(called) => {
+                    body = body.filter(|_| called.reliable.as_ref().is_none_or(|told| !told.is_agreed()));
+                    called.received
+                }
                 _ => return,
             },
             Phase::Live(live) => match live.reinvited.take() {

@@ -8,6 +8,7 @@ use super::auth::Auth;
 use super::command::{ExtraHeaders, OutgoingInvite};
 use super::compose::{Defaults, contact_value, finish_request, given};
 use super::event::Event;
+use super::reliable::RELIABLE;
 use super::session::{Calling, Cancel, Live, Phase, Session};
 use super::timer::{MAX_RAISES, allows_update, granted, raise, write_offer};
 use super::{Owner, SessionId, Ua};
@@ -73,6 +74,9 @@ impl Ua {
         if let Some(auth) = auth {
             builder = auth.write(builder, &Method::Invite, invite.uri.as_str(), invite.body.as_ref(), &mut self.random);
         }
+        if self.knows(RELIABLE) {
+            builder = builder.header(Name::Supported, RELIABLE);
+        }
         builder = write_offer(builder, &self.config, None, raised);
         let defaults = Defaults { config: &self.config, contact: Some(contact), allow: true };
         finish_request(builder, &defaults, &invite.headers, invite.body.as_ref())
@@ -106,7 +110,7 @@ impl Ua {
                 if matches!(calling.cancel, Cancel::Wanted(_)) {
                     self.send_cancel(now, id);
                 }
-                self.progress(id, passed.flow, response);
+                self.progress(now, id, passed.flow, response);
                 self.rearm(id);
             }
             200..=299 => match calling.cancel {
@@ -172,7 +176,7 @@ impl Ua {
         false
     }
 
-    fn progress(&mut self, id: SessionId, flow: Flow, response: Response) {
+    fn progress(&mut self, now: Instant, id: SessionId, flow: Flow, response: Response) {
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
@@ -193,7 +197,9 @@ impl Ua {
                 }
             }
         }
-        self.events.push_back(Event::Progress { session: id, response });
+        if self.provisional_in(now, id, &response) {
+            self.events.push_back(Event::Progress { session: id, response });
+        }
     }
 
     fn answered(&mut self, now: Instant, id: SessionId, passed: Passed<Owner>, response: Response) {

@@ -14,7 +14,8 @@ pub struct UaConfig {
     pub product: Bytes,
     /// Value of Allow in INVITEs, their 2xx and 405.
     pub allow: Bytes,
-    /// Option tags that a request may require; another one is refused with 420.
+    /// Option tags that a request may require; another one is refused with 420. With `100rel` provisional responses are
+    /// sent and taken reliably (RFC 3262).
     pub extensions: &'static [&'static str],
     /// Sessions at once. A further INVITE is answered 503 with Retry-After, one of our own fails with 503.
     pub max_sessions: usize,
@@ -38,8 +39,8 @@ impl Default for UaConfig {
         UaConfig {
             timing: Timing::default(),
             product: Bytes::from_static(b"Opentact"),
-            allow: Bytes::from_static(b"INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, INFO, UPDATE, MESSAGE"),
-            extensions: &["path", "outbound"],
+            allow: Bytes::from_static(b"INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, INFO, UPDATE, PRACK, MESSAGE"),
+            extensions: &["path", "outbound", "100rel"],
             max_sessions: 50_000,
             max_transactions: 1_000_000,
             retry_after: Duration::from_secs(5),

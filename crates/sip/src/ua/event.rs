@@ -34,6 +34,8 @@ pub enum Event {
     Acked { session: SessionId, request: Request },
     /// Incoming: the caller gave up (487 has been sent). The session is over.
     Cancelled { session: SessionId, request: Request },
+    /// Incoming: the PRACK of a provisional response that carried an offer, with the answer (200 has been sent).
+    Pracked { session: SessionId, request: Request },
     /// A re-INVITE, or an UPDATE with an offer, to be answered by `Accept` or `Reject`.
     Reinvite { session: SessionId, request: Request },
     /// The 2xx to our re-INVITE; acknowledged.
@@ -46,7 +48,8 @@ pub enum Event {
     /// The dialog is over by our `Bye` (with the code that came back for it), or lost: 408 for no ACK, no answer or
     /// no session refresh in time, 481 for a peer that does not know it, 503 for a flow that failed. The session is over.
     Ended { session: SessionId, code: u16 },
-    /// Any other request within a dialog, to be answered by `Respond`.
+    /// Any other request within a dialog, to be answered by `Respond`; before the answer to the call also a PRACK or UPDATE
+    /// with an offer.
     InDialog { session: SessionId, id: RequestId, request: Request },
     /// A request outside of dialogs, to be answered by `Respond`.
     Request { id: RequestId, request: Request, flow: Flow },

@@ -18,6 +18,7 @@ mod door;
 mod event;
 mod outside;
 mod reinvite;
+mod reliable;
 mod session;
 mod timer;
 mod within;

@@ -35,6 +35,14 @@ pub(super) struct Asked {
     to_tag: String,
 }
 
+impl Asked {
+    /// It carries an offer in a dialog that is not answered yet.
+    pub(super) fn offers(&self) -> bool {
+        let request = &self.received.request;
+        matches!(request.method(), Method::Prack | Method::Update) && !request.body().is_empty()
+    }
+}
+
 impl Ua {
     pub(super) fn ask(&mut self, now: Instant, id: RequestId, mut request: OutgoingRequest) {
         let own = matches!(request.method, Method::Invite | Method::Ack | Method::Cancel);
@@ -163,6 +171,12 @@ impl Ua {
         let octets =
             self.compose_response(&asked.received, tag, code, reason, contact.as_ref(), &headers, body.as_ref());
         self.transactions.respond(now, asked.received.transaction, code, octets);
+        if success
+            && asked.offers()
+            && let Some(session) = asked.session
+        {
+            self.early_answered(session, &asked.received.request, asked.received.flow, body);
+        }
         if code < 200 {
             self.asked.insert(id, asked);
         }

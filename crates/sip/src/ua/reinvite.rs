@@ -69,7 +69,7 @@ impl Ua {
             Phase::Live(live)
                 if live.reinvited.is_none() && live.unacked.is_none() && live.bye.is_none() && !session.offers() =>
             {
-                self.send_within(now, id, Purpose::Reinvite, Method::Invite, headers, body, 0);
+                self.send_within(now, id, Purpose::Reinvite, Method::Invite, headers, body, 0, None);
             }
             Phase::Leaving => {}
             _ => self.events.push_back(Event::ReinviteFailed { session: id, code: 491, response: None }),

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use super::auth::Auth;
 use super::command::{Body, ExtraHeaders, OutgoingInvite};
 use super::event::Event;
+use super::reliable::Reliable;
 use super::timer::SessionTimer;
 use super::{RequestId, SessionId, Ua};
 use crate::dialog::Dialog;
@@ -88,6 +89,8 @@ pub(super) struct Called {
     pub(super) received: Received,
     /// The last 101..199, and when it is to be sent again.
     pub(super) provisional: Option<(u16, Bytes, Instant)>,
+    /// Set by the first that goes reliably.
+    pub(super) reliable: Option<Box<Reliable>>,
 }
 
 #[derive(Debug, Default)]
@@ -123,6 +126,8 @@ pub(super) struct Sent {
     pub(super) headers: ExtraHeaders,
     pub(super) body: Option<Body>,
     pub(super) tries: u8,
+    /// Remote tag of the early dialog it is for, where that may be another than the session's.
+    pub(super) fork: Option<Bytes>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,6 +136,8 @@ pub(super) enum Purpose {
     Reinvite,
     /// A session refresh of ours (RFC 4028).
     Refresh,
+    /// Acknowledges a reliable provisional response (RFC 3262).
+    Prack,
     Other(RequestId),
 }
 
@@ -156,7 +163,10 @@ impl Session {
     fn due(&self) -> Option<Instant> {
         match &self.phase {
             Phase::Calling(calling) => calling.ring_until,
-            Phase::Called(called) => called.provisional.as_ref().map(|(_, _, again)| *again),
+            Phase::Called(called) => {
+                let again = called.provisional.as_ref().map(|(_, _, again)| *again);
+                again.into_iter().chain(called.reliable.as_ref().and_then(|reliable| reliable.due())).min()
+            }
             Phase::Live(live) => {
                 let unacked = live.unacked.as_ref().map(|unacked| unacked.next.min(unacked.until));
                 unacked.into_iter().chain(live.timer.as_ref().map(SessionTimer::due)).min()
@@ -196,7 +206,10 @@ impl Ua {
         };
         match &mut session.phase {
             Phase::Calling(_) => self.ring_timeout(now, id),
-            Phase::Called(_) => self.refresh_provisional(now, id),
+            Phase::Called(_) => {
+                self.refresh_provisional(now, id);
+                self.repeat_provisional(now, id);
+            }
             Phase::Live(_) => {
                 self.repeat_answer(now, id);
                 self.watch(now, id);
@@ -250,7 +263,7 @@ impl Ua {
                 Purpose::Reinvite | Purpose::Refresh => {
                     self.transactions.limit(sent.transaction, now + self.config.timing.lifetime());
                 }
-                Purpose::Bye => {}
+                Purpose::Bye | Purpose::Prack => {}
             }
         }
         if let Some(last) = last {
@@ -312,6 +325,12 @@ impl<'a> SessionInfo<'a> {
     /// The other's address as a header value, with tag; `None` before a dialog exists.
     pub fn remote(&self) -> Option<&'a [u8]> {
         self.0.dialog.as_deref().map(|dialog| &dialog.remote[..])
+    }
+
+    /// The answer to our offer that a reliable provisional response of the dialog that has answered brought: content type
+    /// and octets. It counts, and what the 2xx says of media does not (RFC 3261 13.2.1).
+    pub fn early_answer(&self) -> Option<&'a (Bytes, Bytes)> {
+        self.0.dialog.as_deref().and_then(|dialog| dialog.answer.as_deref())
     }
 
     /// Where requests within the dialog go.

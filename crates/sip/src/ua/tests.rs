@@ -3,6 +3,7 @@
 mod calls;
 mod faults;
 mod noise;
+mod reliable;
 mod requests;
 mod timers;
 mod wire;
@@ -282,6 +283,7 @@ fn name(event: &Event) -> String {
         Event::Failed { code, .. } => format!("Failed {code}"),
         Event::Acked { .. } => "Acked".into(),
         Event::Cancelled { .. } => "Cancelled".into(),
+        Event::Pracked { .. } => "Pracked".into(),
         Event::Reinvite { .. } => "Reinvite".into(),
         Event::ReinviteAnswered { response, .. } => format!("ReinviteAnswered {}", response.code()),
         Event::ReinviteFailed { code, .. } => format!("ReinviteFailed {code}"),

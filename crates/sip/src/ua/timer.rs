@@ -210,7 +210,7 @@ impl Ua {
             Some(body) if !*updates => (Method::Invite, Some(body.clone())),
             _ => (Method::Update, None),
         };
-        self.send_within(now, id, Purpose::Refresh, method, ExtraHeaders::new(), body, 0);
+        self.send_within(now, id, Purpose::Refresh, method, ExtraHeaders::new(), body, 0, None);
     }
 
     /// The final response to a refresh of ours.

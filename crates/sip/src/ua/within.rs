@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use bytes::Bytes;
+
 use super::auth::Auth;
 use super::command::{Body, ExtraHeaders};
 use super::compose::{Defaults, finish_request, given};
@@ -57,6 +59,7 @@ impl Ua {
         }
         let leaving = matches!(session.phase, Phase::Leaving);
         let calling = matches!(session.phase, Phase::Calling(_));
+        let live = matches!(session.phase, Phase::Live(_));
         match request.method() {
             Method::Bye if leaving => self.agree(now, key, &request, flow, back, None),
             // RFC 3261 section 15: the callee does not hang up what it has not answered.
@@ -74,7 +77,9 @@ impl Ua {
             }
             Method::Invite => self.reinvited(now, key, id, request, flow, back),
             Method::Update if request.body().is_empty() => self.refreshed(now, key, id, &request, flow, back),
-            Method::Update => self.reinvited(now, key, id, request, flow, back),
+            Method::Prack => self.pracked(now, key, id, request, flow, back),
+            Method::Update if live => self.reinvited(now, key, id, request, flow, back),
+            Method::Update => self.early_offer(now, key, id, request, flow, back),
             _ => self.asked_in(now, key, request, flow, back, Some(id)),
         }
     }
@@ -100,7 +105,7 @@ impl Ua {
                 {
                     self.refuse_received(now, &received, 487, &tag);
                 }
-                self.send_within(now, id, Purpose::Bye, Method::Bye, headers, None, 0);
+                self.send_within(now, id, Purpose::Bye, Method::Bye, headers, None, 0, None);
             }
         }
     }
@@ -121,7 +126,7 @@ impl Ua {
         // Those have orders of their own, or no transaction.
         let own = matches!(method, Method::Invite | Method::Ack | Method::Bye | Method::Cancel);
         if alive && !own && self.transactions.len() < self.config.max_transactions {
-            self.send_within(now, session, Purpose::Other(id), method, headers, body, 0);
+            self.send_within(now, session, Purpose::Other(id), method, headers, body, 0, None);
         } else {
             self.events.push_back(Event::RequestFailed { id, code: if alive { 503 } else { 481 } });
         }
@@ -137,12 +142,18 @@ impl Ua {
         headers: ExtraHeaders,
         body: Option<Body>,
         tries: u8,
+        fork: Option<Bytes>,
     ) {
         let branch = self.branch();
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
-        let Some(dialog) = session.dialog.as_deref_mut() else {
+        let mut dialogs = session.dialog.as_deref_mut().into_iter().chain(&mut session.forks);
+        let found = match &fork {
+            Some(tag) => dialogs.find(|dialog| dialog.remote_tag == *tag),
+            None => dialogs.next(),
+        };
+        let Some(dialog) = found else {
             return;
         };
         let contact = refreshes_target(&method).then_some(&session.contact);
@@ -163,7 +174,7 @@ impl Ua {
         let flow = dialog.flow;
         let transaction = self.send_request(now, flow, request, Owner::Within(id));
         if let Some(session) = self.sessions.get_mut(&id) {
-            session.sent.push(Box::new(Sent { transaction, purpose, method, headers, body, tries }));
+            session.sent.push(Box::new(Sent { transaction, purpose, method, headers, body, tries, fork }));
         }
     }
 
@@ -199,7 +210,7 @@ impl Ua {
                 Some(Purpose::Reinvite | Purpose::Refresh) => {
                     self.transactions.limit(passed.id, now + self.config.ring_timeout)
                 }
-                Some(Purpose::Bye) | None => {}
+                Some(Purpose::Bye | Purpose::Prack) | None => {}
             }
             return;
         }
@@ -209,13 +220,15 @@ impl Ua {
         let learnt = matches!(code, 401 | 407)
             && session.auth.as_deref_mut().is_some_and(|auth| auth.learn(&response, sent.tries));
         if learnt {
-            let Sent { purpose, method, headers, body, tries, .. } = *sent;
-            return self.send_within(now, id, purpose, method, headers, body, tries + 1);
+            let Sent { purpose, method, headers, body, tries, fork, .. } = *sent;
+            return self.send_within(now, id, purpose, method, headers, body, tries + 1, fork);
         }
         match sent.purpose {
             Purpose::Bye => self.end(now, id, Some(Event::Ended { session: id, code })),
             Purpose::Reinvite => self.reinvite_response(now, id, sent.body, passed, response),
             Purpose::Refresh => self.refresh_response(now, id, &sent.method, passed, &response),
+            // The call goes on without it, or the other side ends it.
+            Purpose::Prack => {}
             Purpose::Other(request) => {
                 self.events.push_back(Event::Response { id: request, response });
                 // RFC 3261 12.2.1.2.
@@ -243,7 +256,7 @@ impl Ua {
                 self.events.push_back(Event::RequestFailed { id: request, code });
                 self.lose(now, id, code);
             }
-            None => {}
+            Some(Purpose::Prack) | None => {}
         }
     }
 

@@ -39,6 +39,8 @@ pub struct Endpoint {
     pub random: StdRng,
     /// Asks callers for credentials.
     strict: bool,
+    /// Wants to be told reliably of everything before the answer.
+    reliable: bool,
     challenger: Challenger,
     registrar: Registrar,
 }
@@ -50,6 +52,7 @@ impl Endpoint {
             ua: Ua::new(UaConfig::default(), random.random()),
             address: SocketAddr::from(([192, 0, 2, 1 + index as u8], 5060)),
             strict: random.random_bool(0.3),
+            reliable: random.random_bool(0.3),
             challenger: Challenger::new([index as u8; 32], 0),
             registrar: Registrar::new(RegistrarConfig::default()),
             random,
@@ -169,7 +172,7 @@ impl Endpoint {
             contact: None,
             call_id: None,
             route: Vec::new(),
-            headers: Vec::new(),
+            headers: self.reliable.then(|| ("Require".into(), "100rel".into())).into_iter().collect(),
             body: Some(sdp()),
             credentials: Some(Credentials::password("user", PASSWORD)),
         }

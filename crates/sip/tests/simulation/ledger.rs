@@ -39,6 +39,8 @@ pub struct Ledger {
     decisions: BTreeMap<(Bytes, u32), Decision>,
     /// INVITEs that came in, by endpoint and session.
     incoming: BTreeMap<(usize, SessionId), (Bytes, u32)>,
+    /// INVITEs whose 200 has gone: it may wait for a PRACK.
+    accepted: BTreeSet<(Bytes, u32)>,
     /// The final response of each server transaction, and when it was sent first.
     finals: BTreeMap<(usize, Bytes, String), (Duration, Bytes)>,
     /// Call-IDs of calls that one side has a reason to hang up.
@@ -62,6 +64,7 @@ fn kind(event: &Event) -> &'static str {
         Event::Failed { code: 487, .. } => "cancelled in time",
         Event::Failed { .. } => "refused",
         Event::Acked { .. } => "acked",
+        Event::Pracked { .. } => "pracked",
         Event::Cancelled { .. } => "callee cancelled",
         Event::Reinvite { .. } => "re-INVITE",
         Event::ReinviteAnswered { .. } => "re-INVITE answered",
@@ -149,7 +152,10 @@ impl Ledger {
             return;
         }
         if let Some(invite) = self.incoming.get(&(at, session)) {
-            self.decisions.entry(invite.clone()).or_insert(decision);
+            // An answer that waits for a PRACK can still be taken back.
+            if !self.accepted.contains(invite) {
+                self.decisions.insert(invite.clone(), decision);
+            }
         }
         if let Some(call) = self.calls.get_mut(&(at, session)) {
             match decision {
@@ -218,12 +224,13 @@ impl Ledger {
                 }
             }
             Event::Cancelled { session, .. } => {
+                let invite = self.incoming.get(&(at, *session)).cloned().unwrap_or_default();
+                let accepted = self.accepted.contains(&invite);
                 let call = self.over(at, *session, event)?;
-                if call.answered || call.outgoing {
+                if call.outgoing || accepted {
                     return Err(format!("cancelled, but not ringing: {event:?}"));
                 }
-                let invite = self.incoming.get(&(at, *session)).cloned();
-                self.decisions.insert(invite.unwrap_or_default(), Decision::GivenUp);
+                self.decisions.insert(invite, Decision::GivenUp);
                 Ok(())
             }
             Event::Acked { session, .. } | Event::Reinvite { session, .. } => {
@@ -253,7 +260,9 @@ impl Ledger {
             Event::Ended { session, code } => {
                 let perfect = self.perfect;
                 let call = self.over(at, *session, event)?;
-                if !call.answered || (perfect && *code == 408) {
+                // Nobody has acknowledged that it rings.
+                let unheard = !call.outgoing && *code == 408;
+                if !(call.answered || unheard) || (perfect && *code == 408) {
                     return Err(format!("end not due: {event:?}"));
                 }
                 // A side that has lost the other hangs up on its own account.
@@ -261,7 +270,9 @@ impl Ledger {
                 self.hung_up.insert(call_id);
                 Ok(())
             }
-            Event::InDialog { session, .. } => self.live(at, *session, event).map(|_| ()),
+            Event::InDialog { session, .. } | Event::Pracked { session, .. } => {
+                self.live(at, *session, event).map(|_| ())
+            }
             Event::Request { .. } => Ok(()),
             Event::Response { id, response } => {
                 if response.code() < 200 {
@@ -315,6 +326,16 @@ impl Ledger {
         }
         let via = response.via().map_err(|error| error.to_string())?;
         let method = response.cseq().map(|cseq| cseq.method).unwrap_or(Method::Invite);
+        if method == Method::Invite {
+            let number = response.cseq().map(|cseq| cseq.number).unwrap_or_default();
+            let invite = (Bytes::copy_from_slice(response.call_id().unwrap_or_default()), number);
+            match response.code() {
+                200 => drop(self.accepted.insert(invite)),
+                // What it has said before was never acknowledged.
+                504 => drop(self.decisions.insert(invite, Decision::Rejected(504))),
+                _ => {}
+            }
+        }
         let branch = Bytes::copy_from_slice(via.branch().unwrap_or_default());
         let first = self.finals.entry((at, branch, method.to_string())).or_insert_with(|| (time, bytes.clone()));
         // A repetition that was so long on its way that the transaction is forgotten begins another one.

@@ -239,7 +239,8 @@ impl World {
                 Command::Request { id, request: self.endpoints[by].request(method, flow, password) }
             }
             Act::Ring { session, code } => {
-                Command::Provisional { session, code, reason: None, headers: none(), body: None }
+                let body = (code == 183).then(sdp);
+                Command::Provisional { session, code, reason: None, headers: none(), body }
             }
             Act::Accept { session } => {
                 self.ledger.decided(by, session, Decision::Accepted);

@@ -104,6 +104,7 @@ impl<M: Media> Exchange<M> {
         let config = UaConfig {
             product: Bytes::from_static(b"Opentact simulated telephone network"),
             allow: Bytes::from_static(b"INVITE, ACK, BYE, CANCEL, OPTIONS, INFO"),
+            extensions: &[],
             max_sessions: MAX_PARTIES,
             ..UaConfig::default()
         };
@@ -178,7 +179,7 @@ impl<M: Media> Exchange<M> {
             Event::Ended { session, .. } => self.gone(now, session, Vec::new()),
             Event::Reinvite { session, request } => self.reinvited(now, session, &request),
             // None are sent.
-            Event::ReinviteAnswered { .. } | Event::ReinviteFailed { .. } => {}
+            Event::ReinviteAnswered { .. } | Event::ReinviteFailed { .. } | Event::Pracked { .. } => {}
             Event::Response { .. } | Event::RequestFailed { .. } => {}
             Event::InDialog { id, request, .. } | Event::Request { id, request, .. } => self.respond(now, id, &request),
         }
