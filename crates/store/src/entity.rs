@@ -11,6 +11,7 @@ pub mod registration;
 pub mod sip_connection;
 pub mod sip_control_app;
 pub mod sip_domain;
+pub mod sip_message;
 pub mod sip_product;
 pub mod sip_user;
 pub mod sms;

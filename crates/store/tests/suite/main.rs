@@ -10,4 +10,5 @@ mod numbers;
 mod registrations;
 mod rest;
 mod sip;
+mod sip_messages;
 mod world;
