@@ -23,6 +23,7 @@ use crate::http::{EgressGuard, HttpClient};
 use crate::journal::Journal;
 use crate::lost::end_lost_calls;
 use crate::media::{MediaConfig, MediaPool};
+use crate::messages::{Mailroom, MessageConfig};
 use crate::ports::{CallControl, DevCaller, VoiceCarrier};
 use crate::prompt::AudioLibrary;
 use crate::router::{Router, RouterConfig};
@@ -63,6 +64,8 @@ pub struct EngineConfig {
     pub trace: TraceConfig,
     /// Seconds.
     pub registration: RegistrarConfig,
+    /// Messages between SIP users.
+    pub messages: MessageConfig,
     /// Octets of decoded prompts kept.
     pub prompt_cache: u64,
     /// SIP messages that wait while the core is busy; more datagrams are dropped, and streams wait.
@@ -90,6 +93,7 @@ pub struct Engine {
     core: tokio::task::JoinHandle<()>,
     bindings: Writer,
     watch: SipWatch,
+    sweep: tokio::task::JoinHandle<()>,
 }
 
 impl Engine {
@@ -127,6 +131,8 @@ impl Engine {
         }
         let stored = store.registrations().load(Utc::now()).await?;
         let bindings = Writer::start(store.clone());
+        let mailroom = Mailroom::new(store.clone(), hub.clone(), config.messages);
+        let awaited = mailroom.awaited().await?;
         let router = Arc::new(Router::new(config.router, store, challenger, Arc::new(guard)));
         let journal = Journal::new(hub);
 
@@ -153,16 +159,19 @@ impl Engine {
             http: http.clone(),
             journal,
             bindings: bindings.desk(),
+            mailroom: mailroom.clone(),
         };
         let core = CoreConfig { max_calls: config.max_calls, recordings: config.recordings };
         let watch = SipWatch::new();
         let trace = Trace::new(config.trace, watch.clone());
-        let core = Core::new(core, drivers, ua, registrar, registered, messages_sender.clone(), trace);
+        let mut core = Core::new(core, drivers, ua, registrar, registered, messages_sender.clone(), trace);
+        core.take_up_messages(awaited);
         let core = tokio::spawn(core.run(Inboxes { sip, media: media_events, messages }));
         let control =
             Arc::new(Control { core: messages_sender, router: router.clone(), park_timeout, dev: OnceLock::new() });
         tokio::spawn(gauge(control.clone()));
-        Ok(Self { control, transports, media, router, http, speech, core, bindings, watch })
+        let sweep = tokio::spawn(mailroom.sweep());
+        Ok(Self { control, transports, media, router, http, speech, core, bindings, watch, sweep })
     }
 
     pub fn control(&self) -> Arc<dyn CallControl> {
@@ -230,6 +239,7 @@ impl Engine {
 
     /// Stops everything, and has written what registrations have changed. Calls that are still there are lost: drain first.
     pub async fn stop(self) {
+        self.sweep.abort();
         self.core.abort();
         // Only then has the core left everything, and heard of no connection that ends with the node.
         let _ = self.core.await;

@@ -15,6 +15,7 @@ pub mod http;
 mod journal;
 mod lost;
 pub mod media;
+mod messages;
 pub mod number;
 pub mod ports;
 pub mod prompt;
@@ -27,3 +28,4 @@ mod webhook;
 
 pub use self::core::Stats;
 pub use engine::{Engine, EngineConfig, EngineError};
+pub use messages::MessageConfig;

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use opentact_store::accounts::Account;
 use opentact_store::calls::{CallFlowLog, CallRecord};
 use opentact_store::numbers::TnOrder;
+use opentact_store::sip_messages::SipMessage;
 use opentact_store::sms::Sms;
 use opentact_store::types::EventType;
 use opentact_store::users::User;
@@ -95,6 +96,19 @@ impl NewEvent {
             message: format!("SMS: type: {}, state: {}", sms.kind, sms.state),
             payload: view,
             ref_id: Some(sms.uuid),
+            extra: Map::new(),
+        }
+    }
+
+    /// A message between SIP users was taken, delivered or given up: an event of type `sms`, told apart by the payload's
+    /// `type`, which is `sip`.
+    pub fn sip_message(message: &SipMessage) -> NewEvent {
+        NewEvent {
+            account: message.account,
+            kind: EventType::Sms,
+            message: format!("SMS: type: sip, state: {}", message.state),
+            payload: view::sip_message(message, None),
+            ref_id: Some(message.uuid),
             extra: Map::new(),
         }
     }

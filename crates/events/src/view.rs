@@ -19,7 +19,7 @@ pub use account::{account, account_full, account_with_balance, new_token, subscr
 pub use billing::transaction;
 pub(crate) use call::payload_2021;
 pub use call::{CallContext, call, call_flow, call_short, command, flow_log};
-pub use messaging::{SmsContext, messaging_profile, messaging_profile_short, sms};
+pub use messaging::{SmsContext, messaging_profile, messaging_profile_short, sip_message, sms};
 pub use numbers::{LeaseContext, lease, lease_short, order, order_short, tn, tn_profile, tn_short};
 pub use search::found;
 pub use sip::{

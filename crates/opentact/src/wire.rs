@@ -14,7 +14,7 @@ use opentact_engine::router::RouterConfig;
 use opentact_engine::speech::{LocalSpeech, SpeechConfig};
 use opentact_engine::trace::{SipWatch, TraceConfig};
 use opentact_engine::transport::{TcpLimits, TlsConfig, TransportConfig, WsDoor};
-use opentact_engine::{Engine, EngineConfig};
+use opentact_engine::{Engine, EngineConfig, MessageConfig};
 use opentact_events::Hub;
 use opentact_sip::digest::Algorithm;
 use opentact_sip::flow::Transport;
@@ -228,6 +228,11 @@ fn engine_config(config: &Config, tls: TlsConfig) -> anyhow::Result<EngineConfig
             default_expires: whole_seconds(config.sip.register_default.0),
             max_expires: whole_seconds(config.sip.register_max.0),
             ..RegistrarConfig::default()
+        },
+        messages: MessageConfig {
+            max_octets: config.messaging.sip_size as usize,
+            max_waiting: u64::from(config.messaging.sip_queue),
+            keep: config.messaging.sip_keep.0,
         },
         prompt_cache: PROMPT_CACHE,
         sip_queue: SIP_QUEUE,

@@ -41,6 +41,36 @@ pub struct Sms {
     pub account: AccountShort,
 }
 
+/// A message between SIP users.
+#[derive(ToSchema)]
+pub struct SipUserMessage {
+    /// `sip`.
+    pub r#type: String,
+    pub uuid: Uuid,
+    pub created_on: DateTime<Utc>,
+    pub modified_on: DateTime<Utc>,
+    /// `login@domain`, or `anonymous` where a user of another account withholds it.
+    pub from: String,
+    /// `login@domain`.
+    pub to: String,
+    /// 32 hexadecimal digits, the same for every message between two parties.
+    pub thread: String,
+    pub message: String,
+    /// Media type of the message.
+    pub content_type: String,
+    /// `created` while it waits for the recipient.
+    #[schema(schema_with = types::sms_state)]
+    pub state: String,
+    /// A phone of the recipient has taken it.
+    pub delivered: bool,
+    pub automated: bool,
+    /// Why it failed.
+    pub reason: Option<String>,
+    /// When it fails unless it is delivered before.
+    pub expires_on: Option<DateTime<Utc>>,
+    pub account: AccountShort,
+}
+
 /// The message; for a list of recipients a result each, in their order.
 pub struct SmsSent;
 

@@ -19,6 +19,7 @@ mod sip_app;
 mod sip_app_flow;
 mod sip_connection;
 mod sip_domain;
+mod sip_message;
 mod sip_user;
 mod sms;
 mod subscription;
@@ -50,6 +51,7 @@ pub(crate) fn implemented(public_url: &str) -> OpenApiRouter<ApiState> {
         sip_connection::router(),
         sip_domain::router(),
         sip_user::router(),
+        sip_message::router(),
         product::router(),
         profile_voice::router(),
         profile_messaging::router(),

@@ -1,4 +1,5 @@
 use opentact_engine::ports::ControlError;
+use opentact_store::sip_messages::NewSipMessage;
 use opentact_store::sms::NewSms;
 use opentact_store::types::SmsType;
 use serde_json::{Value, json};
@@ -131,4 +132,40 @@ async fn a_messaging_profile_is_made_used_and_kept_while_in_use() {
     world.patch(&format!("/rest/lease/tn/{MINE}"), json!({"messaging_profile": null})).expect(200).await;
     world.delete(&path).expect(200).await;
     assert_eq!(world.get("/rest/profile/messaging").expect(200).await, json!([]));
+}
+
+#[tokio::test]
+async fn messages_between_sip_users_are_found_by_thread() {
+    let world = World::new().await;
+    let messages = world.store.sip_messages();
+    let write = async |position: i64, from: &str, to: &str, thread: &str, reason: Option<&str>| {
+        let new = NewSipMessage {
+            sender: None,
+            recipient: None,
+            position,
+            from: from.to_owned(),
+            to: to.to_owned(),
+            thread: thread.to_owned(),
+            content_type: "text/plain".to_owned(),
+            message: format!("number {position}"),
+            hops: 70,
+            waits_until: None,
+            reason: reason.map(str::to_owned),
+        };
+        messages.create(world.me.account.uuid, new, None, 1).await.unwrap().unwrap()[0].uuid
+    };
+    let hello = write(1, "alice@home", "bob@home", "a1", None).await;
+    write(2, "bob@home", "alice@home", "a1", Some("415 Unsupported Media Type")).await;
+    write(3, "carol@home", "bob@home", "c1", None).await;
+
+    let found = world.post("/rest/sip/message/search", json!({"thread": "a1"})).expect(200).await;
+    assert_eq!(found["total"], 2);
+    let failed = world.post("/rest/sip/message/search", json!({"state": "failed", "to": "alice@*"})).expect(200).await;
+    assert_eq!(failed["data"][0]["reason"], "415 Unsupported Media Type");
+    let path = format!("/rest/sip/message/{hello}");
+    let one = world.get(&path).expect(200).await;
+    assert_eq!((&one["type"], &one["message"], &one["delivered"]), (&json!("sip"), &json!("number 1"), &json!(true)));
+    let stranger = world.stranger().await;
+    world.get(&path).by(&stranger).expect(401).await;
+    world.post("/rest/sip/message/search", json!({"state": "lost"})).expect(422).await;
 }

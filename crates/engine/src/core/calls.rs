@@ -39,6 +39,8 @@ pub(super) struct CallEntry {
     /// Prompts not ended yet.
     pub(super) prompts: HashMap<u64, PromptStage>,
     pub(super) recordings: Vec<RecordingFile>,
+    /// The two legs that hear each other.
+    pub(super) joined: Option<[LegId; 2]>,
     webhook: Option<Line>,
 }
 
@@ -58,6 +60,7 @@ impl Core {
             fetches: HashMap::new(),
             prompts: HashMap::new(),
             recordings: Vec::new(),
+            joined: None,
             webhook: None,
         };
         self.calls.insert(origin, entry);
@@ -197,8 +200,9 @@ impl Core {
         }
     }
 
-    fn on_bridged(&self, call: LegId, a: LegId, b: LegId, joined: bool) {
-        if let Some(entry) = self.calls.get(&call) {
+    fn on_bridged(&mut self, call: LegId, a: LegId, b: LegId, joined: bool) {
+        if let Some(entry) = self.calls.get_mut(&call) {
+            entry.joined = joined.then_some([a, b]);
             entry.book.bridge(a, b, joined);
         }
     }

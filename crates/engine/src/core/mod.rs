@@ -9,6 +9,7 @@ mod control;
 mod inbound;
 mod leg;
 mod media;
+mod message;
 mod negotiate;
 mod outbound;
 mod reason;
@@ -38,6 +39,7 @@ use crate::control::ControlRequest;
 use crate::http::HttpClient;
 use crate::journal::Journal;
 use crate::media::MediaPool;
+use crate::messages::Mailroom;
 use crate::prompt::AudioLibrary;
 use crate::router::{Admission, DialFault, DialPlan, Registration, Router};
 use crate::speech::Speech;
@@ -81,6 +83,7 @@ pub(crate) enum Message {
         loops: u32,
         source: Result<opentact_media::control::Source, String>,
     },
+    Text(message::MessageStep),
     Control(ControlRequest),
 }
 
@@ -103,6 +106,8 @@ pub(crate) struct Drivers {
     pub(crate) journal: Journal,
     /// Where changes of registrations are left to be written.
     pub(crate) bindings: Desk,
+    /// What is kept of messages between SIP users.
+    pub(crate) mailroom: Mailroom,
 }
 
 /// The core's ears. All are bounded; who fills them says what happens at the limit.
@@ -150,6 +155,7 @@ pub(crate) struct Core {
     planned: HashMap<LegId, Box<DialPlan>>,
     registering: HashMap<RequestId, register::Registering>,
     trace: Trace,
+    messages: message::Messages,
     timers: Timers,
     /// Inputs of calls that wait until the outputs before them are carried out.
     pending: VecDeque<(LegId, Option<CallInput>)>,
@@ -186,6 +192,7 @@ impl Core {
             arriving: HashMap::new(),
             planned: HashMap::new(),
             registering: HashMap::new(),
+            messages: message::Messages::default(),
             timers: Timers::default(),
             pending: VecDeque::new(),
             settling: false,
@@ -301,6 +308,7 @@ impl Core {
             Message::Dialled { leg, result } => self.on_dialled(leg, result),
             Message::Call { call, input } => self.tell_call(call, input),
             Message::PromptReady { call, leg, id, loops, source } => self.on_prompt_ready(call, leg, id, loops, source),
+            Message::Text(step) => self.on_message_step(step),
             Message::Control(request) => self.on_control(request),
         }
         self.drain_ua();
@@ -321,7 +329,8 @@ impl Core {
             Event::Ended { session, code } => self.on_session_ended(session, code),
             Event::InDialog { session, id, request } => self.on_in_dialog(session, id, &request),
             Event::Request { id, request, flow } => self.on_request(id, request, flow),
-            Event::Response { .. } | Event::RequestFailed { .. } => {}
+            Event::Response { id, response } => self.on_response(id, response.code(), Some(&response)),
+            Event::RequestFailed { id, code } => self.on_response(id, code, None),
         }
     }
 

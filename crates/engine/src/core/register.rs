@@ -104,6 +104,7 @@ impl Core {
                             self.registrar.remove(&former);
                         }
                         self.respond(id, 200, headers);
+                        self.bring_messages(sip_user);
                     }
                     Err(refusal) => {
                         let headers =

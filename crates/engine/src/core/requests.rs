@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use opentact_call::Input;
 use opentact_sip::flow::Flow;
-use opentact_sip::message::{Method, Request};
+use opentact_sip::message::{Method, Request, Response};
 use opentact_sip::ua::{Command, RequestId, SessionId};
 
 use super::Core;
@@ -11,15 +11,22 @@ use super::negotiate::Headers;
 use super::reason::retry_after;
 
 /// What this version does; in Allow of 405 and OPTIONS.
-pub(crate) const ALLOW: Bytes = Bytes::from_static(b"INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, INFO, UPDATE, PRACK");
+pub(crate) const ALLOW: Bytes =
+    Bytes::from_static(b"INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, INFO, UPDATE, PRACK, MESSAGE");
 
 impl Core {
     pub(super) fn on_request(&mut self, id: RequestId, request: Request, flow: Flow) {
         match request.method() {
             Method::Register => self.on_register(id, request, flow),
             Method::Options => self.respond_options(id),
+            Method::Message => self.on_message_request(id, request, flow),
             _ => self.respond(id, 405, vec![(Bytes::from_static(b"Allow"), ALLOW)]),
         }
+    }
+
+    /// An answer to a request of ours that is no INVITE; without a response `code` stands for it.
+    pub(super) fn on_response(&mut self, id: RequestId, code: u16, response: Option<&Response>) {
+        self.on_message_answered(id, code, response);
     }
 
     pub(super) fn on_in_dialog(&mut self, session: SessionId, id: RequestId, request: &Request) {
@@ -27,6 +34,7 @@ impl Core {
             Method::Options => self.respond_options(id),
             Method::Info => self.on_info(session, id, request),
             Method::Prack | Method::Update => self.on_early_offer(session, id, request),
+            Method::Message => self.on_message_in_call(session, id, request),
             _ => self.respond(id, 405, vec![(Bytes::from_static(b"Allow"), ALLOW)]),
         }
     }

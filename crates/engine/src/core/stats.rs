@@ -20,6 +20,8 @@ pub struct Stats {
     pub planned: usize,
     /// REGISTERs that are being checked.
     pub registering: usize,
+    /// Messages between SIP users that are being checked, written or brought.
+    pub messages: usize,
     /// Deadlines of calls.
     pub timers: usize,
     /// Inputs of calls that wait for their turn.
@@ -47,6 +49,7 @@ impl Stats {
             self.arriving,
             self.planned,
             self.registering,
+            self.messages,
             self.timers,
             self.pending,
             self.ua_sessions,
@@ -81,6 +84,7 @@ impl Core {
             arriving: self.arriving.len(),
             planned: self.planned.len(),
             registering: self.registering.len(),
+            messages: self.messages.len(),
             timers: self.timers.len(),
             pending: self.pending.len(),
             ua_sessions: ua.sessions,

@@ -61,7 +61,7 @@ impl Router {
         }
     }
 
-    async fn caller(&self, inquiry: &Inquiry) -> Result<Result<Caller, Admission>, StoreError> {
+    pub(super) async fn caller(&self, inquiry: &Inquiry) -> Result<Result<Caller, Admission>, StoreError> {
         // A page in a browser at a trunk's address is not the trunk: over WebSocket only users call.
         let server = !inquiry.transport.is_websocket();
         if server && self.carriers.load().iter().any(|carrier| carrier.address == inquiry.source) {

@@ -8,6 +8,7 @@ mod caller;
 mod dial;
 mod directory;
 mod identity;
+mod message;
 mod place;
 mod plan;
 
@@ -27,6 +28,7 @@ use crate::ports::VoiceCarrier;
 
 pub(crate) use self::directory::App;
 use self::directory::Directory;
+pub(crate) use self::message::{Correspondence, MessageAdmission, party};
 pub use self::plan::{
     About, Admission, Attempt, DialFault, DialPlan, DialRequest, Inquiry, LegContext, Place, Plan, Refusal,
     Registration,

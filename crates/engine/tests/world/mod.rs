@@ -17,7 +17,7 @@ use opentact_engine::router::RouterConfig;
 use opentact_engine::speech::{LocalSpeech, SpeechConfig};
 use opentact_engine::trace::TraceConfig;
 use opentact_engine::transport::{TcpLimits, TransportConfig};
-use opentact_engine::{Engine, EngineConfig};
+use opentact_engine::{Engine, EngineConfig, MessageConfig};
 use opentact_events::{Filter, Hub, Subscription};
 use opentact_sip::digest::{Algorithm, Credentials};
 use opentact_sip::flow::{Flow, Transport};
@@ -101,6 +101,7 @@ impl World {
             recordings: folder.path().join("recordings"),
             trace: TraceConfig { messages: 1000, octets: 1 << 20 },
             registration: RegistrarConfig::default(),
+            messages: MessageConfig::default(),
             prompt_cache: 1 << 20,
             sip_queue: 1024,
         };
@@ -286,7 +287,11 @@ impl Peer {
         while self.ua.stats().sessions > 0 {
             self.event().await;
         }
-        // What it has to say last.
+        self.flush().await;
+    }
+
+    /// Sends what it has to say.
+    pub async fn flush(&mut self) {
         while let Some(output) = self.ua.poll() {
             if let Output::Transmit { flow, bytes } = output {
                 self.socket.send_to(&bytes, flow.remote).await.unwrap();

@@ -1,6 +1,7 @@
 use opentact_store::accounts::Account;
 use opentact_store::messaging_profiles::MessagingProfile;
 use opentact_store::numbers::{Number, TnLease};
+use opentact_store::sip_messages::SipMessage;
 use opentact_store::sms::Sms;
 use opentact_store::types::SmsType;
 use serde_json::{Value, json};
@@ -54,6 +55,27 @@ pub fn sms(sms: &Sms, context: SmsContext<'_>) -> Value {
         }
     };
     extended(object, more)
+}
+
+/// A message between SIP users: what an SMS and it have in common is called the same.
+pub fn sip_message(message: &SipMessage, of: Option<&Account>) -> Value {
+    json!({
+        "type": "sip",
+        "uuid": message.uuid,
+        "created_on": date(message.created_on),
+        "modified_on": date(message.modified_on),
+        "from": message.from,
+        "to": message.to,
+        "thread": message.thread,
+        "message": message.message,
+        "content_type": message.content_type,
+        "state": message.state,
+        "delivered": message.delivered,
+        "automated": false,
+        "reason": message.reason,
+        "expires_on": message.waits_until.map(date),
+        "account": of.map_or_else(|| json!({ "uuid": message.account }), account),
+    })
 }
 
 /// A profile inside a lease.

@@ -231,6 +231,12 @@ section! {
     Messaging "messaging." {
         /// How long a message may wait in the queue before it fails with `Queuing Timeout`.
         queue_timeout: Span = "10m",
+        /// Longest message between SIP users, in octets; a longer one is refused with 413.
+        sip_size: u32 = "8192",
+        /// Messages that wait for a SIP user who is not registered; one more is refused with 480.
+        sip_queue: u32 = "100",
+        /// How long such a message waits at most before it fails with `Expired`.
+        sip_keep: Span = "7d",
     }
 }
 
@@ -374,6 +380,10 @@ impl Config {
             "must be from sip.register_min to sip.register_max",
         );
         fault(most.as_secs() > u64::from(u32::MAX), "sip.register_max", "must be at most 4294967295s");
+        let size = self.messaging.sip_size;
+        fault(!(1..=60_000).contains(&size), "messaging.sip_size", "must be 1 to 60000");
+        let keep = self.messaging.sip_keep.0.as_secs();
+        fault(!(1..=31_536_000).contains(&keep), "messaging.sip_keep", "must be 1s to 365d");
         fault(self.limits.calls == 0, "limits.calls", "must be at least 1");
         fault(self.limits.requests_per_minute == 0, "limits.requests_per_minute", "must be at least 1");
         fault(self.events.queue < 100, "events.queue", "must be at least 100");
