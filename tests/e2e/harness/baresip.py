@@ -31,6 +31,8 @@ module sndfile.so
 module_tmp account.so
 module_app menu.so
 module_app ctrl_tcp.so
+module_app contact.so
+module stdio.so
 ctrl_tcp_listen 127.0.0.1:{control}
 snd_path {folder}/sound
 """
@@ -39,19 +41,20 @@ snd_path {folder}/sound
 class Baresip:
     """Control is by netstrings of JSON over TCP (its module ctrl_tcp)."""
 
-    def __init__(self, folder, account, hz=440, ports=(15000, 15999), ca=None):
+    def __init__(self, folder, account, hz=440, ports=(15000, 15999), ca=None, contacts=""):
         self.folder = Path(folder)
         (self.folder / "sound").mkdir(parents=True)
         write_tone(self.folder / "tone.wav", hz, seconds=60)
         self.sip, control = free_port(), free_port(socket.SOCK_STREAM)
-        # Without `ca` it believes whatever certificate a TLS server shows.
+        # The first of `contacts` is whom its command `message` writes to. Without `ca` it believes whatever certificate a TLS server shows.
         trust = f"sip_cafile {ca}\n" if ca else ""
         self.write("config", trust + CONFIG.format(sip=self.sip, control=control, folder=self.folder, low=ports[0], high=ports[1]))
         self.write("accounts", account + "\n")
-        self.write("contacts", "")
+        self.write("contacts", contacts)
+        # What others write is shown by the module stdio, which wants an input, and never gets any.
         with (self.folder / "log").open("wb") as log:
             self.process = subprocess.Popen(
-                ["baresip", "-f", self.folder], stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+                ["baresip", "-f", self.folder], stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT
             )
         self.buffer = b""
         self.events = []
@@ -113,6 +116,7 @@ class Baresip:
 
     def close(self):
         self.control.close()
+        self.process.stdin.close()
         self.process.terminate()
         try:
             self.process.wait(5)
