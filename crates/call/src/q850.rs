@@ -15,6 +15,7 @@ impl Q850 {
     pub const NO_ANSWER: Q850 = Q850(19);
     pub const CALL_REJECTED: Q850 = Q850(21);
     pub const NORMAL_UNSPECIFIED: Q850 = Q850(31);
+    pub const NO_CHANNEL: Q850 = Q850(34);
     pub const TEMPORARY_FAILURE: Q850 = Q850(41);
     pub const RECOVERY_ON_TIMER_EXPIRE: Q850 = Q850(102);
     pub const INTERWORKING: Q850 = Q850(127);

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use ipnet::IpNet;
@@ -14,11 +14,13 @@ use opentact_sip::flow::Transport;
 use opentact_sip::registrar::{Registrar, RegistrarConfig};
 use opentact_sip::ua::{Ua, UaConfig};
 use opentact_store::Store;
+use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::bindings::Writer;
 use crate::control::{Control, ControlRequest};
 use crate::core::{ALLOW, Core, CoreConfig, Drivers, Inboxes, Message, Stats, restore};
+use crate::defence::{DefenceConfig, Gate, SharedGate};
 use crate::http::{EgressGuard, HttpClient};
 use crate::journal::Journal;
 use crate::lost::end_lost_calls;
@@ -41,7 +43,7 @@ const RING_TIMEOUT: Duration = Duration::from_secs(660);
 const FAREWELL: Duration = Duration::from_secs(2);
 /// What the key of digest nonces is derived for.
 const NONCES: &str = "sip digest nonces";
-/// How often the gauges of `/metrics` are set.
+/// How often the gauges of `/metrics` are set, and how late a new trunk may be known to the gate.
 const GAUGES: Duration = Duration::from_secs(5);
 
 /// Everything the engine can be told at start.
@@ -54,6 +56,7 @@ pub struct EngineConfig {
     pub transport: TransportConfig,
     pub media: MediaConfig,
     pub router: RouterConfig,
+    pub defence: DefenceConfig,
     /// Networks outgoing HTTP and `sip:` URIs may reach although they are not public.
     pub egress_allow: Vec<IpNet>,
     /// Calls (origin legs) at once.
@@ -115,7 +118,9 @@ impl Engine {
         let (media_sender, media_events) = mpsc::channel(config.max_calls.saturating_mul(8).clamp(1024, 1 << 20));
         let (messages_sender, messages) = mpsc::channel(config.sip_queue);
 
-        let transports = Transports::bind(config.transport, sip_sender).await?;
+        let gate: SharedGate = Arc::new(Mutex::new(Gate::new(config.defence)));
+        trust_trunks(&gate, &store).await?;
+        let transports = Transports::bind(config.transport, sip_sender, gate.clone()).await?;
         let media = MediaPool::start(config.media, move |leg, event| {
             if media_sender.try_send((leg, event)).is_err() {
                 metrics::counter!("opentact_media_events_dropped_total").increment(1);
@@ -133,7 +138,7 @@ impl Engine {
         let bindings = Writer::start(store.clone());
         let mailroom = Mailroom::new(store.clone(), hub.clone(), config.messages);
         let awaited = mailroom.awaited().await?;
-        let router = Arc::new(Router::new(config.router, store, challenger, Arc::new(guard)));
+        let router = Arc::new(Router::new(config.router, store.clone(), challenger, Arc::new(guard), gate.clone()));
         let journal = Journal::new(hub);
 
         let product = concat!("Opentact/", env!("CARGO_PKG_VERSION"));
@@ -169,7 +174,7 @@ impl Engine {
         let core = tokio::spawn(core.run(Inboxes { sip, media: media_events, messages }));
         let control =
             Arc::new(Control { core: messages_sender, router: router.clone(), park_timeout, dev: OnceLock::new() });
-        tokio::spawn(gauge(control.clone()));
+        tokio::spawn(gauge(control.clone(), gate, store));
         let sweep = tokio::spawn(mailroom.sweep());
         Ok(Self { control, transports, media, router, http, speech, core, bindings, watch, sweep })
     }
@@ -249,8 +254,15 @@ impl Engine {
     }
 }
 
-/// Sets the gauges until the core has stopped.
-async fn gauge(control: Arc<Control>) {
+/// Tells the gate whose addresses are trunks.
+async fn trust_trunks(gate: &SharedGate, store: &Store) -> Result<(), opentact_store::StoreError> {
+    let addresses = store.connections().addresses().await?;
+    gate.lock().set_trunks(addresses.iter().filter_map(|address| address.parse().ok()).collect());
+    Ok(())
+}
+
+/// Sets the gauges, and keeps the gate up to date with the trunks, until the core has stopped.
+async fn gauge(control: Arc<Control>, gate: SharedGate, store: Store) {
     let mut pace = tokio::time::interval(GAUGES);
     pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -258,6 +270,11 @@ async fn gauge(control: Arc<Control>) {
         match control.stats().await {
             Some(stats) => stats.gauge(),
             None => return,
+        }
+        let banned = gate.lock().banned(Instant::now());
+        metrics::gauge!("opentact_sip_banned").set(banned as f64);
+        if let Err(error) = trust_trunks(&gate, &store).await {
+            tracing::error!(%error, "the addresses of the trunks could not be read; those known stay");
         }
     }
 }

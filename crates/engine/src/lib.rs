@@ -9,6 +9,7 @@ extern crate self as opentact_engine;
 mod bindings;
 mod control;
 mod core;
+pub mod defence;
 mod engine;
 mod fetch;
 pub mod http;

@@ -4,6 +4,7 @@
 mod world;
 
 use opentact_engine::ports::ControlError;
+use opentact_sip::flow::Transport;
 use opentact_sip::ua::{Command, Event};
 use opentact_store::apps::NewApp;
 use world::http::serve;
@@ -109,4 +110,186 @@ async fn an_app_is_told_every_state_in_order_also_when_it_falters() {
     let states = ["init", "init", "ringing", "live", "hangup", "destroyed"];
     let expected = states.map(|state| format!("/told?app=1&state={state}&from=%2B12025550123&to={NUMBER}"));
     assert_eq!(*told.lock(), expected);
+}
+
+/// Whether the node closes a connection on which this is sent, without an answer.
+async fn is_shut_out(world: &World, message: &str) -> bool {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let address = world.engine.sip_address(Transport::Tcp).unwrap();
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    // It may be closed before.
+    let _ = stream.write_all(message.as_bytes()).await;
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    answer.is_empty()
+}
+
+/// Nobody is trusted, as on a node that faces the Internet.
+async fn exposed() -> World {
+    World::with(|config| config.defence.trusted.clear()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_guesses_passwords_hears_nothing_any_more() {
+    let world = exposed().await;
+    world.domain_with(&["alice"]).await;
+    let mut phone = Peer::new().await;
+    for login in ["alice", "nobody", "alice", "nobody", "alice"] {
+        assert_eq!(phone.register(world.sip, login, "wrong", 300).await, 403, "{login}");
+    }
+    assert!(is_shut_out(&world, "").await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_guessed_at_from_a_trusted_address_is_locked_there_and_nobody_else() {
+    let world = World::new().await;
+    world.domain_with(&["alice", "bob"]).await;
+    let mut phone = Peer::new().await;
+    for login in ["alice", "nobody"] {
+        for _ in 0..5 {
+            assert_eq!(phone.register(world.sip, login, "wrong", 300).await, 403, "{login}");
+        }
+    }
+    assert_eq!(phone.register(world.sip, "alice", PASSWORD, 300).await, 403, "the right password helps no more");
+    assert_eq!(phone.register(world.sip, "bob", PASSWORD, 300).await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forged_answer_to_no_challenge_blames_nobody() {
+    let world = exposed().await;
+    world.domain_with(&["alice"]).await;
+    let raw = Raw::new(world.sip).await;
+    let (address, nonce) = (raw.address, "0".repeat(64));
+    for number in 0..20 {
+        raw.send(&format!(
+            "REGISTER sip:{DOMAIN} SIP/2.0\r\nVia: SIP/2.0/UDP {address};rport;branch=z9hG4bKforged{number}\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:alice@{DOMAIN}>;tag=1\r\nTo: <sip:alice@{DOMAIN}>\r\n\
+             Call-ID: forged{number}\r\nCSeq: 1 REGISTER\r\nContact: <sip:x@{address}>\r\n\
+             Authorization: Digest username=\"alice\", realm=\"{DOMAIN}\", nonce=\"{nonce}\", uri=\"sip:x\", \
+             response=\"0\", qop=auth, nc=00000001, cnonce=\"c\"\r\nContent-Length: 0\r\n\r\n"
+        ))
+        .await;
+        assert_eq!(raw.answer().await.code(), 401);
+    }
+    let mut phone = Peer::new().await;
+    assert_eq!(phone.register(world.sip, "alice", PASSWORD, 300).await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_passwords_between_right_ones_are_forgiven() {
+    let world = exposed().await;
+    world.domain_with(&["alice"]).await;
+    let mut phone = Peer::new().await;
+    for _ in 0..6 {
+        assert_eq!(phone.register(world.sip, "alice", "wrong", 300).await, 403);
+        assert_eq!(phone.register(world.sip, "alice", PASSWORD, 300).await, 200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scanner_gets_no_answer_and_its_address_neither() {
+    let world = exposed().await;
+    let raw = Raw::new(world.sip).await;
+    let scan = raw.request("OPTIONS", 1, "", "User-Agent: friendly-scanner\r\n", "");
+    assert!(is_shut_out(&world, &scan).await);
+    assert!(is_shut_out(&world, "").await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trunk_has_as_many_calls_as_its_channels_and_again_when_one_has_ended() {
+    let world = World::new().await;
+    world.number_with("<Response><Answer/><Pause length=\"60000\"/></Response>").await;
+    let mut peer = Peer::new().await;
+    let trunk = world.trunk(&peer).await;
+    let one = |trunk: &mut opentact_store::connections::SipConnection| trunk.channel_limit = Some(1);
+    world.store.connections().update(world.account, trunk, None, None, one).await.unwrap();
+    world.engine.control().invalidate(world.account);
+    for _ in 0..3 {
+        let session = peer.call_number(world.sip, 40_000);
+        while !matches!(peer.event().await, Event::Answered { .. }) {}
+        peer.call_number(world.sip, 40_002);
+        match peer.event().await {
+            Event::Failed { code: 503, response: Some(response), .. } => assert_eq!(response.reason(), "Trunk Limit"),
+            other => panic!("{other:?}"),
+        }
+        peer.command(Command::Bye { session, headers: Vec::new() });
+        tokio::join!(peer.settle(), world.idle());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trunk_begins_as_many_calls_a_second_as_it_may() {
+    let world = World::new().await;
+    world.number_with("<Response><Answer/><Pause length=\"60000\"/></Response>").await;
+    let mut peer = Peer::new().await;
+    let trunk = world.trunk(&peer).await;
+    let one = |trunk: &mut opentact_store::connections::SipConnection| trunk.cps_limit = Some(1);
+    world.store.connections().update(world.account, trunk, None, None, one).await.unwrap();
+    world.engine.control().invalidate(world.account);
+    let sessions: Vec<_> = (0..10).map(|call| peer.call_number(world.sip, 40_000 + 2 * call)).collect();
+    let (mut answered, mut refused) = (Vec::new(), 0);
+    while answered.len() + refused < sessions.len() {
+        match peer.event().await {
+            Event::Answered { session, .. } => answered.push(session),
+            Event::Failed { code: 503, response: Some(response), .. } => {
+                assert_eq!(response.reason(), "Trunk Limit");
+                refused += 1;
+            }
+            Event::Progress { .. } => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(!answered.is_empty() && refused > 0, "{} answered, {refused} refused", answered.len());
+    for session in answered {
+        peer.command(Command::Bye { session, headers: Vec::new() });
+    }
+    tokio::join!(peer.settle(), world.idle());
+}
+
+/// A call by REST to a number over a trunk, if one is named.
+async fn dial(world: &World, sip_connection: Option<uuid::Uuid>, profile: uuid::Uuid) -> Result<(), ControlError> {
+    let xml = "<Response><Pause length=\"60000\"/></Response>";
+    let document = opentact_callflow::parse(xml, opentact_callflow::Mode::Strict).unwrap();
+    let request = opentact_engine::ports::Originate {
+        account: world.account,
+        to: "12015550177".to_owned(),
+        from: None,
+        tn_lease: None,
+        outbound_voice_profile: Some(profile),
+        sip_connection,
+        flow: opentact_engine::ports::FlowSource::Document(document),
+        timeout: std::time::Duration::from_secs(30),
+        max_length: None,
+        meta: serde_json::Map::new(),
+    };
+    world.engine.control().originate(request).await.map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_voice_profile_has_as_many_calls_as_its_channels_whichever_way_they_go() {
+    let world = World::new().await;
+    world.number(NUMBER, |_| {}).await;
+    let (mut carrier, mut pbx) = (Peer::new().await, Peer::new().await);
+    world.carrier(&carrier);
+    let trunk = world.trunk(&pbx).await;
+    let new = opentact_store::voice_profiles::NewVoiceProfile {
+        channel_limit: Some(1),
+        ..opentact_store::voice_profiles::NewVoiceProfile::new("one")
+    };
+    let profile = world.store.voice_profiles().create(world.account, None, new).await.unwrap().uuid;
+    for way in [None, Some(trunk), None] {
+        dial(&world, way, profile).await.unwrap();
+        let peer = if way.is_some() { &mut pbx } else { &mut carrier };
+        let session = peer.invited().await;
+        for other in [None, Some(trunk)] {
+            match dial(&world, other, profile).await {
+                Err(ControlError::Unavailable { reason, .. }) => {
+                    assert_eq!(reason, "outbound voice profile one is at its limit of 1 channels");
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        peer.command(Command::Reject { session, code: 486, reason: None, headers: Vec::new() });
+        tokio::join!(peer.settle(), world.idle());
+    }
 }

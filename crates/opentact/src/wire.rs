@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use opentact_api::{ApiState, Parts, RateLimit};
 use opentact_carrier::dev::{DevMessaging, DevNumbers, DevVoice, SmscConfig, VoiceConfig};
 use opentact_carrier::messages::MessagesConfig;
+use opentact_engine::defence::DefenceConfig;
 use opentact_engine::media::MediaConfig;
 use opentact_engine::router::RouterConfig;
 use opentact_engine::speech::{LocalSpeech, SpeechConfig};
@@ -199,6 +200,14 @@ fn engine_config(config: &Config, tls: TlsConfig) -> anyhow::Result<EngineConfig
         cache_ttl: ROUTER_CACHE,
     };
     let session_expires = config.sip.session_expires.0;
+    let defence = DefenceConfig {
+        rate_limit: config.sip.rate_limit,
+        rate_burst: config.sip.rate_burst,
+        scanners: config.sip.scanners.clone(),
+        ban: config.sip.ban.0,
+        auth_failures: config.sip.auth_failures,
+        trusted: config.sip.trusted.clone(),
+    };
     Ok(EngineConfig {
         session_expires: (!session_expires.is_zero()).then_some(session_expires),
         min_se: config.sip.min_se.0,
@@ -219,6 +228,7 @@ fn engine_config(config: &Config, tls: TlsConfig) -> anyhow::Result<EngineConfig
         },
         media,
         router,
+        defence,
         egress_allow: config.http.egress_allow.clone(),
         max_calls: config.limits.calls as usize,
         recordings,

@@ -1,7 +1,7 @@
 //! SIP Connections: trunks.
 
 use sea_orm::sea_query::ExprTrait;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
 pub use crate::entity::sip_connection::Model as SipConnection;
@@ -125,6 +125,12 @@ impl Connections<'_> {
     pub async fn by_ip(&self, ip: &str) -> Result<Vec<SipConnection>> {
         let theirs = Entity::find().filter(Column::Ip.eq(ip)).filter(Column::IsActive.eq(true));
         Ok(theirs.order_by_asc(Column::CreatedOn).all(self.store.reader()).await?)
+    }
+
+    /// Addresses of the active trunks of all accounts.
+    pub async fn addresses(&self) -> Result<Vec<String>> {
+        let active = Entity::find().filter(Column::IsActive.eq(true)).filter(Column::Ip.is_not_null());
+        Ok(active.select_only().column(Column::Ip).distinct().into_tuple().all(self.store.reader()).await?)
     }
 
     /// The trunk's digest password in the clear.

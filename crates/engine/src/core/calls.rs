@@ -250,6 +250,7 @@ impl Core {
         if std::mem::replace(&mut entry.ended, true) {
             return;
         }
+        entry.free_channels();
         match &entry.media {
             Some(media) => self.drivers.media.command(media.key, opentact_media::control::Command::Close),
             None => self.leg_event(leg, LegEvent::Closed),

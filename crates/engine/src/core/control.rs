@@ -91,6 +91,9 @@ impl Core {
         if self.drivers.media.stats().ports_free == 0 {
             return Err(unavailable("No media port is free"));
         }
+        if let Some(reason) = self.limited(&plan) {
+            return Err(unavailable(&reason));
+        }
         let leg = start.leg;
         let context = plan.context.clone();
         self.planned.insert(leg, plan);

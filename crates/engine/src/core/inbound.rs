@@ -1,5 +1,7 @@
 //! Calls that come to us.
 
+use std::time::Instant;
+
 use opentact_call::q850::Q850;
 use opentact_call::{Call, InboundStart, LegEvent, LegId};
 use opentact_media::control::Command as MediaCommand;
@@ -77,6 +79,14 @@ impl Core {
             tracing::info!(%error, "offer refused");
             return self.refuse(session, error.code(), None, negotiate::refusal(&error));
         }
+        let channel = match plan.limit.map(|limit| self.channels.take(Instant::now(), &limit)).transpose() {
+            Ok(channel) => channel,
+            Err(reason) => {
+                tracing::info!(reason, "a trunk's call is refused");
+                let refusal = Refusal { context: Some(Box::new(plan.context)), ..Refusal::new(503, "Trunk Limit") };
+                return self.on_refused(session, &request, refusal);
+            }
+        };
         let (key, address) = match self.drivers.media.open(None) {
             Ok(opened) => opened,
             Err(error) => {
@@ -98,6 +108,7 @@ impl Core {
                 context: plan.context.clone(),
                 media: Some(Media::new(key, address)),
                 role: Role::Inbound(Inbound { session, request, answered: false }),
+                channel,
                 ended: false,
             },
         );

@@ -12,6 +12,7 @@ use opentact_sip::sdp::Negotiator;
 use opentact_sip::ua::SessionId;
 use opentact_sip::uri::NameAddr;
 
+use super::channels::Channel;
 use super::negotiate::Headers;
 use crate::router::{Attempt, LegContext};
 
@@ -22,6 +23,8 @@ pub(super) struct Leg {
     pub(super) context: LegContext,
     pub(super) media: Option<Media>,
     pub(super) role: Role,
+    /// Of the trunk it came from, or of the outbound voice profile it was dialled by.
+    pub(super) channel: Option<Channel>,
     /// Signalling is over; media is closed or closing.
     pub(super) ended: bool,
 }
@@ -59,6 +62,8 @@ pub(super) struct Outbound {
     /// The INVITEs now ringing.
     pub(super) branches: Vec<SessionId>,
     pub(super) answered: Option<SessionId>,
+    /// Of the trunk that is tried or has answered.
+    pub(super) channel: Option<Channel>,
     /// Where the INVITE of a single place went.
     pub(super) trying: Option<SocketAddr>,
     /// What to try when all branches have failed.
@@ -85,6 +90,14 @@ impl Outbound {
 }
 
 impl Leg {
+    /// Signalling is over: others may have its channels.
+    pub(super) fn free_channels(&mut self) {
+        self.channel = None;
+        if let Role::Outbound(outbound) = &mut self.role {
+            outbound.channel = None;
+        }
+    }
+
     pub(super) fn is_answered(&self) -> bool {
         match &self.role {
             Role::Inbound(inbound) => inbound.answered,

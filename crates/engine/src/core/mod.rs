@@ -5,6 +5,7 @@
 //! given for it.
 
 mod calls;
+mod channels;
 mod control;
 mod inbound;
 mod leg;
@@ -47,6 +48,7 @@ use crate::trace::{Direction, Trace};
 use crate::transport::{Inbound, Transports};
 
 use self::calls::CallEntry;
+use self::channels::Channels;
 use self::leg::Leg;
 pub(crate) use self::register::{Registered, restore};
 pub(crate) use self::requests::ALLOW;
@@ -156,6 +158,8 @@ pub(crate) struct Core {
     registering: HashMap<RequestId, register::Registering>,
     trace: Trace,
     messages: message::Messages,
+    /// Calls of trunks and profiles that have a limit.
+    channels: Channels,
     timers: Timers,
     /// Inputs of calls that wait until the outputs before them are carried out.
     pending: VecDeque<(LegId, Option<CallInput>)>,
@@ -193,6 +197,7 @@ impl Core {
             planned: HashMap::new(),
             registering: HashMap::new(),
             messages: message::Messages::default(),
+            channels: Channels::default(),
             timers: Timers::default(),
             pending: VecDeque::new(),
             settling: false,

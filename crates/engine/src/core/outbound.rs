@@ -1,14 +1,16 @@
 //! Legs that we make: one or several INVITEs at once, then the next place when all have failed.
 
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use opentact_call::q850::Q850;
 use opentact_call::{DialOptions, DialTarget, LegEvent, LegId};
-use opentact_media::control::Command as MediaCommand;
+use opentact_media::control::{Command as MediaCommand, LegKey};
 use opentact_sip::message::Response;
 use opentact_sip::ua::{Command, OutgoingInvite, SessionId};
 use opentact_sip::uri::NameAddr;
 
+use super::channels::Channel;
 use super::leg::{Leg, Media, Outbound, Role};
 use super::negotiate::{self, NegotiateError, SDP};
 use super::reason::{q850_of, reason_header};
@@ -28,7 +30,10 @@ impl Core {
         let context = entry.book.context().clone();
         let from = from.or_else(|| entry.book.snapshot(call).map(|origin| origin.from.clone()));
         let role = Role::Outbound(Outbound::default());
-        self.legs.insert(leg, Leg { id: leg, call, context: context.clone(), media: None, role, ended: false });
+        self.legs.insert(
+            leg,
+            Leg { id: leg, call, context: context.clone(), media: None, role, channel: None, ended: false },
+        );
         // A call made by REST is routed before it is there, so that its faults are the request's faults.
         if let Some(plan) = self.planned.remove(&leg) {
             return self.on_dialled(leg, Ok(plan));
@@ -52,13 +57,10 @@ impl Core {
         let call = leg.call;
         let near = self.legs.get(&call).and_then(|origin| origin.media.as_ref()).map(|media| media.key);
         let opened = match result {
-            Ok(plan) => match self.drivers.media.open(near) {
-                Ok(opened) => Ok((plan, opened)),
-                Err(error) => Err(DialFault::new(503, error.to_string())),
-            },
+            Ok(plan) => self.open(&plan, near).map(|opened| (plan, opened)),
             Err(fault) => Err(fault),
         };
-        let (plan, (key, address)) = match opened {
+        let (plan, (channel, key, address)) = match opened {
             Ok(opened) => opened,
             Err(fault) => {
                 self.leg_event(id, LegEvent::Failed { sip: fault.sip, q850: fault.q850, reason: fault.reason });
@@ -70,6 +72,7 @@ impl Core {
         let offer = negotiate::offer(&mut media);
         leg.media = Some(media);
         leg.context = plan.context.clone();
+        leg.channel = channel;
         if let Role::Outbound(outbound) = &mut leg.role {
             let mut from = NameAddr::new(plan.from);
             if let Some(display) = &plan.from_display {
@@ -86,6 +89,37 @@ impl Core {
             entry.book.set_context(id, plan.context);
         }
         self.next_attempt(id);
+    }
+
+    /// What a leg that is dialled takes: a channel of its profile, where those are counted, and media.
+    fn open(
+        &mut self,
+        plan: &DialPlan,
+        near: Option<LegKey>,
+    ) -> Result<(Option<Channel>, LegKey, SocketAddr), DialFault> {
+        let channel = plan.limit.as_ref().map(|limit| self.channels.take(Instant::now(), limit)).transpose();
+        let channel = channel.map_err(|reason| DialFault { q850: Q850::NO_CHANNEL, ..DialFault::new(503, reason) })?;
+        let (key, address) = self.drivers.media.open(near).map_err(|error| DialFault::new(503, error.to_string()))?;
+        Ok((channel, key, address))
+    }
+
+    /// Why a plan could not be carried out just now: its profile is at a limit, or each of its places is.
+    pub(super) fn limited(&mut self, plan: &DialPlan) -> Option<String> {
+        let now = Instant::now();
+        if let Some(limit) = &plan.limit
+            && let Err(reason) = self.channels.check(now, limit)
+        {
+            return Some(reason);
+        }
+        let mut limited = None;
+        for attempt in &plan.attempts {
+            let Attempt::Place(Place { limit: Some(limit), .. }) = attempt else { return None };
+            match self.channels.check(now, limit) {
+                Ok(()) => return None,
+                Err(reason) => limited = Some(reason),
+            }
+        }
+        limited
     }
 
     /// Calls the next place; without one the leg has failed.
@@ -120,6 +154,16 @@ impl Core {
             Attempt::Place(place) => {
                 if let Some(Leg { role: Role::Outbound(outbound), .. }) = self.legs.get_mut(&id) {
                     outbound.trying = Some(place.remote);
+                    // First of all: the next address may be one of the same trunk.
+                    outbound.channel = None;
+                    let taken = place.limit.as_ref().map(|limit| self.channels.take(Instant::now(), limit));
+                    match taken.transpose() {
+                        Ok(channel) => outbound.channel = channel,
+                        Err(reason) => {
+                            outbound.failure.get_or_insert((503, Q850::NO_CHANNEL, reason));
+                            return false;
+                        }
+                    }
                 }
                 match self.drivers.transports.flow_to(place.transport, place.remote, place.uri.host()) {
                     Some(flow) => invites.push((flow, place.uri, Vec::new(), place.credentials)),

@@ -150,6 +150,9 @@ impl Core {
         let Some(sip_user) = self.registered.user(aor) else { return };
         let now = Moment::now();
         let bindings = self.registrar.lookup(now.instant, aor);
+        for binding in &bindings {
+            self.drivers.transports.registered(binding.flow.remote.ip(), binding.expires_at);
+        }
         self.drivers.bindings.leave(sip_user, bindings::rows(now, sip_user, aor, &bindings));
         if bindings.is_empty() {
             self.registered.remove(aor);
@@ -168,6 +171,7 @@ pub(crate) fn restore(
     let mut restored = 0;
     for row in rows {
         let Some(binding) = bindings::binding(now, transports, row) else { continue };
+        transports.registered(binding.flow.remote.ip(), binding.expires_at);
         if registered.user(&row.aor).is_none_or(|user| user == row.sip_user)
             && registrar.restore(now.instant, &row.aor, binding)
         {

@@ -21,7 +21,7 @@ use super::caller::Caller;
 use super::directory::{App, Subscriber};
 use super::identity::ANONYMOUS;
 use super::is_closed;
-use super::{Inquiry, LegContext, Plan, Refusal, Router};
+use super::{Inquiry, LegContext, Limit, Plan, Refusal, Router};
 use crate::ports::ControlError;
 use crate::webhook::Webhook;
 
@@ -37,7 +37,8 @@ impl Router {
                 let unknown = || Refusal::new(404, "Number Not Found");
                 let lease = self.dialled_lease(inquiry).await?.ok_or_else(unknown)?;
                 let trunk = trunks.iter().find(|trunk| trunk.account == lease.account).ok_or_else(unknown)?;
-                self.to_lease(&lease, from, Some(trunk)).await
+                let plan = self.to_lease(&lease, from, Some(trunk)).await?;
+                Ok(Plan { limit: Limit::of_trunk(trunk), ..plan })
             }
             Caller::User(subscriber) => self.user_calls(inquiry, &subscriber, from).await,
         }
@@ -169,6 +170,7 @@ impl Router {
             context,
             from,
             to,
+            limit: None,
         })
     }
 
@@ -215,6 +217,7 @@ impl Router {
             auto_answer: false,
             max_length: None,
             variables: Variables::new(),
+            limit: None,
         }
     }
 

@@ -1,9 +1,9 @@
 //! Who is calling: the telephone network, a trunk, or a SIP user who proves it (domain.md, inbound call 1).
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use opentact_sip::digest::{Authorization, Ha1, Hash, Verdict};
+use opentact_sip::digest::{Authorization, Ha1, Hash, Realm, Verdict};
 use opentact_store::StoreError;
 use opentact_store::connections::SipConnection;
 
@@ -97,17 +97,23 @@ impl Router {
         let Some(domain) = self.directory.domain(domain).await? else {
             return Ok(Login::Refuse(Refusal::new(404, "Domain Not Found")));
         };
-        let realm = domain.domain.as_str();
+        let name = domain.domain.as_str();
+        let source = inquiry.source.ip();
+        let realm = Realm { name, client: Some(source) };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let algorithms = &self.config.digest;
         let values = inquiry.authorization.iter().map(|value| value.as_ref());
-        let Some(authorization) = Authorization::find(values, realm) else {
+        let Some(authorization) = Authorization::find(values, name) else {
             return Ok(Login::Challenge(self.challenger.lock().challenge(realm, algorithms, false, now)));
         };
         // Some phones give the whole address as their user name.
-        let login = authorization.user.strip_suffix(&format!("@{realm}")).unwrap_or(&authorization.user);
+        let login = authorization.user.strip_suffix(&format!("@{name}")).unwrap_or(&authorization.user);
         let whole = login.len() != authorization.user.len();
-        let subscriber = self.directory.subscriber(login, realm).await?.filter(|known| known.user.is_active);
+        let address = format!("{login}@{name}");
+        if self.gate.lock().is_locked(Instant::now(), source, &address) {
+            return Ok(Login::Refuse(Refusal::new(403, "Forbidden")));
+        }
+        let subscriber = self.directory.subscriber(login, name).await?.filter(|known| known.user.is_active);
         let secret = subscriber.as_ref().and_then(|known| match authorization.algorithm.hash() {
             Hash::Md5 if whole => Some(Ha1::from_hex(&known.ha1.md5_b)),
             Hash::Md5 => Some(Ha1::from_hex(&known.ha1.md5)),
@@ -118,6 +124,7 @@ impl Router {
             self.challenger.lock().verify(&authorization, realm, &inquiry.method, algorithms, secret.as_ref(), now);
         match (verdict, subscriber) {
             (Verdict::Ok(_), Some(subscriber)) => {
+                self.gate.lock().auth_passed(source, &address);
                 if is_closed(&*self.directory.account(subscriber.user.account).await?) {
                     return Ok(Login::Refuse(Refusal::new(403, "Account Disabled")));
                 }
@@ -126,7 +133,7 @@ impl Router {
             (Verdict::Stale, _) => Ok(Login::Challenge(self.challenger.lock().challenge(realm, algorithms, true, now))),
             // An unknown user and a wrong password look the same from outside.
             _ => {
-                metrics::counter!("opentact_sip_auth_failed_total").increment(1);
+                self.gate.lock().auth_failed(Instant::now(), source, &address);
                 Ok(Login::Refuse(Refusal::new(403, "Forbidden")))
             }
         }

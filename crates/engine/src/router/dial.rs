@@ -11,13 +11,14 @@ use opentact_sip::uri::{Scheme, Uri};
 use opentact_store::accounts::Account;
 use opentact_store::connections::SipConnection;
 use opentact_store::types::{Feature, SipTransport};
+use opentact_store::voice_profiles::OutboundVoiceProfile;
 use opentact_store::{StoreError, Tn};
 use uuid::Uuid;
 
 use super::identity::{ANONYMOUS, anonymous, assert, caller_uri};
 use super::is_closed;
 use super::place::Named;
-use super::{About, Attempt, DialFault, DialPlan, DialRequest, LegContext, Place, Router};
+use super::{About, Attempt, DialFault, DialPlan, DialRequest, LegContext, Limit, Place, Router};
 
 const SIP_PORT: u16 = 5060;
 const SIPS_PORT: u16 = 5061;
@@ -79,6 +80,7 @@ impl Router {
             to,
             kind: CallType::User,
             attempts: vec![Attempt::Registered(callee.user.uuid)],
+            limit: None,
         }))
     }
 
@@ -95,12 +97,12 @@ impl Router {
         let from = caller_uri(request.from.as_deref(), uri.host());
         let attempts = places
             .into_iter()
-            .map(|remote| Attempt::Place(Place { uri: uri.clone(), remote, transport, credentials: None }))
+            .map(|remote| Attempt::Place(Place { uri: uri.clone(), remote, transport, credentials: None, limit: None }))
             .collect();
         let mut context = LegContext::of(account);
         context.voice_profile = request.voice_profile;
-        let identity = Vec::new();
-        Ok(DialPlan { context, from, from_display: None, identity, to: uri, kind: CallType::Trunk, attempts })
+        let (identity, limit) = (Vec::new(), None);
+        Ok(DialPlan { context, from, from_display: None, identity, to: uri, kind: CallType::Trunk, attempts, limit })
     }
 
     /// A telephone number: by the trunk named, else by the carriers.
@@ -112,41 +114,23 @@ impl Router {
     ) -> Result<DialPlan, DialFault> {
         let mut context = LegContext::of(account);
         context.voice_profile = request.voice_profile;
+        let tn = self.number(digits);
         if let Some(connection) = &request.options.sip_connection {
             let trunk = match connection.parse::<Uuid>() {
                 Ok(uuid) => self.directory.connection(request.account, uuid).await.map_err(unreadable)?,
                 Err(_) => return Err(DialFault::new(404, format!("SIP connection {connection} does not exist"))),
             };
-            return self.trunk_plan(request, context, &trunk, digits).await;
+            let profile = self.voice_profile(request, tn).await?;
+            let limit = profile.as_deref().and_then(Limit::of_profile);
+            return Ok(DialPlan { limit, ..self.trunk_plan(request, context, &trunk, digits).await? });
         }
         if account.balance <= opentact_store::Money::ZERO {
             return Err(DialFault::about(About::Balance, 402, "not enough account balance"));
         }
-        let Some(tn) = self.number(digits) else {
+        let Some(tn) = tn else {
             return Err(DialFault::new(484, format!("{digits} is not a telephone number")));
         };
-        let profile = match &request.options.outbound_voice_profile {
-            Some(named) => Some(
-                named
-                    .parse::<Uuid>()
-                    .map_err(|_| DialFault::new(404, format!("outbound voice profile {named} does not exist")))?,
-            ),
-            None => request.voice_profile,
-        };
-        let profile = match profile {
-            Some(uuid) => Some(self.directory.profile(request.account, uuid).await.map_err(unreadable)?),
-            None => None,
-        };
-        if let Some(profile) = &profile {
-            if !profile.is_active {
-                return Err(DialFault::about(About::Account, 403, "the outbound voice profile is not active"));
-            }
-            let country = crate::number::country(tn);
-            let allowed = &profile.allowed_countries;
-            if !allowed.is_empty() && !country.as_ref().is_some_and(|country| allowed.contains(country)) {
-                return Err(DialFault::about(About::Country, 403, "Country Permission Violation"));
-            }
-        }
+        let profile = self.voice_profile(request, Some(tn)).await?;
         let caller = self.own_caller(request, profile.as_ref().and_then(|profile| profile.tn_lease)).await?;
         let carriers = self.carriers.load();
         if carriers.is_empty() {
@@ -160,7 +144,13 @@ impl Router {
         let attempts = rounds
             .map(|carrier| {
                 let uri = Uri::from_addr(Some(&user), carrier.address).with_param("user", Some("phone"));
-                Attempt::Place(Place { uri, remote: carrier.address, transport: Transport::Udp, credentials: None })
+                Attempt::Place(Place {
+                    uri,
+                    remote: carrier.address,
+                    transport: Transport::Udp,
+                    credentials: None,
+                    limit: None,
+                })
             })
             .collect();
         let host = carriers[0].address;
@@ -174,7 +164,36 @@ impl Router {
             to: Uri::from_addr(Some(&user), host).with_param("user", Some("phone")),
             kind: CallType::Trunk,
             attempts,
+            limit: profile.as_deref().and_then(Limit::of_profile),
         })
+    }
+
+    /// The outbound voice profile of a call, when it has one and that allows it. `tn` is the number called; what is none,
+    /// the extension of a PBX, is in no country.
+    async fn voice_profile(
+        &self,
+        request: &DialRequest,
+        tn: Option<u64>,
+    ) -> Result<Option<Arc<OutboundVoiceProfile>>, DialFault> {
+        let uuid = match &request.options.outbound_voice_profile {
+            Some(named) => named
+                .parse::<Uuid>()
+                .map_err(|_| DialFault::new(404, format!("outbound voice profile {named} does not exist")))?,
+            None => match request.voice_profile {
+                Some(uuid) => uuid,
+                None => return Ok(None),
+            },
+        };
+        let profile = self.directory.profile(request.account, uuid).await.map_err(unreadable)?;
+        if !profile.is_active {
+            return Err(DialFault::about(About::Account, 403, "the outbound voice profile is not active"));
+        }
+        let allowed = &profile.allowed_countries;
+        let reached = |tn| crate::number::country(tn).is_some_and(|country| allowed.contains(&country));
+        if !allowed.is_empty() && tn.is_some_and(|tn| !reached(tn)) {
+            return Err(DialFault::about(About::Country, 403, "Country Permission Violation"));
+        }
+        Ok(Some(profile))
     }
 
     async fn trunk_plan(
@@ -205,10 +224,17 @@ impl Router {
         context.related.sip_connection = Some(view::sip_connection_short(trunk));
         let user = self.number(digits).map_or_else(|| digits.to_owned(), |tn| format!("+{tn}"));
         let to = Uri::sip(Some(&user), host, Some(port)).map_err(|error| DialFault::new(484, error.to_string()))?;
+        let limit = Limit::of_trunk(trunk);
         let attempts = places
             .into_iter()
             .map(|remote| {
-                Attempt::Place(Place { uri: to.clone(), remote, transport, credentials: credentials.clone() })
+                Attempt::Place(Place {
+                    uri: to.clone(),
+                    remote,
+                    transport,
+                    credentials: credentials.clone(),
+                    limit: limit.clone(),
+                })
             })
             .collect();
         let from = caller_uri(request.from.as_deref(), host);
@@ -216,7 +242,7 @@ impl Router {
         let caller = request.from.as_deref().and_then(|from| self.number(from));
         let caller = caller.and_then(|tn| Uri::sip(Some(&format!("+{tn}")), host, None).ok());
         let identity = caller.map(|caller| assert(&caller, false)).unwrap_or_default();
-        Ok(DialPlan { context, from, from_display: None, identity, to, kind: CallType::Trunk, attempts })
+        Ok(DialPlan { context, from, from_display: None, identity, to, kind: CallType::Trunk, attempts, limit: None })
     }
 
     /// The caller number shown to the telephone network: always one the account leases.

@@ -17,6 +17,8 @@ use uuid::Uuid;
 
 /// Rows of each kind kept at most.
 const ROWS: u64 = 50_000;
+/// Octets; no user's is longer, and none such is looked for.
+const LONGEST_LOGIN: usize = 1_024;
 
 /// A SIP user with what its logins are checked against.
 pub(super) struct Subscriber {
@@ -46,6 +48,8 @@ pub(super) struct Directory {
     apps: Cache<Uuid, Arc<App>>,
     domains: Cache<String, Arc<SipDomain>>,
     subscribers: Cache<(String, String), Arc<Subscriber>>,
+    /// Logins and domains of no user. Who asks for one learns it no faster or slower than that a password is wrong.
+    strangers: Cache<(String, String), ()>,
     connections: Cache<Uuid, Arc<SipConnection>>,
     trunks: Cache<String, Arc<Vec<SipConnection>>>,
     profiles: Cache<Uuid, Arc<OutboundVoiceProfile>>,
@@ -70,6 +74,7 @@ impl Directory {
             apps: cache(ttl),
             domains: cache(ttl),
             subscribers: cache(ttl),
+            strangers: cache(ttl),
             connections: cache(ttl),
             trunks: cache(ttl),
             profiles: cache(ttl),
@@ -83,6 +88,7 @@ impl Directory {
         self.apps.invalidate_all();
         self.domains.invalidate_all();
         self.subscribers.invalidate_all();
+        self.strangers.invalidate_all();
         self.connections.invalidate_all();
         self.trunks.invalidate_all();
         self.profiles.invalidate_all();
@@ -126,7 +132,13 @@ impl Directory {
         if let Some(known) = self.subscribers.get(&key).await {
             return Ok(Some(known));
         }
-        let Some((user, domain)) = self.store.sip_users().by_address(&key.0, &key.1).await? else { return Ok(None) };
+        if login.len() > LONGEST_LOGIN || self.strangers.contains_key(&key) {
+            return Ok(None);
+        }
+        let Some((user, domain)) = self.store.sip_users().by_address(&key.0, &key.1).await? else {
+            self.strangers.insert(key, ()).await;
+            return Ok(None);
+        };
         let ha1 = self.store.sip_users().ha1(&user)?;
         let subscriber = Arc::new(Subscriber { user, domain, ha1 });
         self.subscribers.insert(key, subscriber.clone()).await;

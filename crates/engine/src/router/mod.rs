@@ -1,7 +1,7 @@
 //! Who is calling, whom, and which way. Reads the store behind a short-lived cache; decides, and does nothing else.
 //!
-//! Rows are kept for a few seconds; a change by the API empties the cache at once on this node. What is not found is
-//! not kept, so a new number or user works with its first call.
+//! Rows are kept for a few seconds; a change by the API empties the cache at once on this node. Numbers that are not found
+//! are not kept, so a new one works with its first call; SIP users are, so that guessing at them tells nothing.
 
 mod called;
 mod caller;
@@ -23,6 +23,7 @@ use opentact_store::accounts::Account;
 use parking_lot::Mutex;
 use uuid::Uuid;
 
+use crate::defence::SharedGate;
 use crate::http::EgressGuard;
 use crate::ports::VoiceCarrier;
 
@@ -30,7 +31,7 @@ pub(crate) use self::directory::App;
 use self::directory::Directory;
 pub(crate) use self::message::{Correspondence, MessageAdmission, party};
 pub use self::plan::{
-    About, Admission, Attempt, DialFault, DialPlan, DialRequest, Inquiry, LegContext, Place, Plan, Refusal,
+    About, Admission, Attempt, DialFault, DialPlan, DialRequest, Inquiry, LegContext, Limit, Place, Plan, Refusal,
     Registration,
 };
 
@@ -59,12 +60,20 @@ pub struct Router {
     challenger: Mutex<Challenger>,
     carriers: ArcSwap<Vec<VoiceCarrier>>,
     guard: Arc<EgressGuard>,
+    /// Told of right and wrong passwords.
+    gate: SharedGate,
 }
 
 impl Router {
-    pub fn new(config: RouterConfig, store: Store, challenger: Challenger, guard: Arc<EgressGuard>) -> Self {
+    pub(crate) fn new(
+        config: RouterConfig,
+        store: Store,
+        challenger: Challenger,
+        guard: Arc<EgressGuard>,
+        gate: SharedGate,
+    ) -> Self {
         let directory = Directory::new(store.clone(), config.cache_ttl);
-        Self { config, store, directory, challenger: Mutex::new(challenger), carriers: ArcSwap::default(), guard }
+        Self { config, store, directory, challenger: Mutex::new(challenger), carriers: ArcSwap::default(), guard, gate }
     }
 
     /// A way to the telephone network, tried after those there are.

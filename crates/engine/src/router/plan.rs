@@ -13,6 +13,8 @@ use opentact_sip::message::{Method, Name, Request};
 use opentact_sip::uri::Uri;
 use opentact_store::accounts::Account;
 use opentact_store::calls::Related;
+use opentact_store::connections::SipConnection;
+use opentact_store::voice_profiles::OutboundVoiceProfile;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -96,6 +98,8 @@ pub struct Plan {
     pub auto_answer: bool,
     pub max_length: Option<Duration>,
     pub variables: Variables,
+    /// That of the trunk it comes from.
+    pub limit: Option<Limit>,
 }
 
 /// What becomes of a REGISTER.
@@ -136,6 +140,8 @@ pub struct DialPlan {
     pub to: Uri,
     pub kind: CallType,
     pub attempts: Vec<Attempt>,
+    /// That of the outbound voice profile.
+    pub limit: Option<Limit>,
 }
 
 #[derive(Debug, Clone)]
@@ -152,6 +158,37 @@ pub struct Place {
     pub remote: SocketAddr,
     pub transport: Transport,
     pub credentials: Option<Arc<Credentials>>,
+    /// That of the trunk.
+    pub limit: Option<Limit>,
+}
+
+/// How many calls a trunk or an outbound voice profile may have (`channel_limit`) and begin in a second (`cps_limit`).
+#[derive(Debug, Clone)]
+pub struct Limit {
+    /// Whose it is.
+    pub of: Uuid,
+    /// Its kind and name, for people.
+    pub name: String,
+    pub channels: Option<u64>,
+    pub per_second: Option<u64>,
+}
+
+impl Limit {
+    pub(super) fn of_trunk(trunk: &SipConnection) -> Option<Self> {
+        let name = || format!("SIP connection {}", trunk.name);
+        Self::new(trunk.uuid, name, trunk.channel_limit, trunk.cps_limit)
+    }
+
+    pub(super) fn of_profile(profile: &OutboundVoiceProfile) -> Option<Self> {
+        let name = || format!("outbound voice profile {}", profile.name);
+        Self::new(profile.uuid, name, profile.channel_limit, profile.cps_limit)
+    }
+
+    fn new(of: Uuid, name: impl FnOnce() -> String, channels: Option<i64>, per_second: Option<i64>) -> Option<Self> {
+        let count = |limit: Option<i64>| limit.and_then(|limit| u64::try_from(limit).ok());
+        let (channels, per_second) = (count(channels), count(per_second));
+        (channels.is_some() || per_second.is_some()).then(|| Self { of, name: name(), channels, per_second })
+    }
 }
 
 /// What of a request to dial is at fault.

@@ -1,7 +1,7 @@
 //! SIP transports: sockets on one side, `Flow` and octets on the other. Knows no SIP beyond where a message ends.
 //!
-//! What arrives goes into the core's inbox. A full inbox drops datagrams (SIP over UDP retransmits; counted in
-//! `opentact_sip_dropped_total`) and stops reading from streams (TCP pushes back).
+//! What the [`defence`](crate::defence) admits of what arrives goes into the core's inbox. A full inbox drops datagrams
+//! (SIP over UDP retransmits; counted in `opentact_sip_dropped_total`) and stops reading from streams (TCP pushes back).
 
 mod seats;
 mod tcp;
@@ -13,6 +13,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use bytes::Bytes;
 use dashmap::DashMap;
@@ -21,6 +22,8 @@ use parking_lot::Mutex;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+
+use crate::defence::{SharedGate, Verdict};
 
 pub use tcp::TcpLimits;
 pub use tls::TlsConfig;
@@ -71,13 +74,18 @@ pub struct Transports {
     handshakes: Seats,
     external_address: Option<IpAddr>,
     inbox: mpsc::Sender<Inbound>,
+    gate: SharedGate,
     limits: TcpLimits,
     stop: CancellationToken,
 }
 
 impl Transports {
     /// Binds every listener, or none.
-    pub async fn bind(config: TransportConfig, inbox: mpsc::Sender<Inbound>) -> io::Result<Arc<Self>> {
+    pub(crate) async fn bind(
+        config: TransportConfig,
+        inbox: mpsc::Sender<Inbound>,
+        gate: SharedGate,
+    ) -> io::Result<Arc<Self>> {
         let named = |what: &str, address: SocketAddr, error: io::Error| {
             io::Error::new(error.kind(), format!("cannot listen on {what} {address}: {error}"))
         };
@@ -110,11 +118,12 @@ impl Transports {
             handshakes: Seats::new(config.limits.handshakes, config.limits.per_address),
             external_address: config.external_address,
             inbox,
+            gate,
             limits: config.limits,
             stop,
         });
         for socket in &this.udp {
-            tokio::spawn(udp::receive(socket.clone(), this.inbox.clone(), this.stop.clone()));
+            tokio::spawn(udp::receive(socket.clone(), this.inbox.clone(), this.gate.clone(), this.stop.clone()));
         }
         for (transport, listeners) in [(Transport::Tcp, tcp), (Transport::Tls, tls)] {
             for listener in listeners {
@@ -205,6 +214,21 @@ impl Transports {
         self.stop.cancel();
         self.connections.clear();
         self.by_remote.clear();
+    }
+
+    /// Whether a message is not let in.
+    fn drops(&self, flow: &Flow, message: &[u8]) -> bool {
+        self.gate.lock().admit(Instant::now(), flow.remote.ip(), flow.transport, message) == Verdict::Drop
+    }
+
+    /// Somebody is registered from an address.
+    pub(crate) fn registered(&self, from: IpAddr, until: Instant) {
+        self.gate.lock().registered(from, until);
+    }
+
+    /// Whether no connection is taken from an address.
+    fn refuses(&self, from: IpAddr) -> bool {
+        self.gate.lock().refuses(Instant::now(), from)
     }
 
     fn remove(&self, flow: &Flow) {

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use opentact_sip::flow::{Flow, Transport};
@@ -113,6 +113,9 @@ pub(super) async fn accept(listener: TcpListener, transport: Transport, transpor
                 // Behind a NAT the address of the socket is none that the peer could use.
                 let outside = transports.external_address.filter(|ip| ip.is_ipv4() == local.is_ipv4());
                 let local = SocketAddr::new(outside.unwrap_or(local.ip()), local.port());
+                if transports.refuses(remote.ip()) {
+                    continue;
+                }
                 let number = transports.next_connection() * 2;
                 let flow = Flow { transport, local, remote, connection: number };
                 if transport == Transport::Tls {
@@ -259,6 +262,12 @@ async fn read(transports: &Transports, mut stream: impl AsyncRead + Unpin, flow:
         while let Some(frame) = framer.next() {
             match frame {
                 Ok(Frame::Message(bytes)) => {
+                    if transports.drops(&flow, &bytes) {
+                        if transports.refuses(flow.remote.ip()) {
+                            return "banned".to_owned();
+                        }
+                        continue;
+                    }
                     if transports.inbox.send(Inbound::Message { bytes, flow }).await.is_err() {
                         return "stopping".to_owned();
                     }
@@ -269,7 +278,10 @@ async fn read(transports: &Transports, mut stream: impl AsyncRead + Unpin, flow:
                     }
                 }
                 // After a framing error nobody knows where the next message starts.
-                Err(error) => return format!("framing: {error}"),
+                Err(error) => {
+                    transports.gate.lock().malformed(Instant::now(), flow.remote.ip());
+                    return format!("framing: {error}");
+                }
             }
         }
     }

@@ -2,12 +2,15 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use opentact_sip::flow::{Flow, Transport};
 use socket2::{Domain, Protocol, Type};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+
+use crate::defence::{SharedGate, Verdict};
 
 use super::{Inbound, SharedUdp, advertised, deliver_or_drop};
 
@@ -46,7 +49,7 @@ impl Socket {
 }
 
 /// Reads datagrams until stopped.
-pub(super) async fn receive(socket: Socket, inbox: mpsc::Sender<Inbound>, stop: CancellationToken) {
+pub(super) async fn receive(socket: Socket, inbox: mpsc::Sender<Inbound>, gate: SharedGate, stop: CancellationToken) {
     let mut buffer = BytesMut::with_capacity(MAX_DATAGRAM * 4);
     loop {
         // Datagrams share one allocation until it is used up; a message keeps only its slice alive.
@@ -60,6 +63,9 @@ pub(super) async fn receive(socket: Socket, inbox: mpsc::Sender<Inbound>, stop: 
         match received {
             Ok((length, remote)) => {
                 let datagram = buffer.split_to(length);
+                if gate.lock().admit(Instant::now(), remote.ip(), Transport::Udp, &datagram) == Verdict::Drop {
+                    continue;
+                }
                 let flow = Flow { transport: Transport::Udp, local: socket.local, remote, connection: 0 };
                 // A large shared buffer kept alive by one small stored message would be a leak in slow motion.
                 let bytes = Bytes::copy_from_slice(&datagram);

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Router;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
@@ -71,6 +72,9 @@ async fn upgrade(
     }
     let forwarded = headers.get("x-forwarded-for").and_then(|value| value.to_str().ok());
     let remote = SocketAddr::new((door.client)(peer.ip(), forwarded), peer.port());
+    if transports.refuses(remote.ip()) {
+        return StatusCode::FORBIDDEN.into_response();
+    }
     let Some(seat) = transports.seat(remote) else {
         return (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, WAIT)]).into_response();
     };
@@ -159,6 +163,7 @@ async fn read(
             Ok(Some(Ok(Message::Binary(bytes)))) => bytes,
         };
         if bytes.len() > transports.limits.message {
+            transports.gate.lock().malformed(Instant::now(), flow.remote.ip());
             return (close_code::SIZE, "message too long");
         }
         if bytes.iter().all(|octet| matches!(octet, b'\r' | b'\n')) {
@@ -166,6 +171,12 @@ async fn read(
                 && let Some(connection) = transports.connections.get(&flow.connection)
             {
                 connection.send(Bytes::from_static(PONG));
+            }
+            continue;
+        }
+        if transports.drops(&flow, &bytes) {
+            if transports.refuses(flow.remote.ip()) {
+                return (close_code::POLICY, "banned");
             }
             continue;
         }

@@ -11,6 +11,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use opentact_engine::defence::DefenceConfig;
 use opentact_engine::media::MediaConfig;
 use opentact_engine::ports::{ControlError, FlowSource, Originate, VoiceCarrier};
 use opentact_engine::router::RouterConfig;
@@ -95,6 +96,14 @@ impl World {
                 carrier_attempts: 3,
                 digest: vec![Algorithm::Md5],
                 cache_ttl: Duration::from_secs(5),
+            },
+            defence: DefenceConfig {
+                rate_limit: 2_000,
+                rate_burst: 4_000,
+                scanners: vec!["friendly-scanner".to_owned()],
+                ban: Duration::from_secs(600),
+                auth_failures: 5,
+                trusted: vec!["127.0.0.0/8".parse().unwrap()],
             },
             egress_allow: vec!["127.0.0.0/8".parse().unwrap()],
             max_calls: 100,

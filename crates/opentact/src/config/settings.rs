@@ -139,6 +139,20 @@ section! {
         trace_messages: u32 = "20000",
         /// Octets those messages may have together; the oldest goes first.
         trace_bytes: Size = "64MiB",
+        /// Requests a second taken from one address (IPv6: one /64); more are dropped without an answer. 0: any number.
+        rate_limit: u32 = "2000",
+        /// Requests that may come from one address at once.
+        rate_burst: u32 = "4000",
+        /// Parts of the User-Agent headers of scanners: their requests get no answer, and their address is banned; for what
+        /// came in a datagram, which may be forged, for at most 30 seconds and never where somebody is registered.
+        scanners: Vec<String> = "friendly-scanner, sipvicious, sipcli, pplsip, sundayddr, VaxSIPUserAgent, sip-scan",
+        /// Wrong passwords within a minute that ban their address; so many for one user lock the user there also where the
+        /// address is trusted. Unknown users count as such. 0: any number.
+        auth_failures: u32 = "20",
+        /// How long nothing is taken from a banned address; 0: none is ever banned.
+        ban: Span = "10m",
+        /// Networks that are never limited or banned; nor are the addresses of SIP connections.
+        trusted: Vec<IpNet> = "127.0.0.0/8, ::1",
     }
 }
 

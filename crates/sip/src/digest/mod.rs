@@ -12,7 +12,7 @@ mod server;
 
 pub use algorithm::{Algorithm, Ha1, Hash};
 pub use client::{Challenge, Credentials, Secret, answer};
-pub use server::{Authorization, Challenger, Verdict};
+pub use server::{Authorization, Challenger, Realm, Verdict};
 
 #[cfg(test)]
 mod tests;

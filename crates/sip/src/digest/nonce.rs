@@ -1,10 +1,13 @@
 //! Nonces that need no storage, and the memory of those in use.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv6Addr};
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
+
+use super::Realm;
 
 const CHECK: usize = 16;
 const LENGTH: usize = 16 + CHECK;
@@ -19,7 +22,7 @@ pub(super) struct Nonce {
 }
 
 impl Nonce {
-    pub fn seal(self, key: &[u8; 32], realm: &str) -> String {
+    pub fn seal(self, key: &[u8; 32], realm: Realm<'_>) -> String {
         let mut octets = [0; LENGTH];
         octets[..8].copy_from_slice(&self.made.to_be_bytes());
         octets[8..16].copy_from_slice(&self.serial.to_be_bytes());
@@ -28,8 +31,8 @@ impl Nonce {
         hex::encode(octets)
     }
 
-    /// `None` when it is not one of ours for this realm.
-    pub fn open(text: &str, key: &[u8; 32], realm: &str) -> Option<Self> {
+    /// `None` when it is not one of ours for this realm and client.
+    pub fn open(text: &str, key: &[u8; 32], realm: Realm<'_>) -> Option<Self> {
         let mut octets = [0; LENGTH];
         hex::decode_to_slice(text, &mut octets).ok()?;
         let (said, found) = octets.split_at(16);
@@ -44,12 +47,19 @@ impl Nonce {
     }
 }
 
-fn check(key: &[u8; 32], said: &[u8], realm: &str) -> [u8; CHECK] {
+fn check(key: &[u8; 32], said: &[u8], realm: Realm<'_>) -> [u8; CHECK] {
     let mut out = [0; CHECK];
     // HMAC takes a key of any length; 32 octets never fail.
     if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) {
         mac.update(said);
-        mac.update(realm.as_bytes());
+        // Of fixed length, so that no realm's end can be taken for it.
+        let client = match realm.client.map(|client| client.to_canonical()) {
+            None => Ipv6Addr::UNSPECIFIED,
+            Some(IpAddr::V4(address)) => address.to_ipv6_mapped(),
+            Some(IpAddr::V6(address)) => address,
+        };
+        mac.update(&client.octets());
+        mac.update(realm.name.as_bytes());
         out.copy_from_slice(&mac.finalize().into_bytes()[..CHECK]);
     }
     out

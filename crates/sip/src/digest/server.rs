@@ -1,3 +1,5 @@
+use std::net::IpAddr;
+
 use subtle::ConstantTimeEq;
 
 use super::algorithm::{Exchange, Protection};
@@ -21,6 +23,21 @@ pub enum Verdict {
     Wrong,
     /// No credentials for this realm, or of another scheme.
     Missing,
+}
+
+/// What is protected, and from whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Realm<'a> {
+    pub name: &'a str,
+    /// Where the requests come from: a challenge to one address is worth nothing at another, so that a wrong password
+    /// with it proves that its sender gets what is sent to that address. `None` binds to none.
+    pub client: Option<IpAddr>,
+}
+
+impl<'a> From<&'a str> for Realm<'a> {
+    fn from(name: &'a str) -> Self {
+        Self { name, client: None }
+    }
 }
 
 /// Credentials as a request carries them (RFC 7616 3.4).
@@ -90,7 +107,14 @@ impl Challenger {
     }
 
     /// Values of WWW-Authenticate (or Proxy-Authenticate), one a line, best algorithm first (RFC 8760 2.2).
-    pub fn challenge(&mut self, realm: &str, algorithms: &[Algorithm], stale: bool, now_unix: u64) -> Vec<String> {
+    pub fn challenge<'a>(
+        &mut self,
+        realm: impl Into<Realm<'a>>,
+        algorithms: &[Algorithm],
+        stale: bool,
+        now_unix: u64,
+    ) -> Vec<String> {
+        let realm = realm.into();
         self.serial += 1;
         let nonce = Nonce { made: now_unix, serial: self.serial }.seal(&self.key, realm);
         algorithms
@@ -98,7 +122,7 @@ impl Challenger {
             .map(|algorithm| {
                 let mut value = String::with_capacity(160);
                 value.push_str("Digest ");
-                push_quoted(&mut value, "realm", realm);
+                push_quoted(&mut value, "realm", realm.name);
                 value.push_str(", ");
                 push_quoted(&mut value, "nonce", &nonce);
                 value.push_str(", algorithm=");
@@ -117,20 +141,22 @@ impl Challenger {
     ///
     /// The URI of the credentials is not compared with that of the request, as proxies on the way may change the latter
     /// (RFC 7616 3.4.6 lets the server decide); the count of the nonce keeps them from being used again.
-    pub fn verify(
+    pub fn verify<'a>(
         &mut self,
         authorization: &Authorization,
-        realm: &str,
+        realm: impl Into<Realm<'a>>,
         method: &Method,
         algorithms: &[Algorithm],
         secret: Option<&Ha1>,
         now_unix: u64,
     ) -> Verdict {
-        if authorization.realm != realm {
+        let realm = realm.into();
+        if authorization.realm != realm.name {
             return Verdict::Missing;
         }
         let Some(nonce) = Nonce::open(&authorization.nonce, &self.key, realm) else {
-            // Our key may have been lost: the nonce is old rather than wrong, and the client tries again by itself.
+            // Our key may have been lost, or the client has moved: the nonce is old rather than wrong, and the client
+            // tries again by itself.
             return Verdict::Stale;
         };
         if !algorithms.contains(&authorization.algorithm) {

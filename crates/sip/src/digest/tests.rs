@@ -217,12 +217,33 @@ fn the_topmost_challenge_of_each_realm_is_answered() {
 #[test]
 fn a_forged_nonce_is_not_opened() {
     let nonce = Nonce { made: NOW, serial: 9 };
-    let sealed = nonce.seal(&KEY, "r");
-    assert_eq!(Nonce::open(&sealed, &KEY, "r"), Some(nonce));
-    assert_eq!(Nonce::open(&sealed, &KEY, "s"), None);
-    assert_eq!(Nonce::open(&sealed.replacen('0', "1", 1), &KEY, "r"), None);
-    assert_eq!(Nonce::open("", &KEY, "r"), None);
-    assert_eq!(Nonce::open("zz", &KEY, "r"), None);
+    let sealed = nonce.seal(&KEY, "r".into());
+    assert_eq!(Nonce::open(&sealed, &KEY, "r".into()), Some(nonce));
+    assert_eq!(Nonce::open(&sealed, &KEY, "s".into()), None);
+    assert_eq!(Nonce::open(&sealed.replacen('0', "1", 1), &KEY, "r".into()), None);
+    assert_eq!(Nonce::open("", &KEY, "r".into()), None);
+    assert_eq!(Nonce::open("zz", &KEY, "r".into()), None);
+}
+
+#[test]
+fn a_nonce_is_good_at_the_address_it_was_given_to() {
+    let mut door = Door::new();
+    let at = |client: &str| Realm { name: "example.com", client: Some(client.parse().unwrap()) };
+    let values = door.challenger.challenge(at("192.0.2.1"), BOTH, false, NOW);
+    let challenge = Challenge::parse(values[0].as_bytes()).unwrap();
+    let secret = Ha1::new(Hash::Sha256, "alice", "example.com", "open sesame");
+    let mut verify = |header: &str, client: Realm<'_>| {
+        let authorization = Authorization::parse(header.as_bytes()).unwrap();
+        door.challenger.verify(&authorization, client, &Method::Register, BOTH, Some(&secret), NOW)
+    };
+    let (right, wrong) =
+        (respond(&challenge, &alice(), 1), respond(&challenge, &Credentials::password("alice", "x"), 1));
+    for elsewhere in [at("192.0.2.2"), at("2001:db8::1"), "example.com".into()] {
+        assert_eq!(verify(&wrong, elsewhere), Verdict::Stale, "nobody there is to blame for it");
+        assert_eq!(verify(&right, elsewhere), Verdict::Stale);
+    }
+    assert_eq!(verify(&wrong, at("192.0.2.1")), Verdict::Wrong);
+    assert_eq!(verify(&right, at("::ffff:192.0.2.1")), Verdict::Ok("alice".into()), "the same address");
 }
 
 #[test]
