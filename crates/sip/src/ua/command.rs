@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{RequestId, SessionId};
+use super::{EndReason, RequestId, SessionId, SubscriptionId};
 use crate::digest::Credentials;
 use crate::flow::Flow;
 use crate::message::Method;
@@ -56,6 +56,16 @@ pub enum Command {
     InDialog { session: SessionId, id: RequestId, method: Method, headers: ExtraHeaders, body: Option<Body> },
     /// Sends a request outside of dialogs. `id` comes from [`Ua::new_request`](super::Ua::new_request).
     Request { id: RequestId, request: OutgoingRequest },
+    /// Answers a SUBSCRIBE with 200 for so many seconds; 0 tells once. `subscription` comes from
+    /// [`Ua::new_subscription`](super::Ua::new_subscription). [`Event::NotifyDue`](super::Event::NotifyDue) follows, or at
+    /// once [`Event::SubscriptionEnded`](super::Event::SubscriptionEnded) where it cannot be had.
+    AcceptSubscription { id: RequestId, subscription: SubscriptionId, seconds: u32 },
+    /// What the subscription is to has changed.
+    SubscriptionChanged { subscription: SubscriptionId },
+    /// What [`Event::NotifyDue`](super::Event::NotifyDue) has asked for.
+    Notify { subscription: SubscriptionId, body: Option<Body> },
+    /// Ends a subscription with one more NOTIFY.
+    EndSubscription { subscription: SubscriptionId, reason: EndReason },
     /// Answers [`Event::Request`](super::Event::Request) or [`Event::InDialog`](super::Event::InDialog). A code below 200
     /// leaves the request open.
     Respond { id: RequestId, code: u16, reason: Option<String>, headers: ExtraHeaders, body: Option<Body> },

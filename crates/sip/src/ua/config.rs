@@ -21,6 +21,14 @@ pub struct UaConfig {
     pub max_sessions: usize,
     /// Transactions at once, tombstones included. A further request is answered 503 with Retry-After.
     pub max_transactions: usize,
+    /// Subscriptions at once; a further one is answered 503 with Retry-After.
+    pub max_subscriptions: usize,
+    /// Seconds a refresh of a subscription may ask for at least; a shorter one is refused with 423.
+    pub subscribe_min: u32,
+    /// Seconds; a longer wish of a refresh is cut to it.
+    pub subscribe_max: u32,
+    /// Least time between two NOTIFYs of a subscription, the last one excepted.
+    pub notify_interval: Duration,
     /// Written into Retry-After at a limit.
     pub retry_after: Duration,
     /// Longest time an outgoing call may ring before it is cancelled and fails with 408 (the part of timer C in RFC 3261
@@ -43,6 +51,10 @@ impl Default for UaConfig {
             extensions: &["path", "outbound", "100rel"],
             max_sessions: 50_000,
             max_transactions: 1_000_000,
+            max_subscriptions: 10_000,
+            subscribe_min: 60,
+            subscribe_max: 3_600,
+            notify_interval: Duration::from_secs(1),
             retry_after: Duration::from_secs(5),
             ring_timeout: Duration::from_secs(300),
             provisional_refresh: Duration::from_secs(60),

@@ -41,6 +41,7 @@ impl Ua {
             Owner::Call(session) => self.call_response(now, session, passed, response),
             Owner::Within(session) => self.within_response(now, session, passed, response),
             Owner::Asking(id) => self.asking_response(now, id, response),
+            Owner::Notified(id) => self.notified(now, id, passed.id, response.code()),
             Owner::Nobody | Owner::Called(_) | Owner::Recalled(_) | Owner::Asked(_) => {}
         }
     }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{RequestId, SessionId};
+use super::{RequestId, SessionId, SubscriptionId};
 use crate::flow::Flow;
 use crate::message::{Request, Response};
 
@@ -55,6 +55,12 @@ pub enum Event {
     Request { id: RequestId, request: Request, flow: Flow },
     /// A response to a request of `Request` or `InDialog`; the last one of the request if its code is 200 or above.
     Response { id: RequestId, response: Response },
+    /// A NOTIFY can be sent and is wanted: to be answered by `Notify` with the state as it is.
+    NotifyDue { subscription: SubscriptionId },
+    /// It goes on for some time, if the layer above still wants it to.
+    SubscriptionRefreshed { subscription: SubscriptionId },
+    /// The last one is sent, or the subscriber has refused one or is not there.
+    SubscriptionEnded { subscription: SubscriptionId },
     /// The request got no answer: 408, or 503 for a flow that failed, or 481 with the end of its dialog.
     RequestFailed { id: RequestId, code: u16 },
 }

@@ -20,6 +20,7 @@ mod outside;
 mod reinvite;
 mod reliable;
 mod session;
+mod subscription;
 mod timer;
 mod within;
 
@@ -35,6 +36,8 @@ pub use self::event::{Event, Output};
 use self::outside::{Asked, Asking};
 use self::session::Session;
 pub use self::session::{SessionInfo, SessionState};
+pub use self::subscription::EndReason;
+use self::subscription::Subscription;
 use crate::transaction::key::{Key, KeyMaker, KeyMap};
 use crate::transaction::{Rang, TransactionId, Transactions};
 
@@ -46,6 +49,10 @@ pub struct SessionId(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub u64);
 
+/// One subscription to what we know. Unique within its [`Ua`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SubscriptionId(pub u64);
+
 /// What is alive in a [`Ua`]. All zero when nothing goes on and the last timer has run out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct UaStats {
@@ -55,6 +62,8 @@ pub struct UaStats {
     pub sessions: usize,
     /// Requests other than INVITE that wait for an answer of the other side or of the layer above.
     pub requests: usize,
+    /// Subscriptions of the other sides to what we know.
+    pub subscriptions: usize,
 }
 
 /// Whose a transaction is.
@@ -74,6 +83,8 @@ enum Owner {
     Recalled(SessionId),
     /// Any other request of the other side.
     Asked(RequestId),
+    /// Our NOTIFY.
+    Notified(SubscriptionId),
 }
 
 /// A SIP user agent: any number of calls, in both roles, and requests outside of them.
@@ -89,6 +100,8 @@ pub struct Ua {
     asking: KeyMap<RequestId, Box<Asking>>,
     /// The others' requests without our answer, within dialogs or not.
     asked: KeyMap<RequestId, Box<Asked>>,
+    subscriptions: KeyMap<SubscriptionId, Box<Subscription>>,
+    subscription_dialogs: KeyMap<Key, SubscriptionId>,
     events: VecDeque<Event>,
     last_id: u64,
 }
@@ -106,6 +119,8 @@ impl Ua {
             dialogs: KeyMap::default(),
             asking: KeyMap::default(),
             asked: KeyMap::default(),
+            subscriptions: KeyMap::default(),
+            subscription_dialogs: KeyMap::default(),
             events: VecDeque::new(),
             last_id: 0,
         }
@@ -161,6 +176,7 @@ impl Ua {
             transactions: self.transactions.len(),
             sessions: self.sessions.len(),
             requests: self.asking.len() + self.asked.len(),
+            subscriptions: self.subscriptions.len(),
         }
     }
 
@@ -179,6 +195,12 @@ impl Ua {
                 self.ask_within(now, session, id, method, headers, body);
             }
             Command::Request { id, request } => self.ask(now, id, request),
+            Command::AcceptSubscription { id, subscription, seconds } => {
+                self.accept_subscription(now, id, subscription, seconds);
+            }
+            Command::SubscriptionChanged { subscription } => self.subscription_changed(now, subscription),
+            Command::Notify { subscription, body } => self.notify(now, subscription, body),
+            Command::EndSubscription { subscription, reason } => self.end_subscription(now, subscription, reason),
             Command::Respond { id, code, reason, headers, body } => self.answer(now, id, code, reason, headers, body),
         }
     }
@@ -195,6 +217,8 @@ impl Ua {
                         .is_some_and(|session| self.transactions.user_rings(now, at, &mut session.alarm, number));
                     if rings {
                         self.session_timer(now, id);
+                    } else {
+                        self.subscription_timer(now, number, at);
                     }
                 }
             }
@@ -213,6 +237,7 @@ impl Ua {
                 }
             }
             Owner::Asked(id) => self.forget_asked(id),
+            Owner::Notified(id) => self.notified(now, id, transaction, code),
             Owner::Nobody | Owner::Called(_) | Owner::Recalled(_) => {}
         }
     }

@@ -30,9 +30,9 @@ pub(super) struct Asking {
 /// A request of the other side without our answer.
 #[derive(Debug)]
 pub(super) struct Asked {
-    received: Received,
+    pub(super) received: Received,
     session: Option<SessionId>,
-    to_tag: String,
+    pub(super) to_tag: String,
 }
 
 impl Asked {

@@ -5,6 +5,7 @@ mod faults;
 mod noise;
 mod reliable;
 mod requests;
+mod subscriptions;
 mod timers;
 mod wire;
 
@@ -293,6 +294,9 @@ fn name(event: &Event) -> String {
         Event::Request { request, .. } => format!("Request {}", request.method()),
         Event::Response { response, .. } => format!("Response {}", response.code()),
         Event::RequestFailed { code, .. } => format!("RequestFailed {code}"),
+        Event::NotifyDue { .. } => "NotifyDue".into(),
+        Event::SubscriptionRefreshed { .. } => "SubscriptionRefreshed".into(),
+        Event::SubscriptionEnded { .. } => "SubscriptionEnded".into(),
     }
 }
 

@@ -35,6 +35,9 @@ impl Ua {
 
     /// A request with a To tag.
     pub(super) fn within_in(&mut self, now: Instant, key: Key, request: Request, flow: Flow, back: Flow) {
+        if let Some(id) = self.find_subscription(&request) {
+            return self.resubscribed(now, key, id, &request, flow, back);
+        }
         let id = self.find_dialog(&request);
         let Some((id, session)) = id.and_then(|id| self.sessions.get_mut(&id).map(|session| (id, session))) else {
             let refusal = Refusal::new(481, "Call/Transaction Does Not Exist");

@@ -79,6 +79,9 @@ fn kind(event: &Event) -> &'static str {
         Event::Response { response, .. } if response.is_success() => "request answered",
         Event::Response { .. } => "request refused",
         Event::RequestFailed { .. } => "request lost",
+        Event::NotifyDue { .. } | Event::SubscriptionRefreshed { .. } | Event::SubscriptionEnded { .. } => {
+            "subscription"
+        }
     }
 }
 
@@ -281,6 +284,9 @@ impl Ledger {
                 self.done(at, *id)
             }
             Event::RequestFailed { id, .. } => self.done(at, *id),
+            Event::NotifyDue { .. } | Event::SubscriptionRefreshed { .. } | Event::SubscriptionEnded { .. } => {
+                Err(format!("nobody subscribes, and {at} is told {event:?}"))
+            }
         }
     }
 
