@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::bindings::Writer;
 use crate::control::{Control, ControlRequest};
-use crate::core::{ALLOW, Core, CoreConfig, Drivers, Inboxes, Message, Stats, restore};
+use crate::core::{ALLOW, Core, CoreConfig, Drivers, Inboxes, Message, Stats, SubscribeConfig, restore};
 use crate::defence::{DefenceConfig, Gate, SharedGate};
 use crate::http::{EgressGuard, HttpClient};
 use crate::journal::Journal;
@@ -67,6 +67,8 @@ pub struct EngineConfig {
     pub trace: TraceConfig,
     /// Seconds.
     pub registration: RegistrarConfig,
+    /// Subscriptions to calls, messages and contacts of SIP users.
+    pub subscribe: SubscribeConfig,
     /// Messages between SIP users.
     pub messages: MessageConfig,
     /// Octets of decoded prompts kept.
@@ -150,6 +152,10 @@ impl Engine {
             ring_timeout: RING_TIMEOUT,
             session_expires: config.session_expires,
             min_se: config.min_se,
+            max_subscriptions: config.subscribe.max,
+            subscribe_min: config.subscribe.min_expires,
+            subscribe_max: config.subscribe.max_expires,
+            notify_interval: config.subscribe.interval,
             ..UaConfig::default()
         };
         let ua = Ua::new(ua, rand::random());
@@ -166,16 +172,18 @@ impl Engine {
             bindings: bindings.desk(),
             mailroom: mailroom.clone(),
         };
-        let core = CoreConfig { max_calls: config.max_calls, recordings: config.recordings };
+        let core =
+            CoreConfig { max_calls: config.max_calls, recordings: config.recordings, subscribe: config.subscribe };
         let watch = SipWatch::new();
         let trace = Trace::new(config.trace, watch.clone());
         let mut core = Core::new(core, drivers, ua, registrar, registered, messages_sender.clone(), trace);
         core.take_up_messages(awaited);
+        let sweeper = messages_sender.clone();
         let core = tokio::spawn(core.run(Inboxes { sip, media: media_events, messages }));
         let control =
             Arc::new(Control { core: messages_sender, router: router.clone(), park_timeout, dev: OnceLock::new() });
         tokio::spawn(gauge(control.clone(), gate, store));
-        let sweep = tokio::spawn(mailroom.sweep());
+        let sweep = tokio::spawn(mailroom.sweep(sweeper));
         Ok(Self { control, transports, media, router, http, speech, core, bindings, watch, sweep })
     }
 

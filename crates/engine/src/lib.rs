@@ -27,6 +27,6 @@ pub mod trace;
 pub mod transport;
 mod webhook;
 
-pub use self::core::Stats;
+pub use self::core::{Stats, SubscribeConfig};
 pub use engine::{Engine, EngineConfig, EngineError};
 pub use messages::MessageConfig;

@@ -7,7 +7,10 @@ use opentact_events::{Hub, NewEvent};
 use opentact_store::Store;
 use opentact_store::sip_messages::{Copy, NewSipMessage, SipMessage};
 use opentact_store::types::{SmsState, to_millis};
+use tokio::sync::mpsc;
 use uuid::Uuid;
+
+use crate::core::{Message, MessageStep};
 
 /// How often messages that have waited long enough are given up.
 const SWEEP: Duration = Duration::from_secs(30);
@@ -90,19 +93,24 @@ impl Mailroom {
         self.store.sip_messages().awaited().await
     }
 
-    /// Gives up what has waited long enough, until it is dropped.
-    pub(crate) async fn sweep(self) {
+    /// How many messages wait for a user.
+    pub(crate) async fn waiting(&self, recipient: Uuid) -> opentact_store::Result<u64> {
+        self.store.sip_messages().waiting(recipient, Utc::now()).await
+    }
+
+    /// Gives up what has waited long enough and tells the core for whom, until it is dropped.
+    pub(crate) async fn sweep(self, core: mpsc::Sender<Message>) {
         let mut pace = tokio::time::interval(SWEEP);
         pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             pace.tick().await;
-            if let Err(error) = self.expire().await {
+            if let Err(error) = self.expire(&core).await {
                 tracing::warn!(%error, "messages that have expired are not given up yet");
             }
         }
     }
 
-    async fn expire(&self) -> opentact_store::Result<()> {
+    async fn expire(&self, core: &mpsc::Sender<Message>) -> opentact_store::Result<()> {
         loop {
             let expired = self.store.sip_messages().expired(to_millis(Utc::now())).await?;
             if expired.is_empty() {
@@ -110,6 +118,10 @@ impl Mailroom {
             }
             for message in expired {
                 self.settle(message.uuid, Some(EXPIRED)).await?;
+                if let Some(recipient) = message.recipient {
+                    // The core gone means the node is stopping.
+                    let _ = core.send(Message::Text(MessageStep::Expired { recipient })).await;
+                }
             }
         }
     }

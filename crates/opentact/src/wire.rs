@@ -15,7 +15,7 @@ use opentact_engine::router::RouterConfig;
 use opentact_engine::speech::{LocalSpeech, SpeechConfig};
 use opentact_engine::trace::{SipWatch, TraceConfig};
 use opentact_engine::transport::{TcpLimits, TlsConfig, TransportConfig, WsDoor};
-use opentact_engine::{Engine, EngineConfig, MessageConfig};
+use opentact_engine::{Engine, EngineConfig, MessageConfig, SubscribeConfig};
 use opentact_events::Hub;
 use opentact_sip::digest::Algorithm;
 use opentact_sip::flow::Transport;
@@ -238,6 +238,13 @@ fn engine_config(config: &Config, tls: TlsConfig) -> anyhow::Result<EngineConfig
             default_expires: whole_seconds(config.sip.register_default.0),
             max_expires: whole_seconds(config.sip.register_max.0),
             ..RegistrarConfig::default()
+        },
+        subscribe: SubscribeConfig {
+            max: config.sip.subscriptions as usize,
+            max_per_user: config.sip.subscriptions_per_user as usize,
+            min_expires: whole_seconds(config.sip.subscribe_min.0),
+            max_expires: whole_seconds(config.sip.subscribe_max.0),
+            interval: config.sip.notify_interval.0,
         },
         messages: MessageConfig {
             max_octets: config.messaging.sip_size as usize,

@@ -186,8 +186,9 @@ impl Core {
     }
 
     fn on_state(&mut self, call: LegId, snapshot: LegSnapshot) {
-        let Some(entry) = self.calls.get_mut(&call) else { return };
         let (leg, state) = (snapshot.leg, snapshot.state);
+        self.light(&snapshot);
+        let Some(entry) = self.calls.get_mut(&call) else { return };
         let (from, to) = (snapshot.from.clone(), snapshot.to.clone());
         metrics::counter!("opentact_call_states_total", "state" => state.as_str()).increment(1);
         let object = entry.book.state(snapshot);

@@ -43,6 +43,7 @@ impl Core {
             }
             ControlRequest::Drain { drained, quiet } => {
                 self.draining = true;
+                self.end_subscriptions();
                 self.drained = Some(drained);
                 self.quiet = Some(quiet);
             }

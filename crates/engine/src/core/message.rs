@@ -22,7 +22,7 @@ use super::leg::Role;
 use super::negotiate::Headers;
 use super::reason::retry_after;
 use super::{Core, Message};
-use crate::router::{Correspondence, Inquiry, MessageAdmission, party};
+use crate::router::{Correspondence, Inquiry, MessageAdmission, Package, party};
 
 /// What a message may be made of; anything else is refused with 415. All of it is text.
 const ACCEPT: Bytes =
@@ -60,6 +60,10 @@ pub(crate) enum MessageStep {
     Settled {
         recipient: Uuid,
         result: opentact_store::Result<()>,
+    },
+    /// One that waited was given up.
+    Expired {
+        recipient: Uuid,
     },
     /// The sender has waited long enough.
     Late {
@@ -169,13 +173,17 @@ impl Core {
             MessageStep::Written { id, recipient, written } => self.on_message_written(id, recipient, written),
             MessageStep::Next { recipient, next } => self.on_next_message(recipient, next),
             MessageStep::Settled { recipient, result } => match result {
-                Ok(()) => self.read_next(recipient),
+                Ok(()) => {
+                    self.tell_watchers(Package::MessageSummary, recipient);
+                    self.read_next(recipient);
+                }
                 Err(error) => {
                     // Read again it would be delivered again, and that without end.
                     tracing::error!(%error, "what became of a message is not written");
                     self.end_round(recipient);
                 }
             },
+            MessageStep::Expired { recipient } => self.tell_watchers(Package::MessageSummary, recipient),
             MessageStep::Late { message } => self.answer_sender(message, 202, None),
         }
     }
@@ -266,6 +274,7 @@ impl Core {
         match written {
             Ok(Some(message)) => {
                 self.messages.awaited.insert(recipient);
+                self.tell_watchers(Package::MessageSummary, recipient);
                 if self.registered.address(recipient).is_none() {
                     return self.respond(id, 202, Vec::new());
                 }
@@ -537,7 +546,7 @@ impl Core {
         self.respond_because(passed.id, shown(code), Some(reason), Vec::new());
     }
 
-    fn respond_because(&mut self, id: RequestId, code: u16, reason: Option<String>, headers: Headers) {
+    pub(super) fn respond_because(&mut self, id: RequestId, code: u16, reason: Option<String>, headers: Headers) {
         self.command(Command::Respond { id, code, reason, headers, body: None });
     }
 }

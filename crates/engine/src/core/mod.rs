@@ -17,9 +17,11 @@ mod reason;
 mod register;
 mod requests;
 mod stats;
+mod subscribe;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod watched;
 
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -50,9 +52,11 @@ use crate::transport::{Inbound, Transports};
 use self::calls::CallEntry;
 use self::channels::Channels;
 use self::leg::Leg;
+pub(crate) use self::message::MessageStep;
 pub(crate) use self::register::{Registered, restore};
 pub(crate) use self::requests::ALLOW;
 pub use self::stats::Stats;
+pub use self::subscribe::SubscribeConfig;
 use self::timers::Timers;
 
 /// Inputs handled before the outputs of all of them are sent.
@@ -85,7 +89,8 @@ pub(crate) enum Message {
         loops: u32,
         source: Result<opentact_media::control::Source, String>,
     },
-    Text(message::MessageStep),
+    Text(MessageStep),
+    Watch(subscribe::WatchStep),
     Control(ControlRequest),
 }
 
@@ -95,6 +100,7 @@ pub(crate) struct CoreConfig {
     /// Calls (origin legs) at once; a further INVITE is answered 503.
     pub(crate) max_calls: usize,
     pub(crate) recordings: PathBuf,
+    pub(crate) subscribe: SubscribeConfig,
 }
 
 /// What the core works with.
@@ -160,6 +166,7 @@ pub(crate) struct Core {
     messages: message::Messages,
     /// Calls of trunks and profiles that have a limit.
     channels: Channels,
+    subscriptions: subscribe::Subscriptions,
     timers: Timers,
     /// Inputs of calls that wait until the outputs before them are carried out.
     pending: VecDeque<(LegId, Option<CallInput>)>,
@@ -198,6 +205,7 @@ impl Core {
             registering: HashMap::new(),
             messages: message::Messages::default(),
             channels: Channels::default(),
+            subscriptions: subscribe::Subscriptions::default(),
             timers: Timers::default(),
             pending: VecDeque::new(),
             settling: false,
@@ -314,6 +322,7 @@ impl Core {
             Message::Call { call, input } => self.tell_call(call, input),
             Message::PromptReady { call, leg, id, loops, source } => self.on_prompt_ready(call, leg, id, loops, source),
             Message::Text(step) => self.on_message_step(step),
+            Message::Watch(step) => self.on_watch_step(step),
             Message::Control(request) => self.on_control(request),
         }
         self.drain_ua();
@@ -334,6 +343,9 @@ impl Core {
             Event::Ended { session, code } => self.on_session_ended(session, code),
             Event::InDialog { session, id, request } => self.on_in_dialog(session, id, &request),
             Event::Request { id, request, flow } => self.on_request(id, request, flow),
+            Event::NotifyDue { subscription } => self.on_notify_due(subscription),
+            Event::SubscriptionRefreshed { subscription } => self.on_subscription_refreshed(subscription),
+            Event::SubscriptionEnded { subscription } => self.on_subscription_ended(subscription),
             Event::Response { id, response } => self.on_response(id, response.code(), Some(&response)),
             Event::RequestFailed { id, code } => self.on_response(id, code, None),
         }

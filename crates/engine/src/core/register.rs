@@ -16,7 +16,7 @@ use super::reason::retry_after;
 use super::{Core, Message};
 use crate::bindings::{self, Moment};
 use crate::ports;
-use crate::router::{Inquiry, Registration};
+use crate::router::{Inquiry, Package, Registration};
 use crate::transport::Transports;
 
 /// A REGISTER whose user is being checked.
@@ -148,6 +148,7 @@ impl Core {
     fn keep_bindings(&mut self, aor: &str) {
         // An address that was its user's before has nobody; the user's rows are those of the new one.
         let Some(sip_user) = self.registered.user(aor) else { return };
+        self.tell_watchers(Package::Registration, sip_user);
         let now = Moment::now();
         let bindings = self.registrar.lookup(now.instant, aor);
         for binding in &bindings {

@@ -12,7 +12,7 @@ use super::reason::retry_after;
 
 /// What this version does; in Allow of 405 and OPTIONS.
 pub(crate) const ALLOW: Bytes =
-    Bytes::from_static(b"INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, INFO, UPDATE, PRACK, MESSAGE");
+    Bytes::from_static(b"INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, INFO, UPDATE, PRACK, MESSAGE, SUBSCRIBE");
 
 impl Core {
     pub(super) fn on_request(&mut self, id: RequestId, request: Request, flow: Flow) {
@@ -20,6 +20,7 @@ impl Core {
             Method::Register => self.on_register(id, request, flow),
             Method::Options => self.respond_options(id),
             Method::Message => self.on_message_request(id, request, flow),
+            Method::Subscribe => self.on_subscribe(id, &request, flow),
             _ => self.respond(id, 405, vec![(Bytes::from_static(b"Allow"), ALLOW)]),
         }
     }

@@ -22,6 +22,10 @@ pub struct Stats {
     pub registering: usize,
     /// Messages between SIP users that are being checked, written or brought.
     pub messages: usize,
+    /// SUBSCRIBEs that are being checked.
+    pub subscribing: usize,
+    /// SIP users with a call that lamps show.
+    pub lamps: usize,
     /// Deadlines of calls.
     pub timers: usize,
     /// Inputs of calls that wait for their turn.
@@ -32,6 +36,8 @@ pub struct Stats {
     pub ua_requests: usize,
     /// Transactions, tombstones included.
     pub transactions: usize,
+    /// Subscriptions to the calls, messages and contacts of SIP users.
+    pub subscriptions: usize,
     /// Contacts registered.
     pub bindings: usize,
     /// SIP users that have a contact registered.
@@ -50,6 +56,8 @@ impl Stats {
             self.planned,
             self.registering,
             self.messages,
+            self.subscribing,
+            self.lamps,
             self.timers,
             self.pending,
             self.ua_sessions,
@@ -67,6 +75,7 @@ impl Stats {
             ("opentact_sip_sessions", self.ua_sessions),
             ("opentact_sip_transactions", self.transactions),
             ("opentact_sip_registrations", self.bindings),
+            ("opentact_sip_subscriptions", self.subscriptions),
         ] {
             metrics::gauge!(name).set(size as f64);
         }
@@ -85,11 +94,14 @@ impl Core {
             planned: self.planned.len(),
             registering: self.registering.len(),
             messages: self.messages.len(),
+            subscribing: self.subscriptions.arriving(),
+            lamps: self.subscriptions.lamps(),
             timers: self.timers.len(),
             pending: self.pending.len(),
             ua_sessions: ua.sessions,
             ua_requests: ua.requests,
             transactions: ua.transactions,
+            subscriptions: ua.subscriptions,
             bindings: self.registrar.len(),
             registered: self.registered.len(),
         }

@@ -11,6 +11,7 @@ mod identity;
 mod message;
 mod place;
 mod plan;
+mod subscribe;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,11 +30,13 @@ use crate::ports::VoiceCarrier;
 
 pub(crate) use self::directory::App;
 use self::directory::Directory;
+pub(crate) use self::identity::ANONYMOUS;
 pub(crate) use self::message::{Correspondence, MessageAdmission, party};
 pub use self::plan::{
     About, Admission, Attempt, DialFault, DialPlan, DialRequest, Inquiry, LegContext, Limit, Place, Plan, Refusal,
     Registration,
 };
+pub(crate) use self::subscribe::{Package, Watch, WatchAdmission};
 
 /// Settings of routing.
 #[derive(Debug, Clone)]

@@ -18,7 +18,7 @@ use opentact_engine::router::RouterConfig;
 use opentact_engine::speech::{LocalSpeech, SpeechConfig};
 use opentact_engine::trace::TraceConfig;
 use opentact_engine::transport::{TcpLimits, TransportConfig};
-use opentact_engine::{Engine, EngineConfig, MessageConfig};
+use opentact_engine::{Engine, EngineConfig, MessageConfig, SubscribeConfig};
 use opentact_events::{Filter, Hub, Subscription};
 use opentact_sip::digest::{Algorithm, Credentials};
 use opentact_sip::flow::{Flow, Transport};
@@ -110,6 +110,7 @@ impl World {
             recordings: folder.path().join("recordings"),
             trace: TraceConfig { messages: 1000, octets: 1 << 20 },
             registration: RegistrarConfig::default(),
+            subscribe: SubscribeConfig::default(),
             messages: MessageConfig::default(),
             prompt_cache: 1 << 20,
             sip_queue: 1024,

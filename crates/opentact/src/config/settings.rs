@@ -133,6 +133,16 @@ section! {
         register_default: Span = "1h",
         /// Longest registration; a phone that wants more is given this.
         register_max: Span = "2h",
+        /// Subscriptions at once to the calls, messages and contacts of SIP users; a further one is answered 503.
+        subscriptions: u32 = "10000",
+        /// Subscriptions of one SIP user; a further one is refused with 403.
+        subscriptions_per_user: u32 = "100",
+        /// Shortest subscription; a phone that wants less is told so with 423.
+        subscribe_min: Span = "60s",
+        /// Longest subscription, and that of a phone that does not say how long.
+        subscribe_max: Span = "1h",
+        /// Least time between two NOTIFYs of a subscription.
+        notify_interval: Span = "1s",
         /// How often each carrier is tried for a call that it answers with 5xx before it has rung.
         carrier_attempts: u32 = "3",
         /// Newest SIP messages, in and out, that are kept for `GET /rest/call/{uuid}/trace`; the oldest goes first. 0: none.
@@ -394,6 +404,10 @@ impl Config {
             "must be from sip.register_min to sip.register_max",
         );
         fault(most.as_secs() > u64::from(u32::MAX), "sip.register_max", "must be at most 4294967295s");
+        let (least, most) = (self.sip.subscribe_min.0.as_secs(), self.sip.subscribe_max.0.as_secs());
+        fault(least == 0, "sip.subscribe_min", "must be at least 1s");
+        fault(!(least..=86_400).contains(&most), "sip.subscribe_max", "must be from sip.subscribe_min to 24h");
+        fault(self.sip.notify_interval.0.as_secs() > 60, "sip.notify_interval", "must be at most 60s");
         let size = self.messaging.sip_size;
         fault(!(1..=60_000).contains(&size), "messaging.sip_size", "must be 1 to 60000");
         let keep = self.messaging.sip_keep.0.as_secs();
