@@ -32,6 +32,7 @@ module_tmp account.so
 module_app menu.so
 module_app ctrl_tcp.so
 module_app contact.so
+module_app mwi.so
 module stdio.so
 ctrl_tcp_listen 127.0.0.1:{control}
 snd_path {folder}/sound
