@@ -107,6 +107,42 @@ pub fn hostname() -> Object {
     string("hostname").max_length(Some(253)).build()
 }
 
+/// Where calls of a trunk come from.
+#[must_use]
+pub fn sources() -> utoipa::openapi::schema::Array {
+    utoipa::openapi::schema::ArrayBuilder::new()
+        .items(string("source").max_length(Some(253)))
+        .max_items(Some(32))
+        .build()
+}
+
+/// Names of SIP headers, perhaps with `*` at the end.
+#[must_use]
+pub fn header_names() -> utoipa::openapi::schema::Array {
+    let name = string("sip-header").min_length(Some(1)).max_length(Some(64));
+    utoipa::openapi::schema::ArrayBuilder::new().items(name).max_items(Some(16)).build()
+}
+
+/// Codecs of the media there is.
+#[must_use]
+pub fn codecs() -> utoipa::openapi::schema::Array {
+    let name = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["PCMU", "PCMA"]));
+    utoipa::openapi::schema::ArrayBuilder::new().items(name).max_items(Some(2)).build()
+}
+
+/// Final SIP codes that are no success.
+#[must_use]
+pub fn sip_codes() -> utoipa::openapi::schema::Array {
+    let code = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(400)).maximum(Some(699));
+    utoipa::openapi::schema::ArrayBuilder::new().items(code).max_items(Some(32)).build()
+}
+
+/// The beginning of a number.
+#[must_use]
+pub fn number_part() -> Object {
+    string("number-part").max_length(Some(32)).build()
+}
+
 /// What may be looked for with `*` and `%`: text, or a number written as a number.
 #[must_use]
 pub fn mask() -> Object {
@@ -320,6 +356,7 @@ words! {
     call_state: opentact_store::types::CallState;
     call_type: opentact_store::types::CallType;
     direction: opentact_store::types::Direction;
+    party: opentact_store::types::Party;
     sms_state: opentact_store::types::SmsState;
     sms_type: opentact_store::types::SmsType;
     order_state: opentact_store::types::OrderState;
@@ -380,6 +417,11 @@ pub fn format_fault(format: &str, text: &str) -> Option<&'static str> {
         "email" => (is_email(text), "invalid e-mail address"),
         "ip" => (text.parse::<std::net::IpAddr>().is_ok(), "invalid IP address"),
         "hostname" => (is_hostname(text), "invalid host name"),
+        "source" => (is_source(text), "must be an address, a network (of at most a /16, IPv6: a /32) or a host name"),
+        "sip-header" => (is_passable(text), "is no header that may pass: those of calls and of identity may not"),
+        "number-part" => {
+            (text.bytes().all(|c| c.is_ascii_digit() || b"+*#".contains(&c)), "must be digits, +, * and #")
+        }
         _ => return None,
     };
     (!right).then_some(message)
@@ -387,6 +429,72 @@ pub fn format_fault(format: &str, text: &str) -> Option<&'static str> {
 
 fn is_digit_or_x(c: u8) -> bool {
     c.is_ascii_digit() || c.eq_ignore_ascii_case(&b'x')
+}
+
+/// An address, network or name that calls come from. Whole continents are no trunk.
+fn is_source(text: &str) -> bool {
+    match text.parse::<ipnet::IpNet>() {
+        Ok(ipnet::IpNet::V4(network)) => network.prefix_len() >= 16,
+        Ok(ipnet::IpNet::V6(network)) => network.prefix_len() >= 32,
+        Err(_) => text.parse::<std::net::IpAddr>().is_ok() || is_hostname(text),
+    }
+}
+
+/// Whether a header may cross from one call to another: not those that say what a call is, where it goes, what it carries
+/// and who somebody is, which are each call's own.
+fn is_passable(text: &str) -> bool {
+    const OWN: [&str; 44] = [
+        "accept",
+        "allow",
+        "allow-events",
+        "authorization",
+        "call-id",
+        "contact",
+        "cseq",
+        "content-disposition",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "date",
+        "diversion",
+        "event",
+        "expires",
+        "from",
+        "history-info",
+        "identity",
+        "max-forwards",
+        "mime-version",
+        "min-expires",
+        "min-se",
+        "p-asserted-identity",
+        "p-preferred-identity",
+        "path",
+        "privacy",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-require",
+        "rack",
+        "record-route",
+        "refer-to",
+        "referred-by",
+        "replaces",
+        "require",
+        "route",
+        "rseq",
+        "service-route",
+        "session-expires",
+        "supported",
+        "to",
+        "user-agent",
+        "via",
+        "www-authenticate",
+    ];
+    let name = text.strip_suffix('*').unwrap_or(text).to_ascii_lowercase();
+    // RFC 3261 25.1: token. Compact forms are of headers of their own.
+    let token = |c: u8| c.is_ascii_alphanumeric() || b"-.!%_+`'~".contains(&c);
+    let whole = name.len() == text.len();
+    let own = |own: &&str| if whole { **own == name } else { own.starts_with(&name) };
+    name.len() > 1 && name.bytes().all(token) && !OWN.iter().any(own)
 }
 
 /// The part of RFC 5321 that real addresses use; `admin@localhost` is one.
@@ -432,6 +540,14 @@ mod tests {
             ("email", "first.last+tag@example.co.uk"),
             ("ip", "2001:db8::1"),
             ("hostname", "sbc-1.example.com"),
+            ("source", "192.0.2.1"),
+            ("source", "192.0.2.0/24"),
+            ("source", "2001:db8::/48"),
+            ("source", "sip.example.com"),
+            ("sip-header", "X-Account"),
+            ("sip-header", "X-*"),
+            ("sip-header", "User-to-User"),
+            ("number-part", "+1*#"),
         ];
         for (format, text) in right {
             assert_eq!(format_fault(format, text), None, "{format} {text}");
@@ -448,6 +564,14 @@ mod tests {
             ("email", "a@b@c d"),
             ("ip", "10.0.0.256"),
             ("hostname", "-a.example"),
+            ("source", "10.0.0.0/8"),
+            ("source", "::/0"),
+            ("source", "a b"),
+            ("sip-header", "To"),
+            ("sip-header", "P-*"),
+            ("sip-header", "*"),
+            ("sip-header", "X Y"),
+            ("number-part", "12a"),
         ];
         for (format, text) in wrong {
             assert!(format_fault(format, text).is_some(), "{format} {text}");

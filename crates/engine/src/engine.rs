@@ -121,7 +121,6 @@ impl Engine {
         let (messages_sender, messages) = mpsc::channel(config.sip_queue);
 
         let gate: SharedGate = Arc::new(Mutex::new(Gate::new(config.defence)));
-        trust_trunks(&gate, &store).await?;
         let transports = Transports::bind(config.transport, sip_sender, gate.clone()).await?;
         let media = MediaPool::start(config.media, move |leg, event| {
             if media_sender.try_send((leg, event)).is_err() {
@@ -140,7 +139,8 @@ impl Engine {
         let bindings = Writer::start(store.clone());
         let mailroom = Mailroom::new(store.clone(), hub.clone(), config.messages);
         let awaited = mailroom.awaited().await?;
-        let router = Arc::new(Router::new(config.router, store.clone(), challenger, Arc::new(guard), gate.clone()));
+        let router = Arc::new(Router::new(config.router, store, challenger, Arc::new(guard), gate.clone()));
+        trust_trunks(&gate, &router).await?;
         let journal = Journal::new(hub);
 
         let product = concat!("Opentact/", env!("CARGO_PKG_VERSION"));
@@ -182,7 +182,7 @@ impl Engine {
         let core = tokio::spawn(core.run(Inboxes { sip, media: media_events, messages }));
         let control =
             Arc::new(Control { core: messages_sender, router: router.clone(), park_timeout, dev: OnceLock::new() });
-        tokio::spawn(gauge(control.clone(), gate, store));
+        tokio::spawn(gauge(control.clone(), gate));
         let sweep = tokio::spawn(mailroom.sweep(sweeper));
         Ok(Self { control, transports, media, router, http, speech, core, bindings, watch, sweep })
     }
@@ -262,15 +262,15 @@ impl Engine {
     }
 }
 
-/// Tells the gate whose addresses are trunks.
-async fn trust_trunks(gate: &SharedGate, store: &Store) -> Result<(), opentact_store::StoreError> {
-    let addresses = store.connections().addresses().await?;
-    gate.lock().set_trunks(addresses.iter().filter_map(|address| address.parse().ok()).collect());
+/// Tells the gate where trunks are.
+async fn trust_trunks(gate: &SharedGate, router: &Router) -> Result<(), opentact_store::StoreError> {
+    let networks = router.trunk_networks().await?;
+    gate.lock().set_trunks(networks);
     Ok(())
 }
 
 /// Sets the gauges, and keeps the gate up to date with the trunks, until the core has stopped.
-async fn gauge(control: Arc<Control>, gate: SharedGate, store: Store) {
+async fn gauge(control: Arc<Control>, gate: SharedGate) {
     let mut pace = tokio::time::interval(GAUGES);
     pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -281,7 +281,7 @@ async fn gauge(control: Arc<Control>, gate: SharedGate, store: Store) {
         }
         let banned = gate.lock().banned(Instant::now());
         metrics::gauge!("opentact_sip_banned").set(banned as f64);
-        if let Err(error) = trust_trunks(&gate, &store).await {
+        if let Err(error) = trust_trunks(&gate, &control.router).await {
             tracing::error!(%error, "the addresses of the trunks could not be read; those known stay");
         }
     }

@@ -149,6 +149,9 @@ fn connection() -> SipConnection {
         options_ping: true,
         shaken_verify_policy: 2,
         shaken_minimum_accepted_attest_lvl: Some(Attestation::B),
+        sources: Json(vec!["198.51.100.0/24".into()]),
+        authenticate: false,
+        routing: Json(TrunkRouting { pass_headers: vec!["X-*".into()], ..TrunkRouting::default() }),
         created_by: Some(id(2)),
         modified_by: Some(id(2)),
     }
@@ -173,6 +176,7 @@ fn voice_profile() -> OutboundVoiceProfile {
         record_calls: 0,
         format: RecordFormat::Wav,
         allowed_countries: Json(vec!["US".into()]),
+        sip_connections: Json(vec![id(5)]),
         created_by: None,
         modified_by: None,
     }

@@ -196,6 +196,7 @@ fn engine_config(config: &Config, tls: TlsConfig) -> anyhow::Result<EngineConfig
         park_timeout: config.sip.park_timeout.0,
         ring_timeout: config.sip.ring_timeout.0,
         carrier_attempts: config.sip.carrier_attempts,
+        realm: config.sip.domain.clone(),
         digest: config.sip.digest.iter().map(algorithm).collect(),
         cache_ttl: ROUTER_CACHE,
     };

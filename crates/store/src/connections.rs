@@ -6,9 +6,9 @@ use uuid::Uuid;
 
 pub use crate::entity::sip_connection::Model as SipConnection;
 use crate::entity::sip_connection::{Column, Entity};
-use crate::entity::{sip_domain, tn_lease};
+use crate::entity::{outbound_voice_profile, sip_domain, tn_lease};
 use crate::products::{self, DEFAULT_PRODUCT};
-use crate::types::{Attestation, Json, SipTransport, now};
+use crate::types::{Attestation, Json, SipTransport, TrunkRouting, now};
 use crate::{Result, Store, StoreError, owned, tech_prefix};
 
 /// A trunk to be.
@@ -33,6 +33,9 @@ pub struct NewConnection {
     pub options_ping: bool,
     pub shaken_verify_policy: i64,
     pub shaken_minimum_accepted_attest_lvl: Option<Attestation>,
+    pub sources: Vec<String>,
+    pub authenticate: bool,
+    pub routing: TrunkRouting,
 }
 
 impl NewConnection {
@@ -57,6 +60,9 @@ impl NewConnection {
             options_ping: false,
             shaken_verify_policy: 0,
             shaken_minimum_accepted_attest_lvl: None,
+            sources: Vec::new(),
+            authenticate: false,
+            routing: TrunkRouting::default(),
         }
     }
 }
@@ -103,6 +109,9 @@ impl Connections<'_> {
             options_ping: new.options_ping,
             shaken_verify_policy: new.shaken_verify_policy,
             shaken_minimum_accepted_attest_lvl: new.shaken_minimum_accepted_attest_lvl,
+            sources: Json(new.sources),
+            authenticate: new.authenticate,
+            routing: Json(new.routing),
             created_by: by,
             modified_by: by,
         };
@@ -124,6 +133,14 @@ impl Connections<'_> {
     /// Active trunks of all accounts that have this address: for the router, which tells them apart.
     pub async fn by_ip(&self, ip: &str) -> Result<Vec<SipConnection>> {
         let theirs = Entity::find().filter(Column::Ip.eq(ip)).filter(Column::IsActive.eq(true));
+        Ok(theirs.order_by_asc(Column::CreatedOn).all(self.store.reader()).await?)
+    }
+
+    /// Active trunks of all accounts whose calls are told by something else than their address: networks, host names,
+    /// digest.
+    pub async fn told_otherwise(&self) -> Result<Vec<SipConnection>> {
+        let told = Column::Sources.ne("[]").or(Column::Hostname.is_not_null()).or(Column::Authenticate.eq(true));
+        let theirs = Entity::find().filter(Column::IsActive.eq(true)).filter(told);
         Ok(theirs.order_by_asc(Column::CreatedOn).all(self.store.reader()).await?)
     }
 
@@ -175,12 +192,15 @@ impl Connections<'_> {
         Ok(row)
     }
 
-    /// [`StoreError::InUse`] while a lease or a domain points at it.
+    /// [`StoreError::InUse`] while a lease, a domain or an outbound voice profile points at it.
     pub async fn delete(&self, account: Uuid, uuid: Uuid) -> Result<()> {
         let tx = self.store.begin().await?;
         let leased = tn_lease::Column::SipConnection.eq(uuid).and(tn_lease::Column::ReleasedOn.is_null());
         owned::refuse_if_used::<Entity, tn_lease::Entity>(&tx, leased).await?;
         owned::refuse_if_used::<Entity, sip_domain::Entity>(&tx, sip_domain::Column::SipConnection.eq(uuid)).await?;
+        // UUIDs stand in the list as text, in one form only.
+        let used = outbound_voice_profile::Column::SipConnections.contains(uuid.to_string());
+        owned::refuse_if_used::<Entity, outbound_voice_profile::Entity>(&tx, used).await?;
         owned::delete::<Entity>(&tx, account, uuid).await?;
         tech_prefix::release(&tx, uuid).await?;
         tx.commit().await?;

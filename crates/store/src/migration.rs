@@ -39,6 +39,7 @@ impl MigratorTrait for Migrator {
         vec![
             Box::new(Sql { name: "m0001_first_call", up: include_str!("migration/m0001_first_call.sql") }),
             Box::new(Sql { name: "m0002_registrations", up: include_str!("migration/m0002_registrations.sql") }),
+            Box::new(Sql { name: "m0003_trunks", up: include_str!("migration/m0003_trunks.sql") }),
             Box::new(Sql { name: "m0004_sip_messages", up: include_str!("migration/m0004_sip_messages.sql") }),
         ]
     }

@@ -5,11 +5,13 @@ mod json;
 mod money;
 mod text_enum;
 mod tn;
+mod trunk;
 
 pub use instant::{now, to_millis};
 pub use json::Json;
 pub use money::{Money, MoneyError};
 pub use tn::{Tn, TnError};
+pub use trunk::{NumberRule, Party, TrunkRouting};
 
 pub use crate::kinds::*;
 

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 pub use crate::entity::outbound_voice_profile::Model as OutboundVoiceProfile;
 use crate::entity::outbound_voice_profile::{Column, Entity};
-use crate::entity::{sip_domain, tn_lease};
+use crate::entity::{sip_connection, sip_domain, tn_lease};
 use crate::products::{self, DEFAULT_PRODUCT};
 use crate::types::{Json, Money, RecordFormat, now};
 use crate::{Result, Store, owned, tech_prefix};
@@ -25,6 +25,7 @@ pub struct NewVoiceProfile {
     pub record_calls: i64,
     pub format: RecordFormat,
     pub allowed_countries: Vec<String>,
+    pub sip_connections: Vec<Uuid>,
 }
 
 impl NewVoiceProfile {
@@ -42,6 +43,7 @@ impl NewVoiceProfile {
             record_calls: 0,
             format: RecordFormat::Wav,
             allowed_countries: Vec::new(),
+            sip_connections: Vec::new(),
         }
     }
 }
@@ -61,6 +63,9 @@ impl VoiceProfiles<'_> {
         let tx = self.store.begin().await?;
         products::check(&tx, new.product).await?;
         owned::check::<tn_lease::Entity>(&tx, account, new.tn_lease).await?;
+        for trunk in &new.sip_connections {
+            owned::check::<sip_connection::Entity>(&tx, account, Some(*trunk)).await?;
+        }
         let uuid = Uuid::new_v4();
         let created_on = now();
         let profile = OutboundVoiceProfile {
@@ -81,6 +86,7 @@ impl VoiceProfiles<'_> {
             record_calls: new.record_calls,
             format: new.format,
             allowed_countries: Json(new.allowed_countries),
+            sip_connections: Json(new.sip_connections),
             created_by: by,
             modified_by: by,
         };
@@ -123,6 +129,9 @@ impl VoiceProfiles<'_> {
         };
         products::check(&tx, row.product).await?;
         owned::check::<tn_lease::Entity>(&tx, account, row.tn_lease).await?;
+        for trunk in row.sip_connections.iter() {
+            owned::check::<sip_connection::Entity>(&tx, account, Some(*trunk)).await?;
+        }
         owned::update::<Entity>(&tx, account, uuid, row.clone()).await?;
         tx.commit().await?;
         Ok(row)

@@ -57,9 +57,44 @@ pub struct SipConnection {
     pub priority: u64,
     pub weight: u64,
     pub options_ping: bool,
+    pub sources: Vec<String>,
+    pub authenticate: bool,
+    pub number_rules: Vec<NumberRule>,
+    pub pass_headers: Vec<String>,
+    pub failover_codes: Option<Vec<u16>>,
+    pub progress_timeout: Option<u16>,
+    pub ring_timeout: Option<u16>,
     pub shaken_verify_policy: u8,
     #[schema(schema_with = types::or_null::attestation)]
     pub shaken_minimum_accepted_attest_lvl: Option<String>,
+}
+
+/// Makes one way of writing numbers another. For each direction and party the first that fits is applied.
+#[derive(Debug, Clone, serde::Deserialize, ToSchema)]
+pub struct NumberRule {
+    /// Of the call: `in` comes over the trunk.
+    #[schema(schema_with = types::direction)]
+    pub direction: opentact_store::types::Direction,
+    #[schema(schema_with = types::party)]
+    pub party: opentact_store::types::Party,
+    /// What the number begins with; `+` counts.
+    #[serde(default)]
+    #[schema(required = false, schema_with = types::number_part)]
+    pub prefix: String,
+    /// Digits it has at least.
+    #[schema(minimum = 1, maximum = 32)]
+    pub min_digits: Option<u8>,
+    /// Digits it has at most.
+    #[schema(minimum = 1, maximum = 32)]
+    pub max_digits: Option<u8>,
+    /// Characters taken off its beginning.
+    #[serde(default)]
+    #[schema(required = false, minimum = 0, maximum = 32)]
+    pub strip: u8,
+    /// What is put before the rest.
+    #[serde(default)]
+    #[schema(required = false, schema_with = types::number_part)]
+    pub prepend: String,
 }
 
 /// A Call Control App inside other objects; only `uuid` where no more is at hand.
@@ -244,6 +279,8 @@ pub struct OutboundVoiceProfile {
     #[schema(schema_with = types::record_format)]
     pub format: String,
     pub allowed_countries: Vec<String>,
+    /// Trunks its calls go by; none means the carriers of the node.
+    pub sip_connections: Vec<Uuid>,
 }
 
 /// A lease as other objects show it.

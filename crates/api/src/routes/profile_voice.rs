@@ -59,6 +59,10 @@ struct NewOutboundVoiceProfile {
     #[serde(default)]
     #[schema(schema_with = types::countries)]
     allowed_countries: Vec<String>,
+    /// Trunks its calls go by, by priority and weight; none means the carriers of the node.
+    #[serde(default)]
+    #[schema(max_items = 16)]
+    sip_connections: Vec<Uuid>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -90,6 +94,8 @@ struct OutboundVoiceProfileChange {
     format: Option<RecordFormat>,
     #[schema(schema_with = types::countries)]
     allowed_countries: Option<Vec<String>>,
+    #[schema(max_items = 16)]
+    sip_connections: Option<Vec<Uuid>>,
 }
 
 fn upper_case(countries: Vec<String>) -> Vec<String> {
@@ -125,6 +131,7 @@ async fn create(State(state): State<ApiState>, caller: Caller, Body(form): Body<
         record_calls: form.record_calls.unwrap_or(0),
         format: form.format.unwrap_or(RecordFormat::Wav),
         allowed_countries: upper_case(form.allowed_countries),
+        sip_connections: form.sip_connections,
         ..NewVoiceProfile::new(form.name)
     };
     let profile = state.store.voice_profiles().create(caller.account(), caller.by(), new).await?;
@@ -166,6 +173,9 @@ async fn modify(
         profile.format = form.format.unwrap_or(profile.format);
         if let Some(list) = allowed_countries {
             profile.allowed_countries = list.into();
+        }
+        if let Some(trunks) = form.sip_connections {
+            profile.sip_connections = trunks.into();
         }
         form.tn_lease.apply(&mut profile.tn_lease);
         form.channel_limit.apply(&mut profile.channel_limit);

@@ -5,7 +5,7 @@ use http::HeaderMap;
 use opentact_events::view;
 use opentact_store::connections::NewConnection;
 use opentact_store::products::DEFAULT_PRODUCT;
-use opentact_store::types::{Attestation, SipTransport};
+use opentact_store::types::{Attestation, NumberRule, SipTransport, TrunkRouting};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -51,7 +51,7 @@ struct NewTrunk {
     srtp: Option<bool>,
     /// In order of preference; none means all.
     #[serde(default)]
-    #[schema(max_items = 16)]
+    #[schema(schema_with = types::codecs)]
     codecs: Vec<String>,
     /// Digest to and from the trunk.
     #[schema(min_length = 1, max_length = 255)]
@@ -73,6 +73,28 @@ struct NewTrunk {
     #[schema(minimum = 0, maximum = 65535)]
     weight: Option<i64>,
     options_ping: Option<bool>,
+    /// Where calls come from besides `ip` and `hostname`: addresses, networks, host names.
+    #[serde(default)]
+    #[schema(schema_with = types::sources)]
+    sources: Vec<String>,
+    /// Calls come from anywhere and prove themselves by digest with `username` and `password`.
+    authenticate: Option<bool>,
+    #[serde(default)]
+    #[schema(max_items = 32)]
+    number_rules: Vec<model::NumberRule>,
+    /// Headers of the caller's INVITE that the callee gets, to and from the trunk; `X-*` is all that begin so.
+    #[serde(default)]
+    #[schema(schema_with = types::header_names)]
+    pass_headers: Vec<String>,
+    /// SIP codes after which the next trunk is tried; none given: 408 and 500 to 599.
+    #[schema(schema_with = types::sip_codes)]
+    failover_codes: Option<Vec<u16>>,
+    /// Seconds without a ring (101..199) after which the next trunk is tried, default 32.
+    #[schema(minimum = 1, maximum = 32)]
+    progress_timeout: Option<u16>,
+    /// Seconds without an answer after which the next trunk is tried; none given: as long as the call may ring.
+    #[schema(minimum = 1, maximum = 600)]
+    ring_timeout: Option<u16>,
     #[schema(minimum = 0, maximum = 3)]
     shaken_verify_policy: Option<i64>,
     #[schema(schema_with = types::attestation)]
@@ -96,7 +118,7 @@ struct TrunkChange {
     #[schema(schema_with = types::sip_transport)]
     transport: Option<SipTransport>,
     srtp: Option<bool>,
-    #[schema(max_items = 16)]
+    #[schema(schema_with = types::codecs)]
     codecs: Option<Vec<String>>,
     #[serde(default)]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
@@ -116,6 +138,22 @@ struct TrunkChange {
     #[schema(minimum = 0, maximum = 65535)]
     weight: Option<i64>,
     options_ping: Option<bool>,
+    #[schema(schema_with = types::sources)]
+    sources: Option<Vec<String>>,
+    authenticate: Option<bool>,
+    #[schema(max_items = 32)]
+    number_rules: Option<Vec<model::NumberRule>>,
+    #[schema(schema_with = types::header_names)]
+    pass_headers: Option<Vec<String>>,
+    #[serde(default)]
+    #[schema(schema_with = types::sip_codes)]
+    failover_codes: Change<Vec<u16>>,
+    #[serde(default)]
+    #[schema(value_type = Option<u16>, minimum = 1, maximum = 32)]
+    progress_timeout: Change<u16>,
+    #[serde(default)]
+    #[schema(value_type = Option<u16>, minimum = 1, maximum = 600)]
+    ring_timeout: Change<u16>,
     #[schema(minimum = 0, maximum = 3)]
     shaken_verify_policy: Option<i64>,
     #[serde(default)]
@@ -123,21 +161,63 @@ struct TrunkChange {
     shaken_minimum_accepted_attest_lvl: Change<Attestation>,
 }
 
+/// What a trunk must have together.
+struct Whole {
+    /// Somewhere to send to, or digest to be told by.
+    address: bool,
+    username: bool,
+    password: bool,
+    register: bool,
+    authenticate: bool,
+    srtp: bool,
+}
+
 impl Check for NewTrunk {
     fn check(body: &Map<String, Value>, fields: &mut Fields) {
-        let register = body.get("register") == Some(&Value::Bool(true));
-        complete(has(body, "ip") || has(body, "hostname"), !register || has(body, "username"), fields);
+        let on = |name: &str| body.get(name) == Some(&Value::Bool(true));
+        let whole = Whole {
+            address: has(body, "ip") || has(body, "hostname"),
+            username: has(body, "username"),
+            password: has(body, "password"),
+            register: on("register"),
+            authenticate: on("authenticate"),
+            srtp: on("srtp"),
+        };
+        whole.check(fields);
     }
 }
 
-/// A trunk needs somewhere to send to, and a user where it registers.
-fn complete(address: bool, user: bool, fields: &mut Fields) {
-    if !address {
-        fields.param("ip", "either ip or hostname is required", Value::Null);
+impl Whole {
+    fn check(&self, fields: &mut Fields) {
+        if !self.address {
+            fields.param("ip", "either ip or hostname is required", Value::Null);
+        }
+        if self.register && !self.username {
+            fields.param("username", "is required to register", Value::Null);
+        }
+        if self.authenticate && !self.username {
+            fields.param("username", "is required to authenticate", Value::Null);
+        }
+        if self.authenticate && !self.password {
+            fields.param("password", "is required to authenticate", Value::Null);
+        }
+        if self.srtp {
+            fields.param("srtp", "SRTP is not available in this version", true);
+        }
     }
-    if !user {
-        fields.param("username", "is required to register", Value::Null);
-    }
+}
+
+fn number_rules(rules: Vec<model::NumberRule>) -> Vec<NumberRule> {
+    let rule = |rule: model::NumberRule| NumberRule {
+        direction: rule.direction,
+        party: rule.party,
+        prefix: rule.prefix,
+        min_digits: rule.min_digits,
+        max_digits: rule.max_digits,
+        strip: rule.strip,
+        prepend: rule.prepend,
+    };
+    rules.into_iter().map(rule).collect()
 }
 
 /// All SIP connections of the account.
@@ -173,6 +253,15 @@ async fn create(State(state): State<ApiState>, caller: Caller, Checked(form): Ch
         options_ping: form.options_ping.unwrap_or(false),
         shaken_verify_policy: form.shaken_verify_policy.unwrap_or(0),
         shaken_minimum_accepted_attest_lvl: form.shaken_minimum_accepted_attest_lvl,
+        sources: form.sources,
+        authenticate: form.authenticate.unwrap_or(false),
+        routing: TrunkRouting {
+            number_rules: number_rules(form.number_rules),
+            pass_headers: form.pass_headers,
+            failover_codes: form.failover_codes,
+            progress_timeout: form.progress_timeout,
+            ring_timeout: form.ring_timeout,
+        },
         ..defaults
     };
     let trunk = state.store.connections().create(caller.account(), caller.by(), new).await?;
@@ -205,10 +294,19 @@ async fn modify(
     form.hostname.clone().apply(&mut after.hostname);
     form.username.clone().apply(&mut after.username);
     let register = form.register.unwrap_or(after.register);
-    let mut fields = Fields::default();
-    complete(after.ip.is_some() || after.hostname.is_some(), !register || after.username.is_some(), &mut fields);
-    fields.check()?;
+    let authenticate = form.authenticate.unwrap_or(after.authenticate);
     let password = form.password.into_option();
+    let mut fields = Fields::default();
+    let whole = Whole {
+        address: after.ip.is_some() || after.hostname.is_some(),
+        username: after.username.is_some(),
+        password: password.as_ref().map_or(after.password.is_some(), Option::is_some),
+        register,
+        authenticate,
+        srtp: form.srtp == Some(true),
+    };
+    whole.check(&mut fields);
+    fields.check()?;
     let connections = state.store.connections();
     let changed = connections.update(caller.account(), uuid, caller.by(), password, |trunk| {
         trunk.name = form.name.unwrap_or_else(|| std::mem::take(&mut trunk.name));
@@ -221,6 +319,19 @@ async fn modify(
             trunk.codecs = codecs.into();
         }
         trunk.register = register;
+        trunk.authenticate = authenticate;
+        if let Some(sources) = form.sources {
+            trunk.sources = sources.into();
+        }
+        if let Some(rules) = form.number_rules {
+            trunk.routing.number_rules = number_rules(rules);
+        }
+        if let Some(names) = form.pass_headers {
+            trunk.routing.pass_headers = names;
+        }
+        form.failover_codes.apply(&mut trunk.routing.failover_codes);
+        form.progress_timeout.apply(&mut trunk.routing.progress_timeout);
+        form.ring_timeout.apply(&mut trunk.routing.ring_timeout);
         trunk.priority = form.priority.unwrap_or(trunk.priority);
         trunk.weight = form.weight.unwrap_or(trunk.weight);
         trunk.options_ping = form.options_ping.unwrap_or(trunk.options_ping);

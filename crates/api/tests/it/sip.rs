@@ -47,6 +47,64 @@ async fn a_wrong_app_is_told_all_that_is_wrong() {
 }
 
 #[tokio::test]
+async fn a_trunk_keeps_what_is_done_with_its_calls() {
+    let world = World::new().await;
+    let trunk = json!({
+        "name": "provider", "hostname": "sip.example.com", "username": "u", "password": "p", "authenticate": true,
+        "sources": ["192.0.2.0/24", "2001:db8::1", "out.example.com"], "codecs": ["PCMA"],
+        "number_rules": [{"direction": "out", "party": "called", "prefix": "+", "strip": 1, "prepend": "00"}],
+        "pass_headers": ["X-*", "User-to-User"], "failover_codes": [404, 503], "progress_timeout": 4,
+    });
+    let made = world.post("/rest/sip/connection", trunk.clone()).expect(201).await;
+    for field in ["sources", "authenticate", "codecs", "pass_headers", "failover_codes", "progress_timeout"] {
+        assert_eq!(made[field], trunk[field], "{field}");
+    }
+    assert_eq!(made["number_rules"][0]["prepend"], "00");
+    assert_eq!(made["ring_timeout"], Value::Null);
+    let path = format!("/rest/sip/connection/{}", uuid(&made));
+    let change = json!({"failover_codes": null, "ring_timeout": 20, "number_rules": [], "sources": []});
+    let changed = world.patch(&path, change).expect(200).await;
+    assert_eq!((changed["failover_codes"].clone(), changed["ring_timeout"].clone()), (Value::Null, json!(20)));
+    assert_eq!((changed["number_rules"].clone(), changed["pass_headers"][0].clone()), (json!([]), json!("X-*")));
+
+    let profile = json!({"name": "group", "sip_connections": [uuid(&made)]});
+    let profile = world.post("/rest/profile/outbound_voice", profile).expect(201).await;
+    assert_eq!(profile["sip_connections"], json!([uuid(&made)]));
+    world.delete(&path).expect(409).await;
+    let path = format!("/rest/profile/outbound_voice/{}", uuid(&profile));
+    world.patch(&path, json!({"sip_connections": []})).expect(200).await;
+    world.patch(&path, json!({"sip_connections": [Uuid::new_v4()]})).expect(404).await;
+    world.delete(&format!("/rest/sip/connection/{}", uuid(&made))).expect(200).await;
+}
+
+#[tokio::test]
+async fn a_wrong_trunk_is_told_all_that_is_wrong() {
+    let world = World::new().await;
+    let wrong = json!({
+        "name": "x", "authenticate": true, "srtp": true, "codecs": ["G729"], "sources": ["10.0.0.0/8", "ok.example.com"],
+        "pass_headers": ["Via", "X-Y"], "failover_codes": [200], "progress_timeout": 33, "ring_timeout": 0,
+        "number_rules": [{"direction": "up", "party": "called", "prefix": "abc"}],
+    });
+    let wrong = world.post("/rest/sip/connection", wrong).expect(422).await;
+    let fields: Vec<&String> = wrong["fields"].as_object().unwrap().keys().collect();
+    let expected = [
+        "params.codecs[0]",
+        "params.failover_codes[0]",
+        "params.ip",
+        "params.number_rules[0].direction",
+        "params.number_rules[0].prefix",
+        "params.pass_headers[0]",
+        "params.password",
+        "params.progress_timeout",
+        "params.ring_timeout",
+        "params.sources[0]",
+        "params.srtp",
+        "params.username",
+    ];
+    assert_eq!(fields, expected);
+}
+
+#[tokio::test]
 async fn an_app_of_another_account_is_not_to_be_seen() {
     let world = World::new().await;
     let stranger = world.stranger().await;

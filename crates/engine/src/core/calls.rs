@@ -252,6 +252,7 @@ impl Core {
             return;
         }
         entry.free_channels();
+        self.trials.set(leg, None);
         match &entry.media {
             Some(media) => self.drivers.media.command(media.key, opentact_media::control::Command::Close),
             None => self.leg_event(leg, LegEvent::Closed),

@@ -75,7 +75,7 @@ impl Core {
     fn on_accepted(&mut self, session: SessionId, request: Request, mut plan: Plan) {
         let id = LegId(Uuid::new_v4());
         // Judged before anything is answered, so that a call nobody can hear is not rung.
-        if let Err(error) = negotiate::check_offer(&request) {
+        if let Err(error) = negotiate::check_offer(&request, &plan.context.codecs) {
             tracing::info!(%error, "offer refused");
             return self.refuse(session, error.code(), None, negotiate::refusal(&error));
         }
@@ -106,7 +106,7 @@ impl Core {
                 id,
                 call: id,
                 context: plan.context.clone(),
-                media: Some(Media::new(key, address)),
+                media: Some(Media::new(key, address, &plan.context.codecs)),
                 role: Role::Inbound(Inbound { session, request, answered: false }),
                 channel,
                 ended: false,

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use opentact_call::LegId;
@@ -14,7 +16,7 @@ use opentact_sip::uri::NameAddr;
 
 use super::channels::Channel;
 use super::negotiate::Headers;
-use crate::router::{Attempt, LegContext};
+use crate::router::{Attempt, LegContext, Over};
 
 pub(super) struct Leg {
     pub(super) id: LegId,
@@ -40,8 +42,9 @@ pub(super) struct Media {
 }
 
 impl Media {
-    pub(super) fn new(key: LegKey, address: SocketAddr) -> Self {
-        let sdp = Negotiator::new(rand::random(), address, super::negotiate::capabilities());
+    /// `codecs`: the only ones; none means all.
+    pub(super) fn new(key: LegKey, address: SocketAddr, codecs: &[String]) -> Self {
+        let sdp = Negotiator::new(rand::random(), address, super::negotiate::capabilities(codecs));
         Self { key, sdp, described: None, awaits_answer: false }
     }
 }
@@ -66,13 +69,16 @@ pub(super) struct Outbound {
     pub(super) channel: Option<Channel>,
     /// Where the INVITE of a single place went.
     pub(super) trying: Option<SocketAddr>,
+    /// The trunk that is tried or has answered, and since when.
+    pub(super) over: Option<(Arc<Over>, Instant)>,
     /// What to try when all branches have failed.
     pub(super) attempts: VecDeque<Attempt>,
     pub(super) from: Option<NameAddr>,
     /// Headers that say who calls.
     pub(super) identity: Headers,
     pub(super) to: Option<NameAddr>,
-    pub(super) offer: Option<Bytes>,
+    /// Where its audio comes in.
+    pub(super) address: Option<SocketAddr>,
     /// The most telling failure so far.
     pub(super) failure: Option<(u16, Q850, String)>,
     pub(super) ringing: bool,

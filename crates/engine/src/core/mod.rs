@@ -13,6 +13,7 @@ mod media;
 mod message;
 mod negotiate;
 mod outbound;
+mod passing;
 mod reason;
 mod register;
 mod requests;
@@ -21,6 +22,7 @@ mod subscribe;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod trial;
 mod watched;
 
 use std::collections::{HashMap, VecDeque};
@@ -168,6 +170,8 @@ pub(crate) struct Core {
     channels: Channels,
     subscriptions: subscribe::Subscriptions,
     timers: Timers,
+    /// When what is tried for a leg has had its time and the next is tried.
+    trials: Timers,
     /// Inputs of calls that wait until the outputs before them are carried out.
     pending: VecDeque<(LegId, Option<CallInput>)>,
     settling: bool,
@@ -207,6 +211,7 @@ impl Core {
             channels: Channels::default(),
             subscriptions: subscribe::Subscriptions::default(),
             timers: Timers::default(),
+            trials: Timers::default(),
             pending: VecDeque::new(),
             settling: false,
             draining: false,
@@ -261,7 +266,10 @@ impl Core {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        [self.ua.deadline(), self.registrar.deadline(), self.timers.first()].into_iter().flatten().min()
+        [self.ua.deadline(), self.registrar.deadline(), self.timers.first(), self.trials.first()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn on_time(&mut self) {
@@ -271,6 +279,9 @@ impl Core {
         }
         if self.registrar.deadline().is_some_and(|at| at <= now) {
             self.expire_bindings(now);
+        }
+        for leg in self.trials.take_due(now) {
+            self.pass_over(leg);
         }
         for call in self.timers.take_due(now) {
             self.tell_call(call, CallInput::Tick);

@@ -37,9 +37,15 @@ impl NegotiateError {
     }
 }
 
-/// What our media can do, in our order.
-pub(super) fn capabilities() -> Capabilities {
-    Capabilities::default()
+/// What our media can do, in our order; of that only these codecs, in theirs, where any are given.
+pub(super) fn capabilities(codecs: &[String]) -> Capabilities {
+    let mut all = Capabilities::default();
+    if !codecs.is_empty() {
+        let known = std::mem::take(&mut all.codecs);
+        let named = |name: &String| known.iter().find(|codec| codec.name.eq_ignore_ascii_case(name)).cloned();
+        all.codecs = codecs.iter().filter_map(named).collect();
+    }
+    all
 }
 
 /// The session description of a message; `None` where it has no body.
@@ -54,11 +60,11 @@ pub(super) fn description(headers: &SipHeaders, body: &[u8]) -> Result<Option<Se
 }
 
 /// Whether we could answer this INVITE.
-pub(super) fn check_offer(request: &Request) -> Result<(), NegotiateError> {
+pub(super) fn check_offer(request: &Request, codecs: &[String]) -> Result<(), NegotiateError> {
     let Some(offer) = description(request.headers(), request.body())? else { return Ok(()) };
     let rtp = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
     let local = Local { rtp, session_id: 0, version: 0, direction: Direction::SendRecv };
-    params(&answer(&offer, &capabilities(), &local)?.agreed).map(drop)
+    params(&answer(&offer, &capabilities(codecs), &local)?.agreed).map(drop)
 }
 
 /// Our side for an INVITE or re-INVITE: the answer to its offer, else an offer of our own for the ACK to answer.

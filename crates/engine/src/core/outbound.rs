@@ -68,9 +68,7 @@ impl Core {
             }
         };
         let Some(leg) = self.legs.get_mut(&id) else { return };
-        let mut media = Media::new(key, address);
-        let offer = negotiate::offer(&mut media);
-        leg.media = Some(media);
+        leg.media = Some(Media::new(key, address, &[]));
         leg.context = plan.context.clone();
         leg.channel = channel;
         if let Role::Outbound(outbound) = &mut leg.role {
@@ -81,7 +79,7 @@ impl Core {
             outbound.from = Some(from);
             outbound.identity = plan.identity;
             outbound.to = Some(NameAddr::new(plan.to));
-            outbound.offer = Some(offer);
+            outbound.address = Some(address);
             outbound.attempts = plan.attempts.into();
         }
         self.media_legs.insert(key, id);
@@ -113,7 +111,8 @@ impl Core {
         }
         let mut limited = None;
         for attempt in &plan.attempts {
-            let Attempt::Place(Place { limit: Some(limit), .. }) = attempt else { return None };
+            let Attempt::Place(Place { over: Some(over), .. }) = attempt else { return None };
+            let Some(limit) = &over.limit else { return None };
             match self.channels.check(now, limit) {
                 Ok(()) => return None,
                 Err(reason) => limited = Some(reason),
@@ -123,7 +122,7 @@ impl Core {
     }
 
     /// Calls the next place; without one the leg has failed.
-    fn next_attempt(&mut self, id: LegId) {
+    pub(super) fn next_attempt(&mut self, id: LegId) {
         loop {
             let Some(Leg { role: Role::Outbound(outbound), .. }) = self.legs.get_mut(&id) else { return };
             let Some(attempt) = outbound.attempts.pop_front() else {
@@ -143,6 +142,11 @@ impl Core {
     /// Sends the INVITEs of one attempt. False when there was nowhere to send one.
     fn attempt(&mut self, id: LegId, attempt: Attempt) -> bool {
         let mut invites = Vec::new();
+        let over = match &attempt {
+            Attempt::Place(place) => place.over.clone(),
+            Attempt::Registered(_) => None,
+        };
+        let offer = self.begin_attempt(id, over.as_ref());
         match attempt {
             Attempt::Registered(sip_user) => {
                 // By the user and not the address: who had the login before may still be registered under it.
@@ -156,7 +160,8 @@ impl Core {
                     outbound.trying = Some(place.remote);
                     // First of all: the next address may be one of the same trunk.
                     outbound.channel = None;
-                    let taken = place.limit.as_ref().map(|limit| self.channels.take(Instant::now(), limit));
+                    let limit = over.as_ref().and_then(|over| over.limit.as_ref());
+                    let taken = limit.map(|limit| self.channels.take(Instant::now(), limit));
                     match taken.transpose() {
                         Ok(channel) => outbound.channel = channel,
                         Err(reason) => {
@@ -176,12 +181,11 @@ impl Core {
         if let Some(Leg { role: Role::Outbound(outbound), .. }) = self.legs.get(&id) {
             headers.extend_from_slice(&outbound.identity);
         }
+        headers.extend(self.passed(id, over.as_deref()));
         let mut sent = Vec::new();
         for (flow, uri, route, credentials) in invites {
             let Some(Leg { role: Role::Outbound(outbound), .. }) = self.legs.get(&id) else { return false };
-            let (Some(from), Some(to), Some(offer)) = (&outbound.from, &outbound.to, &outbound.offer) else {
-                return false;
-            };
+            let (Some(from), Some(to), Some(offer)) = (&outbound.from, &outbound.to, &offer) else { return false };
             let session = self.ua.new_session();
             let invite = OutgoingInvite {
                 flow,
@@ -205,6 +209,7 @@ impl Core {
         }
         if let Some(first) = sent.first() {
             self.note_call_id(id, *first);
+            self.time_attempt(id, false);
         }
         !sent.is_empty()
     }
@@ -246,6 +251,9 @@ impl Core {
         let Some(leg) = self.legs.get_mut(&id).filter(|leg| !leg.ended) else { return };
         let Role::Outbound(outbound) = &mut leg.role else { return };
         outbound.heard |= !response.body().is_empty();
+        self.time_attempt(id, true);
+        let Some(leg) = self.legs.get_mut(&id).filter(|leg| !leg.ended) else { return };
+        let Role::Outbound(outbound) = &mut leg.role else { return };
         if response.code() == 180 && !std::mem::replace(&mut outbound.ringing, true) {
             self.leg_event(id, LegEvent::Ringing);
         }
@@ -280,6 +288,7 @@ impl Core {
         };
         let id = leg.id;
         let early = self.ua.session(session).and_then(|session| session.early_answer().cloned());
+        self.trials.set(id, None);
         let mut others = Vec::new();
         let mut heard = false;
         if let Role::Outbound(outbound) = &mut leg.role {
@@ -343,7 +352,7 @@ impl Core {
         // A place that is down is passed over; one that has said no or was heard has decided, and so has one that rang
         // for as long as is allowed (domain.md, trunk choice).
         let rang_out = code == 408 && outbound.ringing;
-        let passed_over = matches!(code, 408 | 500..=599) && !outbound.heard && !rang_out;
+        let passed_over = outbound.is_passed_over(code) && !outbound.heard && !rang_out;
         if !passed_over {
             outbound.attempts.clear();
         } else if response.is_none() {

@@ -64,8 +64,10 @@ pub(crate) type SharedGate = Arc<Mutex<Gate>>;
 #[derive(Debug)]
 pub struct Gate {
     config: DefenceConfig,
-    /// Trunks by address: operators' switches, known by nothing but it.
+    /// Trunks: operators' switches, known by nothing but their addresses.
     trunks: HashSet<IpAddr>,
+    /// Those that are known by a network.
+    networks: Vec<IpNet>,
     watched: Recent<IpAddr, Watch>,
     bans: Recent<IpAddr, Ban>,
     /// Guesses at one user from one address.
@@ -109,6 +111,7 @@ impl Gate {
         Self {
             config,
             trunks: HashSet::new(),
+            networks: Vec::new(),
             watched: Recent::new(ADDRESSES),
             bans: Recent::new(ADDRESSES),
             guesses: Recent::new(ADDRESSES),
@@ -221,9 +224,12 @@ impl Gate {
         guesses.and_then(|guesses| guesses.locked_until).is_some_and(|until| until > now)
     }
 
-    /// The addresses of all trunks. They are trusted.
-    pub fn set_trunks(&mut self, trunks: HashSet<IpAddr>) {
-        self.trunks = trunks;
+    /// Where all trunks are. They are trusted.
+    pub fn set_trunks(&mut self, places: impl IntoIterator<Item = IpNet>) {
+        let single = |place: &IpNet| place.prefix_len() == place.max_prefix_len();
+        let (single, networks): (Vec<_>, Vec<_>) = places.into_iter().partition(single);
+        self.trunks = single.iter().map(IpNet::addr).collect();
+        self.networks = networks;
     }
 
     /// Addresses banned at the moment.
@@ -234,7 +240,8 @@ impl Gate {
 
     fn is_trusted(&self, from: IpAddr) -> bool {
         let from = from.to_canonical();
-        self.config.trusted.iter().any(|network| network.contains(&from)) || self.trunks.contains(&from)
+        let mut networks = self.config.trusted.iter().chain(&self.networks);
+        self.trunks.contains(&from) || networks.any(|network| network.contains(&from))
     }
 
     /// `sure`: the address is whose it seems to be.

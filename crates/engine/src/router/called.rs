@@ -12,7 +12,7 @@ use opentact_store::calls::Related;
 use opentact_store::connections::SipConnection;
 use opentact_store::domains::SipDomain;
 use opentact_store::numbers::TnLease;
-use opentact_store::types::{Feature, Method as AppMethod};
+use opentact_store::types::{Direction, Feature, Method as AppMethod, Party};
 use opentact_store::{StoreError, Tn};
 use serde_json::Map;
 use uuid::Uuid;
@@ -35,8 +35,8 @@ impl Router {
             }
             Caller::Trunks(trunks) => {
                 let unknown = || Refusal::new(404, "Number Not Found");
-                let lease = self.dialled_lease(inquiry).await?.ok_or_else(unknown)?;
-                let trunk = trunks.iter().find(|trunk| trunk.account == lease.account).ok_or_else(unknown)?;
+                let (lease, trunk) = self.called_over(inquiry, &trunks).await?.ok_or_else(unknown)?;
+                let from = self.caller_over(inquiry, trunk);
                 let plan = self.to_lease(&lease, from, Some(trunk)).await?;
                 Ok(Plan { limit: Limit::of_trunk(trunk), ..plan })
             }
@@ -45,9 +45,14 @@ impl Router {
     }
 
     async fn dialled_lease(&self, inquiry: &Inquiry) -> Result<Option<TnLease>, Refusal> {
-        let Some(tn) = inquiry.request_uri.user_text().and_then(|user| self.number(&user)) else { return Ok(None) };
-        let lease = self.directory.lease(tn).await.map_err(unreadable)?;
-        Ok(lease.map(|lease| (*lease).clone()))
+        let Some(user) = inquiry.request_uri.user_text() else { return Ok(None) };
+        self.lease_of(&user).await.map_err(unreadable)
+    }
+
+    /// The lease of a number as somebody wrote it, whoever holds it.
+    pub(super) async fn lease_of(&self, text: &str) -> Result<Option<TnLease>, StoreError> {
+        let Some(tn) = self.number(text) else { return Ok(None) };
+        Ok(self.directory.lease(tn).await?.map(|lease| (*lease).clone()))
     }
 
     /// A number of an account: its voice target decides.
@@ -58,6 +63,8 @@ impl Router {
         context.related.tn = self.directory.number(lease.tn).await.map_err(unreadable)?.map(|tn| view::tn_short(&tn));
         if let Some(trunk) = trunk {
             context.sip_connection = Some(trunk.uuid);
+            context.pass_headers.clone_from(&trunk.routing.pass_headers);
+            context.codecs.clone_from(&trunk.codecs.0);
             context.related.sip_connection = Some(view::sip_connection_short(trunk));
         }
         let refuse =
@@ -295,13 +302,25 @@ impl Router {
         if inquiry.anonymous {
             return ANONYMOUS.to_owned();
         }
+        self.identity_text(inquiry, |user| user)
+    }
+
+    /// The same of a call over a trunk, by its rules.
+    fn caller_over(&self, inquiry: &Inquiry, trunk: &SipConnection) -> String {
+        if inquiry.anonymous {
+            return ANONYMOUS.to_owned();
+        }
+        self.identity_text(inquiry, |user| trunk.routing.rewrite(Direction::In, Party::Caller, &user))
+    }
+
+    fn identity_text(&self, inquiry: &Inquiry, rewrite: impl FnOnce(String) -> String) -> String {
         // Carriers and trunks are trusted to know who calls (RFC 3325 5); From may be what a phone likes to say.
         let identity = inquiry.asserted.as_ref().unwrap_or(&inquiry.from);
-        let user = identity.user_text().unwrap_or_default();
+        let user = rewrite(identity.user_text().unwrap_or_default().into_owned());
         match self.number(&user) {
             Some(tn) => format!("+{tn}"),
             None if user.is_empty() => identity.host().to_owned(),
-            None => user.into_owned(),
+            None => user,
         }
     }
 }
@@ -323,6 +342,8 @@ impl LegContext {
             domain: None,
             own_number: None,
             voice_profile: None,
+            pass_headers: Vec::new(),
+            codecs: Vec::new(),
         }
     }
 }
@@ -347,7 +368,7 @@ fn max_length(app: &SipControlApp) -> Option<Duration> {
     minutes.filter(|minutes| *minutes > 0).map(|minutes| Duration::from_secs(minutes * 60))
 }
 
-fn unreadable(error: StoreError) -> Refusal {
+pub(super) fn unreadable(error: StoreError) -> Refusal {
     match error {
         StoreError::NotFound(_) => Refusal::new(404, "Not Found"),
         error => {

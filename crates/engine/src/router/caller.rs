@@ -1,7 +1,7 @@
 //! Who is calling: the telephone network, a trunk, or a SIP user who proves it (domain.md, inbound call 1).
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use opentact_sip::digest::{Authorization, Ha1, Hash, Realm, Verdict};
 use opentact_store::StoreError;
@@ -9,13 +9,14 @@ use opentact_store::connections::SipConnection;
 
 use super::directory::Subscriber;
 use super::is_closed;
+use super::trunks::unix_now;
 use super::{Admission, Inquiry, Refusal, Registration, Router};
 
 /// Where a call comes from, once that is sure.
 pub(super) enum Caller {
     /// A carrier of the product: what it brings is for whoever leases the number.
     Network,
-    /// The trunks that share the address it comes from: the number that is called tells whose it is.
+    /// The trunks it may come over: the number that is called tells which it is.
     Trunks(Vec<SipConnection>),
     User(Arc<Subscriber>),
 }
@@ -67,14 +68,11 @@ impl Router {
         if server && self.carriers.load().iter().any(|carrier| carrier.address == inquiry.source) {
             return Ok(Ok(Caller::Network));
         }
-        let trunks = match server {
-            true => self.directory.trunks(&inquiry.source.ip().to_string()).await?,
-            false => Arc::default(),
-        };
+        let trunks = if server { self.trunks_at(inquiry.source.ip()).await? } else { Vec::new() };
         let by_port = trunks.iter().filter(|trunk| trunk.port == i64::from(inquiry.source.port()));
         let by_port: Vec<SipConnection> = by_port.cloned().collect();
         if !by_port.is_empty() {
-            return Ok(Ok(Caller::Trunks(by_port)));
+            return self.by_digest(inquiry, by_port).await;
         }
         // A phone behind the address of a trunk says in From which domain it belongs to.
         for host in [inquiry.from.host(), inquiry.request_uri.host()] {
@@ -86,10 +84,10 @@ impl Router {
                 });
             }
         }
-        Ok(match trunks.is_empty() {
-            false => Ok(Caller::Trunks(trunks.to_vec())),
-            true => Err(Admission::Refuse(Refusal::new(403, "Forbidden"))),
-        })
+        match server {
+            true => self.by_digest(inquiry, trunks).await,
+            false => Ok(Err(Admission::Refuse(Refusal::new(403, "Forbidden")))),
+        }
     }
 
     /// Digest authentication (RFC 8760) against the users of a domain.
@@ -100,7 +98,7 @@ impl Router {
         let name = domain.domain.as_str();
         let source = inquiry.source.ip();
         let realm = Realm { name, client: Some(source) };
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let now = unix_now();
         let algorithms = &self.config.digest;
         let values = inquiry.authorization.iter().map(|value| value.as_ref());
         let Some(authorization) = Authorization::find(values, name) else {

@@ -2,6 +2,7 @@
 //! its own fault.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use opentact_call::{CallType, DialTarget};
 use opentact_events::view;
@@ -10,15 +11,16 @@ use opentact_sip::flow::Transport;
 use opentact_sip::uri::{Scheme, Uri};
 use opentact_store::accounts::Account;
 use opentact_store::connections::SipConnection;
-use opentact_store::types::{Feature, SipTransport};
+use opentact_store::types::{Direction, Feature, Party, SipTransport};
 use opentact_store::voice_profiles::OutboundVoiceProfile;
 use opentact_store::{StoreError, Tn};
 use uuid::Uuid;
 
 use super::identity::{ANONYMOUS, anonymous, assert, caller_uri};
 use super::is_closed;
+use super::order::order;
 use super::place::Named;
-use super::{About, Attempt, DialFault, DialPlan, DialRequest, LegContext, Limit, Place, Router};
+use super::{About, Attempt, DialFault, DialPlan, DialRequest, LegContext, Limit, Over, Place, Router};
 
 const SIP_PORT: u16 = 5060;
 const SIPS_PORT: u16 = 5061;
@@ -97,7 +99,7 @@ impl Router {
         let from = caller_uri(request.from.as_deref(), uri.host());
         let attempts = places
             .into_iter()
-            .map(|remote| Attempt::Place(Place { uri: uri.clone(), remote, transport, credentials: None, limit: None }))
+            .map(|remote| Attempt::Place(Place { uri: uri.clone(), remote, transport, credentials: None, over: None }))
             .collect();
         let mut context = LegContext::of(account);
         context.voice_profile = request.voice_profile;
@@ -122,15 +124,28 @@ impl Router {
             };
             let profile = self.voice_profile(request, tn).await?;
             let limit = profile.as_deref().and_then(Limit::of_profile);
-            return Ok(DialPlan { limit, ..self.trunk_plan(request, context, &trunk, digits).await? });
+            return Ok(DialPlan { limit, ..self.trunk_plan(request, context, &[trunk], digits).await? });
         }
-        if account.balance <= opentact_store::Money::ZERO {
+        let profile = self.voice_profile(request, tn).await?;
+        // Whose trunks they are pays for them.
+        let own = profile.as_ref().is_some_and(|profile| !profile.sip_connections.is_empty());
+        if !own && account.balance <= opentact_store::Money::ZERO {
             return Err(DialFault::about(About::Balance, 402, "not enough account balance"));
         }
         let Some(tn) = tn else {
             return Err(DialFault::new(484, format!("{digits} is not a telephone number")));
         };
-        let profile = self.voice_profile(request, Some(tn)).await?;
+        if let Some(profile) = profile.as_deref().filter(|_| own) {
+            let trunks = self.group(request.account, profile).await?;
+            let mut request = request.clone();
+            let is_number = |from: &String| from == ANONYMOUS || self.number(from).is_some();
+            if let Some(lease) = profile.tn_lease.filter(|_| !request.from.as_ref().is_some_and(is_number)) {
+                let lease = self.store.numbers().get_lease(request.account, lease).await.map_err(unreadable)?;
+                request.from = Some(lease.tn.plus());
+            }
+            let limit = Limit::of_profile(profile);
+            return Ok(DialPlan { limit, ..self.trunk_plan(&request, context, &trunks, digits).await? });
+        }
         let caller = self.own_caller(request, profile.as_ref().and_then(|profile| profile.tn_lease)).await?;
         let carriers = self.carriers.load();
         if carriers.is_empty() {
@@ -149,7 +164,7 @@ impl Router {
                     remote: carrier.address,
                     transport: Transport::Udp,
                     credentials: None,
-                    limit: None,
+                    over: None,
                 })
             })
             .collect();
@@ -196,13 +211,41 @@ impl Router {
         Ok(Some(profile))
     }
 
+    /// By trunks of the account, each tried after the one before it failed.
     async fn trunk_plan(
         &self,
         request: &DialRequest,
         mut context: LegContext,
-        trunk: &Arc<SipConnection>,
+        trunks: &[Arc<SipConnection>],
         digits: &str,
     ) -> Result<DialPlan, DialFault> {
+        let mut attempts = Vec::new();
+        let mut fault = None;
+        for trunk in trunks {
+            match self.places(request, trunk, digits).await {
+                Ok(places) => attempts.extend(places.into_iter().map(Attempt::Place)),
+                Err(found) => drop(fault.get_or_insert(found)),
+            }
+        }
+        let Some(Attempt::Place(Place { over: Some(first), .. })) = attempts.first() else {
+            return Err(
+                fault.unwrap_or_else(|| DialFault::new(503, "no trunk of the outbound voice profile is active"))
+            );
+        };
+        let (from, to) = (first.from.clone(), first.to.clone());
+        context.sip_connection = Some(first.uuid);
+        context.related.sip_connection = Some(first.shown.clone());
+        let identity = Vec::new();
+        Ok(DialPlan { context, from, from_display: None, identity, to, kind: CallType::Trunk, attempts, limit: None })
+    }
+
+    /// The addresses of a trunk.
+    async fn places(
+        &self,
+        request: &DialRequest,
+        trunk: &SipConnection,
+        digits: &str,
+    ) -> Result<Vec<Place>, DialFault> {
         if !trunk.is_active {
             return Err(DialFault::new(503, format!("SIP connection {} is not active", trunk.name)));
         }
@@ -214,35 +257,58 @@ impl Router {
         let host = trunk.hostname.as_deref().or(trunk.ip.as_deref());
         let host = host.ok_or_else(|| DialFault::new(503, format!("SIP connection {} has no address", trunk.name)))?;
         let port = u16::try_from(trunk.port).unwrap_or(SIP_PORT);
-        let places = self.resolve(request.account, host, port, Named::ByTrunk).await?;
+        let remotes = self.resolve(request.account, host, port, Named::ByTrunk).await?;
         let password = self.store.connections().password(trunk).map_err(unreadable)?;
         let credentials = match (&trunk.username, password) {
             (Some(user), Some(password)) => Some(Arc::new(Credentials::password(user.clone(), password))),
             _ => None,
         };
-        context.sip_connection = Some(trunk.uuid);
-        context.related.sip_connection = Some(view::sip_connection_short(trunk));
-        let user = self.number(digits).map_or_else(|| digits.to_owned(), |tn| format!("+{tn}"));
-        let to = Uri::sip(Some(&user), host, Some(port)).map_err(|error| DialFault::new(484, error.to_string()))?;
-        let limit = Limit::of_trunk(trunk);
-        let attempts = places
-            .into_iter()
-            .map(|remote| {
-                Attempt::Place(Place {
-                    uri: to.clone(),
-                    remote,
-                    transport,
-                    credentials: credentials.clone(),
-                    limit: limit.clone(),
-                })
-            })
-            .collect();
-        let from = caller_uri(request.from.as_deref(), host);
+        let written = |party, number: Option<u64>, text: &str| {
+            let number = number.map_or_else(|| text.to_owned(), |tn| format!("+{tn}"));
+            trunk.routing.rewrite(Direction::Out, party, &number)
+        };
+        let called = written(Party::Called, self.number(digits), digits);
+        let to = Uri::sip(Some(&called), host, Some(port)).map_err(|error| DialFault::new(484, error.to_string()))?;
+        let number = request.from.as_deref().and_then(|from| self.number(from));
+        let caller = number.map(|tn| written(Party::Caller, Some(tn), ""));
+        let from = caller_uri(caller.as_deref().or(request.from.as_deref()), host);
         // Whoever withholds the number is nobody to a trunk: the number called is not who calls.
-        let caller = request.from.as_deref().and_then(|from| self.number(from));
-        let caller = caller.and_then(|tn| Uri::sip(Some(&format!("+{tn}")), host, None).ok());
-        let identity = caller.map(|caller| assert(&caller, false)).unwrap_or_default();
-        Ok(DialPlan { context, from, from_display: None, identity, to, kind: CallType::Trunk, attempts, limit: None })
+        let caller = caller.and_then(|caller| Uri::sip(Some(&caller), host, None).ok());
+        let seconds = |seconds: u16| Duration::from_secs(seconds.into());
+        let routing = &trunk.routing;
+        let over = Arc::new(Over {
+            uuid: trunk.uuid,
+            shown: view::sip_connection_short(trunk),
+            from,
+            to: to.clone(),
+            identity: caller.map(|caller| assert(&caller, false)).unwrap_or_default(),
+            limit: Limit::of_trunk(trunk),
+            codecs: trunk.codecs.0.clone(),
+            pass_headers: routing.pass_headers.clone(),
+            failover_codes: routing.failover_codes.clone(),
+            progress_timeout: routing.progress_timeout.map(seconds),
+            ring_timeout: routing.ring_timeout.map(seconds),
+        });
+        let place = |remote| Place {
+            uri: to.clone(),
+            remote,
+            transport,
+            credentials: credentials.clone(),
+            over: Some(over.clone()),
+        };
+        Ok(remotes.into_iter().map(place).collect())
+    }
+
+    /// The trunks of an outbound voice profile, in the order they are to be tried.
+    async fn group(&self, account: Uuid, profile: &OutboundVoiceProfile) -> Result<Vec<Arc<SipConnection>>, DialFault> {
+        let mut trunks = Vec::new();
+        for uuid in profile.sip_connections.iter() {
+            let trunk = self.directory.connection(account, *uuid).await.map_err(unreadable)?;
+            if trunk.is_active {
+                trunks.push(trunk);
+            }
+        }
+        Ok(order(trunks, |_| false, &mut rand::rng()))
     }
 
     /// The caller number shown to the telephone network: always one the account leases.

@@ -15,6 +15,8 @@ use opentact_store::voice_profiles::OutboundVoiceProfile;
 use opentact_store::{Ha1, Store, StoreError, Tn};
 use uuid::Uuid;
 
+use super::trunks::Sources;
+
 /// Rows of each kind kept at most.
 const ROWS: u64 = 50_000;
 /// Octets; no user's is longer, and none such is looked for.
@@ -52,6 +54,8 @@ pub(super) struct Directory {
     strangers: Cache<(String, String), ()>,
     connections: Cache<Uuid, Arc<SipConnection>>,
     trunks: Cache<String, Arc<Vec<SipConnection>>>,
+    /// One entry: the trunks of all accounts that are told by more than an address.
+    sources: Cache<(), Arc<Sources>>,
     profiles: Cache<Uuid, Arc<OutboundVoiceProfile>>,
 }
 
@@ -77,6 +81,7 @@ impl Directory {
             strangers: cache(ttl),
             connections: cache(ttl),
             trunks: cache(ttl),
+            sources: cache(ttl),
             profiles: cache(ttl),
         }
     }
@@ -91,6 +96,7 @@ impl Directory {
         self.strangers.invalidate_all();
         self.connections.invalidate_all();
         self.trunks.invalidate_all();
+        self.sources.invalidate_all();
         self.profiles.invalidate_all();
     }
 
@@ -167,6 +173,12 @@ impl Directory {
             self.trunks.insert(ip.to_owned(), trunks.clone()).await;
         }
         Ok(trunks)
+    }
+
+    /// Trunks that are told by networks, host names or digest.
+    pub(super) async fn sources(&self) -> Result<Arc<Sources>> {
+        let read = async { Ok(Sources::of(self.store.connections().told_otherwise().await?)) };
+        cached(&self.sources, (), read).await
     }
 
     pub(super) async fn profile(&self, account: Uuid, uuid: Uuid) -> Result<Arc<OutboundVoiceProfile>> {

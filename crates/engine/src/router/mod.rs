@@ -9,9 +9,12 @@ mod dial;
 mod directory;
 mod identity;
 mod message;
+mod names;
+mod order;
 mod place;
 mod plan;
 mod subscribe;
+mod trunks;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,9 +35,10 @@ pub(crate) use self::directory::App;
 use self::directory::Directory;
 pub(crate) use self::identity::ANONYMOUS;
 pub(crate) use self::message::{Correspondence, MessageAdmission, party};
+use self::names::Names;
 pub use self::plan::{
-    About, Admission, Attempt, DialFault, DialPlan, DialRequest, Inquiry, LegContext, Limit, Place, Plan, Refusal,
-    Registration,
+    About, Admission, Attempt, DialFault, DialPlan, DialRequest, Inquiry, LegContext, Limit, Over, Place, Plan,
+    Refusal, Registration,
 };
 pub(crate) use self::subscribe::{Package, Watch, WatchAdmission};
 
@@ -49,6 +53,8 @@ pub struct RouterConfig {
     pub ring_timeout: Duration,
     /// How often each carrier is tried for a call that it answers with 5xx, at least 1.
     pub carrier_attempts: u32,
+    /// Realm of the digest challenges to trunks.
+    pub realm: String,
     /// Digest algorithms of challenges, the first most wanted.
     pub digest: Vec<Algorithm>,
     /// How long a row read from the database is used.
@@ -59,6 +65,7 @@ pub struct Router {
     config: RouterConfig,
     store: Store,
     directory: Directory,
+    names: Names,
     /// Nonces and their counts; held for microseconds, never across an await.
     challenger: Mutex<Challenger>,
     carriers: ArcSwap<Vec<VoiceCarrier>>,
@@ -76,7 +83,16 @@ impl Router {
         gate: SharedGate,
     ) -> Self {
         let directory = Directory::new(store.clone(), config.cache_ttl);
-        Self { config, store, directory, challenger: Mutex::new(challenger), carriers: ArcSwap::default(), guard, gate }
+        Self {
+            config,
+            store,
+            directory,
+            names: Names::new(),
+            challenger: Mutex::new(challenger),
+            carriers: ArcSwap::default(),
+            guard,
+            gate,
+        }
     }
 
     /// A way to the telephone network, tried after those there are.

@@ -46,6 +46,10 @@ pub struct LegContext {
     pub own_number: Option<u64>,
     /// The outbound voice profile that children of this leg take.
     pub voice_profile: Option<Uuid>,
+    /// Headers of its INVITE that legs made for it get too: those its trunk lets pass.
+    pub pass_headers: Vec<String>,
+    /// The only codecs its trunk takes; empty means all.
+    pub codecs: Vec<String>,
 }
 
 /// An INVITE or REGISTER as far as routing looks at it.
@@ -158,8 +162,27 @@ pub struct Place {
     pub remote: SocketAddr,
     pub transport: Transport,
     pub credentials: Option<Arc<Credentials>>,
-    /// That of the trunk.
+    /// The trunk it is.
+    pub over: Option<Arc<Over>>,
+}
+
+/// A trunk as a way out: what is said over it, and when the next is tried.
+#[derive(Debug)]
+pub struct Over {
+    pub uuid: Uuid,
+    /// As the call object shows it.
+    pub shown: Value,
+    pub from: Uri,
+    pub to: Uri,
+    pub identity: Vec<(Bytes, Bytes)>,
     pub limit: Option<Limit>,
+    /// The only codecs it takes; empty means all.
+    pub codecs: Vec<String>,
+    pub pass_headers: Vec<String>,
+    /// `None`: 408 and 5xx.
+    pub failover_codes: Option<Vec<u16>>,
+    pub progress_timeout: Option<Duration>,
+    pub ring_timeout: Option<Duration>,
 }
 
 /// How many calls a trunk or an outbound voice profile may have (`channel_limit`) and begin in a second (`cps_limit`).

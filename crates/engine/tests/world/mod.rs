@@ -94,6 +94,7 @@ impl World {
                 park_timeout: Duration::from_secs(30),
                 ring_timeout: Duration::from_secs(60),
                 carrier_attempts: 3,
+                realm: "sip.localhost".to_owned(),
                 digest: vec![Algorithm::Md5],
                 cache_ttl: Duration::from_secs(5),
             },

@@ -85,6 +85,13 @@ pub fn sip_connection(connection: &SipConnection) -> Value {
         "priority": connection.priority,
         "weight": connection.weight,
         "options_ping": connection.options_ping,
+        "sources": *connection.sources,
+        "authenticate": connection.authenticate,
+        "number_rules": connection.routing.number_rules,
+        "pass_headers": connection.routing.pass_headers,
+        "failover_codes": connection.routing.failover_codes,
+        "progress_timeout": connection.routing.progress_timeout,
+        "ring_timeout": connection.routing.ring_timeout,
         "created_by": author(connection.created_by),
         "modified_by": author(connection.modified_by),
     });
@@ -116,6 +123,7 @@ pub fn outbound_voice_profile(profile: &OutboundVoiceProfile, lease: Option<&TnL
         "record_calls": profile.record_calls,
         "format": profile.format,
         "allowed_countries": *profile.allowed_countries,
+        "sip_connections": *profile.sip_connections,
         "created_by": author(profile.created_by),
         "modified_by": author(profile.modified_by),
     });

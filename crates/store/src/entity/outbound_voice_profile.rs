@@ -32,6 +32,8 @@ pub struct Model {
     pub format: RecordFormat,
     /// ISO 3166 alpha-2; empty means all.
     pub allowed_countries: Json<Vec<String>>,
+    /// Trunks its calls go by; empty means the node's carriers.
+    pub sip_connections: Json<Vec<Uuid>>,
     pub created_by: Option<Uuid>,
     pub modified_by: Option<Uuid>,
 }

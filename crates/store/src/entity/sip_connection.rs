@@ -4,7 +4,7 @@ use sea_orm::entity::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::Date;
-use crate::types::{Attestation, Json, SipTransport};
+use crate::types::{Attestation, Json, SipTransport, TrunkRouting};
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize, Deserialize)]
 #[sea_orm(table_name = "sip_connections")]
@@ -40,6 +40,11 @@ pub struct Model {
     /// 0..=3.
     pub shaken_verify_policy: i64,
     pub shaken_minimum_accepted_attest_lvl: Option<Attestation>,
+    /// Addresses, CIDRs and host names that calls come from, besides `ip` and `hostname`.
+    pub sources: Json<Vec<String>>,
+    /// Calls come from anywhere and prove themselves by digest.
+    pub authenticate: bool,
+    pub routing: Json<TrunkRouting>,
     pub created_by: Option<Uuid>,
     pub modified_by: Option<Uuid>,
 }
