@@ -145,22 +145,21 @@ impl CallBook {
         self.pages.iter().filter(move |(_, page)| open(page)).map(|(leg, _)| *leg)
     }
 
-    /// A leg entered a state: its record is written, the event goes out. Returns the call object.
-    pub(crate) fn state(&mut self, snapshot: LegSnapshot) -> Option<Value> {
+    /// A leg entered a state: its record is written, the event goes out.
+    pub(crate) fn state(&mut self, snapshot: LegSnapshot) {
         let leg = snapshot.leg;
         // A leg that is being dialled is its origin's child until the router has said more.
         if !self.pages.contains_key(&leg) {
             let context = self.context.child();
             self.pages.insert(leg, Page::new(context));
         }
-        let page = self.pages.get_mut(&leg)?;
+        let Some(page) = self.pages.get_mut(&leg) else { return };
         let record = record(&snapshot, &page.context);
         page.snapshot = Some(snapshot);
         page.record = Some(record.clone());
-        let object = self.object(leg)?;
+        let Some(object) = self.object(leg) else { return };
         let _ = self.journal.hub.record(Write::CallRecord(Box::new(record.clone())));
-        self.journal.publish(NewEvent::call_state(&record, object.clone()));
-        Some(object)
+        self.journal.publish(NewEvent::call_state(&record, object));
     }
 
     /// An element ended.

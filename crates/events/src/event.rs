@@ -1,5 +1,7 @@
 //! What happened, before it is numbered and written: one constructor for each type of event.
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 use opentact_store::accounts::Account;
 use opentact_store::calls::{CallFlowLog, CallRecord};
@@ -8,6 +10,7 @@ use opentact_store::sip_messages::SipMessage;
 use opentact_store::sms::Sms;
 use opentact_store::types::EventType;
 use opentact_store::users::User;
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -173,29 +176,42 @@ impl Recording {
     }
 }
 
-/// The envelope of an event, as it is stored and sent.
-pub(crate) fn envelope(
-    uuid: Uuid,
-    created_on: DateTime<Utc>,
-    seq: i64,
-    account: Value,
-    event: NewEvent,
-) -> Map<String, Value> {
-    let mut envelope = extra([
-        ("uuid", json!(uuid)),
-        ("created_on", view::date(created_on)),
-        ("modified_on", view::date(created_on)),
-        ("timestamp", view::date(created_on)),
-        ("seq", json!(seq)),
-        ("type", json!(event.kind)),
-        ("message", json!(event.message)),
-        ("payload", event.payload),
-        ("ref_id", json!(event.ref_id)),
-        ("account", account),
-        ("delivery_report", json!([])),
-    ]);
-    envelope.extend(event.extra);
-    envelope
+/// An event as it is stored and sent. Displayed as JSON.
+pub(crate) struct Envelope<'a> {
+    pub(crate) uuid: Uuid,
+    pub(crate) created_on: DateTime<Utc>,
+    pub(crate) seq: i64,
+    pub(crate) account: &'a Value,
+    pub(crate) event: &'a NewEvent,
+}
+
+impl Serialize for Envelope<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { uuid, created_on, seq, account, event } = self;
+        let date = view::date(*created_on);
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("uuid", uuid)?;
+        map.serialize_entry("created_on", &date)?;
+        map.serialize_entry("modified_on", &date)?;
+        map.serialize_entry("timestamp", &date)?;
+        map.serialize_entry("seq", seq)?;
+        map.serialize_entry("type", &event.kind)?;
+        map.serialize_entry("message", &event.message)?;
+        map.serialize_entry("payload", &event.payload)?;
+        map.serialize_entry("ref_id", &event.ref_id)?;
+        map.serialize_entry("account", account)?;
+        map.serialize_entry("delivery_report", &[(); 0])?;
+        for (name, member) in &event.extra {
+            map.serialize_entry(name, member)?;
+        }
+        map.end()
+    }
+}
+
+impl fmt::Display for Envelope<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)
+    }
 }
 
 /// The answer to a websocket's `auth` frame. It has no place in the log and no number.

@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use opentact_store::calls::{CallFlowLog, CallRecord};
 use opentact_store::types::{EventType, now};
 use opentact_store::{Result, Store, events::Event};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use uuid::Uuid;
 
 use crate::NewEvent;
@@ -28,6 +28,9 @@ pub struct Settings {
     pub queue: usize,
     /// Events and writes in one commit, at most.
     pub batch: usize,
+    /// From the begin of one commit to that of the next at least, unless `batch` is full: what comes meanwhile goes
+    /// together. An event after a silence waits for nothing.
+    pub commit_every: Duration,
     /// Events that a listener may be behind before it is dropped.
     pub buffer: usize,
     /// Events of each account that the log keeps.
@@ -43,6 +46,7 @@ impl Default for Settings {
         Settings {
             queue: 65_536,
             batch: 1_024,
+            commit_every: Duration::from_millis(20),
             buffer: 1_024,
             keep_count: 100_000,
             keep_for: Duration::from_secs(30 * 24 * 3600),
@@ -124,6 +128,8 @@ struct Shared {
     settings: Settings,
     listeners: Listeners,
     counters: Counters,
+    /// The writer is not to wait for more.
+    hurry: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -156,8 +162,8 @@ impl Hub {
     pub async fn start(store: Store, settings: Settings) -> Result<Hub> {
         let heads = store.events().heads().await?;
         let (queue, items) = mpsc::channel(settings.queue.max(1));
-        let shared =
-            Arc::new(Shared { store, settings, listeners: Listeners::default(), counters: Counters::default() });
+        let (listeners, counters, hurry) = Default::default();
+        let shared = Arc::new(Shared { store, settings, listeners, counters, hurry });
         tokio::spawn(writer::run(shared.clone(), heads, items));
         Ok(Hub { queue, shared })
     }
@@ -184,7 +190,12 @@ impl Hub {
                 Refused::Full
             }
             mpsc::error::TrySendError::Closed(_) => Refused::Closed,
-        })
+        })?;
+        // One more is in the writer's hands.
+        if self.queue.max_capacity() - self.queue.capacity() + 1 >= self.shared.settings.batch {
+            self.shared.hurry.notify_one();
+        }
+        Ok(())
     }
 
     /// How full the queue is, 0.0..=1.0. New calls are to be refused well below 1, so that those that run can
@@ -198,6 +209,7 @@ impl Hub {
     pub async fn flush(&self) {
         let (done, wait) = oneshot::channel();
         if self.queue.send(Item::Flush(done)).await.is_ok() {
+            self.shared.hurry.notify_one();
             let _ = wait.await;
         }
     }
@@ -207,6 +219,7 @@ impl Hub {
     pub async fn close(&self) {
         let (done, wait) = oneshot::channel();
         if self.queue.send(Item::Close(done)).await.is_ok() {
+            self.shared.hurry.notify_one();
             let _ = wait.await;
         }
     }

@@ -313,3 +313,25 @@ async fn a_log_that_cannot_be_read_ends_the_subscription() {
     store.close().await.unwrap();
     assert!(matches!(listener.recv().await, Err(Ended::Store(StoreError::Database(_)))));
 }
+
+#[tokio::test]
+async fn what_comes_soon_after_a_commit_is_written_together() {
+    let store = Store::in_memory().await.unwrap();
+    let account = store.accounts().create(NewAccount::default()).await.unwrap().uuid;
+    let settings = Settings { batch: 4, commit_every: Duration::from_secs(3600), ..Settings::default() };
+    let hub = Hub::start(store, settings).await.unwrap();
+    let mut listener = hub.subscribe(account, None, Filter::all());
+    hub.publish(event(account, EventType::Sms, 0)).unwrap();
+    assert_eq!(listener.recv().await.unwrap().seq, 1, "after a silence an event waits for nothing");
+    for n in 1..4 {
+        hub.publish(event(account, EventType::Sms, n)).unwrap();
+    }
+    hub.flush().await;
+    assert_eq!(hub.stats().commits, 2, "a flush does not wait for the hour, and finds them together");
+    for n in 4..8 {
+        hub.publish(event(account, EventType::Sms, n)).unwrap();
+    }
+    for seq in 2..=8 {
+        assert_eq!(listener.recv().await.unwrap().seq, seq, "nor does a full batch");
+    }
+}

@@ -154,6 +154,7 @@ fn hub_settings(config: &Config) -> opentact_events::Settings {
     let events = &config.events;
     opentact_events::Settings {
         queue: events.queue as usize,
+        commit_every: events.commit_every.0,
         buffer: events.websocket_buffer as usize,
         keep_count: u64::from(events.keep_count),
         keep_for: events.keep_for.0,

@@ -191,8 +191,10 @@ impl Core {
         let Some(entry) = self.calls.get_mut(&call) else { return };
         let (from, to) = (snapshot.from.clone(), snapshot.to.clone());
         metrics::counter!("opentact_call_states_total", "state" => state.as_str()).increment(1);
-        let object = entry.book.state(snapshot);
-        if let (Some(object), Some(webhook)) = (object, entry.book.context().webhook.clone()) {
+        entry.book.state(snapshot);
+        if let Some(webhook) = entry.book.context().webhook.clone()
+            && let Some(object) = entry.book.object(leg)
+        {
             let line = entry.webhook.get_or_insert_with(|| Line::open(self.drivers.http.clone(), webhook));
             line.tell(Notice { state: state.as_str(), from, to, call: object });
         }

@@ -9,11 +9,12 @@ use opentact_store::types::now;
 use opentact_store::{Result, StoreError};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 use uuid::Uuid;
 
 use super::{Item, Pending, Published, Shared, Write};
-use crate::{event, view};
+use crate::event::Envelope;
+use crate::view;
 
 /// Attempts of a whole batch on a database that answers, before its parts are tried one by one.
 const ATTEMPTS: u32 = 3;
@@ -26,10 +27,10 @@ pub(super) async fn run(shared: Arc<Shared>, heads: HashMap<Uuid, i64>, mut item
     prune.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let batch = writer.shared.settings.batch.max(1);
     let mut taken = Vec::with_capacity(batch);
+    let mut due = Instant::now();
     loop {
-        // Whatever has come while the last commit ran goes into the next one.
         tokio::select! {
-            count = items.recv_many(&mut taken, batch) => {
+            count = items.recv_many(&mut taken, 1) => {
                 if count == 0 {
                     break;
                 }
@@ -39,6 +40,19 @@ pub(super) async fn run(shared: Arc<Shared>, heads: HashMap<Uuid, i64>, mut item
                 continue;
             }
         }
+        // A commit costs about the same for one event as for twenty.
+        if taken.len() + items.len() < batch {
+            tokio::select! {
+                () = tokio::time::sleep_until(due) => {}
+                () = writer.shared.hurry.notified() => {}
+            }
+        }
+        while taken.len() < batch
+            && let Ok(item) = items.try_recv()
+        {
+            taken.push(item);
+        }
+        due = Instant::now() + writer.shared.settings.commit_every;
         let group = Group::of(taken.drain(..));
         let (flushes, close) = (group.flushes, group.close);
         writer.write(group.parts).await;
@@ -207,8 +221,8 @@ impl Writer {
 
 fn row(pending: &Pending, seq: i64, account: Option<&Value>) -> Event {
     let Pending { uuid, created_on, event } = pending;
-    let account = account.cloned().unwrap_or_else(|| json!({ "uuid": event.account }));
-    let body = Value::Object(event::envelope(*uuid, *created_on, seq, account, event.clone()));
+    let unknown = json!({ "uuid": event.account });
+    let envelope = Envelope { uuid: *uuid, created_on: *created_on, seq, account: account.unwrap_or(&unknown), event };
     Event {
         account: event.account,
         seq,
@@ -216,6 +230,6 @@ fn row(pending: &Pending, seq: i64, account: Option<&Value>) -> Event {
         created_on: *created_on,
         kind: event.kind,
         ref_id: event.ref_id,
-        body: body.to_string(),
+        body: envelope.to_string(),
     }
 }

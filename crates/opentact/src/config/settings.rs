@@ -203,6 +203,9 @@ section! {
     Events "events." {
         /// Events and records that may wait for the writer; new calls are refused before it is full.
         queue: u32 = "65536",
+        /// From one write of events to the next at least; what comes meanwhile is written together, which costs far less.
+        /// An event after a silence is written at once.
+        commit_every: Span = "20ms",
         /// Events that a slow websocket reader may be behind before it is closed with 4408.
         websocket_buffer: u32 = "1024",
         /// Newest events of each account that the log keeps for replay.
@@ -415,6 +418,7 @@ impl Config {
         fault(self.limits.calls == 0, "limits.calls", "must be at least 1");
         fault(self.limits.requests_per_minute == 0, "limits.requests_per_minute", "must be at least 1");
         fault(self.events.queue < 100, "events.queue", "must be at least 100");
+        fault(self.events.commit_every.0 > Duration::from_secs(1), "events.commit_every", "must be 1s or less");
         fault(self.events.keep_count == 0, "events.keep_count", "must be at least 1");
         fault(self.events.websocket_buffer < 16, "events.websocket_buffer", "must be at least 16");
         fault(
