@@ -26,6 +26,9 @@ use crate::transport::Transports;
 
 /// Users whose contacts one commit writes.
 const BATCH: usize = 1_000;
+/// From the begin of one batch to that of the next at least, unless it would be full: what comes meanwhile is written
+/// together, which costs far less. What comes after a silence is written at once.
+const PACE: Duration = Duration::from_millis(100);
 /// Before a batch that the database refused is tried again.
 const BACKOFF: Duration = Duration::from_secs(1);
 /// How long the end of the node waits for what is not written yet.
@@ -103,9 +106,11 @@ impl Writer {
 
 async fn run(desk: Desk, store: Store) {
     loop {
+        let next = tokio::time::Instant::now() + PACE;
         match write(&desk, &store).await {
             Ok(0) => desk.0.wake.notified().await,
-            Ok(_) => {}
+            Ok(_) if desk.0.changed.lock().len() >= BATCH => {}
+            Ok(_) => tokio::time::sleep_until(next).await,
             Err(error) => {
                 metrics::counter!("opentact_registrations_write_failed_total").increment(1);
                 tracing::warn!(%error, "registrations are not written yet");
