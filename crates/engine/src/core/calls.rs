@@ -224,7 +224,9 @@ impl Core {
     /// Lets go of a leg that the machine has done with. What should be left of it outside is ended.
     fn release(&mut self, id: LegId) {
         self.hang_up(id, Q850::TEMPORARY_FAILURE);
-        if let Some(media) = self.legs.remove(&id).and_then(|leg| leg.media) {
+        let Some(leg) = self.legs.remove(&id) else { return };
+        self.unlight(&leg);
+        if let Some(media) = leg.media {
             self.media_legs.remove(&media.key);
         }
     }

@@ -265,14 +265,8 @@ impl Core {
         };
         let Some(user) = user else { return };
         match snapshot.state {
-            CallState::Destroyed => {
-                if let Some(lamps) = self.subscriptions.lamps.get_mut(&user) {
-                    lamps.remove(&snapshot.leg);
-                    if lamps.is_empty() {
-                        self.subscriptions.lamps.remove(&user);
-                    }
-                }
-            }
+            // It goes out with the leg.
+            CallState::Destroyed => {}
             CallState::Hangup => {
                 let lamp = self.subscriptions.lamps.get_mut(&user).and_then(|lamps| lamps.get_mut(&snapshot.leg));
                 if let Some(lamp) = lamp {
@@ -289,6 +283,20 @@ impl Core {
                 self.subscriptions.lamps.entry(user).or_default().insert(snapshot.leg, lamp);
                 self.tell_watchers(Package::Dialog, user);
             }
+        }
+    }
+
+    /// A leg is gone, and its lamp with it, whether its machine could say so or not.
+    pub(super) fn unlight(&mut self, leg: &Leg) {
+        let Some(user) = leg.context.sip_user else { return };
+        let Some(lamps) = self.subscriptions.lamps.get_mut(&user) else { return };
+        if let Some(lamp) = lamps.remove(&leg.id)
+            && lamp.state != CallState::Hangup
+        {
+            self.tell_watchers(Package::Dialog, user);
+        }
+        if self.subscriptions.lamps.get(&user).is_some_and(BTreeMap::is_empty) {
+            self.subscriptions.lamps.remove(&user);
         }
     }
 
