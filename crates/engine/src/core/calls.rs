@@ -39,6 +39,8 @@ pub(super) struct CallEntry {
     /// Prompts not ended yet.
     pub(super) prompts: HashMap<u64, PromptStage>,
     pub(super) recordings: Vec<RecordingFile>,
+    /// What whoever was dialled last has answered, where that was a refusal.
+    pub(super) last_failure: Option<u16>,
     /// The two legs that hear each other.
     pub(super) joined: Option<[LegId; 2]>,
     webhook: Option<Line>,
@@ -60,6 +62,7 @@ impl Core {
             fetches: HashMap::new(),
             prompts: HashMap::new(),
             recordings: Vec::new(),
+            last_failure: None,
             joined: None,
             webhook: None,
         };
@@ -245,6 +248,15 @@ impl Core {
 
     pub(super) fn leg_event(&mut self, leg: LegId, event: LegEvent) {
         if let Some(call) = self.legs.get(&leg).map(|leg| leg.call) {
+            if let Some(entry) = self.calls.get_mut(&call)
+                && leg != call
+            {
+                match event {
+                    LegEvent::Failed { sip, .. } => entry.last_failure = Some(sip),
+                    LegEvent::Answered => entry.last_failure = None,
+                    _ => {}
+                }
+            }
             self.tell_call(call, Input::Leg { leg, event });
         }
     }

@@ -324,6 +324,7 @@ impl Core {
                 if let Some(session) = answered {
                     self.command(Command::Bye { session, headers });
                 } else {
+                    self.given_up(leg);
                     for session in branches {
                         self.command(Command::Cancel { session, headers: headers.clone() });
                     }

@@ -74,6 +74,8 @@ pub(super) struct Outbound {
     /// What to try when all branches have failed.
     pub(super) attempts: VecDeque<Attempt>,
     pub(super) from: Option<NameAddr>,
+    /// Max-Breadth given to the branches that ring (RFC 5393).
+    pub(super) breadth: u32,
     /// Headers that say who calls.
     pub(super) identity: Headers,
     pub(super) to: Option<NameAddr>,

@@ -7,6 +7,7 @@
 mod calls;
 mod channels;
 mod control;
+mod forwarding;
 mod inbound;
 mod leg;
 mod media;

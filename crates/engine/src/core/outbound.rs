@@ -144,14 +144,19 @@ impl Core {
         let mut invites = Vec::new();
         let over = match &attempt {
             Attempt::Place(place) => place.over.clone(),
-            Attempt::Registered(_) => None,
+            Attempt::Registered(_) | Attempt::Device(..) => None,
         };
         let offer = self.begin_attempt(id, over.as_ref());
         match attempt {
-            Attempt::Registered(sip_user) => {
+            Attempt::Registered(sip_user) | Attempt::Device(sip_user, _) => {
                 // By the user and not the address: who had the login before may still be registered under it.
                 let aor = self.registered.address(sip_user).unwrap_or_default();
                 for binding in self.registrar.lookup(Instant::now(), aor) {
+                    if let Attempt::Device(_, gr) = &attempt
+                        && !binding.is_instance(gr)
+                    {
+                        continue;
+                    }
                     invites.push((binding.flow, binding.contact.clone(), binding.path.to_vec(), None));
                 }
             }
@@ -182,8 +187,16 @@ impl Core {
             headers.extend_from_slice(&outbound.identity);
         }
         headers.extend(self.passed(id, over.as_deref()));
+        headers.extend(self.history(id));
+        let Some(breadths) = self.breadths(id, invites.len()) else {
+            self.too_broad(id);
+            return false;
+        };
+        if let Some(Leg { role: Role::Outbound(outbound), .. }) = self.legs.get_mut(&id) {
+            outbound.breadth = breadths.iter().sum();
+        }
         let mut sent = Vec::new();
-        for (flow, uri, route, credentials) in invites {
+        for ((flow, uri, route, credentials), breadth) in invites.into_iter().zip(breadths) {
             let Some(Leg { role: Role::Outbound(outbound), .. }) = self.legs.get(&id) else { return false };
             let (Some(from), Some(to), Some(offer)) = (&outbound.from, &outbound.to, &offer) else { return false };
             let session = self.ua.new_session();
@@ -195,7 +208,7 @@ impl Core {
                 contact: None,
                 call_id: None,
                 route,
-                headers: headers.clone(),
+                headers: [&headers[..], &[("Max-Breadth".into(), breadth.to_string().into())]].concat(),
                 body: Some((SDP, offer.clone())),
                 credentials: credentials.map(|credentials| (*credentials).clone()),
             };
@@ -212,6 +225,14 @@ impl Core {
             self.time_attempt(id, false);
         }
         !sent.is_empty()
+    }
+
+    /// RFC 5393 5.3.3: the call has forked as often as it may.
+    fn too_broad(&mut self, id: LegId) {
+        if let Some(Leg { role: Role::Outbound(outbound), .. }) = self.legs.get_mut(&id) {
+            outbound.failure = Some((440, Q850::from_sip(440), "Max-Breadth Exceeded".to_owned()));
+            outbound.attempts.clear();
+        }
     }
 
     fn no_way(&mut self, id: LegId, place: &Place) {

@@ -35,7 +35,9 @@ impl Router {
             }
             Caller::Trunks(trunks) => {
                 let unknown = || Refusal::new(404, "Number Not Found");
-                let (lease, trunk) = self.called_over(inquiry, &trunks).await?.ok_or_else(unknown)?;
+                let Some((lease, trunk)) = self.called_over(inquiry, &trunks).await? else {
+                    return self.trunk_calls_domain(inquiry, &trunks).await?.ok_or_else(unknown);
+                };
                 let from = self.caller_over(inquiry, trunk);
                 let plan = self.to_lease(&lease, from, Some(trunk)).await?;
                 Ok(Plan { limit: Limit::of_trunk(trunk), ..plan })
@@ -82,7 +84,7 @@ impl Router {
         if let Some(user) = lease.sip_user {
             let subscriber = self.directory.subscriber_by_id(lease.account, user).await.map_err(unreadable)?;
             let Some(subscriber) = subscriber else { return Err(refuse(&context, 404, "User Not Found")) };
-            return Ok(self.to_user(&subscriber, None, context, from, to));
+            return Ok(self.to_user(&subscriber, None, None, context, from, to));
         }
         if let Some(connection) = lease.sip_connection {
             let options = DialOptions { sip_connection: Some(connection.to_string()), ..DialOptions::default() };
@@ -118,7 +120,8 @@ impl Router {
             }
             let to = callee.address();
             let shown = inquiry.anonymous.then(|| ANONYMOUS.to_owned());
-            return Ok(self.to_user(&callee, shown, context, from, to));
+            let gr = inquiry.request_uri.param("gr");
+            return Ok(self.to_user(&callee, gr, shown, context, from, to));
         }
         let own = domain.account == caller.user.account;
         if own && let Some(app) = domain.sip_control_app {
@@ -155,7 +158,7 @@ impl Router {
         }
     }
 
-    async fn to_app(
+    pub(super) async fn to_app(
         &self,
         account: Uuid,
         app: Uuid,
@@ -181,9 +184,11 @@ impl Router {
         })
     }
 
-    fn to_user(
+    /// `gr` names one of the user's devices (RFC 5627).
+    pub(super) fn to_user(
         &self,
         callee: &Subscriber,
+        gr: Option<&str>,
         shown: Option<String>,
         mut context: LegContext,
         from: String,
@@ -193,12 +198,15 @@ impl Router {
             context.sip_user = Some(callee.user.uuid);
             context.related.sip_user = Some(view::sip_user_short(&callee.user, Some(&callee.domain)));
         }
-        let target = DialTarget::User { user: callee.user.login.clone(), domain: callee.domain.domain.clone() };
+        let target = match gr {
+            Some(gr) => DialTarget::Uri(format!("sip:{};gr={gr}", callee.address())),
+            None => DialTarget::User { user: callee.user.login.clone(), domain: callee.domain.domain.clone() },
+        };
         self.bridge(target, shown, DialOptions::default(), CallType::User, context, from, to)
     }
 
     /// `shown` is the caller where it is another than `from`.
-    fn bridge(
+    pub(super) fn bridge(
         &self,
         target: DialTarget,
         shown: Option<String>,
@@ -306,7 +314,7 @@ impl Router {
     }
 
     /// The same of a call over a trunk, by its rules.
-    fn caller_over(&self, inquiry: &Inquiry, trunk: &SipConnection) -> String {
+    pub(super) fn caller_over(&self, inquiry: &Inquiry, trunk: &SipConnection) -> String {
         if inquiry.anonymous {
             return ANONYMOUS.to_owned();
         }

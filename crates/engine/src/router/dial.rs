@@ -40,7 +40,16 @@ impl Router {
         };
         let user = uri.user_text().unwrap_or_default().into_owned();
         match self.subscriber_plan(&request, &account, &user, uri.host()).await? {
-            Some(plan) => Ok(plan),
+            Some(mut plan) => {
+                if let Some(gr) = uri.param("gr") {
+                    let to_device = |attempt| match attempt {
+                        Attempt::Registered(user) => Attempt::Device(user, gr.to_owned()),
+                        other => other,
+                    };
+                    plan.attempts = plan.attempts.into_iter().map(to_device).collect();
+                }
+                Ok(plan)
+            }
             None => self.uri_plan(&request, &account, uri).await,
         }
     }

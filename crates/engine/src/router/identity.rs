@@ -21,6 +21,15 @@ pub(super) fn is_withheld(headers: &Headers) -> bool {
     })
 }
 
+/// Whether nobody is to be told where the call has been (RFC 7044 10.1.1, RFC 3323 `header`).
+pub(crate) fn is_history_withheld(headers: &Headers) -> bool {
+    headers.get_by_name("Privacy").is_some_and(|value| {
+        let withholds =
+            |token: &[u8]| ["history", "header"].iter().any(|word| token.eq_ignore_ascii_case(word.as_bytes()));
+        value.split(|octet| *octet == b';').any(|token| withholds(token.trim_ascii()))
+    })
+}
+
 /// What a trunk or carrier is told of a caller: the identity, and that it is for them alone where `withheld`.
 pub(super) fn assert(identity: &Uri, withheld: bool) -> Vec<(Bytes, Bytes)> {
     let mut headers = vec![("P-Asserted-Identity".into(), format!("<{identity}>").into())];

@@ -7,6 +7,7 @@ mod called;
 mod caller;
 mod dial;
 mod directory;
+mod domain;
 mod identity;
 mod message;
 mod names;
@@ -33,7 +34,7 @@ use crate::ports::VoiceCarrier;
 
 pub(crate) use self::directory::App;
 use self::directory::Directory;
-pub(crate) use self::identity::ANONYMOUS;
+pub(crate) use self::identity::{ANONYMOUS, is_history_withheld};
 pub(crate) use self::message::{Correspondence, MessageAdmission, party};
 use self::names::Names;
 pub use self::plan::{

@@ -152,6 +152,8 @@ pub struct DialPlan {
 pub enum Attempt {
     /// Every contact this SIP user has registered.
     Registered(Uuid),
+    /// What one device of this SIP user has registered (RFC 5627).
+    Device(Uuid, String),
     Place(Place),
 }
 

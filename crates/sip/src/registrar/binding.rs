@@ -100,8 +100,21 @@ impl Binding {
         u32::try_from(seconds).unwrap_or(u32::MAX)
     }
 
-    /// Its Contact value in the answer to a REGISTER.
-    pub(super) fn to_contact(&self, now: Instant) -> Bytes {
+    /// Whether `gr` of a GRUU names the device (RFC 5627 section 3.1).
+    pub fn is_instance(&self, gr: &str) -> bool {
+        self.gr() == Some(gr)
+    }
+
+    /// The device as a parameter of a URI; `None` where it does not name itself, or by what no parameter can hold.
+    fn gr(&self) -> Option<&str> {
+        let instance = self.instance.as_deref()?.strip_prefix('<')?.strip_suffix('>')?;
+        let plain = |octet: u8| octet.is_ascii_alphanumeric() || b":-._".contains(&octet);
+        (!instance.is_empty() && instance.bytes().all(plain)).then_some(instance)
+    }
+
+    /// Its Contact value in the answer to a REGISTER, with the device's public GRUU at the address of record where it is
+    /// asked for (RFC 5627 5.2).
+    pub(super) fn to_contact(&self, now: Instant, gruu: Option<&str>) -> Bytes {
         let mut value = format!("<{}>;expires={}", self.contact, self.remaining(now));
         // Writing to a String cannot fail.
         if self.q != 1000 {
@@ -112,6 +125,9 @@ impl Binding {
         }
         if let Some(id) = self.reg_id {
             let _ = write!(value, ";reg-id={id}");
+        }
+        if let (Some(aor), Some(gr)) = (gruu, self.gr()) {
+            let _ = write!(value, ";pub-gruu=\"sip:{aor};gr={gr}\"");
         }
         value.into()
     }

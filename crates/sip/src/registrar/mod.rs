@@ -153,7 +153,8 @@ impl Registrar {
             }
         }
         let contacts = self.entries.get(aor).into_iter().flat_map(|entry| &entry.bindings);
-        let contacts = contacts.map(|binding| (Bytes::from_static(b"Contact"), binding.to_contact(now)));
+        let gruu = request.headers().lists(Name::Supported, "gruu").then_some(aor);
+        let contacts = contacts.map(|binding| (Bytes::from_static(b"Contact"), binding.to_contact(now, gruu)));
         // RFC 3327 5.3: the path that was taken is shown to the user agent.
         let path = request.headers().values(Name::Path);
         let path = path.map(|route| (Bytes::from_static(b"Path"), Bytes::copy_from_slice(route)));

@@ -253,3 +253,18 @@ fn binding_is_small() {
     office.send(&format!("User-Agent: Some Phone/1.2.3\nContact: {contact}{DEVICE}\n")).unwrap();
     assert!(office.registrar.lookup(office.now, AOR)[0].size() < 500);
 }
+
+#[test]
+fn a_device_that_asks_is_told_its_gruu() {
+    let mut office = Office::new();
+    let contact = format!("Contact: <sip:alice@192.0.2.9>{DEVICE}\n");
+    let answer = office.send(&format!("{contact}Supported: gruu\n")).unwrap();
+    let gr = "urn:uuid:00000000-0000-1000-8000-000a95a0e128";
+    assert!(answer[0].ends_with(&format!(";pub-gruu=\"sip:{AOR};gr={gr}\"")), "{answer:?}");
+    assert!(!office.send(&contact).unwrap()[0].contains("gruu"));
+    let bindings = office.registrar.lookup(office.now, AOR);
+    assert!(bindings[0].is_instance(gr) && !bindings[0].is_instance("urn:uuid:1"));
+    // What no parameter can hold.
+    let odd = "Contact: <sip:alice@192.0.2.8>;+sip.instance=\"<a;b>\"\nSupported: gruu\n";
+    assert_eq!(office.send(odd).unwrap().iter().filter(|contact| contact.contains("gruu")).count(), 1);
+}

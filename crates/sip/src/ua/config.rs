@@ -48,7 +48,7 @@ impl Default for UaConfig {
             timing: Timing::default(),
             product: Bytes::from_static(b"Opentact"),
             allow: Bytes::from_static(b"INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, INFO, UPDATE, PRACK, MESSAGE"),
-            extensions: &["path", "outbound", "100rel"],
+            extensions: &["path", "outbound", "gruu", "100rel"],
             max_sessions: 50_000,
             max_transactions: 1_000_000,
             max_subscriptions: 10_000,
