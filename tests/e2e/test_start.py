@@ -114,6 +114,10 @@ def test_check_says_whether_it_could_start(server, tmp_path):
     assert good.returncode == 0, good.stderr
     bad = run("check", "--data", tmp_path / "d", "--sip.udp", server.runtime["sip_udp"])
     assert bad.returncode != 0 and "sip.udp" in bad.stderr
+    bad = run("check", "--data", tmp_path / "d", "--sip.tls", server.runtime["sip_tls"])
+    assert bad.returncode != 0 and "sip.tls" in bad.stderr
+    bad = run("check", "--data", tmp_path / "d", "--sip.tls_ca", "/etc/hostname")
+    assert bad.returncode != 0 and "sip.tls_ca" in bad.stderr and "/etc/hostname" in bad.stderr
 
 
 def test_print_config_reads_back(tmp_path):

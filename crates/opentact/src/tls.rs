@@ -98,12 +98,11 @@ pub fn server_config(https: &Https, files: &TlsFiles, now: OffsetDateTime) -> Re
     Ok(Arc::new(config))
 }
 
-/// What SIP over TLS is served and called with: the certificate of HTTPS, renewed with it; trust in the authorities of
-/// the operating system, in our own and in those of `sip.tls_ca`.
+/// Whom SIP over TLS trusts: the authorities of the operating system, our own and those of `sip.tls_ca`.
 ///
 /// # Errors
 /// `sip.tls_ca` cannot be read or is no PEM.
-pub fn sip_config(sip: &Sip, files: &TlsFiles, https: RustlsConfig) -> Result<TlsConfig, TlsError> {
+pub fn trust(sip: &Sip, files: &TlsFiles) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     for path in sip.tls_ca.iter().cloned().chain([files.ca()].into_iter().filter(|path| path.exists())) {
@@ -113,7 +112,15 @@ pub fn sip_config(sip: &Sip, files: &TlsFiles, https: RustlsConfig) -> Result<Tl
             return Err(TlsError::Pem { path, fault });
         }
     }
-    let client = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    Ok(roots)
+}
+
+/// What SIP over TLS is served and called with: the certificate of HTTPS, renewed with it, and [`trust`].
+///
+/// # Errors
+/// As [`trust`].
+pub fn sip_config(sip: &Sip, files: &TlsFiles, https: RustlsConfig) -> Result<TlsConfig, TlsError> {
+    let client = ClientConfig::builder().with_root_certificates(trust(sip, files)?).with_no_client_auth();
     let server = move || {
         // What HTTPS offers to speak is nothing to a SIP phone.
         let mut config = ServerConfig::clone(&https.get_inner());
