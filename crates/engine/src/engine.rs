@@ -21,6 +21,7 @@ use crate::bindings::Writer;
 use crate::control::{Control, ControlRequest};
 use crate::core::{ALLOW, Core, CoreConfig, Drivers, Inboxes, Message, Stats, SubscribeConfig, restore};
 use crate::defence::{DefenceConfig, Gate, SharedGate};
+use crate::dns::{DnsConfig, Locator};
 use crate::http::{EgressGuard, HttpClient};
 use crate::journal::Journal;
 use crate::lost::end_lost_calls;
@@ -54,6 +55,7 @@ pub struct EngineConfig {
     /// The shortest session interval taken.
     pub min_se: Duration,
     pub transport: TransportConfig,
+    pub dns: DnsConfig,
     pub media: MediaConfig,
     pub router: RouterConfig,
     pub defence: DefenceConfig,
@@ -120,6 +122,9 @@ impl Engine {
         let (media_sender, media_events) = mpsc::channel(config.max_calls.saturating_mul(8).clamp(1024, 1 << 20));
         let (messages_sender, messages) = mpsc::channel(config.sip_queue);
 
+        let listeners = config.transport.listeners();
+        let (ipv4, ipv6) = (listeners.iter().any(SocketAddr::is_ipv4), listeners.iter().any(SocketAddr::is_ipv6));
+        let locator = Locator::new(&config.dns, ipv4, ipv6)?;
         let gate: SharedGate = Arc::new(Mutex::new(Gate::new(config.defence)));
         let transports = Transports::bind(config.transport, sip_sender, gate.clone()).await?;
         let media = MediaPool::start(config.media, move |leg, event| {
@@ -139,7 +144,8 @@ impl Engine {
         let bindings = Writer::start(store.clone());
         let mailroom = Mailroom::new(store.clone(), hub.clone(), config.messages);
         let awaited = mailroom.awaited().await?;
-        let router = Arc::new(Router::new(config.router, store, challenger, Arc::new(guard), gate.clone()));
+        let router = Router::new(config.router, store, challenger, Arc::new(guard), gate.clone(), locator);
+        let router = Arc::new(router);
         trust_trunks(&gate, &router).await?;
         let journal = Journal::new(hub);
 

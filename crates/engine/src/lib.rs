@@ -10,6 +10,7 @@ mod bindings;
 mod control;
 mod core;
 pub mod defence;
+pub mod dns;
 mod engine;
 mod fetch;
 pub mod http;

@@ -10,6 +10,7 @@ use opentact_api::{ApiState, Parts, RateLimit};
 use opentact_carrier::dev::{DevMessaging, DevNumbers, DevVoice, SmscConfig, VoiceConfig};
 use opentact_carrier::messages::MessagesConfig;
 use opentact_engine::defence::DefenceConfig;
+use opentact_engine::dns::DnsConfig;
 use opentact_engine::media::MediaConfig;
 use opentact_engine::router::RouterConfig;
 use opentact_engine::speech::{LocalSpeech, SpeechConfig};
@@ -223,11 +224,13 @@ fn engine_config(config: &Config, tls: TlsConfig) -> anyhow::Result<EngineConfig
                 per_address: config.sip.connections_per_address as usize,
                 handshakes: config.sip.handshakes as usize,
                 message: config.sip.message_limit.0,
+                udp_request: config.sip.udp_request_limit.0,
                 idle: config.sip.idle_timeout.0,
                 ping: config.sip.ws_ping.0,
                 ..TcpLimits::default()
             },
         },
+        dns: DnsConfig { servers: config.sip.dns.clone(), timeout: config.sip.dns_timeout.0 },
         media,
         router,
         defence,

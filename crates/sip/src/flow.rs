@@ -72,7 +72,7 @@ pub struct Flow {
     /// address it advertises.
     pub local: SocketAddr,
     pub remote: SocketAddr,
-    /// The transport's number of the connection; 0 for UDP.
+    /// The transport's number of the connection; for UDP 0, or what else the transport wants to know it by.
     pub connection: u64,
 }
 

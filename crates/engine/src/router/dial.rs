@@ -21,6 +21,7 @@ use super::is_closed;
 use super::order::order;
 use super::place::Named;
 use super::{About, Attempt, DialFault, DialPlan, DialRequest, LegContext, Limit, Over, Place, Router};
+use crate::dns::{Hop, Target};
 
 const SIP_PORT: u16 = 5060;
 const SIPS_PORT: u16 = 5061;
@@ -98,17 +99,21 @@ impl Router {
     /// A foreign SIP address.
     async fn uri_plan(&self, request: &DialRequest, account: &Arc<Account>, uri: Uri) -> Result<DialPlan, DialFault> {
         let transport = match uri.param("transport").map(str::to_ascii_lowercase).as_deref() {
-            None | Some("udp") => Transport::Udp,
-            Some("tcp") => Transport::Tcp,
-            Some("tls") => Transport::Tls,
+            None => None,
+            Some("udp") => Some(Transport::Udp),
+            Some("tcp") => Some(Transport::Tcp),
+            Some("tls") => Some(Transport::Tls),
             Some(other) => return Err(DialFault::new(503, format!("transport {other} is not available"))),
         };
-        let port = uri.port().unwrap_or(if transport == Transport::Tls { SIPS_PORT } else { SIP_PORT });
-        let places = self.resolve(request.account, uri.host(), port, Named::ByAddress).await?;
+        let usual_port = if transport == Some(Transport::Tls) { SIPS_PORT } else { SIP_PORT };
+        let target = Target { host: uri.host(), port: uri.port(), transport, usual_port };
+        let places = self.resolve(request.account, target, Named::ByAddress).await?;
         let from = caller_uri(request.from.as_deref(), uri.host());
         let attempts = places
             .into_iter()
-            .map(|remote| Attempt::Place(Place { uri: uri.clone(), remote, transport, credentials: None, over: None }))
+            .map(|Hop { remote, transport }| {
+                Attempt::Place(Place { uri: uri.clone(), remote, transport, credentials: None, over: None })
+            })
             .collect();
         let mut context = LegContext::of(account);
         context.voice_profile = request.voice_profile;
@@ -266,7 +271,10 @@ impl Router {
         let host = trunk.hostname.as_deref().or(trunk.ip.as_deref());
         let host = host.ok_or_else(|| DialFault::new(503, format!("SIP connection {} has no address", trunk.name)))?;
         let port = u16::try_from(trunk.port).unwrap_or(SIP_PORT);
-        let remotes = self.resolve(request.account, host, port, Named::ByTrunk).await?;
+        // Who has left the port as it comes has not said where: the SRV records of a name do.
+        let said = Some(port).filter(|port| *port != SIP_PORT);
+        let target = Target { host, port: said, transport: Some(transport), usual_port: port };
+        let hops = self.resolve(request.account, target, Named::ByTrunk).await?;
         let password = self.store.connections().password(trunk).map_err(unreadable)?;
         let credentials = match (&trunk.username, password) {
             (Some(user), Some(password)) => Some(Arc::new(Credentials::password(user.clone(), password))),
@@ -298,14 +306,14 @@ impl Router {
             progress_timeout: routing.progress_timeout.map(seconds),
             ring_timeout: routing.ring_timeout.map(seconds),
         });
-        let place = |remote| Place {
+        let place = |Hop { remote, transport }| Place {
             uri: to.clone(),
             remote,
             transport,
             credentials: credentials.clone(),
             over: Some(over.clone()),
         };
-        Ok(remotes.into_iter().map(place).collect())
+        Ok(hops.into_iter().map(place).collect())
     }
 
     /// The trunks of an outbound voice profile, in the order they are to be tried.

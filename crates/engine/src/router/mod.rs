@@ -29,6 +29,7 @@ use parking_lot::Mutex;
 use uuid::Uuid;
 
 use crate::defence::SharedGate;
+use crate::dns::Locator;
 use crate::http::EgressGuard;
 use crate::ports::VoiceCarrier;
 
@@ -73,6 +74,7 @@ pub struct Router {
     guard: Arc<EgressGuard>,
     /// Told of right and wrong passwords.
     gate: SharedGate,
+    locator: Locator,
 }
 
 impl Router {
@@ -82,6 +84,7 @@ impl Router {
         challenger: Challenger,
         guard: Arc<EgressGuard>,
         gate: SharedGate,
+        locator: Locator,
     ) -> Self {
         let directory = Directory::new(store.clone(), config.cache_ttl);
         Self {
@@ -93,6 +96,7 @@ impl Router {
             carriers: ArcSwap::default(),
             guard,
             gate,
+            locator,
         }
     }
 

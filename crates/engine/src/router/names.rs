@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use moka::future::Cache;
 
+use crate::dns::Locator;
+
 /// How long the addresses of a name are used before they are looked up again.
 const FRESH: Duration = Duration::from_secs(60);
-/// How long a name may take to be looked up.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// Names remembered at most.
 const NAMES: u64 = 10_000;
 
@@ -27,19 +27,18 @@ impl Names {
         Self { fresh, last: Cache::builder().max_capacity(NAMES).build() }
     }
 
-    pub(super) async fn addresses(&self, host: &str) -> Addresses {
-        self.fresh.get_with_by_ref(host, self.look_up(host)).await
+    pub(super) async fn addresses(&self, locator: &Locator, host: &str) -> Addresses {
+        self.fresh.get_with_by_ref(host, self.look_up(locator, host)).await
     }
 
-    async fn look_up(&self, host: &str) -> Addresses {
-        let fault = match tokio::time::timeout(PATIENCE, tokio::net::lookup_host((host, 0))).await {
-            Ok(Ok(found)) => {
-                let addresses = Arc::new(found.map(|address| address.ip().to_canonical()).collect());
+    async fn look_up(&self, locator: &Locator, host: &str) -> Addresses {
+        let fault = match locator.addresses(host).await {
+            Ok(found) => {
+                let addresses = Arc::new(found);
                 self.last.insert(host.to_owned(), Arc::clone(&addresses)).await;
                 return addresses;
             }
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "no answer in time".to_owned(),
+            Err(error) => error.to_string(),
         };
         tracing::warn!(host, fault, "the name of a trunk cannot be resolved; its last addresses stay");
         self.last.get(host).await.unwrap_or_default()

@@ -1,16 +1,13 @@
 //! Where a host leads, and where no account's call may be sent to.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use opentact_sip::uri::Uri;
 use uuid::Uuid;
 
 use super::dial::unreadable;
 use super::{About, DialFault, DialRequest, Router};
-
-/// How long a name may take to be resolved.
-const RESOLVE: Duration = Duration::from_secs(5);
+use crate::dns::{Hop, Target};
 
 /// Whose word it is that a host may be called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,29 +19,21 @@ pub(super) enum Named {
 }
 
 impl Router {
-    /// Addresses of a host, each to be tried after the one before it failed.
-    pub(super) async fn resolve(
-        &self,
-        account: Uuid,
-        host: &str,
-        port: u16,
-        named: Named,
-    ) -> Result<Vec<SocketAddr>, DialFault> {
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        let found: Vec<SocketAddr> = match tokio::time::timeout(RESOLVE, tokio::net::lookup_host((host, port))).await {
-            Ok(Ok(found)) => found.collect(),
-            Ok(Err(error)) => return Err(DialFault::new(503, format!("{host} cannot be resolved: {error}"))),
-            Err(_) => return Err(DialFault::new(503, format!("{host} cannot be resolved in time"))),
-        };
+    /// Where a target leads, each place to be tried after the one before it failed.
+    pub(super) async fn resolve(&self, account: Uuid, target: Target<'_>, named: Named) -> Result<Vec<Hop>, DialFault> {
+        let host = target.host.trim_start_matches('[').trim_end_matches(']');
+        let found = self.locator.locate(Target { host, ..target }).await;
+        let found = found.map_err(|error| DialFault::new(503, error.to_string()))?;
         let mut admitted = Vec::new();
-        for address in found {
+        for hop in found {
+            let address = hop.remote;
             // Who sends from this node's address is trusted there: nobody borrows that trust.
             if self.is_carrier(address) || named == Named::ByAddress && self.is_foreign_trunk(account, address).await? {
                 let reason = format!("{host} is a carrier or another account's trunk");
                 return Err(DialFault::about(About::Callee, 403, reason));
             }
             if named == Named::ByTrunk || self.guard.admits(address.ip()) {
-                admitted.push(address);
+                admitted.push(hop);
             }
         }
         if admitted.is_empty() {

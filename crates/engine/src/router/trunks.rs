@@ -60,7 +60,7 @@ impl Router {
             add(trunk);
         }
         for (host, trunk) in &sources.hosts {
-            if self.names.addresses(host).await.contains(&address) {
+            if self.names.addresses(&self.locator, host).await.contains(&address) {
                 add(trunk);
             }
         }
@@ -77,7 +77,7 @@ impl Router {
         let narrow = |network: &IpNet| network.prefix_len() >= if network.addr().is_ipv4() { 24 } else { 64 };
         networks.extend(sources.networks.iter().map(|(network, _)| *network).filter(narrow));
         for (host, _) in &sources.hosts {
-            networks.extend(self.names.addresses(host).await.iter().copied().map(IpNet::from));
+            networks.extend(self.names.addresses(&self.locator, host).await.iter().copied().map(IpNet::from));
         }
         Ok(networks)
     }

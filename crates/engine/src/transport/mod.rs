@@ -3,7 +3,9 @@
 //! What the [`defence`](crate::defence) admits of what arrives goes into the core's inbox. A full inbox drops datagrams
 //! (SIP over UDP retransmits; counted in `opentact_sip_dropped_total`) and stops reading from streams (TCP pushes back).
 
+mod large;
 mod seats;
+mod stun;
 mod tcp;
 mod tls;
 mod udp;
@@ -57,6 +59,14 @@ pub struct TransportConfig {
     pub limits: TcpLimits,
 }
 
+impl TransportConfig {
+    /// Every address that is listened on.
+    pub fn listeners(&self) -> Vec<SocketAddr> {
+        let tls = self.tls.iter().flat_map(|tls| &tls.listen);
+        self.udp.iter().chain(&self.tcp).chain(tls).copied().collect()
+    }
+}
+
 /// All SIP sockets of a node. Cheap to share.
 pub struct Transports {
     udp: Vec<udp::Socket>,
@@ -69,6 +79,7 @@ pub struct Transports {
     /// Whom our TLS connections lead to, the ended ones too.
     names: Mutex<tls::Names>,
     next_connection: AtomicU64,
+    large: large::Large,
     seats: Seats,
     /// Of TLS handshakes that are not done.
     handshakes: Seats,
@@ -114,6 +125,7 @@ impl Transports {
             by_remote: DashMap::new(),
             names: Mutex::new(tls::Names::new(config.limits.connections)),
             next_connection: AtomicU64::new(1),
+            large: large::Large::default(),
             seats: Seats::new(config.limits.connections, config.limits.per_address),
             handshakes: Seats::new(config.limits.handshakes, config.limits.per_address),
             external_address: config.external_address,
@@ -155,7 +167,7 @@ impl Transports {
         let name = match transport {
             Transport::Udp => {
                 let socket = self.udp.iter().find(|socket| socket.local.is_ipv4() == remote.is_ipv4())?;
-                return Some(Flow { transport, local: socket.local, remote, connection: 0 });
+                return Some(Flow { connection: large::SERVER, ..Flow::udp(socket.local, remote) });
             }
             Transport::Tcp => None,
             Transport::Tls => Some(tls::name_of(host)?),
@@ -171,10 +183,9 @@ impl Transports {
 
     /// The UDP flow of an earlier run: over the socket that has its local address now, or one of the same family.
     pub fn resume(self: &Arc<Self>, local: SocketAddr, remote: SocketAddr) -> Option<Flow> {
-        match self.udp.iter().any(|socket| socket.local == local) {
-            true => Some(Flow::udp(local, remote)),
-            false => self.flow_to(Transport::Udp, remote, ""),
-        }
+        let known = self.udp.iter().find(|socket| socket.local == local);
+        let socket = known.or_else(|| self.udp.iter().find(|socket| socket.local.is_ipv4() == remote.is_ipv4()))?;
+        Some(Flow::udp(socket.local, remote))
     }
 
     /// A TCP flow to a peer whose connection is made with the first message.
@@ -190,10 +201,7 @@ impl Transports {
     /// calls outlive connections.
     pub fn send(self: &Arc<Self>, flow: Flow, bytes: Bytes) -> bool {
         let sent = match flow.transport {
-            Transport::Udp => {
-                let socket = self.udp.iter().find(|socket| socket.local == flow.local).or_else(|| self.udp.first());
-                socket.is_some_and(|socket| socket.send(&bytes, flow.remote))
-            }
+            Transport::Udp => large::send(self, flow, &bytes) || self.send_datagram(flow, &bytes),
             _ => match self.connections.get(&flow.connection).map(|connection| connection.send(bytes.clone())) {
                 Some(true) => true,
                 Some(false) => {
@@ -207,6 +215,11 @@ impl Transports {
             metrics::counter!("opentact_sip_send_failed_total", "transport" => flow.transport.via_token()).increment(1);
         }
         sent
+    }
+
+    fn send_datagram(&self, flow: Flow, bytes: &[u8]) -> bool {
+        let socket = self.udp.iter().find(|socket| socket.local == flow.local).or_else(|| self.udp.first());
+        socket.is_some_and(|socket| socket.send(bytes, flow.remote))
     }
 
     /// Stops listening and closes every connection once what is queued is written.

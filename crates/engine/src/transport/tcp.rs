@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::seats::Seat;
-use super::{Inbound, Transports, tls};
+use super::{Inbound, Transports, large, tls};
 
 /// How long the last messages of a connection may take to be written.
 pub(super) const FAREWELL: Duration = Duration::from_secs(5);
@@ -31,6 +31,8 @@ pub struct TcpLimits {
     pub handshakes: usize,
     /// Octets of one message.
     pub message: usize,
+    /// Octets of a request to a server over UDP; a longer one goes over TCP (RFC 3261 18.1.1).
+    pub udp_request: usize,
     /// Messages that wait for a slow reader; one more closes the connection.
     pub write_queue: usize,
     /// A connection over TCP or TLS that is silent for longer is closed.
@@ -48,6 +50,7 @@ impl Default for TcpLimits {
             per_address: 1_000,
             handshakes: 1_000,
             message: 65_535,
+            udp_request: 1_300,
             write_queue: 256,
             idle: Duration::from_secs(600),
             ping: Duration::from_secs(30),
@@ -145,7 +148,13 @@ pub(super) fn connect(
     if let Some(name) = &name {
         transports.names.lock().keep(flow.connection, name.clone());
     }
-    open(transports, flow, name).then_some(flow)
+    open(transports, flow, name, None).then_some(flow)
+}
+
+/// Opens a connection to a server for what is too long for `udp`; that takes it where the connection does not come to be.
+pub(super) fn connect_or(transports: &Arc<Transports>, udp: Flow) -> Option<Flow> {
+    let flow = later(transports, Transport::Tcp, udp.remote)?;
+    open(transports, flow, None, Some(udp)).then_some(flow)
 }
 
 /// A connection of ours that is not open: [`reconnect`] opens it.
@@ -159,7 +168,7 @@ pub(super) fn later(transports: &Transports, transport: Transport, remote: Socke
 pub(super) fn reconnect(transports: &Arc<Transports>, flow: Flow, bytes: Bytes) -> bool {
     let name = transports.names.lock().get(flow.connection);
     is_ours(&flow)
-        && open(transports, flow, name)
+        && open(transports, flow, name, None)
         && transports.connections.get(&flow.connection).is_some_and(|connection| connection.send(bytes))
 }
 
@@ -168,7 +177,7 @@ fn is_ours(flow: &Flow) -> bool {
     matches!(flow.transport, Transport::Tcp | Transport::Tls) && flow.connection % 2 == 1
 }
 
-fn open(transports: &Arc<Transports>, flow: Flow, name: Option<ServerName<'static>>) -> bool {
+fn open(transports: &Arc<Transports>, flow: Flow, name: Option<ServerName<'static>>, instead: Option<Flow>) -> bool {
     if transports.stop.is_cancelled() {
         return false;
     }
@@ -180,18 +189,22 @@ fn open(transports: &Arc<Transports>, flow: Flow, name: Option<ServerName<'stati
         let connecting = tokio::time::timeout(transports.limits.connect, TcpStream::connect(flow.remote));
         let connected = tokio::select! {
             () = task.stop.cancelled() => return fail(&transports, flow, &task.stop, "closed").await,
-            connected = connecting => connected,
+            connected = connecting => connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
         };
         match connected {
-            Ok(Ok(stream)) => {
+            Ok(stream) => {
                 let _ = stream.set_nodelay(true);
                 match flow.transport {
                     Transport::Tls => tls::call(transports, stream, name, task).await,
                     _ => run(transports, stream.into_split(), task).await,
                 }
             }
-            Ok(Err(error)) => fail(&transports, flow, &task.stop, &error.to_string()).await,
-            Err(_) => fail(&transports, flow, &task.stop, "connect timed out").await,
+            Err(error) => {
+                fail(&transports, flow, &task.stop, &error.to_string()).await;
+                if let Some(udp) = instead {
+                    large::give_up(&transports, udp, task.queue);
+                }
+            }
         }
     });
     true

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::defence::{SharedGate, Verdict};
 
-use super::{Inbound, SharedUdp, advertised, deliver_or_drop};
+use super::{Inbound, SharedUdp, advertised, deliver_or_drop, stun};
 
 /// Kernel buffer: 20,000 INVITEs of 1 KB fit while the core is busy elsewhere for a moment.
 const SOCKET_BUFFER: usize = 8 << 20;
@@ -63,6 +63,14 @@ pub(super) async fn receive(socket: Socket, inbox: mpsc::Sender<Inbound>, gate: 
         match received {
             Ok((length, remote)) => {
                 let datagram = buffer.split_to(length);
+                if stun::is_stun(&datagram) {
+                    if !gate.lock().refuses(Instant::now(), remote.ip())
+                        && let Some(answer) = stun::answer(&datagram, remote)
+                    {
+                        socket.send(&answer, remote);
+                    }
+                    continue;
+                }
                 if gate.lock().admit(Instant::now(), remote.ip(), Transport::Udp, &datagram) == Verdict::Drop {
                     continue;
                 }

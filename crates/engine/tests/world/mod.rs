@@ -2,9 +2,11 @@
 #![allow(dead_code)] // each test binary uses its part
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on fails
 
+pub mod dns;
 pub mod http;
 pub mod raw;
 pub mod tcp;
+pub mod tls;
 pub mod ws;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -12,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use opentact_engine::defence::DefenceConfig;
+use opentact_engine::dns::DnsConfig;
 use opentact_engine::media::MediaConfig;
 use opentact_engine::ports::{ControlError, FlowSource, Originate, VoiceCarrier};
 use opentact_engine::router::RouterConfig;
@@ -88,6 +91,7 @@ impl World {
                 external_address: None,
                 limits: TcpLimits::default(),
             },
+            dns: DnsConfig::default(),
             media: MediaConfig { ports: 42_000..=43_999, ..MediaConfig::default() },
             router: RouterConfig {
                 region: "US".to_owned(),

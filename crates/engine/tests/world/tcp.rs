@@ -1,7 +1,8 @@
-//! A SIP peer over TCP: listens, connects, and counts its connections.
+//! A SIP peer over TCP or TLS: listens, connects, and counts its connections.
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -9,17 +10,25 @@ use opentact_sip::flow::{Flow, Transport};
 use opentact_sip::message::{Frame, StreamFramer};
 use opentact_sip::ua::{Command, Event, Input, OutgoingInvite, Output, SessionId, Ua, UaConfig};
 use opentact_sip::uri::{NameAddr, Uri};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::OwnedWriteHalf;
+use parking_lot::Mutex;
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
+use tokio_rustls::TlsAcceptor;
 
 use super::{NUMBER, PATIENCE, sdp};
 
+type Writer = Box<dyn AsyncWrite + Send + Unpin>;
+/// What it shows who connects over TLS; may be changed.
+pub type Shown = Arc<Mutex<Arc<ServerConfig>>>;
+
 enum Happening {
-    Open(Flow, OwnedWriteHalf),
+    Open(Flow, Writer),
     Message(Flow, Bytes),
     Closed(Flow),
+    /// The node has not liked what it was shown.
+    Refused,
 }
 
 pub struct TcpPeer {
@@ -27,14 +36,24 @@ pub struct TcpPeer {
     pub address: SocketAddr,
     /// Connections that the node has made.
     pub accepted: u64,
-    connections: HashMap<u64, OwnedWriteHalf>,
+    /// TLS handshakes that the node has broken off.
+    pub refused: u64,
+    connections: HashMap<u64, Writer>,
     sender: mpsc::Sender<Happening>,
     happenings: mpsc::Receiver<Happening>,
 }
 
 impl TcpPeer {
     pub async fn new() -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        Self::on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap(), None).await
+    }
+
+    /// One that is connected to over TLS.
+    pub async fn tls(shown: Shown) -> Self {
+        Self::on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap(), Some(shown)).await
+    }
+
+    async fn on(listener: TcpListener, shown: Option<Shown>) -> Self {
         let address = listener.local_addr().unwrap();
         let (sender, happenings) = mpsc::channel(64);
         let ua = Ua::new(UaConfig::default(), address.port().into());
@@ -42,11 +61,23 @@ impl TcpPeer {
         tokio::spawn(async move {
             for connection in 1.. {
                 let Ok((stream, remote)) = listener.accept().await else { return };
-                let flow = Flow { transport: Transport::Tcp, local: address, remote, connection };
-                tokio::spawn(read(flow, stream, to_peer.clone()));
+                let transport = if shown.is_some() { Transport::Tls } else { Transport::Tcp };
+                let flow = Flow { transport, local: address, remote, connection };
+                match &shown {
+                    None => drop(tokio::spawn(read(flow, stream, to_peer.clone()))),
+                    Some(shown) => {
+                        let (acceptor, peer) = (TlsAcceptor::from(shown.lock().clone()), to_peer.clone());
+                        tokio::spawn(async move {
+                            match acceptor.accept(stream).await {
+                                Ok(stream) => read(flow, stream, peer).await,
+                                Err(_) => drop(peer.send(Happening::Refused).await),
+                            }
+                        });
+                    }
+                }
             }
         });
-        Self { ua, address, accepted: 0, connections: HashMap::new(), sender, happenings }
+        Self { ua, address, accepted: 0, refused: 0, connections: HashMap::new(), sender, happenings }
     }
 
     pub fn command(&mut self, command: Command) {
@@ -129,7 +160,7 @@ impl TcpPeer {
         self.flush().await;
     }
 
-    async fn happen(&mut self) {
+    pub async fn happen(&mut self) {
         let deadline = self.ua.deadline().unwrap_or_else(|| Instant::now() + PATIENCE);
         let happening = tokio::select! {
             happening = tokio::time::timeout(PATIENCE, self.happenings.recv()) => happening.expect("nothing happened"),
@@ -143,14 +174,15 @@ impl TcpPeer {
                 self.connections.insert(flow.connection, writer);
             }
             Happening::Message(flow, message) => self.ua.handle(Instant::now(), Input::Received { message, flow }),
+            Happening::Refused => self.refused += 1,
             Happening::Closed(flow) => drop(self.connections.remove(&flow.connection)),
         }
     }
 }
 
-async fn read(flow: Flow, stream: TcpStream, peer: mpsc::Sender<Happening>) {
-    let (mut reader, writer) = stream.into_split();
-    if peer.send(Happening::Open(flow, writer)).await.is_err() {
+async fn read(flow: Flow, stream: impl AsyncRead + AsyncWrite + Send + 'static, peer: mpsc::Sender<Happening>) {
+    let (mut reader, writer) = tokio::io::split(stream);
+    if peer.send(Happening::Open(flow, Box::new(writer))).await.is_err() {
         return;
     }
     let mut framer = StreamFramer::new(65_535);

@@ -108,10 +108,16 @@ section! {
         handshakes: u32 = "1000",
         /// Longest message over a connection; a longer one ends it.
         message_limit: Size = "64KiB",
+        /// Longest request to a trunk or SIP address over UDP; a longer one goes over TCP where that is taken (RFC 3261 18.1.1).
+        udp_request_limit: Size = "1300B",
         /// A connection over TCP or TLS that is silent for so long is closed.
         idle_timeout: Span = "10m",
         /// How often a WebSocket client is pinged; one that has been silent for twice as long is closed.
         ws_ping: Span = "30s",
+        /// DNS servers asked for the hosts of trunks and SIP addresses; unset: those of /etc/resolv.conf.
+        dns: Vec<SocketAddr> = "",
+        /// How long finding out where a host leads may take in all.
+        dns_timeout: Span = "5s",
         /// What stands behind the chosen label in a SIP domain: `home` becomes `home.sip.localhost`.
         domain: String = "sip.localhost",
         /// Digest algorithms that challenges offer, the most wanted first. Many phones, baresip 1 and sipp among them, give up
@@ -383,6 +389,11 @@ impl Config {
             "sip.message_limit",
             "expected 2KiB at least and 1MiB at most",
         );
+        fault(
+            !(500..=65_535).contains(&sip.udp_request_limit.0),
+            "sip.udp_request_limit",
+            "expected 500B at least and 65535B at most",
+        );
         let minute = Duration::from_secs(60);
         fault(sip.idle_timeout.0 < minute, "sip.idle_timeout", "expected a minute at least");
         fault(
@@ -390,6 +401,7 @@ impl Config {
             "sip.ws_ping",
             "expected a second at least and an hour at most",
         );
+        fault(sip.dns_timeout.0 < Duration::from_millis(100), "sip.dns_timeout", "expected 100ms at least");
         fault(!host, "sip.domain", "expected a host name such as sip.example.com");
         let whole = |span: &Span| span.0.subsec_nanos() == 0 && span.0.as_secs() <= 1_000_000_000;
         let good = |span: &Span| whole(span) && span.0.as_secs() >= 90;

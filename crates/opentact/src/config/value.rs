@@ -165,6 +165,10 @@ impl Element for IpNet {
     const LIST: &'static str = "list of CIDRs";
 }
 
+impl Element for SocketAddr {
+    const LIST: &'static str = "list of address:port";
+}
+
 impl Element for String {
     const LIST: &'static str = "list of text";
 }
