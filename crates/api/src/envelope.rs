@@ -60,6 +60,24 @@ impl IntoResponse for Tagged {
     }
 }
 
+/// An object shown with what is not its version: what changes by itself. 200 with the `ETag` of `version`.
+#[derive(Debug)]
+pub struct Live {
+    pub shown: Value,
+    pub version: Value,
+}
+
+impl IntoResponse for Live {
+    fn into_response(self) -> Response {
+        let tag = HeaderValue::from_str(&etag(&self.version));
+        let mut response = Success { status: StatusCode::OK, payload: self.shown }.into_response();
+        if let Ok(tag) = tag {
+            response.headers_mut().insert(header::ETAG, tag);
+        }
+        response
+    }
+}
+
 /// The strong entity tag of an object: a digest of its JSON, so that it changes exactly when the answer does.
 #[must_use]
 pub fn etag(payload: &Value) -> String {

@@ -196,6 +196,10 @@ impl CallControl for Control {
         self.ask(|reply| ControlRequest::Registrations { sip_user, reply }).await.unwrap_or_default()
     }
 
+    fn trunk_health(&self, trunk: Uuid) -> crate::ports::TrunkHealth {
+        self.router.board().health(trunk)
+    }
+
     fn invalidate(&self, account: Uuid) {
         self.router.invalidate(account);
     }

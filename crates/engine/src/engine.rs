@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::bindings::Writer;
 use crate::control::{Control, ControlRequest};
-use crate::core::{ALLOW, Core, CoreConfig, Drivers, Inboxes, Message, Stats, SubscribeConfig, restore};
+use crate::core::{ALLOW, Core, CoreConfig, Drivers, Inboxes, Message, Stats, SubscribeConfig, TrunkConfig, restore};
 use crate::defence::{DefenceConfig, Gate, SharedGate};
 use crate::dns::{DnsConfig, Locator};
 use crate::http::{EgressGuard, HttpClient};
@@ -59,6 +59,7 @@ pub struct EngineConfig {
     pub media: MediaConfig,
     pub router: RouterConfig,
     pub defence: DefenceConfig,
+    pub trunks: TrunkConfig,
     /// Networks outgoing HTTP and `sip:` URIs may reach although they are not public.
     pub egress_allow: Vec<IpNet>,
     /// Calls (origin legs) at once.
@@ -178,8 +179,12 @@ impl Engine {
             bindings: bindings.desk(),
             mailroom: mailroom.clone(),
         };
-        let core =
-            CoreConfig { max_calls: config.max_calls, recordings: config.recordings, subscribe: config.subscribe };
+        let core = CoreConfig {
+            max_calls: config.max_calls,
+            trunks: config.trunks,
+            recordings: config.recordings,
+            subscribe: config.subscribe,
+        };
         let watch = SipWatch::new();
         let trace = Trace::new(config.trace, watch.clone());
         let mut core = Core::new(core, drivers, ua, registrar, registered, messages_sender.clone(), trace);
@@ -188,6 +193,7 @@ impl Engine {
         let core = tokio::spawn(core.run(Inboxes { sip, media: media_events, messages }));
         let control =
             Arc::new(Control { core: messages_sender, router: router.clone(), park_timeout, dev: OnceLock::new() });
+        tokio::spawn(follow_trunks(control.clone(), gate.clone()));
         tokio::spawn(gauge(control.clone(), gate));
         let sweep = tokio::spawn(mailroom.sweep(sweeper));
         Ok(Self { control, transports, media, router, http, speech, core, bindings, watch, sweep })
@@ -275,7 +281,7 @@ async fn trust_trunks(gate: &SharedGate, router: &Router) -> Result<(), opentact
     Ok(())
 }
 
-/// Sets the gauges, and keeps the gate up to date with the trunks, until the core has stopped.
+/// Sets the gauges until the core has stopped.
 async fn gauge(control: Arc<Control>, gate: SharedGate) {
     let mut pace = tokio::time::interval(GAUGES);
     pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -287,8 +293,29 @@ async fn gauge(control: Arc<Control>, gate: SharedGate) {
         }
         let banned = gate.lock().banned(Instant::now());
         metrics::gauge!("opentact_sip_banned").set(banned as f64);
+    }
+}
+
+/// Keeps the gate and the watch up to date with the trunks, until the core has stopped: at once after a change by the API,
+/// and every few seconds, as names may lead elsewhere and other nodes may have changed something.
+async fn follow_trunks(control: Arc<Control>, gate: SharedGate) {
+    let mut pace = tokio::time::interval(GAUGES);
+    pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = pace.tick() => {}
+            () = control.router.changed() => {}
+        }
         if let Err(error) = trust_trunks(&gate, &control.router).await {
             tracing::error!(%error, "the addresses of the trunks could not be read; those known stay");
+        }
+        match control.router.watched().await {
+            Ok(targets) => {
+                if control.core.send(Message::Trunks(targets)).await.is_err() {
+                    return;
+                }
+            }
+            Err(error) => tracing::error!(%error, "the trunks could not be read; those known are watched"),
         }
     }
 }

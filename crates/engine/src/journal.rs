@@ -57,6 +57,11 @@ impl Journal {
         self.hub.pressure() > FULL
     }
 
+    /// A trunk is up or down, or our registration there is another.
+    pub(crate) fn trunk(&self, account: Uuid, trunk: Uuid, name: &str, state: &str, payload: Value) {
+        self.publish(NewEvent::sip_connection(account, trunk, name, state, payload));
+    }
+
     fn publish(&self, event: NewEvent) {
         // Refused events are counted and logged by the hub.
         let _ = self.hub.publish(event);

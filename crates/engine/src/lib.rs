@@ -26,8 +26,9 @@ pub mod speech;
 mod tone;
 pub mod trace;
 pub mod transport;
+mod trunk_board;
 mod webhook;
 
-pub use self::core::{Stats, SubscribeConfig};
+pub use self::core::{Stats, SubscribeConfig, TrunkConfig};
 pub use engine::{Engine, EngineConfig, EngineError};
 pub use messages::MessageConfig;

@@ -102,6 +102,40 @@ pub struct LegMessage {
     pub message: SipMessage,
 }
 
+/// How a trunk does.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrunkHealth {
+    /// By its answers to OPTIONS: `up`, `down`, or `unknown` where it is not asked.
+    pub state: &'static str,
+    pub since: Option<DateTime<Utc>>,
+    /// Where we register with it.
+    pub registration: Option<TrunkRegistration>,
+    /// The latest calls to it that ended, of which the figures are; at most 500.
+    pub calls: usize,
+    /// Answer-seizure ratio, 0..=1.
+    pub asr: Option<f64>,
+    /// Average call duration, seconds.
+    pub acd: Option<f64>,
+    /// Post-dial delay, seconds: from INVITE to ringing.
+    pub pdd: Option<f64>,
+}
+
+impl Default for TrunkHealth {
+    fn default() -> Self {
+        Self { state: "unknown", since: None, registration: None, calls: 0, asr: None, acd: None, pdd: None }
+    }
+}
+
+/// Our registration with a trunk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrunkRegistration {
+    /// `trying`, `registered`, `refused`, `unreachable`.
+    pub state: &'static str,
+    /// SIP code of the refusal.
+    pub code: Option<u16>,
+    pub expires_on: Option<DateTime<Utc>>,
+}
+
 /// The calls of this node, as the REST API drives them. Values are the call object of `events::view::call`.
 #[async_trait]
 pub trait CallControl: Send + Sync + 'static {
@@ -119,6 +153,8 @@ pub trait CallControl: Send + Sync + 'static {
     async fn trace(&self, account: Uuid, call: Uuid) -> Result<Vec<LegMessage>, ControlError>;
     /// What a SIP user has registered; empty means offline.
     async fn registrations(&self, sip_user: Uuid) -> Vec<Registration>;
+    /// How a trunk does.
+    fn trunk_health(&self, trunk: Uuid) -> TrunkHealth;
     /// Forget cached routing data of an account after a change by REST.
     fn invalidate(&self, account: Uuid);
     /// `POST /rest/dev/call`: the simulated network calls a leased number. Returns the SIP Call-ID.

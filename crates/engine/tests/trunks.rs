@@ -234,6 +234,8 @@ async fn the_next_trunk_is_tried_after_the_codes_that_are_given() {
     reject(&mut first, session, 503);
     tokio::join!(first.settle(), world.idle());
     assert_eq!(second.ua.stats().sessions, 0);
+    let (of_a, of_b) = (world.engine.control().trunk_health(a), world.engine.control().trunk_health(b));
+    assert_eq!((of_a.calls, of_a.asr, of_b.calls), (2, Some(0.0), 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -116,6 +116,18 @@ impl NewEvent {
         }
     }
 
+    /// A trunk is up or down, or our registration with it is another: `state` says which.
+    pub fn sip_connection(account: Uuid, trunk: Uuid, name: &str, state: &str, payload: Value) -> NewEvent {
+        NewEvent {
+            account,
+            kind: EventType::SipConnection,
+            message: format!("SIP connection {name} - {state}"),
+            payload,
+            ref_id: Some(trunk),
+            extra: Map::new(),
+        }
+    }
+
     /// An order changed state. `view` is [`view::order`]'s object of it.
     pub fn tn_order(order: &TnOrder, view: Value) -> NewEvent {
         NewEvent {

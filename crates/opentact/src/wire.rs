@@ -16,7 +16,7 @@ use opentact_engine::router::RouterConfig;
 use opentact_engine::speech::{LocalSpeech, SpeechConfig};
 use opentact_engine::trace::{SipWatch, TraceConfig};
 use opentact_engine::transport::{TcpLimits, TlsConfig, TransportConfig, WsDoor};
-use opentact_engine::{Engine, EngineConfig, MessageConfig, SubscribeConfig};
+use opentact_engine::{Engine, EngineConfig, MessageConfig, SubscribeConfig, TrunkConfig};
 use opentact_events::Hub;
 use opentact_sip::digest::Algorithm;
 use opentact_sip::flow::Transport;
@@ -232,6 +232,11 @@ fn engine_config(config: &Config, tls: TlsConfig) -> anyhow::Result<EngineConfig
         },
         dns: DnsConfig { servers: config.sip.dns.clone(), timeout: config.sip.dns_timeout.0 },
         media,
+        trunks: TrunkConfig {
+            interval: config.sip.ping_interval.0,
+            failures: config.sip.ping_failures,
+            expires: whole_seconds(config.sip.trunk_expires.0),
+        },
         router,
         defence,
         egress_allow: config.http.egress_allow.clone(),

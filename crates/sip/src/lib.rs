@@ -8,6 +8,7 @@ pub mod digest;
 pub mod flow;
 pub mod message;
 pub mod registrar;
+pub mod registration;
 pub mod sdp;
 mod transaction;
 pub mod ua;

@@ -144,6 +144,12 @@ impl Connections<'_> {
         Ok(theirs.order_by_asc(Column::CreatedOn).all(self.store.reader()).await?)
     }
 
+    /// Active trunks of all accounts that are asked whether they are there, or registered with.
+    pub async fn watched(&self) -> Result<Vec<SipConnection>> {
+        let asked = Column::Register.eq(true).or(Column::OptionsPing.eq(true));
+        Ok(Entity::find().filter(Column::IsActive.eq(true)).filter(asked).all(self.store.reader()).await?)
+    }
+
     /// Addresses of the active trunks of all accounts.
     pub async fn addresses(&self) -> Result<Vec<String>> {
         let active = Entity::find().filter(Column::IsActive.eq(true)).filter(Column::Ip.is_not_null());

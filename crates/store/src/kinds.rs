@@ -109,6 +109,7 @@ text_enum! {
         Sms = "sms",
         TnOrder = "tn_order",
         Balance = "balance",
+        SipConnection = "sip_connection",
     }
 }
 

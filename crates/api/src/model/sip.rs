@@ -64,9 +64,40 @@ pub struct SipConnection {
     pub failover_codes: Option<Vec<u16>>,
     pub progress_timeout: Option<u16>,
     pub ring_timeout: Option<u16>,
+    /// Where it is read.
+    #[schema(required = false)]
+    pub health: TrunkHealth,
     pub shaken_verify_policy: u8,
     #[schema(schema_with = types::or_null::attestation)]
     pub shaken_minimum_accepted_attest_lvl: Option<String>,
+}
+
+/// How a trunk does on this node.
+#[derive(ToSchema)]
+pub struct TrunkHealth {
+    /// By its answers to OPTIONS: `up`, `down`, or `unknown` where it is not asked.
+    pub state: String,
+    pub since: Option<DateTime<Utc>>,
+    /// Where we register with it.
+    pub registration: Option<TrunkRegistration>,
+    /// The latest calls to it that ended, of which the figures are; at most 500.
+    pub calls: u64,
+    /// Answer-seizure ratio, 0 to 1.
+    pub asr: Option<f64>,
+    /// Average call duration, seconds.
+    pub acd: Option<f64>,
+    /// Post-dial delay, seconds: from INVITE to ringing.
+    pub pdd: Option<f64>,
+}
+
+/// Our registration with a trunk.
+#[derive(ToSchema)]
+pub struct TrunkRegistration {
+    /// `trying`, `registered`, `refused` or `unreachable`.
+    pub state: String,
+    /// SIP code of the refusal.
+    pub code: Option<u16>,
+    pub expires_on: Option<DateTime<Utc>>,
 }
 
 /// Makes one way of writing numbers another. For each direction and party the first that fits is applied.

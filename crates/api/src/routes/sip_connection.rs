@@ -3,11 +3,11 @@
 use axum::extract::State;
 use http::HeaderMap;
 use opentact_events::view;
-use opentact_store::connections::NewConnection;
+use opentact_store::connections::{NewConnection, SipConnection};
 use opentact_store::products::DEFAULT_PRODUCT;
 use opentact_store::types::{Attestation, NumberRule, SipTransport, TrunkRouting};
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -15,7 +15,7 @@ use utoipa_axum::routes;
 use super::forms::AssignLeases;
 use super::lease::{self, VoiceTarget};
 use crate::auth::Caller;
-use crate::envelope::{Envelope, Reply, Tagged, created, if_match, ok};
+use crate::envelope::{Envelope, Live, Reply, Tagged, created, if_match, ok};
 use crate::error::{AppError, Fields};
 use crate::extract::{Body, Check, Checked, Id, has};
 use crate::model;
@@ -220,12 +220,34 @@ fn number_rules(rules: Vec<model::NumberRule>) -> Vec<NumberRule> {
     rules.into_iter().map(rule).collect()
 }
 
+/// A trunk and how it does on this node.
+fn with_health(state: &ApiState, trunk: &SipConnection) -> Value {
+    let mut shown = view::sip_connection(trunk);
+    if let Value::Object(shown) = &mut shown {
+        let health = state.calls.trunk_health(trunk.uuid);
+        let registration = health
+            .registration
+            .map(|one| json!({ "state": one.state, "code": one.code, "expires_on": one.expires_on.map(view::date) }));
+        let health = json!({
+            "state": health.state,
+            "since": health.since.map(view::date),
+            "registration": registration,
+            "calls": health.calls,
+            "asr": health.asr,
+            "acd": health.acd,
+            "pdd": health.pdd,
+        });
+        shown.insert("health".to_owned(), health);
+    }
+    shown
+}
+
 /// All SIP connections of the account.
 #[utoipa::path(get, path = "/rest/sip/connection", operation_id = "ListSIPConnections", tag = "sip connection",
     responses((status = 200, body = Envelope<Vec<model::SipConnection>>), Faults))]
 async fn list(State(state): State<ApiState>, caller: Caller) -> Reply {
     let trunks = state.store.connections().list(caller.account()).await?;
-    ok(trunks.iter().map(view::sip_connection).collect::<Vec<_>>())
+    ok(trunks.iter().map(|trunk| with_health(&state, trunk)).collect::<Vec<_>>())
 }
 
 /// Make a SIP connection.
@@ -272,9 +294,10 @@ async fn create(State(state): State<ApiState>, caller: Caller, Checked(form): Ch
 /// One SIP connection.
 #[utoipa::path(get, path = "/rest/sip/connection/{uuid}", operation_id = "GetSIPConnectionByUUID", tag = "sip connection",
     params(("uuid" = Uuid, Path)), responses((status = 200, body = Envelope<model::SipConnection>), Faults))]
-async fn get(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Result<Tagged, AppError> {
+async fn get(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Result<Live, AppError> {
     let trunk = state.store.connections().get(caller.account(), uuid).await;
-    Ok(Tagged(view::sip_connection(&visible(&state, &caller, uuid, trunk).await?)))
+    let trunk = visible(&state, &caller, uuid, trunk).await?;
+    Ok(Live { shown: with_health(&state, &trunk), version: view::sip_connection(&trunk) })
 }
 
 /// Change a SIP connection.

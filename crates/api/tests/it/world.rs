@@ -10,7 +10,7 @@ use opentact_api::{ApiState, Parts, Settings};
 use opentact_callflow::Document;
 use opentact_carrier::dev::DevNumbers;
 use opentact_engine::ports::{
-    CallControl, ControlError, DevCall, LegMessage, MessageControl, Originate, Registration, SendMessage,
+    CallControl, ControlError, DevCall, LegMessage, MessageControl, Originate, Registration, SendMessage, TrunkHealth,
 };
 use opentact_events::{EventType, Hub, NewEvent, view};
 use opentact_store::accounts::{Account, NewAccount};
@@ -98,6 +98,10 @@ impl CallControl for FakeCalls {
     async fn registrations(&self, sip_user: Uuid) -> Vec<Registration> {
         let all = self.registrations.lock();
         all.iter().filter(|(user, _)| *user == sip_user).map(|(_, one)| one.clone()).collect()
+    }
+
+    fn trunk_health(&self, _: Uuid) -> TrunkHealth {
+        TrunkHealth { state: "up", calls: 2, asr: Some(0.5), ..TrunkHealth::default() }
     }
 
     fn invalidate(&self, account: Uuid) {

@@ -269,6 +269,8 @@ impl Core {
         }
         entry.free_channels();
         self.trials.set(leg, None);
+        self.count_attempt(leg);
+        let Some(entry) = self.legs.get_mut(&leg) else { return };
         match &entry.media {
             Some(media) => self.drivers.media.command(media.key, opentact_media::control::Command::Close),
             None => self.leg_event(leg, LegEvent::Closed),

@@ -42,6 +42,7 @@ impl Core {
                 let _ = reply.send(self.stats());
             }
             ControlRequest::Drain { drained, quiet } => {
+                self.end_trunks();
                 self.draining = true;
                 self.end_subscriptions();
                 self.drained = Some(drained);

@@ -71,6 +71,9 @@ pub(super) struct Outbound {
     pub(super) trying: Option<SocketAddr>,
     /// The trunk that is tried or has answered, and since when.
     pub(super) over: Option<(Arc<Over>, Instant)>,
+    /// When it began to ring, and when it answered.
+    pub(super) rang_at: Option<Instant>,
+    pub(super) answered_at: Option<Instant>,
     /// What to try when all branches have failed.
     pub(super) attempts: VecDeque<Attempt>,
     pub(super) from: Option<NameAddr>,

@@ -24,6 +24,7 @@ mod subscribe;
 mod tests;
 mod timers;
 mod trial;
+mod trunks;
 mod watched;
 
 use std::collections::{HashMap, VecDeque};
@@ -61,6 +62,9 @@ pub(crate) use self::requests::ALLOW;
 pub use self::stats::Stats;
 pub use self::subscribe::SubscribeConfig;
 use self::timers::Timers;
+pub(crate) use self::trunks::Target;
+pub use self::trunks::TrunkConfig;
+use self::trunks::Trunks;
 
 /// Inputs handled before the outputs of all of them are sent.
 const BATCH: usize = 64;
@@ -94,6 +98,8 @@ pub(crate) enum Message {
     },
     Text(MessageStep),
     Watch(subscribe::WatchStep),
+    /// The trunks that are to be watched from now on.
+    Trunks(Vec<Target>),
     Control(ControlRequest),
 }
 
@@ -102,6 +108,7 @@ pub(crate) enum Message {
 pub(crate) struct CoreConfig {
     /// Calls (origin legs) at once; a further INVITE is answered 503.
     pub(crate) max_calls: usize,
+    pub(crate) trunks: TrunkConfig,
     pub(crate) recordings: PathBuf,
     pub(crate) subscribe: SubscribeConfig,
 }
@@ -173,6 +180,7 @@ pub(crate) struct Core {
     timers: Timers,
     /// When what is tried for a leg has had its time and the next is tried.
     trials: Timers,
+    trunks: Trunks,
     /// Inputs of calls that wait until the outputs before them are carried out.
     pending: VecDeque<(LegId, Option<CallInput>)>,
     settling: bool,
@@ -193,6 +201,7 @@ impl Core {
         own: mpsc::Sender<Message>,
         trace: Trace,
     ) -> Self {
+        let trunks = Trunks::new(config.trunks.clone(), drivers.router.board().clone());
         Self {
             trace,
             config,
@@ -213,6 +222,7 @@ impl Core {
             subscriptions: subscribe::Subscriptions::default(),
             timers: Timers::default(),
             trials: Timers::default(),
+            trunks,
             pending: VecDeque::new(),
             settling: false,
             draining: false,
@@ -267,10 +277,16 @@ impl Core {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        [self.ua.deadline(), self.registrar.deadline(), self.timers.first(), self.trials.first()]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.ua.deadline(),
+            self.registrar.deadline(),
+            self.timers.first(),
+            self.trials.first(),
+            self.trunks.deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     fn on_time(&mut self) {
@@ -280,6 +296,9 @@ impl Core {
         }
         if self.registrar.deadline().is_some_and(|at| at <= now) {
             self.expire_bindings(now);
+        }
+        if self.trunks.deadline().is_some_and(|at| at <= now) {
+            self.trunks_on_time(now);
         }
         for leg in self.trials.take_due(now) {
             self.pass_over(leg);
@@ -335,6 +354,7 @@ impl Core {
             Message::PromptReady { call, leg, id, loops, source } => self.on_prompt_ready(call, leg, id, loops, source),
             Message::Text(step) => self.on_message_step(step),
             Message::Watch(step) => self.on_watch_step(step),
+            Message::Trunks(targets) => self.on_trunks(targets),
             Message::Control(request) => self.on_control(request),
         }
         self.drain_ua();

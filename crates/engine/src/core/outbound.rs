@@ -272,6 +272,9 @@ impl Core {
         let Some(leg) = self.legs.get_mut(&id).filter(|leg| !leg.ended) else { return };
         let Role::Outbound(outbound) = &mut leg.role else { return };
         outbound.heard |= !response.body().is_empty();
+        if response.code() >= 180 {
+            outbound.rang_at.get_or_insert_with(Instant::now);
+        }
         self.time_attempt(id, true);
         let Some(leg) = self.legs.get_mut(&id).filter(|leg| !leg.ended) else { return };
         let Role::Outbound(outbound) = &mut leg.role else { return };
@@ -314,6 +317,7 @@ impl Core {
         let mut heard = false;
         if let Role::Outbound(outbound) = &mut leg.role {
             outbound.answered = Some(session);
+            outbound.answered_at = Some(Instant::now());
             others = std::mem::take(&mut outbound.branches);
             outbound.attempts.clear();
             heard = outbound.hears(session, response.to_tag());

@@ -27,6 +27,7 @@ impl Core {
 
     /// An answer to a request of ours that is no INVITE; without a response `code` stands for it.
     pub(super) fn on_response(&mut self, id: RequestId, code: u16, response: Option<&Response>) {
+        self.on_trunk_answered(id, code, response);
         self.on_message_answered(id, code, response);
     }
 

@@ -15,6 +15,7 @@ use super::negotiate::{self, Headers};
 use super::passing::passing;
 use super::reason::reason_header;
 use crate::router::Over;
+use crate::trunk_board::Outcome;
 
 impl Outbound {
     /// Whether what has answered so is passed over for what is to be tried next.
@@ -35,6 +36,7 @@ impl Core {
     /// Sets a leg to what it says over a trunk, or over none, and makes its offer: of the codecs the trunk takes.
     pub(super) fn begin_attempt(&mut self, id: LegId, over: Option<&Arc<Over>>) -> Option<Bytes> {
         self.trials.set(id, None);
+        self.count_attempt(id);
         let leg = self.legs.get_mut(&id)?;
         let Leg { role: Role::Outbound(outbound), media: Some(media), context, call, .. } = leg else { return None };
         outbound.over = over.map(|over| (over.clone(), Instant::now()));
@@ -55,6 +57,18 @@ impl Core {
             }
         }
         Some(offer)
+    }
+
+    /// What was tried has come to its end: it counts for its trunk.
+    pub(super) fn count_attempt(&mut self, id: LegId) {
+        let Some(Leg { role: Role::Outbound(outbound), .. }) = self.legs.get_mut(&id) else { return };
+        let (rang_at, answered_at) = (outbound.rang_at.take(), outbound.answered_at.take());
+        let Some((over, since)) = outbound.over.take() else { return };
+        let outcome = Outcome {
+            post_dial_delay: rang_at.or(answered_at).map(|at| at.saturating_duration_since(since)),
+            talked: answered_at.map(|at| at.elapsed()),
+        };
+        self.trunks.board().ended(over.uuid, outcome);
     }
 
     /// Headers of the caller's INVITE that the trunk it came over, or the one it goes over, lets pass.

@@ -21,7 +21,9 @@ use super::is_closed;
 use super::order::order;
 use super::place::Named;
 use super::{About, Attempt, DialFault, DialPlan, DialRequest, LegContext, Limit, Over, Place, Router};
+use crate::core::Target as WatchedTrunk;
 use crate::dns::{Hop, Target};
+use crate::trunk_board::Pulse;
 
 const SIP_PORT: u16 = 5060;
 const SIPS_PORT: u16 = 5061;
@@ -263,23 +265,12 @@ impl Router {
         if !trunk.is_active {
             return Err(DialFault::new(503, format!("SIP connection {} is not active", trunk.name)));
         }
-        let transport = match trunk.transport {
-            SipTransport::Udp => Transport::Udp,
-            SipTransport::Tcp => Transport::Tcp,
-            SipTransport::Tls => Transport::Tls,
-        };
+        let transport = transport_of(trunk);
         let host = trunk.hostname.as_deref().or(trunk.ip.as_deref());
         let host = host.ok_or_else(|| DialFault::new(503, format!("SIP connection {} has no address", trunk.name)))?;
         let port = u16::try_from(trunk.port).unwrap_or(SIP_PORT);
-        // Who has left the port as it comes has not said where: the SRV records of a name do.
-        let said = Some(port).filter(|port| *port != SIP_PORT);
-        let target = Target { host, port: said, transport: Some(transport), usual_port: port };
-        let hops = self.resolve(request.account, target, Named::ByTrunk).await?;
-        let password = self.store.connections().password(trunk).map_err(unreadable)?;
-        let credentials = match (&trunk.username, password) {
-            (Some(user), Some(password)) => Some(Arc::new(Credentials::password(user.clone(), password))),
-            _ => None,
-        };
+        let hops = self.hops(request.account, trunk, host, port).await?;
+        let credentials = self.credentials(trunk).map_err(unreadable)?;
         let written = |party, number: Option<u64>, text: &str| {
             let number = number.map_or_else(|| text.to_owned(), |tn| format!("+{tn}"));
             trunk.routing.rewrite(Direction::Out, party, &number)
@@ -316,6 +307,46 @@ impl Router {
         Ok(hops.into_iter().map(place).collect())
     }
 
+    /// Where a trunk is, in the order its places are to be tried.
+    async fn hops(&self, account: Uuid, trunk: &SipConnection, host: &str, port: u16) -> Result<Vec<Hop>, DialFault> {
+        // Who has left the port as it comes has not said where: the SRV records of a name do.
+        let said = Some(port).filter(|port| *port != SIP_PORT);
+        let target = Target { host, port: said, transport: Some(transport_of(trunk)), usual_port: port };
+        self.resolve(account, target, Named::ByTrunk).await
+    }
+
+    /// What a trunk's challenges are answered with.
+    fn credentials(&self, trunk: &SipConnection) -> Result<Option<Arc<Credentials>>, StoreError> {
+        Ok(match (&trunk.username, self.store.connections().password(trunk)?) {
+            (Some(user), Some(password)) => Some(Arc::new(Credentials::password(user.clone(), password))),
+            _ => None,
+        })
+    }
+
+    /// The trunks that are asked whether they are there, and those that we register with.
+    pub(crate) async fn watched(&self) -> Result<Vec<WatchedTrunk>, StoreError> {
+        let mut targets = Vec::new();
+        for trunk in self.store.connections().watched().await? {
+            let Some(host) = trunk.hostname.as_deref().or(trunk.ip.as_deref()) else { continue };
+            let port = u16::try_from(trunk.port).unwrap_or(SIP_PORT);
+            let hop = self.hops(trunk.account, &trunk, host, port).await.ok().and_then(|found| found.first().copied());
+            targets.push(WatchedTrunk {
+                remote: hop.map(|hop| hop.remote),
+                uuid: trunk.uuid,
+                account: trunk.account,
+                name: trunk.name.clone(),
+                version: trunk.modified_on,
+                host: host.to_owned(),
+                port,
+                transport: hop.map_or(transport_of(&trunk), |hop| hop.transport),
+                credentials: self.credentials(&trunk)?,
+                ping: trunk.options_ping,
+                register: trunk.username.clone().filter(|_| trunk.register),
+            });
+        }
+        Ok(targets)
+    }
+
     /// The trunks of an outbound voice profile, in the order they are to be tried.
     async fn group(&self, account: Uuid, profile: &OutboundVoiceProfile) -> Result<Vec<Arc<SipConnection>>, DialFault> {
         let mut trunks = Vec::new();
@@ -325,7 +356,12 @@ impl Router {
                 trunks.push(trunk);
             }
         }
-        Ok(order(trunks, |_| false, &mut rand::rng()))
+        let is_down = |trunk: &SipConnection| self.board().pulse(trunk.uuid) == Pulse::Down;
+        // None of those that are down, unless all are.
+        if !trunks.iter().all(|trunk| is_down(trunk)) {
+            trunks.retain(|trunk| !is_down(trunk));
+        }
+        Ok(order(trunks, &mut rand::rng()))
     }
 
     /// The caller number shown to the telephone network: always one the account leases.
@@ -354,6 +390,14 @@ impl Router {
             let reason = "no caller number: lease one, or give the outbound voice profile one";
             DialFault::about(About::Caller, 403, reason)
         })
+    }
+}
+
+fn transport_of(trunk: &SipConnection) -> Transport {
+    match trunk.transport {
+        SipTransport::Udp => Transport::Udp,
+        SipTransport::Tcp => Transport::Tcp,
+        SipTransport::Tls => Transport::Tls,
     }
 }
 

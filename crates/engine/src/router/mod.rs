@@ -26,12 +26,14 @@ use opentact_sip::digest::{Algorithm, Challenger};
 use opentact_store::Store;
 use opentact_store::accounts::Account;
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::defence::SharedGate;
 use crate::dns::Locator;
 use crate::http::EgressGuard;
 use crate::ports::VoiceCarrier;
+use crate::trunk_board::TrunkBoard;
 
 pub(crate) use self::directory::App;
 use self::directory::Directory;
@@ -68,6 +70,9 @@ pub struct Router {
     store: Store,
     directory: Directory,
     names: Names,
+    board: TrunkBoard,
+    /// Told of each change by the API.
+    changed: Notify,
     /// Nonces and their counts; held for microseconds, never across an await.
     challenger: Mutex<Challenger>,
     carriers: ArcSwap<Vec<VoiceCarrier>>,
@@ -92,6 +97,8 @@ impl Router {
             store,
             directory,
             names: Names::new(),
+            board: TrunkBoard::default(),
+            changed: Notify::new(),
             challenger: Mutex::new(challenger),
             carriers: ArcSwap::default(),
             guard,
@@ -109,9 +116,20 @@ impl Router {
         });
     }
 
+    /// How the trunks do.
+    pub(crate) fn board(&self) -> &TrunkBoard {
+        &self.board
+    }
+
+    /// Waits until something has changed that is read from the database.
+    pub(crate) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
     /// Forgets what was read: something of the account has changed.
     pub fn invalidate(&self, _account: Uuid) {
         self.directory.clear();
+        self.changed.notify_one();
     }
 
     /// E.164 of what is a telephone number.

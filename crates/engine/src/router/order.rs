@@ -6,19 +6,15 @@ use opentact_store::connections::SipConnection;
 use rand::Rng;
 
 /// The lowest priority first; within one at random, in proportion to the weights (as RFC 2782 does), those of weight 0
-/// last. Trunks that are down come after all others: they are tried only when nothing else is left.
-pub(super) fn order(
-    mut trunks: Vec<Arc<SipConnection>>,
-    is_down: impl Fn(&SipConnection) -> bool,
-    random: &mut impl Rng,
-) -> Vec<Arc<SipConnection>> {
+/// last.
+pub(super) fn order(trunks: Vec<Arc<SipConnection>>, random: &mut impl Rng) -> Vec<Arc<SipConnection>> {
     let mut keyed: Vec<_> = trunks
-        .drain(..)
+        .into_iter()
         .map(|trunk| {
             // Exponential races: who of several is first wins in proportion to its rate.
             let weight = trunk.weight.max(0) as f64;
             let time = if weight > 0.0 { -random.random_range(f64::EPSILON..1.0).ln() / weight } else { f64::MAX };
-            ((is_down(&trunk), trunk.priority), time, trunk)
+            (trunk.priority, time, trunk)
         })
         .collect();
     keyed.sort_by(|(a, time_a, _), (b, time_b, _)| a.cmp(b).then(time_a.total_cmp(time_b)));
@@ -70,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn priority_decides_then_weight_and_the_down_come_last() {
+    fn priority_decides_then_weight() {
         let mut random = StdRng::seed_from_u64(1);
         let all = [trunk("backup", 2, 100), trunk("big", 1, 3), trunk("small", 1, 1), trunk("spare", 1, 0)];
         let names = |trunks: Vec<Arc<SipConnection>>| -> Vec<String> {
@@ -78,13 +74,10 @@ mod tests {
         };
         let mut big = 0;
         for _ in 0..4_000 {
-            let order = names(order(all.to_vec(), |_| false, &mut random));
+            let order = names(order(all.to_vec(), &mut random));
             assert_eq!(order[2..], ["spare", "backup"]);
             big += u32::from(order[0] == "big");
         }
         assert!((2_850..3_150).contains(&big), "three of four are the big one's: {big}");
-        let down = names(order(all.to_vec(), |trunk| trunk.priority == 1, &mut random));
-        assert_eq!(down[0], "backup");
-        assert_eq!(names(order(all.to_vec(), |_| true, &mut random))[3], "backup", "all down is as none down");
     }
 }

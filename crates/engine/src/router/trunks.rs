@@ -148,13 +148,17 @@ impl Router {
         inquiry: &Inquiry,
         trunks: &'a [SipConnection],
     ) -> Result<Option<(TnLease, &'a SipConnection)>, Refusal> {
-        let Some(dialled) = inquiry.request_uri.user_text() else { return Ok(None) };
+        let Some(asked) = inquiry.request_uri.user_text() else { return Ok(None) };
         for prefixed in [false, true] {
             for trunk in trunks {
+                // Who is registered with a provider may be called by the contact; the number is then in To.
+                let registered = trunk.register && trunk.username.as_deref() == Some(&*asked);
+                let to = inquiry.to.user_text().filter(|_| registered);
+                let dialled = to.as_ref().unwrap_or(&asked);
                 let prefix = trunk.tech_prefix.to_string();
-                let bare = dialled.strip_prefix('+').unwrap_or(&dialled);
+                let bare = dialled.strip_prefix('+').unwrap_or(dialled);
                 let called = match prefixed {
-                    false => &*dialled,
+                    false => &**dialled,
                     true => match bare.strip_prefix(&*prefix) {
                         Some(rest) => rest,
                         None => continue,

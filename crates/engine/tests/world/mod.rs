@@ -21,7 +21,7 @@ use opentact_engine::router::RouterConfig;
 use opentact_engine::speech::{LocalSpeech, SpeechConfig};
 use opentact_engine::trace::TraceConfig;
 use opentact_engine::transport::{TcpLimits, TransportConfig};
-use opentact_engine::{Engine, EngineConfig, MessageConfig, SubscribeConfig};
+use opentact_engine::{Engine, EngineConfig, MessageConfig, SubscribeConfig, TrunkConfig};
 use opentact_events::{Filter, Hub, Subscription};
 use opentact_sip::digest::{Algorithm, Credentials};
 use opentact_sip::flow::{Flow, Transport};
@@ -110,6 +110,7 @@ impl World {
                 auth_failures: 5,
                 trusted: vec!["127.0.0.0/8".parse().unwrap()],
             },
+            trunks: TrunkConfig { interval: Duration::from_millis(50), failures: 2, expires: 600 },
             egress_allow: vec!["127.0.0.0/8".parse().unwrap()],
             max_calls: 100,
             recordings: folder.path().join("recordings"),

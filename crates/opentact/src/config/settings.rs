@@ -167,6 +167,12 @@ section! {
         auth_failures: u32 = "20",
         /// How long nothing is taken from a banned address; 0: none is ever banned.
         ban: Span = "10m",
+        /// From a trunk's answer to an OPTIONS to the next, where it is asked (`options_ping`).
+        ping_interval: Span = "30s",
+        /// OPTIONS without a good answer, one after the other, that make a trunk down; one good answer makes it up.
+        ping_failures: u32 = "2",
+        /// Registration asked for where we register with a trunk (`register`).
+        trunk_expires: Span = "1h",
         /// Networks that are never limited or banned; nor are the addresses of SIP connections.
         trusted: Vec<IpNet> = "127.0.0.0/8, ::1",
     }
