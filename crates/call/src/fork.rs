@@ -12,8 +12,6 @@ use crate::q850::Q850;
 
 /// Most destinations rung for one caller.
 const MAX_TARGETS: usize = 20;
-/// Q.850 26: another of those rung has taken the call.
-const NON_SELECTED: u8 = 26;
 
 /// Whose dialling it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -203,13 +201,13 @@ impl Call {
     fn branch_answered(&mut self, now: Now, leg: LegId) {
         let Some(fork) = self.fork.as_mut().filter(|fork| fork.stage == Stage::Ringing) else {
             // Too late: another has the call.
-            return self.drop_leg(now, leg, NON_SELECTED);
+            return self.drop_leg(now, leg, Q850::NON_SELECTED_USER);
         };
         fork.stage = Stage::Answering(leg);
         fork.later.clear();
         let others: Vec<LegId> = fork.branches.iter().map(|branch| branch.leg).filter(|other| *other != leg).collect();
         for other in others {
-            self.drop_leg(now, other, NON_SELECTED);
+            self.drop_leg(now, other, Q850::NON_SELECTED_USER);
         }
         match self.legs[0].is_live() {
             true => self.join(now, leg),
@@ -345,7 +343,7 @@ impl Call {
                 }
             }
             Stage::Joined { leg, .. } => {
-                self.drop_leg(now, leg, Q850::NORMAL_CLEARING.value());
+                self.drop_leg(now, leg, Q850::NORMAL_CLEARING);
                 self.part(now, DialEnd::Limit, Q850::NORMAL_CLEARING);
             }
             Stage::Answering(_) => {}
@@ -359,10 +357,11 @@ impl Call {
         }
     }
 
-    /// Ends the dialling and whom it rings or has joined.
+    /// Ends the dialling and whom it rings or has joined: with the cause of the origin's end, if it has ended.
     pub(crate) fn stop_fork(&mut self, now: Now) {
         self.stop_ringback();
         let a = self.id();
+        let cause = self.legs[0].cause.unwrap_or(Q850::NORMAL_CLEARING);
         let Some(fork) = self.fork.take() else { return };
         match fork.stage {
             Stage::Joined { leg: b, .. } => {
@@ -377,13 +376,12 @@ impl Call {
             }
         }
         for branch in fork.branches {
-            self.drop_leg(now, branch.leg, Q850::NORMAL_CLEARING.value());
+            self.drop_leg(now, branch.leg, cause);
         }
     }
 
     /// Hangs a dialled leg up, and nothing follows from it.
-    fn drop_leg(&mut self, now: Now, leg: LegId, cause: u8) {
-        let cause = Q850::new(cause).unwrap_or(Q850::NORMAL_CLEARING);
+    fn drop_leg(&mut self, now: Now, leg: LegId, cause: Q850) {
         if self.index(leg).is_some_and(|index| self.legs[index].is_up()) {
             self.put(Output::Leg { leg, command: LegCommand::Hangup { cause } });
             self.end_leg(now, leg, cause);

@@ -14,6 +14,8 @@ impl Q850 {
     pub const NO_USER_RESPONSE: Q850 = Q850(18);
     pub const NO_ANSWER: Q850 = Q850(19);
     pub const CALL_REJECTED: Q850 = Q850(21);
+    /// Another of those rung has taken the call.
+    pub const NON_SELECTED_USER: Q850 = Q850(26);
     pub const NORMAL_UNSPECIFIED: Q850 = Q850(31);
     pub const NO_CHANNEL: Q850 = Q850(34);
     pub const TEMPORARY_FAILURE: Q850 = Q850(41);

@@ -81,7 +81,7 @@ async fn a_caller_gives_up_while_another_phone_rings() {
     };
     let (cancelled, ()) = tokio::join!(cancelled, caller.settle());
     let reason = cancelled.headers().get_by_name("Reason").unwrap();
-    assert!(reason.starts_with(b"Q.850;cause=16"), "{}", String::from_utf8_lossy(reason));
+    assert!(reason.starts_with(b"Q.850;cause=31"), "{}", String::from_utf8_lossy(reason));
     world.idle().await;
 }
 

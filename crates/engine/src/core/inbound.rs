@@ -6,13 +6,13 @@ use opentact_call::q850::Q850;
 use opentact_call::{Call, InboundStart, LegEvent, LegId};
 use opentact_media::control::Command as MediaCommand;
 use opentact_sip::flow::Flow;
-use opentact_sip::message::{Name, Request};
+use opentact_sip::message::{Name, Request, Response};
 use opentact_sip::ua::{Command, RequestId, SessionId};
 use uuid::Uuid;
 
 use super::leg::{Inbound, Leg, Media, Role};
 use super::negotiate::{self, SDP};
-use super::reason::{q850_of, reason_header, retry_after};
+use super::reason::{cancel_reasons, q850_of, reason_header, retry_after};
 use super::{Core, Message};
 use crate::router::{Admission, Inquiry, Plan, Refusal};
 
@@ -264,6 +264,18 @@ impl Core {
         }
     }
 
+    /// A session refresh of ours has brought the other side's description anew.
+    pub(super) fn on_refreshed(&mut self, session: SessionId, response: &Response) {
+        let leg = self.sessions.get(&session).and_then(|leg| self.legs.get_mut(leg)).filter(|leg| !leg.ended);
+        let Some(Leg { id, media: Some(media), .. }) = leg else { return };
+        let id = *id;
+        match negotiate::refreshed(media, response.headers(), response.body()) {
+            Ok(params) => self.media_command(id, MediaCommand::Start(params)),
+            // RFC 3261 14.1: the session goes on as it was.
+            Err(error) => tracing::info!(leg = %id, %error, "answer to a session refresh not usable"),
+        }
+    }
+
     /// An offer before the call is answered, in a PRACK or UPDATE (RFC 3262 section 5, RFC 3311).
     pub(super) fn on_early_offer(&mut self, session: SessionId, id: RequestId, request: &Request) {
         let leg = self.sessions.get(&session).and_then(|leg| self.legs.get_mut(leg)).filter(|leg| !leg.ended);
@@ -326,7 +338,7 @@ impl Core {
                 } else {
                     self.given_up(leg);
                     for session in branches {
-                        self.command(Command::Cancel { session, headers: headers.clone() });
+                        self.command(Command::Cancel { session, headers: cancel_reasons(cause) });
                     }
                 }
             }

@@ -370,7 +370,8 @@ impl Core {
             Event::Answered { session, response } => self.on_answered(session, &response),
             Event::Failed { session, code, response } => self.on_failed(session, code, response.as_ref()),
             Event::Reinvite { session, request } => self.on_reinvite(session, &request),
-            Event::ReinviteAnswered { .. } | Event::ReinviteFailed { .. } => {}
+            Event::ReinviteAnswered { session, response } => self.on_refreshed(session, &response),
+            Event::ReinviteFailed { .. } => {}
             Event::Bye { session, request } => self.on_bye(session, &request),
             Event::Ended { session, code } => self.on_session_ended(session, code),
             Event::InDialog { session, id, request } => self.on_in_dialog(session, id, &request),

@@ -96,7 +96,13 @@ pub(super) fn accept(media: &mut Media, headers: &SipHeaders, body: &[u8]) -> Re
     params(&media.sdp.accept(&answer)?)
 }
 
-/// The same for an answer that is known by its content type, with parameters, and its octets.
+/// What the answer to our description means that a session refresh has repeated.
+pub(super) fn refreshed(media: &mut Media, headers: &SipHeaders, body: &[u8]) -> Result<LegParams, NegotiateError> {
+    let answer = description(headers, body)?.ok_or(NegotiateError::Missing)?;
+    params(&media.sdp.refreshed(&answer)?)
+}
+
+/// What an answer to our offer means that is known by its content type, with parameters, and its octets.
 pub(super) fn accept_body(media: &mut Media, content: &[u8], body: &[u8]) -> Result<LegParams, NegotiateError> {
     let kind = content.split(|octet| *octet == b';').next().unwrap_or_default();
     if !kind.trim_ascii().eq_ignore_ascii_case(&SDP) {

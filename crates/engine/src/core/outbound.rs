@@ -13,7 +13,7 @@ use opentact_sip::uri::NameAddr;
 use super::channels::Channel;
 use super::leg::{Leg, Media, Outbound, Role};
 use super::negotiate::{self, NegotiateError, SDP};
-use super::reason::{q850_of, reason_header};
+use super::reason::{answered_elsewhere, q850_of, reason_header};
 use super::{Core, Message};
 use crate::router::{Attempt, DialFault, DialPlan, DialRequest, Place};
 
@@ -400,10 +400,4 @@ fn weight(code: u16) -> u16 {
         480 | 408 => 2,
         _ => 1,
     }
-}
-
-/// RFC 3326: the other phones show no missed call.
-fn answered_elsewhere() -> (bytes::Bytes, bytes::Bytes) {
-    let value = bytes::Bytes::from_static(b"SIP;cause=200;text=\"Call completed elsewhere\"");
-    (bytes::Bytes::from_static(b"Reason"), value)
 }

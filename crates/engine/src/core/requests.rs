@@ -41,7 +41,7 @@ impl Core {
         }
     }
 
-    /// Keys pressed on phones that know no RFC 4733: `Signal=5`, `Duration=160` (application/dtmf-relay).
+    /// Keys pressed on phones that know no RFC 4733.
     fn on_info(&mut self, session: SessionId, id: RequestId, request: &Request) {
         if request.headers().get_by_name("Info-Package").is_some() {
             // RFC 6086 4.2.2: an Info Package we did not offer.
@@ -51,22 +51,14 @@ impl Core {
             // RFC 2976 2.2: such are sent to see whether the call is alive.
             return self.respond(id, 200, Vec::new());
         }
-        if !request.headers().is_content("application/dtmf-relay") {
-            let accept = (Bytes::from_static(b"Accept"), Bytes::from_static(b"application/dtmf-relay"));
-            return self.respond(id, 415, vec![accept]);
-        }
-        let body = String::from_utf8_lossy(request.body());
-        let field = |name: &str| {
-            body.lines().find_map(|line| {
-                let (key, value) = line.split_once('=')?;
-                key.trim().eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
-            })
+        let Some((digit, duration_ms)) = key_of(request) else {
+            let known = KEYS.iter().any(|known| request.headers().is_content(known));
+            let accept = (Bytes::from_static(b"Accept"), KEYS.join(", ").into());
+            return match known {
+                true => self.respond(id, 400, Vec::new()),
+                false => self.respond(id, 415, vec![accept]),
+            };
         };
-        let digit = field("Signal").and_then(|signal| signal.chars().next()).map(|digit| digit.to_ascii_uppercase());
-        let Some(digit) = digit.filter(|digit| "0123456789*#ABCD".contains(*digit)) else {
-            return self.respond(id, 400, Vec::new());
-        };
-        let duration_ms = field("Duration").and_then(|duration| duration.parse().ok()).unwrap_or(160);
         self.respond(id, 200, Vec::new());
         if let Some(&leg) = self.sessions.get(&session)
             && let Some(call) = self.legs.get(&leg).map(|leg| leg.call)
@@ -81,8 +73,9 @@ impl Core {
         let code = if self.draining { 503 } else { 200 };
         let mut headers = vec![
             header("Allow", ALLOW),
-            header("Accept", Bytes::from_static(b"application/sdp, application/dtmf-relay")),
+            header("Accept", Bytes::from_static(b"application/sdp, application/dtmf-relay, application/dtmf")),
             header("Accept-Language", Bytes::from_static(b"en")),
+            header("Supported", Bytes::from_static(b"100rel, timer, path, outbound")),
         ];
         if self.draining {
             headers.push(retry_after());
@@ -92,5 +85,72 @@ impl Core {
 
     pub(super) fn respond(&mut self, id: RequestId, code: u16, headers: Headers) {
         self.command(Command::Respond { id, code, reason: None, headers, body: None });
+    }
+}
+
+/// Bodies of INFO that say which key was pressed.
+const KEYS: [&str; 2] = ["application/dtmf-relay", "application/dtmf"];
+/// Length of a key whose INFO gives none, milliseconds.
+const KEY_MS: u32 = 160;
+
+/// The key and its length in milliseconds: `Signal=5`, `Duration=160` (application/dtmf-relay), or the bare key
+/// (application/dtmf), `10` and `11` for `*` and `#`.
+fn key_of(request: &Request) -> Option<(char, u32)> {
+    let body = String::from_utf8_lossy(request.body());
+    let field = |name: &str| {
+        body.lines().find_map(|line| {
+            let (key, value) = line.split_once('=')?;
+            key.trim().eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
+        })
+    };
+    let signal = match () {
+        () if request.headers().is_content(KEYS[0]) => field("Signal")?,
+        () if request.headers().is_content(KEYS[1]) => field("Signal").unwrap_or_else(|| body.trim().to_owned()),
+        () => return None,
+    };
+    let key = match signal.as_str() {
+        "10" => '*',
+        "11" => '#',
+        other => {
+            let mut keys = other.chars();
+            keys.next().filter(|_| keys.next().is_none())?.to_ascii_uppercase()
+        }
+    };
+    let duration_ms = field("Duration").and_then(|duration| duration.parse().ok()).unwrap_or(KEY_MS);
+    "0123456789*#ABCD".contains(key).then_some((key, duration_ms))
+}
+
+#[cfg(test)]
+mod tests {
+    use opentact_sip::message::RequestBuilder;
+
+    use super::*;
+
+    fn key(content: &str, body: &'static str) -> Option<(char, u32)> {
+        let uri: opentact_sip::uri::Uri = "sip:x@192.0.2.1".parse().unwrap();
+        let request = RequestBuilder::new(Method::Info, &uri).body(content.to_owned(), Bytes::from(body)).build();
+        key_of(&request)
+    }
+
+    #[test]
+    fn keys_of_both_kinds_are_read() {
+        assert_eq!(key("application/dtmf-relay", "Signal=5\r\nDuration=250\r\n"), Some(('5', 250)));
+        assert_eq!(key("application/dtmf-relay", "signal = d"), Some(('D', 160)));
+        assert_eq!(key("application/dtmf", "7"), Some(('7', 160)));
+        assert_eq!(key("Application/DTMF", "11\r\n"), Some(('#', 160)));
+        assert_eq!(key("application/dtmf", "Signal=10\r\nDuration=90"), Some(('*', 90)));
+    }
+
+    #[test]
+    fn what_is_no_key_is_none() {
+        for (content, body) in [
+            ("application/dtmf-relay", "5"),
+            ("application/dtmf-relay", "Signal=x"),
+            ("application/dtmf", "123"),
+            ("application/dtmf", ""),
+            ("text/plain", "5"),
+        ] {
+            assert_eq!(key(content, body), None, "{content} {body}");
+        }
     }
 }

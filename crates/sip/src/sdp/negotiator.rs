@@ -66,6 +66,14 @@ impl Negotiator {
         Ok(agreed)
     }
 
+    /// What the answer means that came to our last description sent once more (a session refresh, RFC 4028 7.4).
+    pub fn refreshed(&mut self, answer: &Session) -> Result<Agreed, SdpError> {
+        let last = self.description.as_ref().ok_or(SdpError::NoOffer)?;
+        let agreed = accept(last, answer, &self.capabilities)?;
+        self.agreed = Some(agreed.clone());
+        Ok(agreed)
+    }
+
     /// Our open offer was refused: the session goes on as it was (RFC 3261 14.1).
     pub fn withdraw(&mut self) {
         if self.open.take().is_some() && self.before.is_some() {

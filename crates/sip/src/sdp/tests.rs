@@ -209,3 +209,15 @@ fn broken_descriptions_name_the_line() {
     assert_eq!(error(&"v=0\n".repeat(2)), SdpError::Malformed { line: 2, what: "v= repeated" });
     assert_eq!(error("v=0\n").code(), 400);
 }
+
+#[test]
+fn our_description_sent_once_more_brings_an_answer_that_counts() {
+    let mut callee = negotiator();
+    let offer = session(&OFFER.replace("m=video 51372 RTP/AVP 31 32\r\na=rtpmap:31 H261/90000\r\n", ""));
+    let (answer, agreed) = callee.answer(&offer, Direction::SendRecv).unwrap();
+    assert_eq!(callee.description(), Some(&answer));
+    let moved = session(&offer.to_string().replace("audio 49170", "audio 50000"));
+    let refreshed = callee.refreshed(&moved).unwrap();
+    assert_eq!((agreed.remote.port(), refreshed.remote.port()), (49_170, 50_000));
+    assert_eq!((callee.description(), callee.agreed()), (Some(&answer), Some(&refreshed)));
+}

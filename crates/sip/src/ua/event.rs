@@ -38,7 +38,8 @@ pub enum Event {
     Pracked { session: SessionId, request: Request },
     /// A re-INVITE, or an UPDATE with an offer, to be answered by `Accept` or `Reject`.
     Reinvite { session: SessionId, request: Request },
-    /// The 2xx to our re-INVITE; acknowledged.
+    /// The 2xx to our re-INVITE; acknowledged. Of a session refresh that has repeated our description too: what it answers is
+    /// in force from now on.
     ReinviteAnswered { session: SessionId, response: Response },
     /// Our re-INVITE was refused; the session goes on as it was. 491 means that both sides tried at once: try again
     /// after the time of RFC 3261 14.1, 2.1..4 s for the side that made the call and 0..2 s for the other.

@@ -37,6 +37,8 @@ pub(super) struct Session {
     pub(super) described: Option<Body>,
     /// The other side takes UPDATE.
     pub(super) updates: bool,
+    /// We made the call.
+    pub(super) made: bool,
     pub(super) alarm: Alarm,
 }
 
@@ -144,6 +146,7 @@ pub(super) enum Purpose {
 impl Session {
     pub(super) fn new(phase: Phase, call_id: Bytes, local_tag: Bytes, contact: Bytes) -> Session {
         Session {
+            made: matches!(phase, Phase::Calling(_)),
             phase,
             call_id,
             local_tag,

@@ -3,8 +3,11 @@
 
 use std::time::{Duration, Instant};
 
+use rand::Rng;
+
 use super::command::ExtraHeaders;
 use super::config::UaConfig;
+use super::event::Event;
 use super::session::{Live, Phase, Purpose, Received, Session};
 use super::{Owner, SessionId, Ua};
 use crate::flow::Flow;
@@ -220,29 +223,41 @@ impl Ua {
         id: SessionId,
         method: &Method,
         passed: Passed<Owner>,
-        response: &Response,
+        response: Response,
     ) {
         let code = response.code();
         if response.is_success() {
             if let Some(dialog) = self.sessions.get_mut(&id).and_then(|session| session.dialog.as_deref_mut()) {
-                dialog.refresh_by_response(response);
+                dialog.refresh_by_response(&response);
             }
             if *method == Method::Invite {
-                self.acknowledge(Some(id), passed, response);
+                self.acknowledge(Some(id), passed, &response);
             }
         }
-        let timer = granted(now, &self.config, response);
-        let Some(Session { phase: Phase::Live(live), updates, .. }) = self.sessions.get_mut(&id) else {
+        let timer = granted(now, &self.config, &response);
+        // RFC 3261 14.1: which side made the call decides who waits for how long, so that they do not meet again.
+        let wait = self.random.random_range(0..200);
+        let Some(Session { phase: Phase::Live(live), updates, made, .. }) = self.sessions.get_mut(&id) else {
             return;
         };
         match code {
-            200..=299 => live.timer = timer,
+            200..=299 => {
+                live.timer = timer;
+                if *method == Method::Invite && !response.body().is_empty() {
+                    self.events.push_back(Event::ReinviteAnswered { session: id, response });
+                }
+            }
             408 | 481 => return self.lose(now, id, code),
             422 => {
                 if let Some(timer) = &mut live.timer
-                    && let Some(least) = raise(response, timer.interval)
+                    && let Some(least) = raise(&response, timer.interval)
                 {
                     timer.interval = least;
+                }
+            }
+            491 => {
+                if let Some(timer) = &mut live.timer {
+                    timer.refresh = now + Duration::from_millis(wait * 10 + if *made { 2_100 } else { 0 });
                 }
             }
             405 | 501 if *method == Method::Update => *updates = false,

@@ -229,7 +229,7 @@ impl Ua {
         match sent.purpose {
             Purpose::Bye => self.end(now, id, Some(Event::Ended { session: id, code })),
             Purpose::Reinvite => self.reinvite_response(now, id, sent.body, passed, response),
-            Purpose::Refresh => self.refresh_response(now, id, &sent.method, passed, &response),
+            Purpose::Refresh => self.refresh_response(now, id, &sent.method, passed, response),
             // The call goes on without it, or the other side ends it.
             Purpose::Prack => {}
             Purpose::Other(request) => {

@@ -70,7 +70,7 @@ fn peer_without_update_is_refreshed_by_the_description_in_force() {
     line.accept(B, b);
     line.settle();
     assert_eq!(line.lines(A), ["INVITE", "ACK", "INVITE", "ACK"]);
-    assert_eq!(line.told(A), [""; 0], "a refresh is nobody else's business");
+    assert_eq!(line.told(A), ["ReinviteAnswered 200"], "what it says of media is in force");
     assert_eq!(line.told(B), ["Acked"]);
 }
 
@@ -199,4 +199,27 @@ fn required_timer_is_refused_where_there_is_none() {
         line.settle();
         assert_eq!(line.lines(B), [answers]);
     }
+}
+
+#[test]
+fn refresh_that_meets_an_offer_waits_as_the_side_that_called() {
+    let b = UaConfig { allow: Bytes::from_static(WITHOUT_UPDATE), ..config(600, 90) };
+    let mut line = Line::with(config(600, 90), b);
+    let (a, b) = line.connect();
+    line.pass(Duration::from_millis(299_900), true);
+    line.reinvite(B, b);
+    line.lose(B);
+    line.pass(Duration::from_millis(200), true);
+    assert_eq!(line.lines(B).last().unwrap(), "491 INVITE");
+    // The offer that was lost comes again.
+    line.pass(Duration::from_millis(400), true);
+    assert_eq!(line.told(A), ["Reinvite"]);
+    line.reject(A, a, 488);
+    line.settle();
+    let refreshes = |line: &mut Line| line.lines(A).iter().filter(|line| *line == "INVITE").count();
+    // RFC 3261 14.1: 2.1 to 4 s for the owner of the Call-ID, from 300.0 s on.
+    line.pass(Duration::from_millis(1_550), true);
+    assert_eq!(refreshes(&mut line), 2);
+    line.pass(Duration::from_millis(2_100), true);
+    assert_eq!(refreshes(&mut line), 3);
 }
