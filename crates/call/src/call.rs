@@ -9,6 +9,7 @@ use crate::fork::Fork;
 use crate::io::*;
 use crate::leg::{CallState, CallType, Direction, Leg, LegId, LegSnapshot};
 use crate::q850::Q850;
+use crate::transfer::{Handed, Transfer};
 
 /// How long a call waits for XML by REST where nothing says otherwise.
 pub const PARK: Duration = Duration::from_secs(30);
@@ -25,6 +26,8 @@ pub struct Call {
     pub(crate) legs: Vec<Leg>,
     pub(crate) flow: Machine,
     pub(crate) fork: Option<Fork>,
+    pub(crate) transfer: Option<Transfer>,
+    pub(crate) handed: Option<Handed>,
     target: Stage,
     auto_answer: bool,
     max_length: Option<Duration>,
@@ -34,7 +37,7 @@ pub struct Call {
     rung: bool,
     /// When an outbound origin has rung long enough.
     ring_until: Option<Instant>,
-    length_until: Option<Instant>,
+    pub(crate) length_until: Option<Instant>,
     pub(crate) recordings: BTreeMap<u64, Pending>,
     next_own: u64,
     next_leg: u64,
@@ -116,6 +119,8 @@ impl Call {
             legs: vec![origin],
             flow: Machine::new(variables, false),
             fork: None,
+            transfer: None,
+            handed: None,
             target: Stage::Waiting(target),
             auto_answer: false,
             max_length,
@@ -179,9 +184,12 @@ impl Call {
             Input::Recorded { id, result } => self.recorded(now, id, result),
             Input::Run(document) => self.run(now, document),
             Input::Hangup { leg, cause } => match leg == self.id() {
-                true => self.hang_up(now, cause),
+                true if self.legs[0].is_up() => self.hang_up(now, cause),
+                true => self.hang_up_left(now, cause),
                 false => self.hang_up_dialled(now, leg, cause),
             },
+            Input::Transfer(start) => self.start_transfer(now, start),
+            Input::HandOver { by, with, tells } => self.hand_over(now, by, with, tells),
             Input::Tick => self.tick(now),
         }
         self.drive_flow(now);
@@ -200,7 +208,9 @@ impl Call {
         };
         let closing = self.legs.iter().filter(|leg| leg.state == CallState::Hangup).filter_map(|leg| leg.close_by);
         let fork = self.fork.as_ref().and_then(Fork::deadline);
-        [self.flow.deadline(), fork, target, self.ring_until, self.length_until]
+        let transfer = self.transfer.as_ref().map(Transfer::deadline);
+        let handed = self.handed.as_ref().and_then(Handed::deadline);
+        [self.flow.deadline(), fork, transfer, handed, target, self.ring_until, self.length_until]
             .into_iter()
             .flatten()
             .chain(closing)
@@ -386,6 +396,7 @@ impl Call {
                     self.put(Output::DropFetch { id });
                 }
                 self.stop_bridge(now);
+                self.leave_handed(now);
                 self.flow.handle(now.instant, FlowInput::Run(document));
             }
         }
@@ -422,6 +433,9 @@ impl Call {
         if let Stage::Fetching { id, .. } = std::mem::replace(&mut self.target, Stage::Running) {
             self.put(Output::DropFetch { id });
         }
+        // A transfer may outlive the origin that has asked for it.
+        let origin = self.id();
+        self.leaves(now, origin, cause, cause.to_sip());
         self.flow.handle(now.instant, FlowInput::HungUp);
         self.drive_flow(now);
         self.stop_fork(now);
@@ -453,6 +467,7 @@ impl Call {
             _ => {}
         }
         self.fork_tick(now);
+        self.transfer_tick(now);
         self.flow.handle(now.instant, FlowInput::Tick);
         for leg in self.legs.iter_mut().filter(|leg| leg.state == CallState::Hangup && due(leg.close_by)) {
             leg.closed = true;

@@ -65,6 +65,22 @@ impl Fork {
         }
     }
 
+    /// Whom the origin is joined with.
+    pub fn joined(&self) -> Option<LegId> {
+        match self.stage {
+            Stage::Joined { leg, .. } => Some(leg),
+            Stage::Ringing | Stage::Answering(_) => None,
+        }
+    }
+
+    /// When those joined have talked long enough.
+    pub fn joined_until(&self) -> Option<Instant> {
+        match self.stage {
+            Stage::Joined { until, .. } => until,
+            Stage::Ringing | Stage::Answering(_) => None,
+        }
+    }
+
     fn is_alone(&self) -> bool {
         self.spec.targets.len() == 1
     }
@@ -118,6 +134,9 @@ impl Call {
 
     pub(crate) fn dialled_event(&mut self, now: Now, index: usize, event: LegEvent) {
         let leg = self.legs[index].id;
+        if self.transfer_event(now, index, &event).is_some() {
+            return;
+        }
         match event {
             LegEvent::Ringing => {
                 self.enter(now, index, CallState::Ringing);
@@ -241,9 +260,27 @@ impl Call {
         }
     }
 
+    /// Another takes the place of the one the origin is joined with.
+    pub(crate) fn replace_joined(&mut self, former: LegId, leg: LegId) {
+        let a = self.id();
+        let Some(fork) = &mut self.fork else { return };
+        let until = fork.joined_until();
+        fork.stage = Stage::Joined { leg, until };
+        fork.branches.push(Branch { leg, failure: None });
+        self.put(Output::Unbridge { a, b: former });
+        self.put(Output::Unbridged { a, b: former });
+        self.set_bridged(former, false);
+        self.put(Output::Bridge { a, b: leg });
+        self.put(Output::Bridged { a, b: leg });
+        self.set_bridged(leg, true);
+    }
+
     /// A dialled leg has ended by itself or by the API.
     fn branch_ended(&mut self, now: Now, leg: LegId, cause: Q850, sip: u16) {
         self.end_leg(now, leg, cause);
+        if self.leaves(now, leg, cause, sip) {
+            return;
+        }
         let Some(fork) = &mut self.fork else { return };
         let Some(branch) = fork.branches.iter_mut().find(|branch| branch.leg == leg) else { return };
         branch.failure.get_or_insert((cause, sip));
@@ -312,6 +349,7 @@ impl Call {
         self.stop_ringback();
         let a = self.id();
         let Some(fork) = self.fork.take() else { return };
+        self.stop_transfer(now);
         if let Stage::Joined { leg: b, .. } = fork.stage {
             self.legs[0].bridged = false;
             self.put(Output::Unbridge { a, b });
@@ -363,6 +401,7 @@ impl Call {
         let a = self.id();
         let cause = self.legs[0].cause.unwrap_or(Q850::NORMAL_CLEARING);
         let Some(fork) = self.fork.take() else { return };
+        self.stop_transfer(now);
         match fork.stage {
             Stage::Joined { leg: b, .. } => {
                 self.legs[0].bridged = false;
@@ -381,7 +420,7 @@ impl Call {
     }
 
     /// Hangs a dialled leg up, and nothing follows from it.
-    fn drop_leg(&mut self, now: Now, leg: LegId, cause: Q850) {
+    pub(crate) fn drop_leg(&mut self, now: Now, leg: LegId, cause: Q850) {
         if self.index(leg).is_some_and(|index| self.legs[index].is_up()) {
             self.put(Output::Leg { leg, command: LegCommand::Hangup { cause } });
             self.end_leg(now, leg, cause);

@@ -9,6 +9,7 @@ pub use opentact_callflow::{
 
 use crate::leg::{CallType, LegId, LegSnapshot};
 use crate::q850::Q850;
+use crate::transfer::TransferStart;
 
 /// The present, on both clocks: one for deadlines, one for records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,6 +122,15 @@ pub enum Input {
         leg: LegId,
         cause: Q850,
     },
+    /// Dials somebody to whom a leg hands the one it is joined with (REFER).
+    Transfer(TransferStart),
+    /// Joins the partner of `by` with a leg of another call and hangs `by` up; the other call is told the same of its own.
+    HandOver {
+        by: LegId,
+        with: LegId,
+        /// This call tells of the bridge.
+        tells: bool,
+    },
     /// [`crate::Call::deadline`] is reached.
     Tick,
 }
@@ -185,6 +195,18 @@ pub enum LegCommand {
     Reject { code: u16, cause: Q850, reason: Option<String> },
     /// BYE, CANCEL or a final answer, whichever fits; the leg has ended.
     Hangup { cause: Q850 },
+}
+
+/// How far a transfer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TransferProgress {
+    Ringing,
+    /// The third has answered and talks; the leg that has asked is hung up.
+    Done,
+    /// The two go on as they were. `sip` is why: the answer there was, or what stands for its lack.
+    Failed {
+        sip: u16,
+    },
 }
 
 /// Something to hear.
@@ -267,6 +289,16 @@ pub enum Output {
     Unbridged {
         a: LegId,
         b: LegId,
+    },
+    /// How a transfer goes that `by` has asked for; the last is `Done` or `Failed`. Nothing is told to one that has left.
+    Transfer {
+        by: LegId,
+        progress: TransferProgress,
+    },
+    /// The partner of a leg of another call has left: that leg is to be hung up.
+    Leave {
+        leg: LegId,
+        cause: Q850,
     },
     /// A recording is on disk: a `call_record` event.
     Recorded {

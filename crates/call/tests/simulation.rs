@@ -2,7 +2,7 @@
 //! states go forward, each is told once; what begins was named before; and in the end every leg is destroyed, the call
 //! has finished, and nothing is left playing, fetching or recording.
 //!
-//! A seed that fails is printed; `SEED=<n> cargo test -p opentact-call --test simulation` runs it alone.
+//! `OPENTACT_SEEDS=n` runs that many. A seed that fails is printed; `SEED=<n> cargo test -p opentact-call --test simulation` runs it alone.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::collections::{HashMap, HashSet};
@@ -18,7 +18,8 @@ const SEEDS: u64 = 2500;
 #[test]
 fn every_call_ends_in_destroyed_exactly_once() {
     let only = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
-    for seed in only.map_or(0..SEEDS, |seed: u64| seed..seed + 1) {
+    let seeds = std::env::var("OPENTACT_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(SEEDS);
+    for seed in only.map_or(0..seeds, |seed: u64| seed..seed + 1) {
         let world = std::panic::catch_unwind(|| Simulation::run(seed));
         assert!(world.is_ok(), "SEED={seed}");
     }
@@ -63,8 +64,12 @@ struct Simulation {
     bridged: Option<(LegId, LegId)>,
     used: HashSet<u64>,
     finished: bool,
+    next_leg: u64,
     log: Vec<String>,
 }
+
+/// A leg of another call.
+const OUTSIDE: LegId = LegId(Uuid::from_u128(0xabcd));
 
 #[derive(Debug)]
 struct State {
@@ -226,6 +231,7 @@ impl Simulation {
             bridged: None,
             used: HashSet::new(),
             finished: false,
+            next_leg: 0,
             log: Vec::new(),
         };
         world.drain();
@@ -282,6 +288,19 @@ impl Simulation {
             },
             17 if self.random.random_bool(0.3) => Input::Run(document(&mut self.random)),
             18 if self.random.random_bool(0.2) => Input::Hangup { leg, cause: Q850::NORMAL_CLEARING },
+            18 if self.random.random_bool(0.5) => {
+                self.next_leg += 1;
+                Input::Transfer(TransferStart {
+                    by: leg,
+                    leg: LegId(Uuid::from_u128(0xf000_0000 + u128::from(self.next_leg))),
+                    target: DialTarget::parse("carol@a.example").unwrap(),
+                    from: "bob@a.example".into(),
+                    kind: CallType::User,
+                    timeout: Duration::from_secs(10),
+                })
+            }
+            // The engine asks before.
+            18 if self.call.may_transfer(leg) => Input::HandOver { by: leg, with: OUTSIDE, tells: true },
             // What nobody waits for.
             19 => Input::Prompt { id: 1_000_000, result: Ok(PromptEnd::Stopped) },
             _ => Input::Tick,
@@ -327,6 +346,8 @@ impl Simulation {
     fn end(&mut self) {
         let origin = self.call.id();
         self.handle(Input::Leg { leg: origin, event: LegEvent::HungUp { q850: Q850::NORMAL_CLEARING } });
+        // Whom a transfer has left behind the API ends by the origin.
+        self.handle(Input::Hangup { leg: origin, cause: Q850::NORMAL_CLEARING });
         let mut legs: Vec<LegId> = self.legs.iter().filter(|(_, leg)| leg.closing).map(|(id, _)| *id).collect();
         legs.sort();
         for leg in legs {
@@ -369,7 +390,8 @@ impl Simulation {
     }
 
     fn up(&self, leg: LegId) {
-        assert!(self.legs[&leg].state < CallState::Hangup, "a command for a leg that has ended");
+        let outside = leg == OUTSIDE;
+        assert!(outside || self.legs[&leg].state < CallState::Hangup, "a command for a leg that has ended");
     }
 
     fn check(&mut self, output: Output) {
@@ -462,6 +484,8 @@ impl Simulation {
                 }
             }
             Output::Recorded { id, .. } => assert!(self.used.contains(&id)),
+            Output::Transfer { by, .. } => self.up(by),
+            Output::Leave { leg, .. } => assert_eq!(leg, OUTSIDE),
             Output::Finished => self.finished = true,
         }
     }

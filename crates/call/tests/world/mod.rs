@@ -136,8 +136,12 @@ impl World {
     }
 
     pub fn leg(&mut self, name: &str, event: LegEvent) -> &mut World {
-        let leg = *self.names.iter().find(|(_, n)| *n == name).unwrap_or_else(|| panic!("no leg {name}")).0;
+        let leg = self.id(name);
         self.handle(Input::Leg { leg, event })
+    }
+
+    pub fn id(&self, name: &str) -> LegId {
+        *self.names.iter().find(|(_, n)| *n == name).unwrap_or_else(|| panic!("no leg {name}")).0
     }
 
     pub fn fails(&mut self, name: &str, sip: u16) -> &mut World {
@@ -304,6 +308,8 @@ impl World {
                 line
             }
             Output::Recorded { tag, .. } => format!("recorded {}", tag.as_deref().unwrap_or("-")),
+            Output::Transfer { by, progress } => format!("{} is told {progress:?}", self.name(by)),
+            Output::Leave { leg, cause } => format!("{} is to leave {}", self.name(leg), cause.value()),
             Output::Finished => {
                 assert!(!self.finished, "finished twice");
                 self.finished = true;

@@ -160,6 +160,12 @@ impl Core {
                     entry.book.recorded(leg, file.uuid, tag, channels, &recording, Self::now().utc);
                 }
             }
+            Output::Transfer { by, progress } => self.on_transfer(by, progress),
+            Output::Leave { leg, cause } => {
+                if let Some(call) = self.legs.get(&leg).map(|leg| leg.call) {
+                    self.tell_call(call, Input::Hangup { leg, cause });
+                }
+            }
             Output::Finished => self.finish(call),
         }
     }
@@ -227,6 +233,7 @@ impl Core {
     /// Lets go of a leg that the machine has done with. What should be left of it outside is ended.
     fn release(&mut self, id: LegId) {
         self.hang_up(id, Q850::TEMPORARY_FAILURE);
+        self.referrals.remove(&id);
         let Some(leg) = self.legs.remove(&id) else { return };
         self.unlight(&leg);
         if let Some(media) = leg.media {

@@ -23,6 +23,7 @@ mod subscribe;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod transfer;
 mod trial;
 mod trunks;
 mod watched;
@@ -39,6 +40,7 @@ use opentact_media::control::{Event as MediaEvent, LegKey};
 use opentact_sip::flow::Flow;
 use opentact_sip::registrar::Registrar;
 use opentact_sip::ua::{self, Command, RequestId, SessionId, Ua};
+use opentact_sip::uri::Uri;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::bindings::Desk;
@@ -48,7 +50,7 @@ use crate::journal::Journal;
 use crate::media::MediaPool;
 use crate::messages::Mailroom;
 use crate::prompt::AudioLibrary;
-use crate::router::{Admission, DialFault, DialPlan, Registration, Router};
+use crate::router::{Admission, DialFault, DialPlan, Referrer, Registration, Router};
 use crate::speech::Speech;
 use crate::trace::{Direction, Trace};
 use crate::transport::{Inbound, Transports};
@@ -177,6 +179,10 @@ pub(crate) struct Core {
     /// Calls of trunks and profiles that have a limit.
     channels: Channels,
     subscriptions: subscribe::Subscriptions,
+    /// REFERs whose outcome is not told yet, by the leg that has asked.
+    referrals: HashMap<LegId, transfer::Referral>,
+    /// Legs that are dialled for a transfer: on whose rights, and to whom.
+    referred: HashMap<LegId, (Referrer, Uri)>,
     timers: Timers,
     /// When what is tried for a leg has had its time and the next is tried.
     trials: Timers,
@@ -220,6 +226,8 @@ impl Core {
             messages: message::Messages::default(),
             channels: Channels::default(),
             subscriptions: subscribe::Subscriptions::default(),
+            referrals: HashMap::new(),
+            referred: HashMap::new(),
             timers: Timers::default(),
             trials: Timers::default(),
             trunks,

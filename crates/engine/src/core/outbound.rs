@@ -38,6 +38,13 @@ impl Core {
         if let Some(plan) = self.planned.remove(&leg) {
             return self.on_dialled(leg, Ok(plan));
         }
+        let router = self.drivers.router.clone();
+        if let Some((referrer, to)) = self.referred.remove(&leg) {
+            self.spawn(
+                async move { Message::Dialled { leg, result: router.transfer(&referrer, to).await.map(Box::new) } },
+            );
+            return;
+        }
         let request = DialRequest {
             account: context.account,
             target,
@@ -47,7 +54,6 @@ impl Core {
             own_number: context.own_number.or(context.tn),
             caller_domain: context.domain.clone(),
         };
-        let router = self.drivers.router.clone();
         self.spawn(async move { Message::Dialled { leg, result: router.dial(request).await.map(Box::new) } });
     }
 

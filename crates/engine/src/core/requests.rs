@@ -12,7 +12,7 @@ use super::reason::retry_after;
 
 /// What this version does; in Allow of 405 and OPTIONS.
 pub(crate) const ALLOW: Bytes =
-    Bytes::from_static(b"INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, INFO, UPDATE, PRACK, MESSAGE, SUBSCRIBE");
+    Bytes::from_static(b"INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, INFO, UPDATE, PRACK, MESSAGE, SUBSCRIBE, REFER");
 
 impl Core {
     pub(super) fn on_request(&mut self, id: RequestId, request: Request, flow: Flow) {
@@ -21,6 +21,8 @@ impl Core {
             Method::Options => self.respond_options(id),
             Method::Message => self.on_message_request(id, request, flow),
             Method::Subscribe => self.on_subscribe(id, &request, flow),
+            // Nobody makes us call but from within a call of theirs.
+            Method::Refer => self.respond(id, 403, Vec::new()),
             _ => self.respond(id, 405, vec![(Bytes::from_static(b"Allow"), ALLOW)]),
         }
     }
@@ -35,6 +37,7 @@ impl Core {
         match request.method() {
             Method::Options => self.respond_options(id),
             Method::Info => self.on_info(session, id, request),
+            Method::Refer => self.on_refer(session, id, request),
             Method::Prack | Method::Update => self.on_early_offer(session, id, request),
             Method::Message => self.on_message_in_call(session, id, request),
             _ => self.respond(id, 405, vec![(Bytes::from_static(b"Allow"), ALLOW)]),

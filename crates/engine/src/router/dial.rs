@@ -265,7 +265,6 @@ impl Router {
         if !trunk.is_active {
             return Err(DialFault::new(503, format!("SIP connection {} is not active", trunk.name)));
         }
-        let transport = transport_of(trunk);
         let host = trunk.hostname.as_deref().or(trunk.ip.as_deref());
         let host = host.ok_or_else(|| DialFault::new(503, format!("SIP connection {} has no address", trunk.name)))?;
         let port = u16::try_from(trunk.port).unwrap_or(SIP_PORT);

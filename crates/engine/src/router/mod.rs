@@ -15,6 +15,7 @@ mod order;
 mod place;
 mod plan;
 mod subscribe;
+mod transfer;
 mod trunks;
 
 use std::sync::Arc;
@@ -45,6 +46,7 @@ pub use self::plan::{
     Refusal, Registration,
 };
 pub(crate) use self::subscribe::{Package, Watch, WatchAdmission};
+pub(crate) use self::transfer::Referrer;
 
 /// Settings of routing.
 #[derive(Debug, Clone)]

@@ -171,6 +171,11 @@ impl Ua {
         self.sessions.get(&id).map(SessionInfo)
     }
 
+    /// The session with this dialog, as our side knows it: a Replaces header names one so (RFC 3891 section 3).
+    pub fn find_session(&self, call_id: &[u8], local_tag: &[u8], remote_tag: &[u8]) -> Option<SessionId> {
+        self.dialogs.get(&self.keys.dialog(call_id, local_tag, remote_tag)).copied()
+    }
+
     pub fn stats(&self) -> UaStats {
         UaStats {
             transactions: self.transactions.len(),

@@ -1,6 +1,6 @@
 //! User agents that call, register and hang up at random over a network that loses, doubles, delays and reorders, in
 //! virtual time. Everything follows from the seed: `SIM_SEED=n cargo test -p opentact-sip --test simulation -- --nocapture`
-//! replays one and shows what was said. `SIM_SEEDS=n` runs another number of them.
+//! replays one and shows what was said. `OPENTACT_SEEDS=n` runs another number of them.
 
 // Clippy allows these in functions marked as tests, not in their helpers.
 #![allow(clippy::unwrap_used, clippy::panic)]
@@ -42,7 +42,7 @@ fn every_call_ends_once_on_both_sides_and_nothing_is_left() {
         }
         return;
     }
-    let seeds = number("SIM_SEEDS").unwrap_or(SEEDS);
+    let seeds = number("OPENTACT_SEEDS").unwrap_or(SEEDS);
     let next = AtomicU64::new(0);
     let faults = Mutex::new(Vec::new());
     let total = Mutex::new(Tally::new());
