@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use opentact_engine::ports::{CallControl, MessageControl, NumberCarrier};
 use opentact_events::Hub;
+use opentact_stir::TestAuthority;
 use opentact_store::Store;
 
 use crate::auth::{Jwt, PasswordCheck};
@@ -23,6 +24,8 @@ pub struct Parts {
     pub calls: Arc<dyn CallControl>,
     pub messages: Arc<dyn MessageControl>,
     pub numbers: Arc<dyn NumberCarrier>,
+    /// Makes certificates for tests of STIR/SHAKEN, where there is one.
+    pub authority: Option<Arc<TestAuthority>>,
     /// Signs JWTs: at least 32 random octets, kept over restarts.
     pub jwt_secret: Vec<u8>,
     pub settings: Settings,
@@ -38,6 +41,7 @@ pub struct Inner {
     pub calls: Arc<dyn CallControl>,
     pub messages: Arc<dyn MessageControl>,
     pub numbers: Arc<dyn NumberCarrier>,
+    pub(crate) authority: Option<Arc<TestAuthority>>,
     pub settings: Settings,
     pub(crate) jwt: Jwt,
     pub(crate) passwords: PasswordCheck,
@@ -51,7 +55,7 @@ impl ApiState {
     /// Starts the order worker; must be called within a tokio runtime.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { store, hub, calls, messages, numbers, jwt_secret, settings } = parts;
+        let Parts { store, hub, calls, messages, numbers, authority, jwt_secret, settings } = parts;
         let domain = url::Url::parse(&settings.public_url)
             .ok()
             .and_then(|url| url.host_str().map(str::to_owned))
@@ -70,6 +74,7 @@ impl ApiState {
             calls,
             messages,
             numbers,
+            authority,
             settings,
         }))
     }

@@ -136,6 +136,7 @@ impl CallControl for Control {
             voice_profile,
             own_number: None,
             caller_domain: None,
+            vouched: None,
         };
         let mut plan =
             self.router.dial(dial).await.map_err(|fault| dial_error(fault, request.from.as_deref(), &request.to))?;

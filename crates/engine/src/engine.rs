@@ -31,6 +31,7 @@ use crate::ports::{CallControl, DevCaller, VoiceCarrier};
 use crate::prompt::AudioLibrary;
 use crate::router::{Router, RouterConfig};
 use crate::speech::Speech;
+use crate::stir::{Stir, StirConfig};
 use crate::trace::{SipWatch, Trace, TraceConfig};
 use crate::transport::{self, TransportConfig, Transports, WsDoor};
 
@@ -47,6 +48,9 @@ const NONCES: &str = "sip digest nonces";
 /// How often the gauges of `/metrics` are set, and how late a new trunk may be known to the gate.
 const GAUGES: Duration = Duration::from_secs(5);
 
+/// What we call ourselves to other systems.
+pub(crate) const PRODUCT: &str = concat!("Opentact/", env!("CARGO_PKG_VERSION"));
+
 /// Everything the engine can be told at start.
 #[derive(Debug, Clone)]
 pub struct EngineConfig {
@@ -60,6 +64,7 @@ pub struct EngineConfig {
     pub router: RouterConfig,
     pub defence: DefenceConfig,
     pub trunks: TrunkConfig,
+    pub stir: StirConfig,
     /// Networks outgoing HTTP and `sip:` URIs may reach although they are not public.
     pub egress_allow: Vec<IpNet>,
     /// Calls (origin legs) at once.
@@ -116,7 +121,7 @@ impl Engine {
         speech: Arc<dyn Speech>,
     ) -> Result<Self, EngineError> {
         let guard = EgressGuard::new(config.egress_allow);
-        let http = HttpClient::new(guard.clone(), concat!("Opentact/", env!("CARGO_PKG_VERSION")))?;
+        let http = HttpClient::new(guard.clone(), PRODUCT)?;
         let audio = AudioLibrary::new(http.clone(), config.prompt_cache);
         let (sip_sender, sip) = mpsc::channel(config.sip_queue);
         // A leg has few media events open at a time; what a full channel would drop are keys pressed faster than that.
@@ -145,14 +150,14 @@ impl Engine {
         let bindings = Writer::start(store.clone());
         let mailroom = Mailroom::new(store.clone(), hub.clone(), config.messages);
         let awaited = mailroom.awaited().await?;
-        let router = Router::new(config.router, store, challenger, Arc::new(guard), gate.clone(), locator);
+        let stir = Stir::new(config.stir, store.clone(), guard.clone(), config.router.cache_ttl)?;
+        let router = Router::new(config.router, store, challenger, Arc::new(guard), gate.clone(), locator, stir);
         let router = Arc::new(router);
         trust_trunks(&gate, &router).await?;
         let journal = Journal::new(hub);
 
-        let product = concat!("Opentact/", env!("CARGO_PKG_VERSION"));
         let ua = UaConfig {
-            product: product.into(),
+            product: PRODUCT.into(),
             allow: ALLOW,
             max_sessions: config.max_calls.saturating_mul(4),
             max_transactions: config.max_calls.saturating_mul(TRANSACTIONS).max(MIN_TRANSACTIONS),

@@ -10,6 +10,8 @@ use rlibphonenumber::{PhoneNumber, Region};
 pub fn e164(text: &str, region: &str) -> Option<u64> {
     let text = text.trim();
     let text = text.strip_prefix("tel:").unwrap_or(text);
+    // Parameters of RFC 3966 (`;verstat=`, `;npdi`) are said about a number and are none of it.
+    let text = text.split(';').next().unwrap_or_default().trim_end();
     let digits = text.chars().filter(char::is_ascii_digit).count();
     if !(3..=18).contains(&digits) || text.chars().any(|c| !(c.is_ascii_digit() || "+-. ()".contains(c))) {
         return None;

@@ -6,7 +6,7 @@ use opentact_store::accounts::NewAccount;
 use opentact_store::domains::NewDomain;
 use opentact_store::numbers::NewLease;
 use opentact_store::sip_users::NewSipUser;
-use opentact_store::types::{Feature, Role, TnKind};
+use opentact_store::types::{AccountLevel, Feature, Role, TnKind};
 use opentact_store::users::NewUser;
 use opentact_store::voice_profiles::NewVoiceProfile;
 use opentact_store::{Money, Store, Tn};
@@ -50,6 +50,8 @@ pub async fn ensure(store: &Store, config: &Config, numbers: &dyn NumberCarrier)
     let account = NewAccount {
         name: "Home".to_owned(),
         email: general.admin_email.clone(),
+        // The operator's own.
+        level: Some(AccountLevel::ServiceAccount),
         balance: Money::units(BALANCE),
         ..NewAccount::default()
     };

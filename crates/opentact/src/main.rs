@@ -11,6 +11,7 @@ mod runtime;
 mod serve;
 mod signals;
 mod sip_watch;
+mod stir;
 mod telemetry;
 mod tls;
 mod wire;

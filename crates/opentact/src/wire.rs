@@ -14,6 +14,7 @@ use opentact_engine::dns::DnsConfig;
 use opentact_engine::media::MediaConfig;
 use opentact_engine::router::RouterConfig;
 use opentact_engine::speech::{LocalSpeech, SpeechConfig};
+use opentact_engine::stir::StirConfig;
 use opentact_engine::trace::{SipWatch, TraceConfig};
 use opentact_engine::transport::{TcpLimits, TlsConfig, TransportConfig, WsDoor};
 use opentact_engine::{Engine, EngineConfig, MessageConfig, SubscribeConfig, TrunkConfig};
@@ -26,6 +27,7 @@ use opentact_store::{Keyring, Store};
 use crate::config::Config;
 use crate::config::value::{Digest, Secret, SignUp};
 use crate::first_start::{self, FirstStart};
+use crate::stir;
 
 /// Octets of decoded prompts kept.
 const PROMPT_CACHE: u64 = 64 << 20;
@@ -59,7 +61,9 @@ impl Node {
         let first = first_start::ensure(&store, config, numbers.as_ref()).await?;
         let hub = Hub::start(store.clone(), hub_settings(config)).await?;
         let speech = Arc::new(LocalSpeech::new(speech_config(config)));
-        let engine = Engine::start(engine_config(config, sip_tls)?, store.clone(), hub.clone(), speech).await?;
+        let stir = stir::prepare(config, https, chrono::Utc::now().timestamp())?;
+        let engine =
+            Engine::start(engine_config(config, sip_tls, stir.config)?, store.clone(), hub.clone(), speech).await?;
 
         let voice = DevVoice::connect(voice_config(config), &engine, store.clone()).await?;
         let messages = MessagesConfig { queue_timeout: config.messaging.queue_timeout.0, ..MessagesConfig::default() };
@@ -71,6 +75,7 @@ impl Node {
             calls: engine.control(),
             messages: messaging.control(),
             numbers,
+            authority: stir.authority,
             jwt_secret: jwt_key(&config.general.data)?,
             settings: api_settings(config, https),
         });
@@ -177,7 +182,7 @@ fn recordings(config: &Config) -> PathBuf {
     config.general.data.join("recordings")
 }
 
-fn engine_config(config: &Config, tls: TlsConfig) -> anyhow::Result<EngineConfig> {
+fn engine_config(config: &Config, tls: TlsConfig, stir: StirConfig) -> anyhow::Result<EngineConfig> {
     let recordings = recordings(config);
     std::fs::create_dir_all(&recordings).with_context(|| recordings.display().to_string())?;
     let mut media = MediaConfig {
@@ -239,6 +244,7 @@ fn engine_config(config: &Config, tls: TlsConfig) -> anyhow::Result<EngineConfig
         },
         router,
         defence,
+        stir,
         egress_allow: config.http.egress_allow.clone(),
         max_calls: config.limits.calls as usize,
         recordings,
@@ -275,7 +281,7 @@ fn api_settings(config: &Config, https: SocketAddr) -> opentact_api::Settings {
     let defaults = opentact_api::Settings::default();
     let per_second = config.limits.requests_per_minute.div_ceil(60);
     opentact_api::Settings {
-        public_url: config.https.public_url.clone().unwrap_or_else(|| local_url(config, https)),
+        public_url: config.public_url(https),
         sip_domain: config.sip.domain.clone(),
         recordings: recordings(config),
         sign_up: match config.sign_up() {
@@ -293,13 +299,4 @@ fn api_settings(config: &Config, https: SocketAddr) -> opentact_api::Settings {
         },
         ..defaults
     }
-}
-
-/// The API's URL where none is configured: the listener's address, or a name when it listens on all.
-fn local_url(config: &Config, https: SocketAddr) -> String {
-    if !https.ip().is_unspecified() {
-        return format!("https://{https}");
-    }
-    let name = config.https.names.first().map_or("localhost", String::as_str);
-    format!("https://{name}:{}", https.port())
 }

@@ -36,6 +36,9 @@ pub struct Related {
     pub sip_connection: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sip_user: Option<Value>,
+    /// Who vouches for the caller (STIR/SHAKEN), and the Identity headers that say so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stir_shaken: Option<Value>,
 }
 
 #[derive(Debug, Clone, Default)]

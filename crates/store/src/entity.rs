@@ -8,6 +8,7 @@ pub mod idempotency_key;
 pub mod messaging_profile;
 pub mod outbound_voice_profile;
 pub mod registration;
+pub mod shaken_certificate;
 pub mod sip_connection;
 pub mod sip_control_app;
 pub mod sip_domain;

@@ -26,6 +26,7 @@ pub mod products;
 pub mod registrations;
 pub mod search;
 pub mod secrets;
+pub mod shaken_certificates;
 pub mod sip_messages;
 pub mod sip_users;
 pub mod sms;

@@ -41,6 +41,10 @@ impl MigratorTrait for Migrator {
             Box::new(Sql { name: "m0002_registrations", up: include_str!("migration/m0002_registrations.sql") }),
             Box::new(Sql { name: "m0003_trunks", up: include_str!("migration/m0003_trunks.sql") }),
             Box::new(Sql { name: "m0004_sip_messages", up: include_str!("migration/m0004_sip_messages.sql") }),
+            Box::new(Sql {
+                name: "m0005_shaken_certificates",
+                up: include_str!("migration/m0005_shaken_certificates.sql"),
+            }),
         ]
     }
 }

@@ -58,6 +58,7 @@ owned! {
     call = "Call",
     call_flow_log = "CallFlowLog",
     sms = "SMS",
+    shaken_certificate = "ShakenCertificate",
     sip_message = "SIPMessage",
     subscription = "Subscription",
     transaction = "Transaction",

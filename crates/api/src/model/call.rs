@@ -50,6 +50,10 @@ pub struct Call {
     /// What the call was made with; absent when nothing.
     #[schema(schema_with = types::any_object)]
     pub meta: Option<serde_json::Value>,
+    /// Who vouches for the caller (STIR/SHAKEN): `verstat`, `attest`, `origid`, `spc`, `diverted_from`, or `code` and `reason`
+    /// of what does not hold; `identity`, the headers. Absent when there is nothing.
+    #[schema(schema_with = types::any_object)]
+    pub stir_shaken: Option<serde_json::Value>,
     /// Recordings.
     #[schema(schema_with = types::objects)]
     pub records: Vec<serde_json::Value>,

@@ -325,3 +325,30 @@ pub struct TnLeaseShort {
     #[schema(required = false)]
     pub expired_on: DateTime<Utc>,
 }
+
+/// A certificate that calls are signed with. Its key is never shown.
+#[derive(ToSchema)]
+pub struct ShakenCertificate {
+    pub uuid: Uuid,
+    pub created_on: DateTime<Utc>,
+    pub modified_on: DateTime<Utc>,
+    pub name: String,
+    pub is_active: bool,
+    /// Signs for accounts that have none of their own.
+    pub shared: bool,
+    /// Of the test authority.
+    pub test: bool,
+    pub subject: String,
+    pub issuer: String,
+    /// Hexadecimal.
+    pub serial: String,
+    /// Whom it may speak for: `{spc}`, `{number}` or `{start, count}`.
+    #[schema(schema_with = types::objects)]
+    pub tn_auth_list: Vec<serde_json::Value>,
+    pub not_before: DateTime<Utc>,
+    pub not_after: DateTime<Utc>,
+    /// Where verifiers read it: the `x5u` of our signatures.
+    pub url: String,
+    /// PEM, the signing certificate first.
+    pub certificate: String,
+}

@@ -65,9 +65,6 @@ pub(crate) const LATER: &[(&str, &[Method])] = &[
     ("/rest/app/group/{uuid}/users", &[GET, POST]),
     ("/rest/app/group/{uuid}/users/{sip_user_uuid}", &[PATCH, DELETE]),
     ("/rest/sip/tech_prefix/{tn}/{domain}", &[GET]),
-    ("/rest/shaken/certificate", &[GET, POST]),
-    ("/rest/shaken/certificate/{uuid}", &[GET, PATCH, DELETE]),
-    ("/shaken/{file}", &[GET]),
     // calls
     ("/rest/call/bridge", &[POST]),
     ("/rest/call/{uuid}/listen", &[GET]),
@@ -117,7 +114,7 @@ pub(crate) const LATER: &[(&str, &[Method])] = &[
 ];
 
 /// Paths that need no credentials, now and later.
-const OPEN: &[&str] = &["/rest/user/password_reset", "/rest/settings", "/rest/app/invite/{token}", "/shaken/{file}"];
+const OPEN: &[&str] = &["/rest/user/password_reset", "/rest/settings", "/rest/app/invite/{token}"];
 
 pub(crate) fn router() -> Router<ApiState> {
     LATER.iter().fold(Router::new(), |router, (path, methods)| {

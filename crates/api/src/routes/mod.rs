@@ -15,6 +15,7 @@ mod product;
 mod profile_messaging;
 mod profile_voice;
 mod record;
+mod shaken_certificate;
 mod sip_app;
 mod sip_app_flow;
 mod sip_connection;
@@ -55,6 +56,7 @@ pub(crate) fn implemented(public_url: &str) -> OpenApiRouter<ApiState> {
         product::router(),
         profile_voice::router(),
         profile_messaging::router(),
+        shaken_certificate::router(),
         call::router(),
         call_trace::router(),
         record::router(),

@@ -183,7 +183,9 @@ async fn every_documented_operation_is_served() {
             let method: Method = method.to_uppercase().parse().unwrap();
             let answer = world.call(method.clone(), &filled(path)).anonymous().send().await;
             let status = answer.status.as_u16();
-            assert!(![404, 405, 500, 501].contains(&status), "{method} {path}: {status}");
+            // Of what anybody may read, one that is not there is the operation's own answer.
+            let missing = open && answer.json["message"] == "Certificate not found";
+            assert!(missing || ![404, 405, 500, 501].contains(&status), "{method} {path}: {status}");
             assert_eq!(status == 401, !open, "{method} {path}: {status}");
         }
     }

@@ -13,6 +13,7 @@ use opentact_engine::ports::{
     CallControl, ControlError, DevCall, LegMessage, MessageControl, Originate, Registration, SendMessage, TrunkHealth,
 };
 use opentact_events::{EventType, Hub, NewEvent, view};
+use opentact_stir::TestAuthority;
 use opentact_store::accounts::{Account, NewAccount};
 use opentact_store::calls::CallRecord;
 use opentact_store::sms::NewSms;
@@ -234,6 +235,7 @@ impl World {
             calls: calls.clone(),
             messages: messages.clone(),
             numbers: Arc::new(DevNumbers),
+            authority: Some(Arc::new(TestAuthority::create(now().timestamp()).unwrap())),
             jwt_secret: vec![7; 32],
             settings,
         });

@@ -17,6 +17,7 @@ use opentact_sip::uri::NameAddr;
 use super::channels::Channel;
 use super::negotiate::Headers;
 use crate::router::{Attempt, LegContext, Over};
+use crate::stir::Outgoing;
 
 pub(super) struct Leg {
     pub(super) id: LegId,
@@ -81,6 +82,8 @@ pub(super) struct Outbound {
     pub(super) breadth: u32,
     /// Headers that say who calls.
     pub(super) identity: Headers,
+    /// Who vouches for the caller.
+    pub(super) stir: Option<Outgoing>,
     pub(super) to: Option<NameAddr>,
     /// Where its audio comes in.
     pub(super) address: Option<SocketAddr>,

@@ -12,7 +12,7 @@ use opentact_sip::uri::NameAddr;
 
 use super::channels::Channel;
 use super::leg::{Leg, Media, Outbound, Role};
-use super::negotiate::{self, NegotiateError, SDP};
+use super::negotiate::{self, Headers, NegotiateError, SDP};
 use super::reason::{answered_elsewhere, q850_of, reason_header};
 use super::{Core, Message};
 use crate::router::{Attempt, DialFault, DialPlan, DialRequest, Place};
@@ -53,6 +53,7 @@ impl Core {
             voice_profile: context.voice_profile,
             own_number: context.own_number.or(context.tn),
             caller_domain: context.domain.clone(),
+            vouched: context.vouched.clone(),
         };
         self.spawn(async move { Message::Dialled { leg, result: router.dial(request).await.map(Box::new) } });
     }
@@ -84,6 +85,7 @@ impl Core {
             }
             outbound.from = Some(from);
             outbound.identity = plan.identity;
+            outbound.stir = plan.stir;
             outbound.to = Some(NameAddr::new(plan.to));
             outbound.address = Some(address);
             outbound.attempts = plan.attempts.into();
@@ -201,6 +203,7 @@ impl Core {
         if let Some(Leg { role: Role::Outbound(outbound), .. }) = self.legs.get_mut(&id) {
             outbound.breadth = breadths.iter().sum();
         }
+        headers.extend(self.identities(id));
         let mut sent = Vec::new();
         for ((flow, uri, route, credentials), breadth) in invites.into_iter().zip(breadths) {
             let Some(Leg { role: Role::Outbound(outbound), .. }) = self.legs.get(&id) else { return false };
@@ -239,6 +242,19 @@ impl Core {
             outbound.failure = Some((440, Q850::from_sip(440), "Max-Breadth Exceeded".to_owned()));
             outbound.attempts.clear();
         }
+    }
+
+    /// The Identity headers of an INVITE that is sent now; they are kept with the call.
+    fn identities(&mut self, id: LegId) -> Headers {
+        let Some(leg) = self.legs.get_mut(&id) else { return Headers::new() };
+        let Role::Outbound(Outbound { stir: Some(stir), .. }) = &leg.role else { return Headers::new() };
+        let now = Self::now().utc;
+        let identities = stir.identities(now);
+        if let Some(shown) = &mut leg.context.related.stir_shaken {
+            let texts: Vec<_> = identities.iter().map(|identity| String::from_utf8_lossy(identity)).collect();
+            shown["identity"] = serde_json::json!(texts);
+        }
+        stir.headers(&identities, now)
     }
 
     fn no_way(&mut self, id: LegId, place: &Place) {

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use reqwest::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use rustls::pki_types::CertificateDer;
 use url::Url;
 
 pub use guard::EgressGuard;
@@ -64,6 +65,7 @@ pub struct Answer {
     pub status: u16,
     pub content_type: Option<String>,
     pub etag: Option<String>,
+    pub cache_control: Option<String>,
     pub body: Bytes,
 }
 
@@ -77,6 +79,22 @@ pub struct HttpClient {
 impl HttpClient {
     /// A process-wide rustls crypto provider must be installed before.
     pub fn new(guard: EgressGuard, user_agent: &str) -> Result<Self, HttpError> {
+        Self::build(guard, user_agent, |builder| builder)
+    }
+
+    /// One that speaks HTTPS only, and trusts these authorities besides those of the operating system.
+    pub fn https_only(guard: EgressGuard, user_agent: &str, roots: &[CertificateDer<'_>]) -> Result<Self, HttpError> {
+        let bad = |error: reqwest::Error| HttpError::Transport(error.to_string());
+        let root = |der: &CertificateDer<'_>| reqwest::Certificate::from_der(der).map_err(bad);
+        let roots: Vec<_> = roots.iter().map(root).collect::<Result<_, _>>()?;
+        Self::build(guard, user_agent, |builder| builder.https_only(true).tls_certs_merge(roots))
+    }
+
+    fn build(
+        guard: EgressGuard,
+        user_agent: &str,
+        more: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
+    ) -> Result<Self, HttpError> {
         let guard = Arc::new(guard);
         let redirect_guard = guard.clone();
         let redirects = reqwest::redirect::Policy::custom(move |attempt| {
@@ -93,7 +111,7 @@ impl HttpClient {
                 attempt.error("redirect to another host or scheme")
             }
         });
-        let client = reqwest::Client::builder()
+        let client = more(reqwest::Client::builder())
             .user_agent(user_agent)
             .dns_resolver(guard.clone())
             .redirect(redirects)
@@ -134,6 +152,7 @@ impl HttpClient {
         let mut response = request.send().await.map_err(failed)?;
         let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let (status, content_type, etag) = (response.status().as_u16(), header(CONTENT_TYPE), header(ETAG));
+        let cache_control = header(CACHE_CONTROL);
         let too_large = HttpError::TooLarge { limit: fetch.limit };
         if response.content_length().is_some_and(|length| length > fetch.limit as u64) {
             return Err(too_large);
@@ -145,7 +164,7 @@ impl HttpClient {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Answer { status, content_type, etag, body: body.freeze() })
+        Ok(Answer { status, content_type, etag, cache_control, body: body.freeze() })
     }
 }
 

@@ -345,6 +345,7 @@ impl LegContext {
             sip_user: None,
             related: Related::default(),
             attest_level: None,
+            vouched: None,
             meta: Map::new(),
             webhook: None,
             domain: None,

@@ -36,8 +36,9 @@ impl Router {
             Ok(Err(admission)) => return admission,
             Err(error) => return Admission::Refuse(failure(&error)),
         };
+        let authenticated = matches!(caller, Caller::User(_));
         match self.called(&inquiry, caller).await {
-            Ok(plan) => Admission::Accept(Box::new(plan)),
+            Ok(plan) => self.screen(&inquiry, authenticated, plan).await,
             Err(refusal) => Admission::Refuse(refusal),
         }
     }

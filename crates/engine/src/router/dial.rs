@@ -16,10 +16,11 @@ use opentact_store::voice_profiles::OutboundVoiceProfile;
 use opentact_store::{StoreError, Tn};
 use uuid::Uuid;
 
-use super::identity::{ANONYMOUS, anonymous, assert, caller_uri};
+use super::identity::{ANONYMOUS, anonymous, assert, caller_uri, tell_verstat};
 use super::is_closed;
 use super::order::order;
 use super::place::Named;
+use super::vouch::verstat;
 use super::{About, Attempt, DialFault, DialPlan, DialRequest, LegContext, Limit, Over, Place, Router};
 use crate::core::Target as WatchedTrunk;
 use crate::dns::{Hop, Target};
@@ -31,18 +32,24 @@ const SIPS_PORT: u16 = 5061;
 impl Router {
     /// Finds the way to a target, or says why there is none.
     pub async fn dial(&self, request: DialRequest) -> Result<DialPlan, DialFault> {
+        let mut plan = self.way(&request).await?;
+        self.vouch(&request, &mut plan).await?;
+        Ok(plan)
+    }
+
+    async fn way(&self, request: &DialRequest) -> Result<DialPlan, DialFault> {
         let account = self.directory.account(request.account).await.map_err(unreadable)?;
         if is_closed(&account) {
             return Err(DialFault::about(About::Account, 403, "the account is disabled"));
         }
-        self.check_caller(&request).await?;
+        self.check_caller(request).await?;
         let uri = match &request.target {
-            DialTarget::Number(digits) => return self.number_plan(&request, &account, digits).await,
+            DialTarget::Number(digits) => return self.number_plan(request, &account, digits).await,
             DialTarget::User { user, domain } => user_uri(user, domain)?,
             DialTarget::Uri(text) => sip_uri(text)?,
         };
         let user = uri.user_text().unwrap_or_default().into_owned();
-        match self.subscriber_plan(&request, &account, &user, uri.host()).await? {
+        match self.subscriber_plan(request, &account, &user, uri.host()).await? {
             Some(mut plan) => {
                 if let Some(gr) = uri.param("gr") {
                     let to_device = |attempt| match attempt {
@@ -53,7 +60,7 @@ impl Router {
                 }
                 Ok(plan)
             }
-            None => self.uri_plan(&request, &account, uri).await,
+            None => self.uri_plan(request, &account, uri).await,
         }
     }
 
@@ -91,6 +98,7 @@ impl Router {
             from,
             from_display: None,
             identity: Vec::new(),
+            stir: None,
             to,
             kind: CallType::User,
             attempts: vec![Attempt::Registered(callee.user.uuid)],
@@ -119,8 +127,18 @@ impl Router {
             .collect();
         let mut context = LegContext::of(account);
         context.voice_profile = request.voice_profile;
-        let (identity, limit) = (Vec::new(), None);
-        Ok(DialPlan { context, from, from_display: None, identity, to: uri, kind: CallType::Trunk, attempts, limit })
+        let plan = DialPlan {
+            context,
+            from,
+            from_display: None,
+            identity: Vec::new(),
+            stir: None,
+            to: uri,
+            kind: CallType::Trunk,
+            attempts,
+            limit: None,
+        };
+        Ok(plan)
     }
 
     /// A telephone number: by the trunk named, else by the carriers.
@@ -192,6 +210,7 @@ impl Router {
             identity: assert(&number, withheld),
             from: if withheld { anonymous() } else { number },
             from_display: None,
+            stir: None,
             to: Uri::from_addr(Some(&user), host).with_param("user", Some("phone")),
             kind: CallType::Trunk,
             attempts,
@@ -251,8 +270,18 @@ impl Router {
         let (from, to) = (first.from.clone(), first.to.clone());
         context.sip_connection = Some(first.uuid);
         context.related.sip_connection = Some(first.shown.clone());
-        let identity = Vec::new();
-        Ok(DialPlan { context, from, from_display: None, identity, to, kind: CallType::Trunk, attempts, limit: None })
+        let plan = DialPlan {
+            context,
+            from,
+            from_display: None,
+            identity: Vec::new(),
+            stir: None,
+            to,
+            kind: CallType::Trunk,
+            attempts,
+            limit: None,
+        };
+        Ok(plan)
     }
 
     /// The addresses of a trunk.
@@ -281,6 +310,10 @@ impl Router {
         let from = caller_uri(caller.as_deref().or(request.from.as_deref()), host);
         // Whoever withholds the number is nobody to a trunk: the number called is not who calls.
         let caller = caller.and_then(|caller| Uri::sip(Some(&caller), host, None).ok());
+        let mut identity = caller.map(|caller| assert(&caller, false)).unwrap_or_default();
+        if let Some(verstat) = number.and_then(|tn| verstat(request, &tn.to_string())) {
+            tell_verstat(&mut identity, verstat);
+        }
         let seconds = |seconds: u16| Duration::from_secs(seconds.into());
         let routing = &trunk.routing;
         let over = Arc::new(Over {
@@ -288,7 +321,9 @@ impl Router {
             shown: view::sip_connection_short(trunk),
             from,
             to: to.clone(),
-            identity: caller.map(|caller| assert(&caller, false)).unwrap_or_default(),
+            identity,
+            caller: number,
+            callee: self.number(digits),
             limit: Limit::of_trunk(trunk),
             codecs: trunk.codecs.0.clone(),
             pass_headers: routing.pass_headers.clone(),

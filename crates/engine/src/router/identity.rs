@@ -4,6 +4,9 @@
 use bytes::Bytes;
 use opentact_sip::message::{Headers, Name};
 use opentact_sip::uri::{NameAddr, Uri};
+use opentact_stir::Verstat;
+
+const P_ASSERTED_IDENTITY: &str = "P-Asserted-Identity";
 
 /// A caller who does not want to be known, wherever callers are texts.
 pub(crate) const ANONYMOUS: &str = "anonymous";
@@ -32,11 +35,40 @@ pub(crate) fn is_history_withheld(headers: &Headers) -> bool {
 
 /// What a trunk or carrier is told of a caller: the identity, and that it is for them alone where `withheld`.
 pub(super) fn assert(identity: &Uri, withheld: bool) -> Vec<(Bytes, Bytes)> {
-    let mut headers = vec![("P-Asserted-Identity".into(), format!("<{identity}>").into())];
+    let mut headers = vec![(P_ASSERTED_IDENTITY.into(), format!("<{identity}>").into())];
     if withheld {
         headers.push(("Privacy".into(), "id".into()));
     }
     headers
+}
+
+/// The identity among headers that [`assert`] has made.
+pub(super) fn asserted_in(identity: &[(Bytes, Bytes)]) -> Option<Uri> {
+    let (_, value) = identity.iter().find(|(name, _)| name == P_ASSERTED_IDENTITY)?;
+    NameAddr::parse(value).ok().map(|identity| identity.uri)
+}
+
+/// Adds to the identity that [`assert`] has made whether its number holds (3GPP TS 24.229 7.2A.20: a parameter of the number,
+/// and so behind it and before the host).
+pub(super) fn tell_verstat(identity: &mut [(Bytes, Bytes)], verstat: Verstat) {
+    let asserted = identity.iter_mut().find(|(name, _)| name == P_ASSERTED_IDENTITY);
+    let Some((_, value)) = asserted else { return };
+    let Ok(known) = NameAddr::parse(value) else { return };
+    let user = format!("{};verstat={verstat}", known.uri.user_text().unwrap_or_default());
+    if let Ok(uri) = Uri::sip(Some(&user), known.uri.host(), None) {
+        *value = format!("<{}>", uri.with_param("user", Some("phone"))).into();
+    }
+}
+
+/// Values of Identity, as they came (RFC 8224 4: one a header).
+pub(super) fn identities(headers: &Headers) -> Vec<Bytes> {
+    headers.get_all(Name::Identity).map(Bytes::copy_from_slice).collect()
+}
+
+/// The Date header (RFC 3261 20.17), seconds since 1970.
+pub(super) fn date(headers: &Headers) -> Option<i64> {
+    let text = std::str::from_utf8(headers.get(Name::Date)?).ok()?;
+    chrono::DateTime::parse_from_rfc2822(text.trim()).ok().map(|date| date.timestamp())
 }
 
 /// A caller as a SIP URI: a number or name at the host that is called, a `user@domain` as it is, nobody where none is

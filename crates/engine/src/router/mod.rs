@@ -17,6 +17,7 @@ mod plan;
 mod subscribe;
 mod transfer;
 mod trunks;
+mod vouch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +35,7 @@ use crate::defence::SharedGate;
 use crate::dns::Locator;
 use crate::http::EgressGuard;
 use crate::ports::VoiceCarrier;
+use crate::stir::Stir;
 use crate::trunk_board::TrunkBoard;
 
 pub(crate) use self::directory::App;
@@ -82,6 +84,7 @@ pub struct Router {
     /// Told of right and wrong passwords.
     gate: SharedGate,
     locator: Locator,
+    stir: Stir,
 }
 
 impl Router {
@@ -92,6 +95,7 @@ impl Router {
         guard: Arc<EgressGuard>,
         gate: SharedGate,
         locator: Locator,
+        stir: Stir,
     ) -> Self {
         let directory = Directory::new(store.clone(), config.cache_ttl);
         Self {
@@ -106,6 +110,7 @@ impl Router {
             guard,
             gate,
             locator,
+            stir,
         }
     }
 
@@ -132,6 +137,7 @@ impl Router {
     pub fn invalidate(&self, _account: Uuid) {
         self.directory.clear();
         self.changed.notify_one();
+        self.stir.clear();
     }
 
     /// E.164 of what is a telephone number.

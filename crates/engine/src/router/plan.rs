@@ -18,7 +18,8 @@ use opentact_store::voice_profiles::OutboundVoiceProfile;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::identity::{asserted, is_withheld};
+use super::identity::{asserted, date, identities, is_withheld};
+use crate::stir::{Outgoing, Vouched};
 use crate::webhook::Webhook;
 
 /// What a leg belongs to, frozen when it was routed: the parts of its call object that the call machine does not know.
@@ -37,6 +38,8 @@ pub struct LegContext {
     pub related: Related,
     /// A's `stir_shaken_attest_level`.
     pub attest_level: Option<opentact_store::types::Attestation>,
+    /// What is known of who calls; `None` for calls that we make.
+    pub vouched: Option<Arc<Vouched>>,
     pub meta: Map<String, Value>,
     /// Who is told of every state.
     pub webhook: Option<Arc<Webhook>>,
@@ -67,6 +70,11 @@ pub struct Inquiry {
     pub anonymous: bool,
     /// Values of Authorization and Proxy-Authorization.
     pub authorization: Vec<Bytes>,
+    /// Values of Identity (RFC 8224).
+    pub identities: Vec<Bytes>,
+    /// The Date header, seconds since 1970.
+    pub date: Option<i64>,
+    pub call_id: Bytes,
 }
 
 /// What becomes of an INVITE.
@@ -130,6 +138,8 @@ pub struct DialRequest {
     pub own_number: Option<u64>,
     /// The SIP user who calls, for `same_domain_calls_only`.
     pub caller_domain: Option<String>,
+    /// What is known of who calls, where the call came to us.
+    pub vouched: Option<Arc<Vouched>>,
 }
 
 /// How a leg is made: attempts in order, each ringing all its places at once.
@@ -141,6 +151,8 @@ pub struct DialPlan {
     pub from_display: Option<String>,
     /// What else the callee is told of the caller.
     pub identity: Vec<(Bytes, Bytes)>,
+    /// Who vouches for the caller.
+    pub(crate) stir: Option<Outgoing>,
     pub to: Uri,
     pub kind: CallType,
     pub attempts: Vec<Attempt>,
@@ -177,6 +189,10 @@ pub struct Over {
     pub from: Uri,
     pub to: Uri,
     pub identity: Vec<(Bytes, Bytes)>,
+    /// The number that calls, before it is written the trunk's way.
+    pub caller: Option<u64>,
+    /// The number that is called, before it is written the trunk's way.
+    pub callee: Option<u64>,
     pub limit: Option<Limit>,
     /// The only codecs it takes; empty means all.
     pub codecs: Vec<String>,
@@ -256,6 +272,9 @@ impl Inquiry {
             asserted: asserted(headers),
             anonymous,
             authorization: authorization.map(Bytes::copy_from_slice).collect(),
+            identities: identities(headers),
+            date: date(headers),
+            call_id: request.call_id().map(Bytes::copy_from_slice).unwrap_or_default(),
         })
     }
 }

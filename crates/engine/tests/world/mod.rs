@@ -19,6 +19,7 @@ use opentact_engine::media::MediaConfig;
 use opentact_engine::ports::{ControlError, FlowSource, Originate, VoiceCarrier};
 use opentact_engine::router::RouterConfig;
 use opentact_engine::speech::{LocalSpeech, SpeechConfig};
+use opentact_engine::stir::StirConfig;
 use opentact_engine::trace::TraceConfig;
 use opentact_engine::transport::{TcpLimits, TransportConfig};
 use opentact_engine::{Engine, EngineConfig, MessageConfig, SubscribeConfig, TrunkConfig};
@@ -111,6 +112,7 @@ impl World {
                 trusted: vec!["127.0.0.0/8".parse().unwrap()],
             },
             trunks: TrunkConfig { interval: Duration::from_millis(50), failures: 2, expires: 600 },
+            stir: StirConfig::default(),
             egress_allow: vec!["127.0.0.0/8".parse().unwrap()],
             max_calls: 100,
             recordings: folder.path().join("recordings"),

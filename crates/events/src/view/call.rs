@@ -66,6 +66,9 @@ pub fn call(call: &CallRecord, context: CallContext<'_>) -> Value {
     if !call.meta.is_empty() {
         more["meta"] = Value::Object(call.meta.0.clone());
     }
+    if let Some(stir_shaken) = &related.stir_shaken {
+        more["stir_shaken"] = stir_shaken.clone();
+    }
     extended(call_short(call), more)
 }
 

@@ -3,6 +3,7 @@ use opentact_store::connections::SipConnection;
 use opentact_store::domains::SipDomain;
 use opentact_store::numbers::TnLease;
 use opentact_store::products::SipProduct;
+use opentact_store::shaken_certificates::ShakenCertificate;
 use opentact_store::sip_users::SipUser;
 use opentact_store::voice_profiles::OutboundVoiceProfile;
 use serde_json::{Value, json};
@@ -128,6 +129,29 @@ pub fn outbound_voice_profile(profile: &OutboundVoiceProfile, lease: Option<&TnL
         "modified_by": author(profile.modified_by),
     });
     extended(outbound_voice_profile_short(profile), more)
+}
+
+/// A signing certificate without its key; `url` is where it is published.
+pub fn shaken_certificate(certificate: &ShakenCertificate, url: &str) -> Value {
+    json!({
+        "created_on": date(certificate.created_on),
+        "modified_on": date(certificate.modified_on),
+        "uuid": certificate.uuid,
+        "name": certificate.name,
+        "is_active": certificate.is_active,
+        "shared": certificate.shared,
+        "test": certificate.test,
+        "subject": certificate.subject,
+        "issuer": certificate.issuer,
+        "serial": certificate.serial,
+        "tn_auth_list": *certificate.tn_auth_list,
+        "not_before": date(certificate.not_before),
+        "not_after": date(certificate.not_after),
+        "url": url,
+        "certificate": certificate.chain,
+        "created_by": author(certificate.created_by),
+        "modified_by": author(certificate.modified_by),
+    })
 }
 
 /// What a domain points at, as far as it is at hand.

@@ -179,6 +179,27 @@ section! {
 }
 
 section! {
+    /// STIR/SHAKEN: who vouches for a caller number.
+    Stir "stir." {
+        /// File of certificates (PEM) of the authorities that signatures of others must lead to; unset: none but the test
+        /// authority is believed.
+        trust_anchors: Option<PathBuf> = "",
+        /// Make certificates for tests by REST, and believe them. Anybody with an account can then sign as anybody; unset:
+        /// only while every listener is on loopback.
+        test_ca: Option<bool> = "",
+        /// How far the time of a signature may be from now, either way; what is older is stale.
+        window: Span = "60s",
+        /// How long a call waits for certificates that have to be fetched; then its identity counts as not valid.
+        verify_timeout: Span = "2s",
+        /// Identities remembered, so that none is used for a second call; at the limit the oldest is forgotten. 0: none.
+        replays: u32 = "100000",
+        /// File of certificates (PEM) of authorities that servers of certificates are trusted by, besides those of the
+        /// operating system.
+        x5u_ca: Option<PathBuf> = "",
+    }
+}
+
+section! {
     /// RTP.
     Media "media." {
         /// Address that RTP sockets are bound to, and that peers are told.
@@ -296,6 +317,7 @@ pub struct Config {
     pub http: Http,
     pub https: Https,
     pub sip: Sip,
+    pub stir: Stir,
     pub media: Media,
     pub metrics: Metrics,
     pub store: Store,
@@ -333,6 +355,7 @@ sections! {
     http: Http = "http",
     https: Https = "https",
     sip: Sip = "sip",
+    stir: Stir = "stir",
     media: Media = "media",
     metrics: Metrics = "metrics",
     store: Store = "store",
@@ -415,6 +438,9 @@ impl Config {
         let expires = &self.sip.session_expires;
         let fits = expires.0.is_zero() || (good(expires) && expires.0 >= self.sip.min_se.0);
         fault(!fits, "sip.session_expires", "expected 0s or whole seconds, sip.min_se at least");
+        let window = self.stir.window.0;
+        fault(window.as_secs() == 0 || window.subsec_nanos() != 0, "stir.window", "expected whole seconds, 1 at least");
+        fault(self.stir.verify_timeout.0.is_zero(), "stir.verify_timeout", "must be more than 0s");
         fault(self.media.address.is_unspecified(), "media.address", "expected one address, which peers are told");
         fault(self.sip.digest.is_empty(), "sip.digest", "must name at least one algorithm");
         let (least, usual, most) = (self.sip.register_min.0, self.sip.register_default.0, self.sip.register_max.0);
@@ -456,6 +482,23 @@ impl Config {
         [self.http.listen, self.https.listen, self.sip.udp, self.sip.tcp, self.sip.tls, self.metrics.listen]
             .iter()
             .all(|address| address.ip().is_loopback())
+    }
+
+    /// `https.public_url`, or where none is configured the listener's address, or a name when it listens on all.
+    pub fn public_url(&self, https: SocketAddr) -> String {
+        if let Some(url) = &self.https.public_url {
+            return url.clone();
+        }
+        if !https.ip().is_unspecified() {
+            return format!("https://{https}");
+        }
+        let name = self.https.names.first().map_or("localhost", String::as_str);
+        format!("https://{name}:{}", https.port())
+    }
+
+    /// `stir.test_ca`, or its default for these listeners.
+    pub fn test_ca(&self) -> bool {
+        self.stir.test_ca.unwrap_or_else(|| self.only_loopback())
     }
 
     /// `accounts.sign_up`, or its default for these listeners.

@@ -9,6 +9,7 @@ mod messages;
 mod numbers;
 mod registrations;
 mod rest;
+mod shaken;
 mod sip;
 mod sip_messages;
 mod world;
