@@ -152,9 +152,13 @@ async fn called(peer: &mut Peer, world: &World, identities: &[String]) -> u16 {
 }
 
 fn call(peer: &mut Peer, world: &World, identities: &[String]) {
+    call_as(peer, world, CALLER, identities);
+}
+
+fn call_as(peer: &mut Peer, world: &World, caller: &str, identities: &[String]) {
     let headers: Vec<(&'static str, &'static str)> =
         identities.iter().map(|value| ("Identity", &*value.clone().leak())).collect();
-    let from = NameAddr::new(Uri::from_addr(Some(&format!("+{CALLER}")), peer.address));
+    let from = NameAddr::new(Uri::from_addr(Some(&format!("+{caller}")), peer.address));
     let uri = Uri::from_addr(Some(&format!("+{NUMBER}")), world.sip);
     peer.call_with(world.sip, from, uri, 40_000, &headers);
 }
@@ -391,6 +395,11 @@ async fn a_call_that_goes_on_to_another_number_says_so() {
     let (invite, ()) = tokio::join!(onward.refuse(), caller.settle());
     assert_eq!(identities(&invite).len(), 1);
     assert_eq!(node.judge(&invite, CALLER, OTHER).await.unwrap().attest, Some(Attest::C));
+
+    // Somebody outside shows one of our numbers: that makes it no call of ours.
+    call_as(&mut caller, &node.world, &number(), &[]);
+    let (invite, ()) = tokio::join!(onward.refuse(), caller.settle());
+    assert_eq!(node.judge(&invite, &number(), OTHER).await.unwrap().attest, Some(Attest::C));
 }
 
 /// An HTTPS server of certificates.

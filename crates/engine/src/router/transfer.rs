@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use bytes::Bytes;
 use opentact_call::Target;
 use opentact_sip::flow::Transport;
 use opentact_sip::message::Method;
@@ -59,6 +60,9 @@ impl Router {
             asserted: None,
             anonymous: false,
             authorization: Vec::new(),
+            identities: Vec::new(),
+            date: None,
+            call_id: Bytes::new(),
         };
         let plan = self.called(&inquiry, Caller::User(user)).await;
         let plan = plan.map_err(|refusal| DialFault::new(refusal.code, refusal.reason))?;
@@ -74,6 +78,8 @@ impl Router {
             voice_profile: plan.context.voice_profile,
             own_number: plan.context.own_number,
             caller_domain: plan.context.domain,
+            // The user who hands on has shown who that is.
+            vouched: None,
         };
         let mut plan = self.dial(request).await?;
         plan.identity.push(("Referred-By".into(), format!("<{address}>").into()));

@@ -143,7 +143,11 @@ impl Router {
             let came = signed.headers.clone();
             return Ok(Some(Outgoing::Diverted { came, signer, orig, div: Party::Tn(div), dest }));
         }
-        let attest = self.attestation(request, &caller).await?;
+        let attest = match came {
+            // Only somebody outside says that it is this number, be it one of ours.
+            Some(came) if !came.authenticated => Attest::C,
+            _ => self.attestation(request, &caller).await?,
+        };
         let call = Origination { orig, dest, attest, origid: request.account.to_string() };
         Ok(Some(Outgoing::Vouched { signer, call }))
     }
