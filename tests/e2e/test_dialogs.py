@@ -67,7 +67,7 @@ def test_a_softphone_hands_its_call_on_and_the_two_hear_each_other(own_server, t
         server.events() as events,
     ):
         for one in (alice, bob, carol):
-            one.wait("REGISTER_OK")
+            one.said("registered successfully")
         alice.command("dial", f"sip:bob@{domain}")
         alice.wait("CALL_ESTABLISHED")
         bob.wait("CALL_ESTABLISHED")

@@ -33,6 +33,6 @@ def test_a_softphone_hears_whether_messages_wait(own_server, tmp_path):
     rest = server.rest()
     domain = office(rest, "desk")
     with Baresip(tmp_path / "desk", account(server, "desk", domain, SECRET, regint=60, mwi="yes")) as desk:
-        told = desk.wait("MWI_NOTIFY")
-    assert "Messages-Waiting: no" in told["param"]
-    assert f"Message-Account: sip:desk@{domain}" in told["param"]
+        told = desk.said("Text-Message: 0/0")
+    assert "Messages-Waiting: no" in told
+    assert f"Message-Account: sip:desk@{domain}" in told

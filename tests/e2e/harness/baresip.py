@@ -79,7 +79,7 @@ class Baresip:
         self.control.sendall(b"%d:%s," % (len(frame), frame))
 
     def wait(self, kind, timeout=15):
-        """The first event of a type such as REGISTER_OK, CALL_INCOMING, CALL_ESTABLISHED, CALL_CLOSED."""
+        """The first event of a type such as CALL_INCOMING, CALL_ESTABLISHED, CALL_CLOSED."""
         end = time.monotonic() + timeout
         seen = 0
         while True:
@@ -96,6 +96,15 @@ class Baresip:
                 raise RuntimeError(f"baresip has gone\n{self.log()}")
             self.buffer += data
             self._split()
+
+    def said(self, text, timeout=15):
+        """The log, once it holds this: for what may happen before anybody is connected to hear an event of it."""
+        end = time.monotonic() + timeout
+        while text not in self.log():
+            if time.monotonic() > end:
+                raise TimeoutError(f"no {text!r} in\n{self.log()}")
+            time.sleep(0.05)
+        return self.log()
 
     def _split(self):
         while b":" in self.buffer:
