@@ -32,7 +32,7 @@ def test_a_softphone_hears_whether_messages_wait(own_server, tmp_path):
     server = own_server()
     rest = server.rest()
     domain = office(rest, "desk")
-    with Baresip(tmp_path / "desk", account(server, "desk", domain, SECRET, regint=60, mwi="yes")) as desk:
+    with Baresip(tmp_path / "desk", account(server, "desk", domain, SECRET, regint=60, mwi="yes"), mwi=True) as desk:
         told = desk.said("Text-Message: 0/0")
     assert "Messages-Waiting: no" in told
     assert f"Message-Account: sip:desk@{domain}" in told

@@ -32,7 +32,6 @@ module_tmp account.so
 module_app menu.so
 module_app ctrl_tcp.so
 module_app contact.so
-module_app mwi.so
 module stdio.so
 ctrl_tcp_listen 127.0.0.1:{control}
 snd_path {folder}/sound
@@ -42,14 +41,16 @@ snd_path {folder}/sound
 class Baresip:
     """Control is by netstrings of JSON over TCP (its module ctrl_tcp)."""
 
-    def __init__(self, folder, account, hz=440, ports=(15000, 15999), ca=None, contacts=""):
+    def __init__(self, folder, account, hz=440, ports=(15000, 15999), ca=None, contacts="", mwi=False):
         self.folder = Path(folder)
         (self.folder / "sound").mkdir(parents=True)
         write_tone(self.folder / "tone.wav", hz, seconds=60)
         self.sip, control = free_port(), free_port(socket.SOCK_STREAM)
         # The first of `contacts` is whom its command `message` writes to. Without `ca` it believes whatever certificate a TLS server shows.
-        trust = f"sip_cafile {ca}\n" if ca else ""
-        self.write("config", trust + CONFIG.format(sip=self.sip, control=control, folder=self.folder, low=ports[0], high=ports[1]))
+        more = f"sip_cafile {ca}\n" if ca else ""
+        # A phone with this module subscribes without end where a MESSAGE comes just before it would (baresip 1.0.0).
+        more += "module_app mwi.so\n" if mwi else ""
+        self.write("config", more + CONFIG.format(sip=self.sip, control=control, folder=self.folder, low=ports[0], high=ports[1]))
         self.write("accounts", account + "\n")
         self.write("contacts", contacts)
         # What others write is shown by the module stdio, which wants an input, and never gets any.
