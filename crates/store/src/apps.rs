@@ -1,11 +1,11 @@
 //! SIP Control Apps.
 
 use sea_orm::sea_query::ExprTrait;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{ColumnTrait, ConnectionTrait};
 use uuid::Uuid;
 
+use crate::entity::sip_control_app::Entity;
 pub use crate::entity::sip_control_app::Model as SipControlApp;
-use crate::entity::sip_control_app::{Column, Entity};
 use crate::entity::{sip_domain, tn_lease};
 use crate::products::{self, DEFAULT_PRODUCT};
 use crate::types::{Attestation, Method, now};
@@ -101,8 +101,7 @@ impl Apps<'_> {
 
     /// The account's apps, oldest first.
     pub async fn list(&self, account: Uuid) -> Result<Vec<SipControlApp>> {
-        let mine = Entity::find().filter(Column::Account.eq(account));
-        Ok(mine.order_by_asc(Column::CreatedOn).all(self.store.reader()).await?)
+        owned::list::<Entity>(self.store.reader(), account).await
     }
 
     /// Changes what the closure changes; id, account, prefix and creation stay.

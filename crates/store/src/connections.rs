@@ -126,8 +126,7 @@ impl Connections<'_> {
 
     /// The account's trunks, oldest first.
     pub async fn list(&self, account: Uuid) -> Result<Vec<SipConnection>> {
-        let mine = Entity::find().filter(Column::Account.eq(account));
-        Ok(mine.order_by_asc(Column::CreatedOn).all(self.store.reader()).await?)
+        owned::list::<Entity>(self.store.reader(), account).await
     }
 
     /// Active trunks of all accounts that have this address: for the router, which tells them apart.

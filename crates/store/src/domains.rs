@@ -1,6 +1,6 @@
 //! SIP domains.
 
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
 pub use crate::entity::sip_domain::Model as SipDomain;
@@ -70,8 +70,7 @@ impl Domains<'_> {
 
     /// The account's domains, oldest first.
     pub async fn list(&self, account: Uuid) -> Result<Vec<SipDomain>> {
-        let mine = Entity::find().filter(Column::Account.eq(account));
-        Ok(mine.order_by_asc(Column::CreatedOn).all(self.store.reader()).await?)
+        owned::list::<Entity>(self.store.reader(), account).await
     }
 
     /// Changes where the domain's calls go; the name stays, HA1s are made with it.

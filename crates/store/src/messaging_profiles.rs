@@ -1,11 +1,11 @@
 //! Messaging profiles.
 
+use sea_orm::ColumnTrait;
 use sea_orm::sea_query::ExprTrait;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use uuid::Uuid;
 
+use crate::entity::messaging_profile::Entity;
 pub use crate::entity::messaging_profile::Model as MessagingProfile;
-use crate::entity::messaging_profile::{Column, Entity};
 use crate::entity::tn_lease;
 use crate::types::now;
 use crate::{Result, Store, owned};
@@ -82,8 +82,7 @@ impl MessagingProfiles<'_> {
 
     /// The account's profiles, oldest first.
     pub async fn list(&self, account: Uuid) -> Result<Vec<MessagingProfile>> {
-        let mine = Entity::find().filter(Column::Account.eq(account));
-        Ok(mine.order_by_asc(Column::CreatedOn).all(self.store.reader()).await?)
+        owned::list::<Entity>(self.store.reader(), account).await
     }
 
     /// Changes what the closure changes; id, account and creation stay.

@@ -3,7 +3,7 @@
 use sea_orm::sea_query::{ExprTrait, IntoCondition};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, PaginatorTrait,
-    QueryFilter,
+    QueryFilter, QueryOrder,
 };
 use uuid::Uuid;
 
@@ -16,6 +16,7 @@ pub(crate) trait Owned: EntityTrait<Model: Send + Sync> {
     const NAME: &'static str;
     const ACCOUNT: Self::Column;
     const UUID: Self::Column;
+    const CREATED_ON: Self::Column;
 }
 
 macro_rules! owned {
@@ -40,6 +41,7 @@ macro_rules! owned {
             const NAME: &'static str = $name;
             const ACCOUNT: Self::Column = entity::$module::Column::Account;
             const UUID: Self::Column = entity::$module::Column::Uuid;
+            const CREATED_ON: Self::Column = entity::$module::Column::CreatedOn;
         })+
     };
 }
@@ -71,6 +73,11 @@ fn of<E: Owned>(account: Uuid, uuid: Uuid) -> Condition {
 /// The account's row with this id.
 pub(crate) async fn get<E: Owned>(db: &impl ConnectionTrait, account: Uuid, uuid: Uuid) -> Result<E::Model> {
     E::find().filter(of::<E>(account, uuid)).one(db).await?.ok_or(StoreError::NotFound(E::NAME))
+}
+
+/// All rows of the account, oldest first.
+pub(crate) async fn list<E: Owned>(db: &impl ConnectionTrait, account: Uuid) -> Result<Vec<E::Model>> {
+    Ok(E::find().filter(E::ACCOUNT.eq(account)).order_by_asc(E::CREATED_ON).all(db).await?)
 }
 
 /// Fails unless the account has a row with this id; `None` is fine.

@@ -98,7 +98,6 @@ impl<T> Found<T> {
 
 /// What the generic search must know of an entity.
 pub(crate) trait Searchable: Owned {
-    const CREATED_ON: Self::Column;
     const MODIFIED_ON: Self::Column;
     /// Fields that a caller may order by, by their outer names.
     const SORTABLE: &'static [(&'static str, Self::Column)];
@@ -110,7 +109,6 @@ pub(crate) trait Searchable: Owned {
 macro_rules! searchable {
     ($module:ident, { $($field:literal => $column:ident),* $(,)? }) => {
         impl $crate::search::Searchable for $crate::entity::$module::Entity {
-            const CREATED_ON: Self::Column = $crate::entity::$module::Column::CreatedOn;
             const MODIFIED_ON: Self::Column = $crate::entity::$module::Column::ModifiedOn;
             const SORTABLE: &'static [(&'static str, Self::Column)] = &[
                 ("created_on", $crate::entity::$module::Column::CreatedOn),

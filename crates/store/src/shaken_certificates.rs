@@ -81,8 +81,7 @@ impl ShakenCertificates<'_> {
 
     /// The account's certificates, oldest first.
     pub async fn list(&self, account: Uuid) -> Result<Vec<ShakenCertificate>> {
-        let mine = Entity::find().filter(Column::Account.eq(account));
-        Ok(mine.order_by_asc(Column::CreatedOn).all(self.store.reader()).await?)
+        owned::list::<Entity>(self.store.reader(), account).await
     }
 
     /// A certificate of whomever: what anybody may read to check a signature.

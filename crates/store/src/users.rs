@@ -1,6 +1,6 @@
 //! Users: the people of an account.
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
 use crate::accounts::{Account, NewAccount};
@@ -76,8 +76,7 @@ impl Users<'_> {
 
     /// The account's users, oldest first.
     pub async fn list(&self, account: Uuid) -> Result<Vec<User>> {
-        let mine = Entity::find().filter(Column::Account.eq(account));
-        Ok(mine.order_by_asc(Column::CreatedOn).all(self.store.reader()).await?)
+        owned::list::<Entity>(self.store.reader(), account).await
     }
 
     /// By email address, over all accounts: for sign-in.

@@ -1,10 +1,10 @@
 //! Outbound voice profiles.
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::ColumnTrait;
 use uuid::Uuid;
 
+use crate::entity::outbound_voice_profile::Entity;
 pub use crate::entity::outbound_voice_profile::Model as OutboundVoiceProfile;
-use crate::entity::outbound_voice_profile::{Column, Entity};
 use crate::entity::{sip_connection, sip_domain, tn_lease};
 use crate::products::{self, DEFAULT_PRODUCT};
 use crate::types::{Json, Money, RecordFormat, now};
@@ -101,8 +101,7 @@ impl VoiceProfiles<'_> {
 
     /// The account's profiles, oldest first.
     pub async fn list(&self, account: Uuid) -> Result<Vec<OutboundVoiceProfile>> {
-        let mine = Entity::find().filter(Column::Account.eq(account));
-        Ok(mine.order_by_asc(Column::CreatedOn).all(self.store.reader()).await?)
+        owned::list::<Entity>(self.store.reader(), account).await
     }
 
     /// Changes what the closure changes; id, account, prefix and creation stay.
