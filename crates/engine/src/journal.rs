@@ -144,6 +144,11 @@ impl CallBook {
         self.pages.get(&leg)?.snapshot.as_ref()
     }
 
+    /// Legs that anything was told of, destroyed ones too.
+    pub(crate) fn legs(&self) -> impl Iterator<Item = LegId> {
+        self.pages.keys().copied()
+    }
+
     /// Legs that are not destroyed.
     pub(crate) fn open(&self) -> impl Iterator<Item = LegId> {
         let open = |page: &Page| page.snapshot.as_ref().is_some_and(|leg| leg.state != CallState::Destroyed);

@@ -95,10 +95,16 @@ impl Core {
     /// A leg that rang is given up: nobody answered, unless another did.
     pub(super) fn given_up(&mut self, id: LegId) {
         let Some(call) = self.legs.get(&id).map(|leg| leg.call) else { return };
-        let answered = self.legs.values().any(|leg| leg.call == call && leg.id != call && leg.is_answered());
+        let answered = self.legs_of(call).any(|leg| leg.id != call && leg.is_answered());
         if !answered && let Some(entry) = self.calls.get_mut(&call) {
             entry.last_failure = Some(408);
         }
+    }
+
+    /// The legs of a call that are there.
+    fn legs_of(&self, call: LegId) -> impl Iterator<Item = &Leg> {
+        let known = self.calls.get(&call).into_iter().flat_map(|entry| entry.book.legs());
+        known.filter_map(|leg| self.legs.get(&leg))
     }
 
     /// Breadths for the branches of a leg, `None` where so many are not allowed any more.
@@ -109,9 +115,8 @@ impl Core {
         };
         let allowed = breadth(inbound.request.headers());
         let given: u32 = self
-            .legs
-            .values()
-            .filter(|leg| leg.call == call && leg.id != id && !leg.ended)
+            .legs_of(call)
+            .filter(|leg| leg.id != id && !leg.ended)
             .map(|leg| match &leg.role {
                 Role::Outbound(outbound) => outbound.breadth,
                 Role::Inbound(_) => 0,
