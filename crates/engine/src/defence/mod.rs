@@ -309,7 +309,7 @@ impl Gate {
 }
 
 /// Whose address it is: an IPv6 subscriber has a whole /64 to choose from.
-fn holder(from: IpAddr) -> IpAddr {
+pub(crate) fn holder(from: IpAddr) -> IpAddr {
     match from.to_canonical() {
         IpAddr::V6(address) => {
             let [a, b, c, d, ..] = address.segments();

@@ -1,10 +1,12 @@
 //! How many connections there may be: in all, and of one peer's address.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+
+use crate::defence::holder;
 
 /// Places for connections. Cheap to share.
 #[derive(Clone)]
@@ -36,7 +38,7 @@ impl Seats {
 
     /// For a connection that a peer has made. `None` when there is no place left, or none for this peer.
     pub(super) fn take(&self, peer: IpAddr) -> Option<Seat> {
-        let peer = network(peer);
+        let peer = holder(peer);
         let mut taken = self.0.taken.lock();
         if taken.all >= self.0.total || taken.by_peer.get(&peer).is_some_and(|taken| *taken >= self.0.each) {
             return None;
@@ -69,14 +71,6 @@ impl Drop for Seat {
                 taken.by_peer.remove(&peer);
             }
         }
-    }
-}
-
-/// Who has one IPv6 address has the 2^64 beside it.
-fn network(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
-        IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() & (u128::MAX << 64))),
-        v4 => v4,
     }
 }
 
