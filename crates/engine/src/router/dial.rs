@@ -93,17 +93,8 @@ impl Router {
         let to = Uri::sip(Some(&callee.user.login), &domain.domain, None)
             .map_err(|error| DialFault::new(500, error.to_string()))?;
         let from = caller_uri(request.from.as_deref(), &domain.domain);
-        Ok(Some(DialPlan {
-            context,
-            from,
-            from_display: None,
-            identity: Vec::new(),
-            stir: None,
-            to,
-            kind: CallType::User,
-            attempts: vec![Attempt::Registered(callee.user.uuid)],
-            limit: None,
-        }))
+        let attempts = vec![Attempt::Registered(callee.user.uuid)];
+        Ok(Some(DialPlan::plain(context, CallType::User, from, to, attempts)))
     }
 
     /// A foreign SIP address.
@@ -127,18 +118,7 @@ impl Router {
             .collect();
         let mut context = LegContext::of(account);
         context.voice_profile = request.voice_profile;
-        let plan = DialPlan {
-            context,
-            from,
-            from_display: None,
-            identity: Vec::new(),
-            stir: None,
-            to: uri,
-            kind: CallType::Trunk,
-            attempts,
-            limit: None,
-        };
-        Ok(plan)
+        Ok(DialPlan::plain(context, CallType::Trunk, from, uri, attempts))
     }
 
     /// A telephone number: by the trunk named, else by the carriers.
@@ -270,18 +250,7 @@ impl Router {
         let (from, to) = (first.from.clone(), first.to.clone());
         context.sip_connection = Some(first.uuid);
         context.related.sip_connection = Some(first.shown.clone());
-        let plan = DialPlan {
-            context,
-            from,
-            from_display: None,
-            identity: Vec::new(),
-            stir: None,
-            to,
-            kind: CallType::Trunk,
-            attempts,
-            limit: None,
-        };
-        Ok(plan)
+        Ok(DialPlan::plain(context, CallType::Trunk, from, to, attempts))
     }
 
     /// The addresses of a trunk.

@@ -280,6 +280,12 @@ impl Inquiry {
 }
 
 impl DialPlan {
+    /// One that says nothing of the caller besides From and has no limit.
+    pub(super) fn plain(context: LegContext, kind: CallType, from: Uri, to: Uri, attempts: Vec<Attempt>) -> Self {
+        let (from_display, identity, stir, limit) = (None, Vec::new(), None, None);
+        Self { context, from, from_display, identity, stir, to, kind, attempts, limit }
+    }
+
     /// The caller as the call object shows it.
     pub fn caller(&self) -> String {
         self.from.user_text().unwrap_or_default().into_owned()
