@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use rand::Rng;
+use rand::rngs::StdRng;
 
 use super::command::{Body, ExtraHeaders};
 use super::event::Event;
@@ -16,6 +17,13 @@ use crate::transaction::key::Key;
 
 /// Longest time in seconds the other side is asked to wait with a second offer (RFC 3261 14.2).
 const PATIENCE: u32 = 10;
+
+/// For an offer that comes before the last one is answered (RFC 3261 14.2, RFC 3311 5.2).
+pub(super) fn later(random: &mut StdRng) -> Refusal {
+    let mut refusal = Refusal::new(500, "Request Pending");
+    refusal.headers.push((Name::RetryAfter, random.random_range(0..=PATIENCE).to_string()));
+    refusal
+}
 
 impl Ua {
     /// A re-INVITE of the other side, or an UPDATE with an offer (RFC 3311 5.2: the same glare, no ACK).
@@ -38,11 +46,7 @@ impl Ua {
                 Some(Refusal::new(491, "Request Pending"))
             }
             Phase::Live(live) if live.reinvited.is_none() => None,
-            _ => {
-                let mut refusal = Refusal::new(500, "Request Pending");
-                refusal.headers.push((Name::RetryAfter, self.random.random_range(0..=PATIENCE).to_string()));
-                Some(refusal)
-            }
+            _ => Some(later(&mut self.random)),
         };
         if let Some(refusal) = refusal {
             return self.refuse(now, key, &request, flow, back, refusal);

@@ -9,6 +9,7 @@ use rand::Rng;
 
 use super::command::{Body, ExtraHeaders};
 use super::event::Event;
+use super::reinvite::later;
 use super::session::{Called, Phase, Purpose, Session};
 use super::{SessionId, Ua};
 use crate::dialog::Dialog;
@@ -21,8 +22,6 @@ use crate::uri::Uri;
 pub(super) const RELIABLE: &str = "100rel";
 /// Provisional responses of one call that wait for the PRACK of the one before; what else would ring is not told.
 const MAX_WAITING: usize = 8;
-/// Longest time in seconds the other side is asked to wait with an offer that came too early (RFC 3311 5.2).
-const PATIENCE: u32 = 10;
 
 /// What an incoming call has said reliably before its answer.
 #[derive(Debug)]
@@ -325,7 +324,6 @@ impl Ua {
         flow: Flow,
         back: Flow,
     ) {
-        let wait = self.random.random_range(0..=PATIENCE).to_string();
         let Some(session) = self.sessions.get(&id) else {
             return;
         };
@@ -339,23 +337,13 @@ impl Ua {
             Phase::Called(called) => match called.reliable.as_ref().map_or(Described::No, |told| told.described) {
                 Described::Agreed => None,
                 Described::Offered => Some(pending),
-                Described::No | Described::Answered => {
-                    let mut refusal = Refusal::new(500, "Request Pending");
-                    refusal.headers.push((Name::RetryAfter, wait.clone()));
-                    Some(refusal)
-                }
+                Described::No | Described::Answered => Some(later(&mut self.random)),
             },
             Phase::Live(_) | Phase::Leaving => None,
         };
         // RFC 3311 5.2: one after the other.
         let busy = session.asked.iter().any(|asked| self.asked.get(asked).is_some_and(|asked| asked.offers()));
-        let refusal = refusal.or_else(|| {
-            busy.then(|| {
-                let mut refusal = Refusal::new(500, "Request Pending");
-                refusal.headers.push((Name::RetryAfter, wait));
-                refusal
-            })
-        });
+        let refusal = refusal.or_else(|| busy.then(|| later(&mut self.random)));
         match refusal {
             Some(refusal) => self.refuse(now, key, &request, flow, back, refusal),
             None => self.asked_in(now, key, request, flow, back, Some(id)),
