@@ -11,6 +11,19 @@ from harness.server import BINARY
 PROMPT = "<Response><Answer/><Say>Welcome to Opentact.</Say><Hangup/></Response>"
 
 
+def called(rest):
+    """A number with the prompt, and the port of a trunk that may call it."""
+    tn, port = rest.number_with(PROMPT), sipp.free_port()
+    rest.trunk(port)
+    return tn, port
+
+
+def call(folder, server, tn, port, ear):
+    keys = {"to": tn, "ear": ear.port}
+    result = sipp.run(folder, "prompt_then_bye.xml", server.sip(), calls=1, rate=1, port=port, keys=keys)
+    assert result.code == 0, result.errors
+
+
 @contextlib.contextmanager
 def watching(command):
     """The process of `opentact sip trace`, once it watches."""
@@ -26,14 +39,9 @@ def watching(command):
 def test_tshark_reads_the_capture_of_a_call(own_server, tmp_path):
     server = own_server()
     rest = server.rest()
-    tn = rest.number_with(PROMPT)
-    port = sipp.free_port()
-    rest.trunk(port)
+    tn, port = called(rest)
     with RtpEar() as ear:
-        result = sipp.run(
-            tmp_path, "prompt_then_bye.xml", server.sip(), calls=1, rate=1, port=port, keys={"to": tn, "ear": ear.port}
-        )
-        assert result.code == 0, result.errors
+        call(tmp_path, server, tn, port, ear)
         found = rest.until(
             lambda: rest.post("/rest/call/search", {"state": "destroyed", "to": f"*{tn}"}), lambda found: found["total"] == 1
         )
@@ -58,9 +66,7 @@ def test_tshark_reads_the_capture_of_a_call(own_server, tmp_path):
 def test_sip_messages_are_watched_live(own_server, tmp_path):
     server = own_server()
     rest = server.rest()
-    tn = rest.number_with(PROMPT)
-    port = sipp.free_port()
-    rest.trunk(port)
+    tn, port = called(rest)
     watch = [BINARY, "sip", "trace", "--data", server.data, "--peer", f"127.0.0.1:{port}"]
     kept = tmp_path / "live.pcap"
     with (
@@ -68,10 +74,7 @@ def test_sip_messages_are_watched_live(own_server, tmp_path):
         watching([*watch, "--pcap", kept, "--count", "4"]) as capture,
         RtpEar() as ear,
     ):
-        result = sipp.run(
-            tmp_path, "prompt_then_bye.xml", server.sip(), calls=1, rate=1, port=port, keys={"to": tn, "ear": ear.port}
-        )
-        assert result.code == 0, result.errors
+        call(tmp_path, server, tn, port, ear)
         shown, _ = text.communicate(timeout=20)
         capture.communicate(timeout=20)
         assert (text.returncode, capture.returncode) == (0, 0)

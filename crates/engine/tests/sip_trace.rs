@@ -1,4 +1,5 @@
 //! What a call looked like on the wire is found by the call, also once it has ended.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod world;
 
@@ -9,18 +10,22 @@ use world::{Peer, World};
 
 const FLOW: &str = "<Response><Answer/><Hangup/></Response>";
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_call_that_has_ended_shows_its_messages_to_its_account_only() {
-    let mut world = World::new().await;
+/// A call of a trunk that has ended.
+async fn ended_call(world: &mut World, peer: &mut Peer) -> Uuid {
     world.number_with(FLOW).await;
-    let mut peer = Peer::new().await;
-    world.trunk(&peer).await;
+    world.trunk(peer).await;
     peer.call_number(world.sip, 40_000);
     while !matches!(peer.event().await, Event::Bye { .. }) {}
     let ended = world.destroyed().await;
     tokio::join!(peer.settle(), world.idle());
+    ended["call"]["uuid"].as_str().unwrap().parse().unwrap()
+}
 
-    let call: Uuid = ended["call"]["uuid"].as_str().unwrap().parse().unwrap();
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_has_ended_shows_its_messages_to_its_account_only() {
+    let mut world = World::new().await;
+    let mut peer = Peer::new().await;
+    let call = ended_call(&mut world, &mut peer).await;
     let messages = world.engine.control().trace(world.account, call).await.unwrap();
     let story: Vec<(&str, String)> = messages
         .iter()
@@ -42,13 +47,7 @@ async fn a_call_that_has_ended_shows_its_messages_to_its_account_only() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_keeps_none_shows_none() {
     let mut world = World::with(|config| config.trace.messages = 0).await;
-    world.number_with(FLOW).await;
     let mut peer = Peer::new().await;
-    world.trunk(&peer).await;
-    peer.call_number(world.sip, 40_000);
-    while !matches!(peer.event().await, Event::Bye { .. }) {}
-    let ended = world.destroyed().await;
-    tokio::join!(peer.settle(), world.idle());
-    let call: Uuid = ended["call"]["uuid"].as_str().unwrap().parse().unwrap();
+    let call = ended_call(&mut world, &mut peer).await;
     assert!(world.engine.control().trace(world.account, call).await.unwrap().is_empty());
 }
