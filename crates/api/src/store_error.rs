@@ -15,6 +15,7 @@ fn entity(name: &'static str) -> &'static str {
         "SIPConnection" => "SIP Connection",
         "SIPDomain" => "SIP Domain",
         "SIPUser" => "SIP User",
+        "SIPSwitch" => "SIP Switch",
         "SIPProduct" => "SIP Product",
         "OutboundVoiceProfile" => "Outbound voice profile",
         "MessagingProfile" => "Messaging profile",

@@ -107,6 +107,12 @@ pub fn hostname() -> Object {
     string("hostname").max_length(Some(253)).build()
 }
 
+/// Addresses that calls come from.
+#[must_use]
+pub fn network() -> Object {
+    string("network").build()
+}
+
 /// Where calls of a trunk come from.
 #[must_use]
 pub fn sources() -> utoipa::openapi::schema::Array {
@@ -333,6 +339,11 @@ macro_rules! words {
             }
 
             #[must_use]
+            pub fn network() -> Object {
+                nullable(super::network(), Type::String)
+            }
+
+            #[must_use]
             pub fn hostname() -> Object {
                 nullable(super::hostname(), Type::String)
             }
@@ -418,6 +429,7 @@ pub fn format_fault(format: &str, text: &str) -> Option<&'static str> {
         "ip" => (text.parse::<std::net::IpAddr>().is_ok(), "invalid IP address"),
         "hostname" => (is_hostname(text), "invalid host name"),
         "source" => (is_source(text), "must be an address, a network (of at most a /16, IPv6: a /32) or a host name"),
+        "network" => (is_network(text), "must be an address or a network (of at most a /16, IPv6: a /32)"),
         "sip-header" => (is_passable(text), "is no header that may pass: those of calls and of identity may not"),
         "number-part" => {
             (text.bytes().all(|c| c.is_ascii_digit() || b"+*#".contains(&c)), "must be digits, +, * and #")
@@ -431,12 +443,17 @@ fn is_digit_or_x(c: u8) -> bool {
     c.is_ascii_digit() || c.eq_ignore_ascii_case(&b'x')
 }
 
-/// An address, network or name that calls come from. Whole continents are no trunk.
+/// An address, network or name that calls come from.
 fn is_source(text: &str) -> bool {
+    is_network(text) || text.parse::<ipnet::IpNet>().is_err() && is_hostname(text)
+}
+
+/// An address or network. Whole continents are nobody's.
+fn is_network(text: &str) -> bool {
     match text.parse::<ipnet::IpNet>() {
         Ok(ipnet::IpNet::V4(network)) => network.prefix_len() >= 16,
         Ok(ipnet::IpNet::V6(network)) => network.prefix_len() >= 32,
-        Err(_) => text.parse::<std::net::IpAddr>().is_ok() || is_hostname(text),
+        Err(_) => text.parse::<std::net::IpAddr>().is_ok(),
     }
 }
 

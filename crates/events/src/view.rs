@@ -25,7 +25,7 @@ pub use search::found;
 pub use sip::{
     DomainContext, SipUserContext, outbound_voice_profile, outbound_voice_profile_short, product, shaken_certificate,
     sip_connection, sip_connection_short, sip_control_app, sip_control_app_short, sip_domain, sip_domain_short,
-    sip_user, sip_user_short,
+    sip_switch, sip_user, sip_user_short,
 };
 
 /// ISO 8601, UTC, milliseconds: `2026-11-24T06:15:22.328Z`.

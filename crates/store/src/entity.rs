@@ -14,6 +14,7 @@ pub mod sip_control_app;
 pub mod sip_domain;
 pub mod sip_message;
 pub mod sip_product;
+pub mod sip_switch;
 pub mod sip_user;
 pub mod sms;
 pub mod sms_queue;

@@ -28,6 +28,7 @@ pub mod search;
 pub mod secrets;
 pub mod shaken_certificates;
 pub mod sip_messages;
+pub mod sip_switches;
 pub mod sip_users;
 pub mod sms;
 mod store;

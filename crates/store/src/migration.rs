@@ -45,6 +45,7 @@ impl MigratorTrait for Migrator {
                 name: "m0005_shaken_certificates",
                 up: include_str!("migration/m0005_shaken_certificates.sql"),
             }),
+            Box::new(Sql { name: "m0006_sip_switches", up: include_str!("migration/m0006_sip_switches.sql") }),
         ]
     }
 }

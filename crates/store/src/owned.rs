@@ -54,6 +54,7 @@ owned! {
     sip_connection = "SIPConnection",
     outbound_voice_profile = "OutboundVoiceProfile",
     sip_domain = "SIPDomain",
+    sip_switch = "SIPSwitch",
     sip_user = "SIPUser",
     tn_order = "TNOrder",
     tn_lease = "TNLease",

@@ -44,3 +44,18 @@ def run(folder, scenario, remote, *, calls, rate, port=None, transport="u1", row
     done = subprocess.run(command, cwd=folder, capture_output=True, timeout=timeout + 20, check=False)
     text = lambda name: (folder / name).read_text(errors="replace") if (folder / name).exists() else ""  # noqa: E731
     return Result(done.returncode, text("screen.log") + done.stdout.decode(errors="replace"), text("errors.log"))
+
+
+def call(folder, remote, to, *, code=200, caller="+12025550123", host=None, home=None, port=None):
+    """A call that must end with this code, hung up at once where it is answered. `host` is that of the Request-URI, `home`
+    that of From; both are addresses where nothing is said."""
+    folder = Path(folder)
+    port = port or free_port()
+    scenario = "answered_caller.xml"
+    if code != 200:
+        scenario = folder / f"refused-{code}.xml"
+        template = (SCENARIOS / "refused_caller.xml").read_text()
+        scenario.write_text(template.replace('response="699"', f'response="{code}"'))
+    keys = {"to": to, "from": caller, "host": host or f"{remote[0]}:{remote[1]}", "home": home or f"127.0.0.1:{port}"}
+    result = run(folder, scenario, remote, calls=1, rate=1, port=port, keys=keys, timeout=30)
+    assert result.code == 0, f"{result.errors}\n{result.screen[-3000:]}"

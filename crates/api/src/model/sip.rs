@@ -230,6 +230,21 @@ pub struct SipDomainShort {
     pub domain: String,
 }
 
+/// A system whose calls are a domain's by where they come from.
+#[derive(ToSchema)]
+pub struct SipSwitch {
+    pub uuid: Uuid,
+    pub created_on: DateTime<Utc>,
+    pub modified_on: DateTime<Utc>,
+    pub name: String,
+    pub description: Option<String>,
+    #[schema(example = "192.0.2.0/28")]
+    pub remote_ip: Option<String>,
+    pub remote_domain: Option<String>,
+    pub is_active: bool,
+    pub sip_domain: SipDomainShort,
+}
+
 /// A SIP phone's login.
 #[derive(ToSchema)]
 pub struct SipUser {

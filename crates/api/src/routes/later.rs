@@ -51,8 +51,6 @@ pub(crate) const LATER: &[(&str, &[Method])] = &[
     ("/rest/dict/lerg/ratecenters", &[GET]),
     ("/rest/dict/lerg", &[POST]),
     // SIP
-    ("/rest/sip/domain/{domain}/switch", &[GET, POST]),
-    ("/rest/sip/domain/{domain}/switch/{uuid}", &[GET, PATCH, DELETE]),
     ("/rest/sip/domain/{domain}/invite", &[GET, POST]),
     ("/rest/sip/domain/{domain}/invite/{uuid}", &[PATCH, DELETE]),
     ("/rest/app/invite/{token}", &[GET, POST]),

@@ -21,6 +21,7 @@ mod sip_app_flow;
 mod sip_connection;
 mod sip_domain;
 mod sip_message;
+mod sip_switch;
 mod sip_user;
 mod sms;
 mod subscription;
@@ -51,6 +52,7 @@ pub(crate) fn implemented(public_url: &str) -> OpenApiRouter<ApiState> {
         sip_app_flow::router(),
         sip_connection::router(),
         sip_domain::router(),
+        sip_switch::router(),
         sip_user::router(),
         sip_message::router(),
         product::router(),

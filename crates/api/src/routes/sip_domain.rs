@@ -33,7 +33,7 @@ struct NewSipDomain {
     sip_connection: Option<Uuid>,
     /// What handles them.
     sip_control_app: Option<Uuid>,
-    /// Lets its users call numbers.
+    /// Lets its users and switches call numbers.
     outbound_voice_profile: Option<Uuid>,
 }
 
@@ -132,7 +132,7 @@ async fn modify(
     Ok(Tagged(expand::domain(&state.store, &domain).await?))
 }
 
-/// Delete a SIP domain that has no users.
+/// Delete a SIP domain that has no users and no switches.
 #[utoipa::path(delete, path = "/rest/sip/domain/{domain}", operation_id = "RemoveSIPDomainByDomainName", tag = "sip domain",
     params(("domain" = String, Path, description = "Label or full name")),
     responses((status = 200, body = Envelope<model::SipDomain>), Faults))]

@@ -275,3 +275,40 @@ async fn product_1_always_exists() {
     let products = world.get("/rest/sip/product").expect(200).await;
     assert_eq!((products[0]["id"].clone(), products[0]["name"].clone()), (json!(1), json!("default")));
 }
+
+#[tokio::test]
+async fn a_domain_has_switches_that_are_told_by_address_or_name() {
+    let world = World::new().await;
+    world.post("/rest/sip/domain", json!({"domain": "home"})).expect(201).await;
+    world.post("/rest/sip/domain", json!({"domain": "other"})).expect(201).await;
+    let switches = "/rest/sip/domain/home/switch";
+    let switch = json!({"name": "pbx", "description": "in the cellar", "remote_ip": "192.0.2.0/28", "remote_domain": "PBX.example.com"});
+    let switch = world.post(switches, switch).expect(201).await;
+    insta::assert_snapshot!(shown(&switch));
+    assert_eq!(world.calls.invalidated.lock().len(), 3);
+    assert_eq!(world.get(switches).expect(200).await, json!([switch]));
+    let path = format!("{switches}/{}", uuid(&switch));
+    assert_eq!(world.get(&path).expect(200).await, switch);
+    let change = json!({"remote_ip": null, "is_active": false, "name": "old pbx", "description": null});
+    let changed = world.patch(&path, change).expect(200).await;
+    assert_eq!(
+        (&changed["remote_ip"], &changed["is_active"], &changed["name"]),
+        (&Value::Null, &json!(false), &json!("old pbx"))
+    );
+    let wrong = world.patch(&path, json!({"remote_domain": null})).expect(422).await;
+    assert_eq!(wrong["fields"]["params.remote_ip"]["message"], "either remote_ip or remote_domain is required");
+    let wrong = json!({"name": "", "remote_ip": "10.0.0.0/8", "remote_domain": "no name"});
+    let wrong = world.post(switches, wrong).expect(422).await;
+    let fields: Vec<&String> = wrong["fields"].as_object().unwrap().keys().collect();
+    assert_eq!(fields, ["params.name", "params.remote_domain", "params.remote_ip"]);
+    // Not by another domain of the account, nor by another account.
+    world.get(&format!("/rest/sip/domain/other/switch/{}", uuid(&switch))).expect(404).await;
+    let stranger = world.stranger().await;
+    world.get(&path).by(&stranger).expect(401).await;
+    world.post(switches, json!({"name": "x", "remote_ip": "192.0.2.1"})).by(&stranger).expect(401).await;
+    let in_use = world.delete("/rest/sip/domain/home").expect(409).await;
+    assert_eq!(in_use["message"], "SIP Domain is in use by SIP Switch");
+    world.delete(&path).expect(200).await;
+    world.get(&path).expect(404).await;
+    world.delete("/rest/sip/domain/home").expect(200).await;
+}

@@ -25,11 +25,26 @@ use super::{Inquiry, LegContext, Limit, Plan, Refusal, Router};
 use crate::ports::ControlError;
 use crate::webhook::Webhook;
 
+/// Who calls from within a domain: one of its users, or a switch.
+pub(super) struct Member<'a> {
+    pub(super) domain: &'a SipDomain,
+    /// Whose rights they are. A switch that speaks for none of the domain's users has those of the domain.
+    pub(super) user: Option<&'a Subscriber>,
+    /// The user has given a password.
+    pub(super) authenticated: bool,
+}
+
+impl Member<'_> {
+    fn same_domain_calls_only(&self) -> bool {
+        self.user.is_some_and(|user| user.user.same_domain_calls_only)
+    }
+}
+
 impl Router {
     pub(super) async fn called(&self, inquiry: &Inquiry, caller: Caller) -> Result<Plan, Refusal> {
-        let from = self.caller_text(inquiry, &caller);
         match caller {
             Caller::Network => {
+                let from = self.caller_text(inquiry);
                 let lease = self.dialled_lease(inquiry).await?.ok_or_else(|| Refusal::new(404, "Number Not Found"))?;
                 self.to_lease(&lease, from, None).await
             }
@@ -42,7 +57,11 @@ impl Router {
                 let plan = self.to_lease(&lease, from, Some(trunk)).await?;
                 Ok(Plan { limit: Limit::of_trunk(trunk), ..plan })
             }
-            Caller::User(subscriber) => self.user_calls(inquiry, &subscriber, from).await,
+            Caller::Switch(domain) => self.switch_calls(inquiry, &domain).await,
+            Caller::User(user) => {
+                let member = Member { domain: &user.domain, user: Some(&user), authenticated: true };
+                self.member_calls(inquiry, member, user.address()).await
+            }
         }
     }
 
@@ -94,15 +113,26 @@ impl Router {
         Err(refuse(&context, 480, "Number Has No Voice Target"))
     }
 
-    /// A SIP user calls: somebody of a domain, or a number.
-    async fn user_calls(&self, inquiry: &Inquiry, caller: &Subscriber, from: String) -> Result<Plan, Refusal> {
-        let account = self.directory.account(caller.user.account).await.map_err(unreadable)?;
+    /// Somebody of a domain calls somebody of a domain, or a number.
+    pub(super) async fn member_calls(
+        &self,
+        inquiry: &Inquiry,
+        caller: Member<'_>,
+        from: String,
+    ) -> Result<Plan, Refusal> {
+        let account = self.directory.account(caller.domain.account).await.map_err(unreadable)?;
         let mut context = LegContext::of(&account);
-        context.sip_user = Some(caller.user.uuid);
-        context.related.sip_user = Some(view::sip_user_short(&caller.user, Some(&caller.domain)));
+        if let Some(user) = caller.user.filter(|_| caller.authenticated) {
+            context.sip_user = Some(user.user.uuid);
+            context.related.sip_user = Some(view::sip_user_short(&user.user, Some(&user.domain)));
+        }
         context.domain = Some(caller.domain.domain.clone());
         context.voice_profile = caller.domain.outbound_voice_profile;
         let refuse = |context: LegContext, code, reason| Refusal { code, reason, context: Some(Box::new(context)) };
+        // A user has been asked before.
+        if is_closed(&account) {
+            return Err(refuse(context, 403, "Account Disabled"));
+        }
 
         let Some(user) = inquiry.request_uri.user_text().filter(|user| !user.is_empty()) else {
             return Err(refuse(context, 484, "Address Incomplete"));
@@ -115,7 +145,7 @@ impl Router {
         let callee = self.directory.subscriber(&user, &domain.domain).await.map_err(unreadable)?;
         if let Some(callee) = callee.filter(|callee| callee.user.is_active) {
             let strangers = callee.domain.uuid != caller.domain.uuid;
-            if strangers && (callee.user.same_domain_calls_only || caller.user.same_domain_calls_only) {
+            if strangers && (callee.user.same_domain_calls_only || caller.same_domain_calls_only()) {
                 return Err(refuse(context, 403, "Same Domain Calls Only"));
             }
             let to = callee.address();
@@ -123,18 +153,18 @@ impl Router {
             let gr = inquiry.request_uri.param("gr");
             return Ok(self.to_user(&callee, gr, shown, context, from, to));
         }
-        let own = domain.account == caller.user.account;
+        let own = domain.account == account.uuid;
         if own && let Some(app) = domain.sip_control_app {
             let to = format!("{user}@{}", domain.domain);
             return self.to_app(domain.account, app, context, from, to).await;
         }
         let number = self.number(&user);
         if number.is_some() || domain.sip_connection.is_some() {
-            if caller.user.same_domain_calls_only {
+            if caller.same_domain_calls_only() {
                 return Err(refuse(context, 403, "Same Domain Calls Only"));
             }
-            if let Some(lease) = caller.user.tn_lease {
-                context.own_number = self.lease_number(caller.user.account, lease).await.ok().map(u64::from);
+            if let Some(lease) = caller.user.and_then(|user| user.user.tn_lease) {
+                context.own_number = self.lease_number(account.uuid, lease).await.ok().map(u64::from);
             }
         }
         // Whoever has a number of their own shows it outside, or withholds it.
@@ -194,7 +224,8 @@ impl Router {
         from: String,
         to: String,
     ) -> Plan {
-        if context.sip_user.is_none() {
+        // Of a call from within a domain it is who calls, or with a switch nobody.
+        if context.sip_user.is_none() && context.domain.is_none() {
             context.sip_user = Some(callee.user.uuid);
             context.related.sip_user = Some(view::sip_user_short(&callee.user, Some(&callee.domain)));
         }
@@ -302,11 +333,8 @@ impl Router {
         Ok(profiles.iter().find(|profile| profile.is_active).map(|profile| profile.uuid))
     }
 
-    /// The caller as events show it: a number with `+`, a SIP user as `login@domain`, or what the phone says.
-    fn caller_text(&self, inquiry: &Inquiry, caller: &Caller) -> String {
-        if let Caller::User(subscriber) = caller {
-            return subscriber.address();
-        }
+    /// The caller as events show it, where it is no SIP user: a number with `+`, or what is said.
+    pub(super) fn caller_text(&self, inquiry: &Inquiry) -> String {
         if inquiry.anonymous {
             return ANONYMOUS.to_owned();
         }

@@ -1,4 +1,4 @@
-//! Who is calling: the telephone network, a trunk, or a SIP user who proves it (domain.md, inbound call 1).
+//! Who is calling: the telephone network, a trunk, a domain's switch, or a SIP user who proves it (domain.md, inbound call 1).
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -6,6 +6,7 @@ use std::time::Instant;
 use opentact_sip::digest::{Authorization, Ha1, Hash, Realm, Verdict};
 use opentact_store::StoreError;
 use opentact_store::connections::SipConnection;
+use opentact_store::domains::SipDomain;
 
 use super::directory::Subscriber;
 use super::is_closed;
@@ -18,6 +19,8 @@ pub(super) enum Caller {
     Network,
     /// The trunks it may come over: the number that is called tells which it is.
     Trunks(Vec<SipConnection>),
+    /// A switch of this domain.
+    Switch(Arc<SipDomain>),
     User(Arc<Subscriber>),
 }
 
@@ -36,7 +39,7 @@ impl Router {
             Ok(Err(admission)) => return admission,
             Err(error) => return Admission::Refuse(failure(&error)),
         };
-        let authenticated = matches!(caller, Caller::User(_));
+        let authenticated = matches!(caller, Caller::User(_) | Caller::Switch(_));
         match self.called(&inquiry, caller).await {
             Ok(plan) => self.screen(&inquiry, authenticated, plan).await,
             Err(refusal) => Admission::Refuse(refusal),
@@ -74,6 +77,9 @@ impl Router {
         let by_port: Vec<SipConnection> = by_port.cloned().collect();
         if !by_port.is_empty() {
             return self.by_digest(inquiry, by_port).await;
+        }
+        if server && let Some(switch) = self.switch_at(inquiry, inquiry.source.ip(), !trunks.is_empty()).await? {
+            return Ok(switch.map(Caller::Switch));
         }
         // A phone behind the address of a trunk says in From which domain it belongs to.
         for host in [inquiry.from.host(), inquiry.request_uri.host()] {

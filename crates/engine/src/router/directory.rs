@@ -15,7 +15,8 @@ use opentact_store::voice_profiles::OutboundVoiceProfile;
 use opentact_store::{Ha1, Store, StoreError, Tn};
 use uuid::Uuid;
 
-use super::trunks::Sources;
+use super::switch::{Switches, switches};
+use super::trunks::Trunks;
 
 /// Rows of each kind kept at most.
 const ROWS: u64 = 50_000;
@@ -55,7 +56,9 @@ pub(super) struct Directory {
     connections: Cache<Uuid, Arc<SipConnection>>,
     trunks: Cache<String, Arc<Vec<SipConnection>>>,
     /// One entry: the trunks of all accounts that are told by more than an address.
-    sources: Cache<(), Arc<Sources>>,
+    sources: Cache<(), Arc<Trunks>>,
+    /// One entry: the switches of all accounts.
+    switches: Cache<(), Arc<Switches>>,
     profiles: Cache<Uuid, Arc<OutboundVoiceProfile>>,
 }
 
@@ -82,6 +85,7 @@ impl Directory {
             connections: cache(ttl),
             trunks: cache(ttl),
             sources: cache(ttl),
+            switches: cache(ttl),
             profiles: cache(ttl),
         }
     }
@@ -97,6 +101,7 @@ impl Directory {
         self.connections.invalidate_all();
         self.trunks.invalidate_all();
         self.sources.invalidate_all();
+        self.switches.invalidate_all();
         self.profiles.invalidate_all();
     }
 
@@ -176,9 +181,15 @@ impl Directory {
     }
 
     /// Trunks that are told by networks, host names or digest.
-    pub(super) async fn sources(&self) -> Result<Arc<Sources>> {
-        let read = async { Ok(Sources::of(self.store.connections().told_otherwise().await?)) };
+    pub(super) async fn sources(&self) -> Result<Arc<Trunks>> {
+        let read = async { Ok(Trunks::of(self.store.connections().told_otherwise().await?)) };
         cached(&self.sources, (), read).await
+    }
+
+    /// Who calls as a domain by where the call comes from.
+    pub(super) async fn switches(&self) -> Result<Arc<Switches>> {
+        let read = async { Ok(switches(self.store.sip_switches().active().await?)) };
+        cached(&self.switches, (), read).await
     }
 
     pub(super) async fn profile(&self, account: Uuid, uuid: Uuid) -> Result<Arc<OutboundVoiceProfile>> {

@@ -46,7 +46,9 @@ impl Router {
         let refuse = |code, reason| Ok(Err(MessageAdmission::Refuse(Refusal::new(code, reason))));
         let sender = match self.caller(inquiry).await? {
             Ok(Caller::User(sender)) => sender,
-            Ok(Caller::Network | Caller::Trunks(_)) => return refuse(403, "Messages From SIP Users Only"),
+            Ok(Caller::Network | Caller::Trunks(_) | Caller::Switch(_)) => {
+                return refuse(403, "Messages From SIP Users Only");
+            }
             Err(Admission::Challenge(values)) => return Ok(Err(MessageAdmission::Challenge(values))),
             Err(Admission::Refuse(refusal)) => return Ok(Err(MessageAdmission::Refuse(refusal))),
             Err(Admission::Accept(_)) => return refuse(403, "Forbidden"),

@@ -52,7 +52,9 @@ impl Router {
         let refuse = |code, reason| Ok(Err(WatchAdmission::Refuse(Refusal::new(code, reason))));
         let watcher = match self.caller(inquiry).await? {
             Ok(Caller::User(watcher)) => watcher,
-            Ok(Caller::Network | Caller::Trunks(_)) => return refuse(403, "Subscriptions Of SIP Users Only"),
+            Ok(Caller::Network | Caller::Trunks(_) | Caller::Switch(_)) => {
+                return refuse(403, "Subscriptions Of SIP Users Only");
+            }
             Err(Admission::Challenge(values)) => return Ok(Err(WatchAdmission::Challenge(values))),
             Err(Admission::Refuse(refusal)) => return Ok(Err(WatchAdmission::Refuse(refusal))),
             Err(Admission::Accept(_)) => return refuse(403, "Forbidden"),

@@ -14,71 +14,52 @@ use opentact_store::types::{Direction, Party};
 
 use super::called::unreadable;
 use super::caller::Caller;
+use super::source::Sources;
 use super::{Admission, Inquiry, Refusal, Router};
 
 /// Trunks with the same digest user whose passwords are tried; users are free to be the same in different accounts.
 const NAMESAKES: usize = 8;
 
 /// Trunks that are told by something else than their own address.
-pub(super) struct Sources {
-    networks: Vec<(IpNet, Arc<SipConnection>)>,
-    hosts: Vec<(String, Arc<SipConnection>)>,
+pub(super) struct Trunks {
+    told: Sources<SipConnection>,
     digest: Vec<Arc<SipConnection>>,
 }
 
-impl Sources {
+impl Trunks {
     pub(super) fn of(rows: Vec<SipConnection>) -> Self {
-        let mut sources = Self { networks: Vec::new(), hosts: Vec::new(), digest: Vec::new() };
+        let mut trunks = Self { told: Sources::new(), digest: Vec::new() };
         for row in rows.into_iter().map(Arc::new) {
             for source in row.sources.iter().chain(&row.hostname) {
-                let network = source.parse::<IpNet>().ok().or_else(|| source.parse::<IpAddr>().ok().map(IpNet::from));
-                match network {
-                    Some(network) => sources.networks.push((network, row.clone())),
-                    None => sources.hosts.push((source.to_ascii_lowercase(), row.clone())),
-                }
+                trunks.told.add(source, &row);
             }
             if row.authenticate {
-                sources.digest.push(row);
+                trunks.digest.push(row);
             }
         }
-        sources
+        trunks
     }
 }
 
 impl Router {
     /// Active trunks, of all accounts, that calls from this address may come over.
     pub(super) async fn trunks_at(&self, address: IpAddr) -> Result<Vec<SipConnection>, StoreError> {
-        let address = address.to_canonical();
-        let mut found = self.directory.trunks(&address.to_string()).await?.to_vec();
-        let sources = self.directory.sources().await?;
-        let mut add = |trunk: &SipConnection| {
-            if found.iter().all(|known: &SipConnection| known.uuid != trunk.uuid) {
-                found.push(trunk.clone());
-            }
-        };
-        for (_, trunk) in sources.networks.iter().filter(|(network, _)| network.contains(&address)) {
-            add(trunk);
-        }
-        for (host, trunk) in &sources.hosts {
-            if self.names.addresses(&self.locator, host).await.contains(&address) {
-                add(trunk);
+        let mut found = self.directory.trunks(&address.to_canonical().to_string()).await?.to_vec();
+        for trunk in self.told_by(&self.directory.sources().await?.told, address).await {
+            if found.iter().all(|known| known.uuid != trunk.uuid) {
+                found.push(SipConnection::clone(&trunk));
             }
         }
         Ok(found)
     }
 
-    /// Addresses and small networks of all active trunks: they are not limited or banned. Whoever names a larger network
-    /// as theirs does not free it of the defence.
+    /// Addresses and small networks of all active trunks and switches: they are not limited or banned.
     pub(crate) async fn trunk_networks(&self) -> Result<Vec<IpNet>, StoreError> {
         let addresses = self.store.connections().addresses().await?;
         let mut networks: Vec<IpNet> =
             addresses.iter().filter_map(|address| address.parse::<IpAddr>().ok()).map(IpNet::from).collect();
-        let sources = self.directory.sources().await?;
-        let narrow = |network: &IpNet| network.prefix_len() >= if network.addr().is_ipv4() { 24 } else { 64 };
-        networks.extend(sources.networks.iter().map(|(network, _)| *network).filter(narrow));
-        for (host, _) in &sources.hosts {
-            networks.extend(self.names.addresses(&self.locator, host).await.iter().copied().map(IpNet::from));
-        }
+        networks.extend(self.small_networks(&self.directory.sources().await?.told).await);
+        networks.extend(self.small_networks(&*self.directory.switches().await?).await);
         Ok(networks)
     }
 

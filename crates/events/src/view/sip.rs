@@ -4,6 +4,7 @@ use opentact_store::domains::SipDomain;
 use opentact_store::numbers::TnLease;
 use opentact_store::products::SipProduct;
 use opentact_store::shaken_certificates::ShakenCertificate;
+use opentact_store::sip_switches::SipSwitch;
 use opentact_store::sip_users::SipUser;
 use opentact_store::voice_profiles::OutboundVoiceProfile;
 use serde_json::{Value, json};
@@ -186,6 +187,23 @@ pub fn sip_domain(domain: &SipDomain, context: DomainContext<'_>) -> Value {
         "modified_by": author(domain.modified_by),
     });
     extended(sip_domain_short(domain), more)
+}
+
+/// A switch of a domain.
+pub fn sip_switch(switch: &SipSwitch, domain: &SipDomain) -> Value {
+    json!({
+        "created_on": date(switch.created_on),
+        "modified_on": date(switch.modified_on),
+        "uuid": switch.uuid,
+        "name": switch.name,
+        "description": switch.description,
+        "remote_ip": switch.remote_ip,
+        "remote_domain": switch.remote_domain,
+        "is_active": switch.is_active,
+        "sip_domain": sip_domain_short(domain),
+        "created_by": author(switch.created_by),
+        "modified_by": author(switch.modified_by),
+    })
 }
 
 /// A SIP user inside a call or a lease.
