@@ -1,6 +1,8 @@
 //! Which way a leg goes out (domain.md, outbound call). The checks come in the order documented there, and each has
 //! its own fault.
 
+use std::borrow::Cow;
+use std::net::Ipv6Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -263,8 +265,9 @@ impl Router {
         if !trunk.is_active {
             return Err(DialFault::new(503, format!("SIP connection {} is not active", trunk.name)));
         }
-        let host = trunk.hostname.as_deref().or(trunk.ip.as_deref());
-        let host = host.ok_or_else(|| DialFault::new(503, format!("SIP connection {} has no address", trunk.name)))?;
+        let host = host_of(trunk)
+            .ok_or_else(|| DialFault::new(503, format!("SIP connection {} has no address", trunk.name)))?;
+        let host = &*host;
         let port = u16::try_from(trunk.port).unwrap_or(SIP_PORT);
         let hops = self.hops(request.account, trunk, host, port).await?;
         let credentials = self.credentials(trunk).map_err(unreadable)?;
@@ -330,16 +333,16 @@ impl Router {
     pub(crate) async fn watched(&self) -> Result<Vec<WatchedTrunk>, StoreError> {
         let mut targets = Vec::new();
         for trunk in self.store.connections().watched().await? {
-            let Some(host) = trunk.hostname.as_deref().or(trunk.ip.as_deref()) else { continue };
+            let Some(host) = host_of(&trunk) else { continue };
             let port = u16::try_from(trunk.port).unwrap_or(SIP_PORT);
-            let hop = self.hops(trunk.account, &trunk, host, port).await.ok().and_then(|found| found.first().copied());
+            let hop = self.hops(trunk.account, &trunk, &host, port).await.ok().and_then(|found| found.first().copied());
             targets.push(WatchedTrunk {
                 remote: hop.map(|hop| hop.remote),
                 uuid: trunk.uuid,
                 account: trunk.account,
                 name: trunk.name.clone(),
                 version: trunk.modified_on,
-                host: host.to_owned(),
+                host: host.into_owned(),
                 port,
                 transport: hop.map_or(transport_of(&trunk), |hop| hop.transport),
                 credentials: self.credentials(&trunk)?,
@@ -394,6 +397,12 @@ impl Router {
             DialFault::about(About::Caller, 403, reason)
         })
     }
+}
+
+/// The host of a trunk as URIs have it: IPv6 in brackets.
+fn host_of(trunk: &SipConnection) -> Option<Cow<'_, str>> {
+    let host = trunk.hostname.as_deref().or(trunk.ip.as_deref())?;
+    Some(if host.parse::<Ipv6Addr>().is_ok() { format!("[{host}]").into() } else { host.into() })
 }
 
 fn transport_of(trunk: &SipConnection) -> Transport {
