@@ -114,6 +114,11 @@ def test_check_says_whether_it_could_start(server, tmp_path):
     assert good.returncode == 0, good.stderr
     bad = run("check", "--data", tmp_path / "d", "--sip.udp", server.runtime["sip_udp"])
     assert bad.returncode != 0 and "sip.udp" in bad.stderr
+    # Of several listeners every one is tried, and beside each other.
+    bad = run("check", "--data", tmp_path / "d", "--sip.tcp", f"127.0.0.1:0,{server.runtime['sip_tcp']},[::1]:0")
+    assert bad.returncode != 0 and f"sip.tcp = {server.runtime['sip_tcp']}" in bad.stderr
+    bad = run("check", "--data", tmp_path / "d", "--sip.external_address", "203.0.113.5,10.0.0.0/8=2001:db8::1")
+    assert bad.returncode != 0 and "sip.external_address" in bad.stderr
     bad = run("check", "--data", tmp_path / "d", "--sip.tls", server.runtime["sip_tls"])
     assert bad.returncode != 0 and "sip.tls" in bad.stderr
     bad = run("check", "--data", tmp_path / "d", "--sip.tls_ca", "/etc/hostname")

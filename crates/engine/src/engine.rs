@@ -19,7 +19,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::bindings::Writer;
 use crate::control::{Control, ControlRequest};
-use crate::core::{ALLOW, Core, CoreConfig, Drivers, Inboxes, Message, Stats, SubscribeConfig, TrunkConfig, restore};
+use crate::core::{
+    ALLOW, Core, CoreConfig, Drivers, Inboxes, MediaFace, Message, Stats, SubscribeConfig, TrunkConfig, restore,
+};
 use crate::defence::{DefenceConfig, Gate, SharedGate};
 use crate::dns::{DnsConfig, Locator};
 use crate::http::{EgressGuard, HttpClient};
@@ -33,7 +35,7 @@ use crate::router::{Router, RouterConfig};
 use crate::speech::Speech;
 use crate::stir::{Stir, StirConfig};
 use crate::trace::{SipWatch, Trace, TraceConfig};
-use crate::transport::{self, TransportConfig, Transports, WsDoor};
+use crate::transport::{self, Outside, TransportConfig, Transports, WsDoor};
 
 /// SIP transactions for each call that may be there, tombstones of half a minute included: at so many at once a request is
 /// answered 503.
@@ -61,6 +63,8 @@ pub struct EngineConfig {
     pub transport: TransportConfig,
     pub dns: DnsConfig,
     pub media: MediaConfig,
+    /// What networks are told of the address of media, in place of its own.
+    pub media_outside: Outside,
     pub router: RouterConfig,
     pub defence: DefenceConfig,
     pub trunks: TrunkConfig,
@@ -133,6 +137,7 @@ impl Engine {
         let locator = Locator::new(&config.dns, ipv4, ipv6)?;
         let gate: SharedGate = Arc::new(Mutex::new(Gate::new(config.defence)));
         let transports = Transports::bind(config.transport, sip_sender, gate.clone()).await?;
+        let face = MediaFace::new(config.media.address, config.media_outside);
         let media = MediaPool::start(config.media, move |leg, event| {
             if media_sender.try_send((leg, event)).is_err() {
                 metrics::counter!("opentact_media_events_dropped_total").increment(1);
@@ -188,6 +193,7 @@ impl Engine {
             max_calls: config.max_calls,
             trunks: config.trunks,
             recordings: config.recordings,
+            face,
             subscribe: config.subscribe,
         };
         let watch = SipWatch::new();
@@ -208,9 +214,14 @@ impl Engine {
         self.control.clone()
     }
 
-    /// The address a transport listens on.
+    /// Every address that a transport listens on, in the order of its settings.
+    pub fn sip_addresses(&self, transport: Transport) -> &[SocketAddr] {
+        self.transports.listeners(transport)
+    }
+
+    /// The first address that a transport listens on.
     pub fn sip_address(&self, transport: Transport) -> Option<SocketAddr> {
-        self.transports.local(transport)
+        self.sip_addresses(transport).first().copied()
     }
 
     /// SIP over WebSocket at `/sip`, for an HTTP listener; to be served with the peers' `SocketAddr` as connect info.

@@ -127,7 +127,7 @@ pub fn sip_config(sip: &Sip, files: &TlsFiles, https: RustlsConfig) -> Result<Tl
         config.alpn_protocols.clear();
         Arc::new(config)
     };
-    Ok(TlsConfig { listen: vec![sip.tls], server: Arc::new(server), client: Arc::new(client) })
+    Ok(TlsConfig { listen: sip.tls.clone(), server: Arc::new(server), client: Arc::new(client) })
 }
 
 /// Every certificate of a PEM file.

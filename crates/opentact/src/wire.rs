@@ -16,7 +16,7 @@ use opentact_engine::router::RouterConfig;
 use opentact_engine::speech::{LocalSpeech, SpeechConfig};
 use opentact_engine::stir::StirConfig;
 use opentact_engine::trace::{SipWatch, TraceConfig};
-use opentact_engine::transport::{TcpLimits, TlsConfig, TransportConfig, WsDoor};
+use opentact_engine::transport::{Outside, TcpLimits, TlsConfig, TransportConfig, View, WsDoor};
 use opentact_engine::{Engine, EngineConfig, MessageConfig, SubscribeConfig, TrunkConfig};
 use opentact_events::Hub;
 use opentact_sip::digest::Algorithm;
@@ -25,7 +25,7 @@ use opentact_sip::registrar::RegistrarConfig;
 use opentact_store::{Keyring, Store};
 
 use crate::config::Config;
-use crate::config::value::{Digest, Secret, SignUp};
+use crate::config::value::{Digest, External, Secret, SignUp};
 use crate::first_start::{self, FirstStart};
 use crate::stir;
 
@@ -208,6 +208,10 @@ fn engine_config(config: &Config, tls: TlsConfig, stir: StirConfig) -> anyhow::R
         cache_ttl: ROUTER_CACHE,
     };
     let session_expires = config.sip.session_expires.0;
+    let media_external = match &config.media.external_address[..] {
+        [] => &config.sip.external_address,
+        external => external,
+    };
     let defence = DefenceConfig {
         rate_limit: config.sip.rate_limit,
         rate_burst: config.sip.rate_burst,
@@ -220,10 +224,10 @@ fn engine_config(config: &Config, tls: TlsConfig, stir: StirConfig) -> anyhow::R
         session_expires: (!session_expires.is_zero()).then_some(session_expires),
         min_se: config.sip.min_se.0,
         transport: TransportConfig {
-            udp: vec![config.sip.udp],
-            tcp: vec![config.sip.tcp],
+            udp: config.sip.udp.clone(),
+            tcp: config.sip.tcp.clone(),
             tls: Some(tls),
-            external_address: config.sip.advertise,
+            outside: outside(&config.sip.external_address),
             limits: TcpLimits {
                 connections: config.sip.connections as usize,
                 per_address: config.sip.connections_per_address as usize,
@@ -237,6 +241,7 @@ fn engine_config(config: &Config, tls: TlsConfig, stir: StirConfig) -> anyhow::R
         },
         dns: DnsConfig { servers: config.sip.dns.clone(), timeout: config.sip.dns_timeout.0 },
         media,
+        media_outside: outside(media_external),
         trunks: TrunkConfig {
             interval: config.sip.ping_interval.0,
             failures: config.sip.ping_failures,
@@ -270,6 +275,10 @@ fn engine_config(config: &Config, tls: TlsConfig, stir: StirConfig) -> anyhow::R
         prompt_cache: PROMPT_CACHE,
         sip_queue: SIP_QUEUE,
     })
+}
+
+fn outside(views: &[External]) -> Outside {
+    Outside::new(views.iter().map(|view| View { peers: view.peers, told: view.told }).collect())
 }
 
 /// As SIP counts; the configuration was checked to be in range.

@@ -14,6 +14,7 @@ mod media;
 mod message;
 mod negotiate;
 mod outbound;
+mod outside;
 mod passing;
 mod reason;
 mod register;
@@ -59,6 +60,7 @@ use self::calls::CallEntry;
 use self::channels::Channels;
 use self::leg::Leg;
 pub(crate) use self::message::MessageStep;
+pub(crate) use self::outside::MediaFace;
 pub(crate) use self::register::{Registered, restore};
 pub(crate) use self::requests::ALLOW;
 pub use self::stats::Stats;
@@ -112,6 +114,7 @@ pub(crate) struct CoreConfig {
     pub(crate) max_calls: usize,
     pub(crate) trunks: TrunkConfig,
     pub(crate) recordings: PathBuf,
+    pub(crate) face: MediaFace,
     pub(crate) subscribe: SubscribeConfig,
 }
 
@@ -334,7 +337,8 @@ impl Core {
         self.ua.handle(Instant::now(), ua::Input::TransportFailed { flow });
     }
 
-    fn command(&mut self, command: Command) {
+    fn command(&mut self, mut command: Command) {
+        self.show_outside(&mut command);
         self.ua.handle(Instant::now(), ua::Input::Command(command));
     }
 

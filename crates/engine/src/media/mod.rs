@@ -34,7 +34,7 @@ const QUEUE: usize = 8192;
 pub struct MediaConfig {
     /// Media threads, at least 1.
     pub threads: usize,
-    /// Where RTP is received; what offers and answers name.
+    /// Where RTP is received; `::` is all addresses of both families.
     pub address: IpAddr,
     /// UDP ports to use, in pairs: RTP on the even one, RTCP on the next. Two ports a leg.
     pub ports: RangeInclusive<u16>,

@@ -237,7 +237,11 @@ fn address(name: &libc::sockaddr_storage) -> Option<SocketAddr> {
             let name: &libc::sockaddr_in6 = unsafe { &*(&raw const *name).cast() };
             let ip = Ipv6Addr::from(name.sin6_addr.s6_addr);
             let port = u16::from_be(name.sin6_port);
-            Some(SocketAddrV6::new(ip, port, name.sin6_flowinfo, name.sin6_scope_id).into())
+            // A socket for both families calls who has come over IPv4 so.
+            Some(match ip.to_ipv4_mapped() {
+                Some(ip) => SocketAddrV4::new(ip, port).into(),
+                None => SocketAddrV6::new(ip, port, name.sin6_flowinfo, name.sin6_scope_id).into(),
+            })
         }
         _ => None,
     }
@@ -313,6 +317,26 @@ mod tests {
                 }
             }
             assert_eq!(seen, (0..40).collect::<Vec<u8>>());
+        }
+    }
+
+    #[test]
+    fn a_socket_on_all_addresses_talks_to_both_families() {
+        // A machine without IPv6 has nothing to prove here.
+        let Ok(all) = UdpSocket::bind("[::]:0") else { return };
+        let port = all.local_addr().unwrap().port();
+        let mut inbox = Inbox::new();
+        for (local, own) in [("127.0.0.1:0", "127.0.0.1"), ("[::1]:0", "::1")] {
+            let peer = UdpSocket::bind(local).unwrap();
+            let mut batch = Batch::default();
+            batch.push(peer.local_addr().unwrap(), b"there");
+            assert_eq!(batch.send(&all), (1, 0));
+            let mut buffer = [0; 16];
+            let (length, from) = peer.recv_from(&mut buffer).unwrap();
+            assert_eq!((&buffer[..length], from.port()), (&b"there"[..], port));
+            peer.send_to(b"back", (own, port)).unwrap();
+            let seen = inbox.receive(&all).unwrap().map(|(from, _)| from).collect::<Vec<_>>();
+            assert_eq!(seen, [peer.local_addr().unwrap()]);
         }
     }
 

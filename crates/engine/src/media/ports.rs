@@ -93,10 +93,13 @@ fn bind_pair(address: IpAddr, port: u16) -> io::Result<(UdpSocket, UdpSocket)> {
 fn mark(socket: &UdpSocket, address: IpAddr) {
     const EXPEDITED_FORWARDING: u32 = 46 << 2;
     let socket = socket2::SockRef::from(socket);
-    let _ = match address {
-        IpAddr::V4(_) => socket.set_tos_v4(EXPEDITED_FORWARDING),
-        IpAddr::V6(_) => socket.set_tclass_v6(EXPEDITED_FORWARDING),
-    };
+    if address.is_ipv6() {
+        let _ = socket.set_tclass_v6(EXPEDITED_FORWARDING);
+    }
+    // A socket on all IPv6 addresses is on those of IPv4 too.
+    if address.is_ipv4() || address.is_unspecified() {
+        let _ = socket.set_tos_v4(EXPEDITED_FORWARDING);
+    }
 }
 
 #[cfg(test)]

@@ -11,11 +11,9 @@ use opentact_sip::flow::{Flow, Transport};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
+use super::udp::is_to_server;
 use super::{Transports, tcp};
 
-/// The number of a UDP flow to a server: only such are sent requests over TCP. A phone is where its flow leads, and behind
-/// a NAT nobody takes its connections.
-pub(super) const SERVER: u64 = 1;
 /// How long a server that takes no TCP is not asked for it again.
 const REFUSED: Duration = Duration::from_secs(600);
 /// Servers that are known to take none. Beyond that they are asked each time.
@@ -75,7 +73,7 @@ impl Large {
 
 /// Sends a request over TCP where it belongs there. False where it is to go over UDP.
 pub(super) fn send(transports: &Arc<Transports>, udp: Flow, bytes: &Bytes) -> bool {
-    if udp.connection != SERVER || bytes.starts_with(b"SIP/2.0 ") {
+    if !is_to_server(&udp) || bytes.starts_with(b"SIP/2.0 ") {
         return false;
     }
     let Some(branch) = branch(bytes) else { return false };

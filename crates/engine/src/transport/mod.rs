@@ -4,6 +4,8 @@
 //! (SIP over UDP retransmits; counted in `opentact_sip_dropped_total`) and stops reading from streams (TCP pushes back).
 
 mod large;
+mod outside;
+mod own;
 mod seats;
 mod stun;
 mod tcp;
@@ -27,11 +29,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::defence::{SharedGate, Verdict};
 
+pub use outside::{Outside, View};
+pub(crate) use own::outward_address;
 pub use tcp::TcpLimits;
 pub use tls::TlsConfig;
 pub(crate) use ws::router as websocket;
 pub use ws::{ClientAddress, WsDoor};
 
+use self::own::advertised;
 use self::seats::{Seat, Seats};
 
 /// What the transports tell the core.
@@ -54,8 +59,9 @@ pub struct TransportConfig {
     pub tcp: Vec<SocketAddr>,
     /// `None`: no SIP over TLS, in or out.
     pub tls: Option<TlsConfig>,
-    /// What Via and Contact name where a listener is bound to all addresses; `None` takes that of the default route.
-    pub external_address: Option<IpAddr>,
+    /// What Via and Contact name instead of a listener's own address; where one is bound to all addresses that is the one of
+    /// the default route.
+    pub outside: Outside,
     pub limits: TcpLimits,
 }
 
@@ -67,9 +73,23 @@ impl TransportConfig {
     }
 }
 
+/// Binds every address at once and lets go of them.
+///
+/// # Errors
+/// The first that cannot be had.
+pub fn probe(listeners: &[(Transport, SocketAddr)]) -> Result<(), (Transport, SocketAddr, io::Error)> {
+    let mut bound = Vec::new();
+    for &(transport, address) in listeners {
+        let socket = if transport == Transport::Udp { udp::bind(address) } else { tcp::bind(address) };
+        bound.push(socket.map_err(|error| (transport, address, error))?);
+    }
+    Ok(())
+}
+
 /// All SIP sockets of a node. Cheap to share.
 pub struct Transports {
     udp: Vec<udp::Socket>,
+    udp_listeners: Vec<SocketAddr>,
     tcp: Vec<SocketAddr>,
     tls_listeners: Vec<SocketAddr>,
     tls: Option<TlsConfig>,
@@ -83,7 +103,7 @@ pub struct Transports {
     seats: Seats,
     /// Of TLS handshakes that are not done.
     handshakes: Seats,
-    external_address: Option<IpAddr>,
+    outside: Outside,
     inbox: mpsc::Sender<Inbound>,
     gate: SharedGate,
     limits: TcpLimits,
@@ -103,20 +123,19 @@ impl Transports {
         let stop = CancellationToken::new();
         let mut udp = Vec::new();
         for address in config.udp {
-            udp.push(
-                udp::Socket::bind(address, config.external_address)
-                    .map_err(|error| named("SIP UDP", address, error))?,
-            );
+            let socket = udp::Socket::bind(udp.len(), address, config.outside.clone());
+            udp.push(socket.map_err(|error| named("SIP UDP", address, error))?);
         }
         let listen = |what, addresses: &[SocketAddr]| -> io::Result<Vec<TcpListener>> {
             addresses.iter().map(|&address| tcp::listen(address).map_err(|error| named(what, address, error))).collect()
         };
         let advertise = |listeners: &[TcpListener]| -> io::Result<Vec<SocketAddr>> {
-            listeners.iter().map(|bound| Ok(advertised(bound.local_addr()?, config.external_address))).collect()
+            listeners.iter().map(|bound| Ok(advertised(bound.local_addr()?))).collect()
         };
         let tcp = listen("SIP TCP", &config.tcp)?;
         let tls = listen("SIP TLS", config.tls.as_ref().map_or(&[][..], |tls| &tls.listen))?;
         let this = Arc::new(Self {
+            udp_listeners: udp.iter().map(|socket| socket.local).collect(),
             udp,
             tcp: advertise(&tcp)?,
             tls_listeners: advertise(&tls)?,
@@ -128,7 +147,7 @@ impl Transports {
             large: large::Large::default(),
             seats: Seats::new(config.limits.connections, config.limits.per_address),
             handshakes: Seats::new(config.limits.handshakes, config.limits.per_address),
-            external_address: config.external_address,
+            outside: config.outside,
             inbox,
             gate,
             limits: config.limits,
@@ -145,30 +164,33 @@ impl Transports {
         Ok(this)
     }
 
-    /// The address of the first listener of a transport: what Contact and Via say.
-    pub fn local(&self, transport: Transport) -> Option<SocketAddr> {
+    /// The addresses that a transport listens on; over WebSocket it does not itself.
+    pub fn listeners(&self, transport: Transport) -> &[SocketAddr] {
         match transport {
-            Transport::Udp => self.udp.first().map(|socket| socket.local),
-            Transport::Tcp => self.tcp.first().copied(),
-            Transport::Tls => self.tls_listeners.first().copied(),
-            Transport::Ws | Transport::Wss => None,
+            Transport::Udp => &self.udp_listeners,
+            Transport::Tcp => &self.tcp,
+            Transport::Tls => &self.tls_listeners,
+            Transport::Ws | Transport::Wss => &[],
         }
     }
 
     /// What a connection of ours says of itself: the listener where the peer may call back.
     fn listener(&self, transport: Transport, remote: SocketAddr) -> Option<SocketAddr> {
-        let listeners = if transport == Transport::Tls { &self.tls_listeners } else { &self.tcp };
-        listeners.iter().find(|local| local.is_ipv4() == remote.is_ipv4()).copied()
+        let listeners = self.listeners(transport);
+        let listener = listeners[own::leading_to(listeners, remote)?];
+        Some(self.outside.face(listener, remote.ip()))
+    }
+
+    /// The UDP socket that leads to a peer.
+    fn leading_to(&self, remote: SocketAddr) -> Option<&udp::Socket> {
+        self.udp.get(own::leading_to(&self.udp_listeners, remote)?)
     }
 
     /// A flow to a peer: the listener's own socket for UDP, an open or new connection for TCP and TLS. `host` is who is
     /// to be there; only over TLS is that made sure of, and only a connection that was is used again.
     pub fn flow_to(self: &Arc<Self>, transport: Transport, remote: SocketAddr, host: &str) -> Option<Flow> {
         let name = match transport {
-            Transport::Udp => {
-                let socket = self.udp.iter().find(|socket| socket.local.is_ipv4() == remote.is_ipv4())?;
-                return Some(Flow { connection: large::SERVER, ..Flow::udp(socket.local, remote) });
-            }
+            Transport::Udp => return Some(self.leading_to(remote)?.flow_to_server(remote)),
             Transport::Tcp => None,
             Transport::Tls => Some(tls::name_of(host)?),
             // They cannot be called (RFC 7118 section 4).
@@ -181,11 +203,12 @@ impl Transports {
         open.or_else(|| tcp::connect(self, transport, remote, name))
     }
 
-    /// The UDP flow of an earlier run: over the socket that has its local address now, or one of the same family.
+    /// The UDP flow of an earlier run: over the socket that has its local address now, or else the one that leads there.
     pub fn resume(self: &Arc<Self>, local: SocketAddr, remote: SocketAddr) -> Option<Flow> {
-        let known = self.udp.iter().find(|socket| socket.local == local);
-        let socket = known.or_else(|| self.udp.iter().find(|socket| socket.local.is_ipv4() == remote.is_ipv4()))?;
-        Some(Flow::udp(socket.local, remote))
+        let leading = self.leading_to(remote)?;
+        let known = |socket: &udp::Socket| socket.face(remote) == local;
+        let socket = if known(leading) { leading } else { self.udp.iter().find(|one| known(one)).unwrap_or(leading) };
+        Some(socket.flow_with(remote))
     }
 
     /// A TCP flow to a peer whose connection is made with the first message.
@@ -218,8 +241,7 @@ impl Transports {
     }
 
     fn send_datagram(&self, flow: Flow, bytes: &[u8]) -> bool {
-        let socket = self.udp.iter().find(|socket| socket.local == flow.local).or_else(|| self.udp.first());
-        socket.is_some_and(|socket| socket.send(bytes, flow.remote))
+        self.udp.get(udp::socket_of(&flow)).is_some_and(|socket| socket.send(bytes, flow.remote))
     }
 
     /// Stops listening and closes every connection once what is queued is written.
@@ -265,23 +287,6 @@ impl Transports {
     fn next_connection(&self) -> u64 {
         self.next_connection.fetch_add(1, Ordering::Relaxed)
     }
-}
-
-/// What peers are told of a bound address.
-fn advertised(bound: SocketAddr, external: Option<IpAddr>) -> SocketAddr {
-    let outward = || external.or_else(outward_address).filter(|ip| ip.is_ipv4() == bound.is_ipv4());
-    match bound.ip().is_unspecified().then(outward).flatten() {
-        Some(ip) => SocketAddr::new(ip, bound.port()),
-        None => bound,
-    }
-}
-
-/// The address of this host that the default route uses.
-pub fn outward_address() -> Option<IpAddr> {
-    let socket = std::net::UdpSocket::bind(("0.0.0.0", 0)).ok()?;
-    // Connecting a UDP socket sends nothing; it makes the kernel choose a route. RFC 5737 documentation address.
-    socket.connect(("192.0.2.1", 9)).ok()?;
-    socket.local_addr().ok().map(|address| address.ip()).filter(|ip| !ip.is_unspecified())
 }
 
 /// For the receive loops: deliver or count as dropped.

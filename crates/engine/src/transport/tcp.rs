@@ -89,13 +89,21 @@ impl Drop for Connection {
     }
 }
 
-pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+/// A socket that listens. One for IPv6 is for nothing else: there may be another for IPv4 on its port.
+pub(super) fn bind(address: SocketAddr) -> io::Result<socket2::Socket> {
     let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
     socket.bind(&address.into())?;
     socket.listen(1024)?;
-    TcpListener::from_std(socket.into())
+    Ok(socket)
+}
+
+pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    TcpListener::from_std(bind(address)?.into())
 }
 
 pub(super) async fn accept(listener: TcpListener, transport: Transport, transports: Arc<Transports>) {
@@ -114,8 +122,7 @@ pub(super) async fn accept(listener: TcpListener, transport: Transport, transpor
                 let (Some(seat), Ok(local)) = (seat, stream.local_addr()) else { continue };
                 let _ = stream.set_nodelay(true);
                 // Behind a NAT the address of the socket is none that the peer could use.
-                let outside = transports.external_address.filter(|ip| ip.is_ipv4() == local.is_ipv4());
-                let local = SocketAddr::new(outside.unwrap_or(local.ip()), local.port());
+                let local = transports.outside.face(local, remote.ip());
                 if transports.refuses(remote.ip()) {
                     continue;
                 }

@@ -1,7 +1,7 @@
 //! SIP over UDP.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
@@ -12,30 +12,71 @@ use tokio_util::sync::CancellationToken;
 
 use crate::defence::{SharedGate, Verdict};
 
-use super::{Inbound, SharedUdp, advertised, deliver_or_drop, stun};
+use super::own::advertised;
+use super::{Inbound, Outside, SharedUdp, deliver_or_drop, stun};
 
 /// Kernel buffer: 20,000 INVITEs of 1 KB fit while the core is busy elsewhere for a moment.
 const SOCKET_BUFFER: usize = 8 << 20;
 /// A UDP payload is at most 65,507 octets.
 const MAX_DATAGRAM: usize = 65_535;
 
+/// Set in the number of a flow that leads to a server.
+const SERVER: u64 = 1;
+
+/// Whether a UDP flow leads to a server: only such are sent requests over TCP. A phone is where its flow leads, and behind a
+/// NAT nobody takes its connections.
+pub(super) fn is_to_server(flow: &Flow) -> bool {
+    flow.connection & SERVER != 0
+}
+
+/// Which of our sockets a UDP flow goes through. Its local address does not tell: several may be told to peers as one.
+pub(super) fn socket_of(flow: &Flow) -> usize {
+    usize::try_from(flow.connection >> 1).unwrap_or(usize::MAX)
+}
+
 #[derive(Clone)]
 pub(super) struct Socket {
-    /// As peers see it.
+    /// Its own address.
     pub(super) local: SocketAddr,
+    index: usize,
+    outside: Outside,
     socket: SharedUdp,
 }
 
+/// A socket with its address. One for IPv6 is for nothing else: there may be another for IPv4 on its port.
+pub(super) fn bind(address: SocketAddr) -> io::Result<socket2::Socket> {
+    let socket = socket2::Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
 impl Socket {
-    pub(super) fn bind(address: SocketAddr, external: Option<IpAddr>) -> io::Result<Self> {
-        let socket = socket2::Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    /// `index` is its place among ours.
+    pub(super) fn bind(index: usize, address: SocketAddr, outside: Outside) -> io::Result<Self> {
+        let socket = bind(address)?;
         socket.set_nonblocking(true)?;
         // Best effort: the kernel caps it at net.core.rmem_max.
         let _ = socket.set_recv_buffer_size(SOCKET_BUFFER);
         let _ = socket.set_send_buffer_size(SOCKET_BUFFER);
-        socket.bind(&address.into())?;
         let socket = tokio::net::UdpSocket::from_std(socket.into())?;
-        Ok(Self { local: advertised(socket.local_addr()?, external), socket: socket.into() })
+        Ok(Self { local: advertised(socket.local_addr()?), index, outside, socket: socket.into() })
+    }
+
+    /// How a peer sees it.
+    pub(super) fn face(&self, peer: SocketAddr) -> SocketAddr {
+        self.outside.face(self.local, peer.ip())
+    }
+
+    pub(super) fn flow_with(&self, peer: SocketAddr) -> Flow {
+        Flow { connection: (self.index as u64) << 1, ..Flow::udp(self.face(peer), peer) }
+    }
+
+    pub(super) fn flow_to_server(&self, peer: SocketAddr) -> Flow {
+        let flow = self.flow_with(peer);
+        Flow { connection: flow.connection | SERVER, ..flow }
     }
 
     /// False when no way leads there. Whatever else the kernel has against a datagram is a datagram lost.
@@ -74,7 +115,7 @@ pub(super) async fn receive(socket: Socket, inbox: mpsc::Sender<Inbound>, gate: 
                 if gate.lock().admit(Instant::now(), remote.ip(), Transport::Udp, &datagram) == Verdict::Drop {
                     continue;
                 }
-                let flow = Flow { transport: Transport::Udp, local: socket.local, remote, connection: 0 };
+                let flow = socket.flow_with(remote);
                 // A large shared buffer kept alive by one small stored message would be a leak in slow motion.
                 let bytes = Bytes::copy_from_slice(&datagram);
                 deliver_or_drop(&inbox, Inbound::Message { bytes, flow });

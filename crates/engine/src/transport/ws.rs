@@ -53,7 +53,7 @@ struct Entrance {
 
 /// The route of SIP over WebSocket, to be served with connect info.
 pub(crate) fn router(transports: Arc<Transports>, mut door: WsDoor) -> Router {
-    door.local = super::advertised(door.local, transports.external_address);
+    door.local = super::own::advertised(door.local);
     Router::new().route(PATH, get(upgrade)).with_state(Entrance { transports, door })
 }
 
@@ -82,7 +82,8 @@ async fn upgrade(
     // Of what is longer than any message may be no more is read than it takes to say so.
     upgrade.max_message_size(limit * 2).max_frame_size(limit * 2).on_upgrade(move |socket| async move {
         let transport = if door.secure { Transport::Wss } else { Transport::Ws };
-        serve(transports, transport, door.local, remote, socket, seat).await;
+        let local = transports.outside.face(door.local, remote.ip());
+        serve(transports, transport, local, remote, socket, seat).await;
     })
 }
 

@@ -9,7 +9,7 @@ pub mod tcp;
 pub mod tls;
 pub mod ws;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -21,7 +21,7 @@ use opentact_engine::router::RouterConfig;
 use opentact_engine::speech::{LocalSpeech, SpeechConfig};
 use opentact_engine::stir::StirConfig;
 use opentact_engine::trace::TraceConfig;
-use opentact_engine::transport::{TcpLimits, TransportConfig};
+use opentact_engine::transport::{Outside, TcpLimits, TransportConfig};
 use opentact_engine::{Engine, EngineConfig, MessageConfig, SubscribeConfig, TrunkConfig};
 use opentact_events::{Filter, Hub, Subscription};
 use opentact_sip::digest::{Algorithm, Credentials};
@@ -89,11 +89,12 @@ impl World {
                 udp: vec![any],
                 tcp: vec![any],
                 tls: None,
-                external_address: None,
+                outside: Outside::default(),
                 limits: TcpLimits::default(),
             },
             dns: DnsConfig::default(),
             media: MediaConfig { ports: 42_000..=43_999, ..MediaConfig::default() },
+            media_outside: Outside::default(),
             router: RouterConfig {
                 region: "US".to_owned(),
                 park_timeout: Duration::from_secs(30),
@@ -281,7 +282,12 @@ pub struct Peer {
 
 impl Peer {
     pub async fn new() -> Self {
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        Self::at(Ipv4Addr::LOCALHOST).await
+    }
+
+    /// One at an address of this machine.
+    pub async fn at(ip: impl Into<IpAddr>) -> Self {
+        let socket = UdpSocket::bind((ip.into(), 0)).await.unwrap();
         let address = socket.local_addr().unwrap();
         let ua = Ua::new(UaConfig::default(), address.port().into());
         Self { ua, address, credentials: None, registers_with: Vec::new(), socket }

@@ -1,9 +1,11 @@
 //! `opentact check`.
 
-use std::net::{TcpListener, UdpSocket};
+use std::net::UdpSocket;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use opentact_engine::transport::probe;
+use opentact_sip::flow::Transport;
 use time::OffsetDateTime;
 
 use crate::config::Config;
@@ -19,9 +21,13 @@ pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
     tls::server_config(&config.https, &files, OffsetDateTime::now_utc())?;
     tls::trust(&config.sip, &files).context("sip.tls_ca")?;
     let bound = Bound::bind(config)?.addresses()?;
-    UdpSocket::bind(config.sip.udp).with_context(|| format!("sip.udp = {}", config.sip.udp))?;
-    TcpListener::bind(config.sip.tcp).with_context(|| format!("sip.tcp = {}", config.sip.tcp))?;
-    TcpListener::bind(config.sip.tls).with_context(|| format!("sip.tls = {}", config.sip.tls))?;
+    let sip = [(Transport::Udp, &config.sip.udp), (Transport::Tcp, &config.sip.tcp), (Transport::Tls, &config.sip.tls)];
+    let listeners: Vec<_> =
+        sip.iter().flat_map(|(transport, all)| all.iter().map(|address| (*transport, *address))).collect();
+    probe(&listeners).map_err(|(transport, address, fault)| {
+        let setting = transport.via_token().to_ascii_lowercase();
+        anyhow::Error::new(fault).context(format!("sip.{setting} = {address}"))
+    })?;
     let rtp = *config.media.ports.0.start();
     UdpSocket::bind((config.media.address, rtp)).with_context(|| format!("media.ports: port {rtp}"))?;
     println!("good: http {}, https {}, metrics {}", bound.http, bound.https, bound.metrics);

@@ -141,7 +141,7 @@ mod tests {
     fn every_default_is_a_good_value() {
         let loaded = Loaded::read(None, std::iter::empty(), &[]).unwrap();
         assert_eq!(loaded.config.http.listen, "127.0.0.1:8080".parse().unwrap());
-        assert_eq!(loaded.config.sip.udp, "127.0.0.1:5060".parse().unwrap());
+        assert_eq!(loaded.config.sip.udp, ["127.0.0.1:5060".parse().unwrap()]);
         assert_eq!(loaded.config.media.ports.0, 20000..=29999);
     }
 
@@ -154,13 +154,37 @@ mod tests {
             &[("sip.udp", "127.0.0.1:3")],
         )
         .unwrap();
-        let ports =
-            [loaded.config.sip.udp, loaded.config.sip.tcp, loaded.config.metrics.listen, loaded.config.http.listen]
-                .map(|address| address.port());
+        let ports = [
+            loaded.config.sip.udp[0],
+            loaded.config.sip.tcp[0],
+            loaded.config.metrics.listen,
+            loaded.config.http.listen,
+        ]
+        .map(|address| address.port());
         assert_eq!(ports, [3, 2, 1, 8080]);
         assert_eq!(loaded.layers.origin("sip.udp").to_string(), "flag --sip.udp");
         assert_eq!(loaded.layers.origin("sip.tcp").to_string(), "environment OPENTACT_SIP__TCP");
         assert!(loaded.layers.origin("metrics.listen").to_string().ends_with("opentact.toml:5"));
+    }
+
+    #[test]
+    fn several_listeners_and_what_networks_are_told_of_them() {
+        let file = "[sip]\nudp = [\"127.0.0.1:1\", \"[::1]:1\"]\ntcp = \"127.0.0.1:1\"\ntls = []\n\
+                    external_address = [\"203.0.113.5\", \"10.0.0.0/8=own\", \"2001:db8::5\"]\n";
+        let loaded =
+            read(file, &[("OPENTACT_MEDIA__EXTERNAL_ADDRESS", "203.0.113.6")], &[("sip.tcp", "[::1]:2,[::1]:3")]);
+        let sip = loaded.unwrap().config.sip;
+        assert_eq!(
+            (sip.udp.len(), sip.tcp, sip.tls),
+            (2, vec!["[::1]:2".parse().unwrap(), "[::1]:3".parse().unwrap()], vec![])
+        );
+        let views: Vec<String> =
+            sip.external_address.iter().map(|view| format!("{}={:?}", view.peers, view.told)).collect();
+        assert_eq!(views, ["0.0.0.0/0=Some(203.0.113.5)", "10.0.0.0/8=None", "::/0=Some(2001:db8::5)"]);
+        for wrong in ["own", "10.0.0.0/8", "10.0.0.0/8=2001:db8::1", "0.0.0.0", "10.0.0.0/8=x"] {
+            assert!(read("", &[], &[("sip.external_address", wrong)]).is_err(), "{wrong}");
+        }
+        assert!(read("", &[], &[("sip.udp", "")]).is_err());
     }
 
     #[test]

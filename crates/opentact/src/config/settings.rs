@@ -1,12 +1,12 @@
 //! The settings themselves.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::value::{CarrierName, Digest, LogFormat, Ports, Secret, SignUp, Size, Span, Value};
+use super::value::{CarrierName, Digest, External, LogFormat, Ports, Secret, SignUp, Size, Span, Value};
 use super::{Layers, Setting};
 
 /// Declares one section: a struct whose fields are settings, and their table.
@@ -89,12 +89,12 @@ section! {
 section! {
     /// SIP.
     Sip "sip." {
-        /// Address of the UDP listener.
-        udp: SocketAddr = "127.0.0.1:5060",
-        /// Address of the TCP listener.
-        tcp: SocketAddr = "127.0.0.1:5060",
-        /// Address of the TLS listener; it shows the certificate of HTTPS.
-        tls: SocketAddr = "127.0.0.1:5061",
+        /// Addresses of the UDP listeners, one at least. `[::]` is all addresses of IPv6 only.
+        udp: Vec<SocketAddr> = "127.0.0.1:5060",
+        /// Addresses of the TCP listeners; may be empty.
+        tcp: Vec<SocketAddr> = "127.0.0.1:5060",
+        /// Addresses of the TLS listeners, which show the certificate of HTTPS; may be empty.
+        tls: Vec<SocketAddr> = "127.0.0.1:5061",
         /// File of certificates (PEM) of authorities that trunks over TLS are trusted by, besides those of the operating
         /// system and our own.
         tls_ca: Option<PathBuf> = "",
@@ -123,8 +123,10 @@ section! {
         /// Digest algorithms that challenges offer, the most wanted first. Many phones, baresip 1 and sipp among them, give up
         /// when they see sha-256 at all, so it has to be asked for.
         digest: Vec<Digest> = "md5",
-        /// Address told to peers where a listener is bound to all addresses; unset: that of the default route.
-        advertise: Option<IpAddr> = "",
+        /// Addresses that peers are told in place of the listeners' own, for a node behind NAT: one for everybody of its
+        /// family, or by the peer's network, of which the smallest decides (`203.0.113.5,10.0.0.0/8=own`). Without it who
+        /// comes to a listener on all addresses is told that of the default route.
+        external_address: Vec<External> = "",
         /// How long a SIP user or trunk may ring where nothing else says.
         ring_timeout: Span = "60s",
         /// Session interval of calls (RFC 4028): a call that nobody has refreshed for so long is hung up; `0s`: no session timers.
@@ -202,8 +204,12 @@ section! {
 section! {
     /// RTP.
     Media "media." {
-        /// Address that RTP sockets are bound to, and that peers are told.
+        /// Address that RTP sockets are bound to, and that peers are told; `::` is all addresses of both families, `0.0.0.0`
+        /// all of IPv4: peers are then told that of the default route.
         address: IpAddr = "127.0.0.1",
+        /// Addresses that peers are told in place of `media.address`, by where their signalling is; as in
+        /// `sip.external_address`, which counts where this is empty.
+        external_address: Vec<External> = "",
         /// UDP ports for RTP (even) and RTCP (the odd one above).
         ports: Ports = "20000-29999",
         /// Media threads; 0: one a core.
@@ -431,6 +437,11 @@ impl Config {
             "expected a second at least and an hour at most",
         );
         fault(sip.dns_timeout.0 < Duration::from_millis(100), "sip.dns_timeout", "expected 100ms at least");
+        fault(sip.udp.is_empty(), "sip.udp", "must name at least one address");
+        for (setting, listeners) in [("sip.udp", &sip.udp), ("sip.tcp", &sip.tcp), ("sip.tls", &sip.tls)] {
+            let twice = |(index, one): (usize, &SocketAddr)| one.port() != 0 && listeners[..index].contains(one);
+            fault(listeners.iter().enumerate().any(twice), setting, "names an address twice");
+        }
         fault(!host, "sip.domain", "expected a host name such as sip.example.com");
         let whole = |span: &Span| span.0.subsec_nanos() == 0 && span.0.as_secs() <= 1_000_000_000;
         let good = |span: &Span| whole(span) && span.0.as_secs() >= 90;
@@ -441,7 +452,13 @@ impl Config {
         let window = self.stir.window.0;
         fault(window.as_secs() == 0 || window.subsec_nanos() != 0, "stir.window", "expected whole seconds, 1 at least");
         fault(self.stir.verify_timeout.0.is_zero(), "stir.verify_timeout", "must be more than 0s");
-        fault(self.media.address.is_unspecified(), "media.address", "expected one address, which peers are told");
+        let media = &self.media;
+        let heard = |told: IpAddr| told.is_ipv4() == media.address.is_ipv4() || media.address == Ipv6Addr::UNSPECIFIED;
+        fault(
+            media.external_address.iter().filter_map(|view| view.told).any(|told| !heard(told)),
+            "media.external_address",
+            "expected addresses of the family of media.address",
+        );
         fault(self.sip.digest.is_empty(), "sip.digest", "must name at least one algorithm");
         let (least, usual, most) = (self.sip.register_min.0, self.sip.register_default.0, self.sip.register_max.0);
         fault(least.as_secs() == 0, "sip.register_min", "must be at least 1s");
@@ -479,9 +496,9 @@ impl Config {
 
     /// Whether nothing of this node can be reached from another machine.
     pub fn only_loopback(&self) -> bool {
-        [self.http.listen, self.https.listen, self.sip.udp, self.sip.tcp, self.sip.tls, self.metrics.listen]
-            .iter()
-            .all(|address| address.ip().is_loopback())
+        let sip = [&self.sip.udp, &self.sip.tcp, &self.sip.tls].into_iter().flatten();
+        let http = [&self.http.listen, &self.https.listen, &self.metrics.listen];
+        sip.chain(http).all(|address| address.ip().is_loopback())
     }
 
     /// `https.public_url`, or where none is configured the listener's address, or a name when it listens on all.

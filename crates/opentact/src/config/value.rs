@@ -165,6 +165,44 @@ impl Element for IpNet {
     const LIST: &'static str = "list of CIDRs";
 }
 
+/// What peers of a network are told of our address: `NETWORK=ADDRESS`, `NETWORK=own`, or `ADDRESS` for everybody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct External {
+    pub peers: IpNet,
+    pub told: Option<IpAddr>,
+}
+
+impl Value for External {
+    const KIND: &'static str = "ADDRESS, NETWORK=ADDRESS or NETWORK=own";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        let wrong = |why: &str| format!("expected {}{why}, found {text:?}", Self::KIND);
+        let (network, address) = text.split_once('=').map_or((None, text), |(left, right)| (Some(left), right));
+        let told = match address {
+            "own" if network.is_some() => None,
+            address => Some(address.parse::<IpAddr>().map_err(|_| wrong(""))?),
+        };
+        if told.is_some_and(|told| told.is_unspecified()) {
+            return Err(wrong(" with one address, which peers are told"));
+        }
+        let everybody = if told.is_some_and(|told| told.is_ipv6()) { "::/0" } else { "0.0.0.0/0" };
+        let peers = IpNet::from_text(network.unwrap_or(everybody)).map_err(|_| wrong(""))?;
+        if told.is_some_and(|told| told.is_ipv4() != peers.addr().is_ipv4()) {
+            return Err(wrong(" of one family"));
+        }
+        Ok(Self { peers, told })
+    }
+
+    fn show(&self) -> Option<toml::Value> {
+        let told = self.told.map_or("own".to_owned(), |told| told.to_string());
+        Some(toml::Value::String(format!("{}={told}", self.peers)))
+    }
+}
+
+impl Element for External {
+    const LIST: &'static str = "list of ADDRESS, NETWORK=ADDRESS or NETWORK=own";
+}
+
 impl Element for SocketAddr {
     const LIST: &'static str = "list of address:port";
 }
@@ -178,7 +216,8 @@ impl<T: Element> Value for Vec<T> {
 
     /// Comma-separated, or a JSON array of strings.
     fn from_text(text: &str) -> Result<Self, String> {
-        if text.starts_with('[') {
+        // `[::1]:5060` is none of JSON.
+        if text.starts_with('[') && text.ends_with(']') {
             let items: Vec<String> =
                 serde_json::from_str(text).map_err(|fault| format!("expected a JSON array of strings: {fault}"))?;
             return items.iter().map(|item| T::from_text(item.trim())).collect();
@@ -189,6 +228,7 @@ impl<T: Element> Value for Vec<T> {
     fn from_toml(value: &toml::Value) -> Result<Self, String> {
         match value {
             toml::Value::Array(items) => items.iter().map(T::from_toml).collect(),
+            toml::Value::String(text) => Self::from_text(text),
             other => Err(format!("expected {}, found {}", Self::KIND, describe(other))),
         }
     }

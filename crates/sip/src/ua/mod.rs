@@ -38,6 +38,7 @@ use self::session::Session;
 pub use self::session::{SessionInfo, SessionState};
 pub use self::subscription::EndReason;
 use self::subscription::Subscription;
+use crate::flow::Flow;
 use crate::transaction::key::{Key, KeyMaker, KeyMap};
 use crate::transaction::{Rang, TransactionId, Transactions};
 
@@ -169,6 +170,11 @@ impl Ua {
     /// A live session.
     pub fn session(&self, id: SessionId) -> Option<SessionInfo<'_>> {
         self.sessions.get(&id).map(SessionInfo)
+    }
+
+    /// Whence a request came that waits for [`Command::Respond`].
+    pub fn asked(&self, id: RequestId) -> Option<Flow> {
+        self.asked.get(&id).map(|asked| asked.received.flow)
     }
 
     /// The session with this dialog, as our side knows it: a Replaces header names one so (RFC 3891 section 3).

@@ -336,9 +336,10 @@ impl<'a> SessionInfo<'a> {
         self.0.dialog.as_deref().and_then(|dialog| dialog.answer.as_deref())
     }
 
-    /// Where requests within the dialog go.
+    /// Where requests within the dialog go; before there is one, where the INVITE went or came from.
     pub fn flow(&self) -> Option<Flow> {
         match &self.0.phase {
+            Phase::Called(called) if self.0.dialog.is_none() => Some(called.received.flow),
             Phase::Calling(calling) if self.0.dialog.is_none() => Some(calling.invite.flow),
             _ => self.0.dialog.as_deref().map(|dialog| dialog.flow),
         }
