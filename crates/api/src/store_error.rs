@@ -16,6 +16,7 @@ fn entity(name: &'static str) -> &'static str {
         "SIPDomain" => "SIP Domain",
         "SIPUser" => "SIP User",
         "SIPSwitch" => "SIP Switch",
+        "TNFilter" => "TN profile",
         "SIPProduct" => "SIP Product",
         "OutboundVoiceProfile" => "Outbound voice profile",
         "MessagingProfile" => "Messaging profile",

@@ -107,6 +107,12 @@ pub fn hostname() -> Object {
     string("hostname").max_length(Some(253)).build()
 }
 
+/// Callers of a filter's lists: numbers, as text or number, masks of them, or `anonymous`.
+#[must_use]
+pub fn caller_masks() -> utoipa::openapi::schema::Array {
+    utoipa::openapi::schema::ArrayBuilder::new().items(digits("caller-mask")).max_items(Some(1_000)).build()
+}
+
 /// Addresses that calls come from.
 #[must_use]
 pub fn network() -> Object {
@@ -376,6 +382,7 @@ words! {
     event_type: opentact_store::types::EventType;
     account_level: opentact_store::types::AccountLevel;
     record_format: opentact_store::types::RecordFormat;
+    on_reject: opentact_store::types::OnReject;
 }
 
 /// Text that may be a number in JSON (`"to": 12017771234` or `"to": "user@domain"`), read as text.
@@ -430,6 +437,14 @@ pub fn format_fault(format: &str, text: &str) -> Option<&'static str> {
         "hostname" => (is_hostname(text), "invalid host name"),
         "source" => (is_source(text), "must be an address, a network (of at most a /16, IPv6: a /32) or a host name"),
         "network" => (is_network(text), "must be an address or a network (of at most a /16, IPv6: a /32)"),
+        "caller-mask" => (
+            text == "anonymous"
+                || text == "*"
+                || (1..=16).contains(&text.len())
+                    && text.strip_prefix('+').unwrap_or(text).bytes().all(|c| c.is_ascii_digit() || c == b'*')
+                    && text.bytes().any(|c| c.is_ascii_digit()),
+            "must be a telephone number, a part of one with `*`, or anonymous",
+        ),
         "sip-header" => (is_passable(text), "is no header that may pass: those of calls and of identity may not"),
         "number-part" => {
             (text.bytes().all(|c| c.is_ascii_digit() || b"+*#".contains(&c)), "must be digits, +, * and #")

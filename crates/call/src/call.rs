@@ -188,6 +188,7 @@ impl Call {
                 true => self.hang_up_left(now, cause),
                 false => self.hang_up_dialled(now, leg, cause),
             },
+            Input::Members { id, result } => self.members(now, id, result),
             Input::Transfer(start) => self.start_transfer(now, start),
             Input::HandOver { by, with, tells } => self.hand_over(now, by, with, tells),
             Input::Tick => self.tick(now),
@@ -497,7 +498,7 @@ impl Call {
 
     pub(crate) fn kind_of(target: &DialTarget) -> CallType {
         match target {
-            DialTarget::User { .. } => CallType::User,
+            DialTarget::User { .. } | DialTarget::Group(_) => CallType::User,
             DialTarget::Number(_) | DialTarget::Uri(_) => CallType::Trunk,
         }
     }

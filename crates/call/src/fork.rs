@@ -38,11 +38,20 @@ pub(crate) struct Fork {
     early: Option<LegId>,
 }
 
+/// One that is rung, or a group whose members are not known yet: that has no leg, only its id.
 #[derive(Debug)]
 struct Branch {
     leg: LegId,
     /// Set once it has failed, with the SIP code if there was an answer.
     failure: Option<(Q850, u16)>,
+    /// Why a group has not rung anybody.
+    reason: Option<String>,
+}
+
+impl Branch {
+    fn new(leg: LegId) -> Self {
+        Self { leg, failure: None, reason: None }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +91,7 @@ impl Fork {
     }
 
     fn is_alone(&self) -> bool {
-        self.spec.targets.len() == 1
+        matches!(self.spec.targets.as_slice(), [target] if !matches!(target, DialTarget::Group(_)))
     }
 }
 
@@ -115,7 +124,11 @@ impl Call {
             let leg = self.new_leg_id();
             let Some(fork) = &mut self.fork else { return };
             fork.ring_until = Some(now.instant + fork.spec.timeout);
-            fork.branches.push(Branch { leg, failure: None });
+            fork.branches.push(Branch::new(leg));
+            if let DialTarget::Group(group) = target {
+                self.put(Output::Members { id: leg, group });
+                continue;
+            }
             let (from, timeout) = (fork.spec.from.clone(), fork.spec.timeout);
             let options = fork.spec.options.clone();
             let origin = self.id();
@@ -130,6 +143,30 @@ impl Call {
             self.put(Output::Leg { leg, command });
         }
         self.settle(now);
+    }
+
+    /// A group's members are known, and rung with whoever rings already; or there are none.
+    pub(crate) fn members(&mut self, now: Now, id: LegId, result: Result<Vec<DialTarget>, NoMembers>) {
+        let Some(fork) = self.fork.as_mut().filter(|fork| fork.stage == Stage::Ringing) else { return };
+        let rung = fork.branches.len();
+        let Some(branch) = fork.branches.iter_mut().find(|branch| branch.leg == id && branch.failure.is_none()) else {
+            return;
+        };
+        match result {
+            Ok(mut members) if !members.is_empty() => {
+                members.truncate(MAX_TARGETS.saturating_sub(rung - 1).max(1));
+                fork.branches.retain(|branch| branch.leg != id);
+                self.ring_branches(now, members);
+            }
+            Ok(_) => {
+                branch.failure = Some((Q850::NO_USER_RESPONSE, Q850::NO_USER_RESPONSE.to_sip()));
+                self.settle(now);
+            }
+            Err(NoMembers { sip, q850, reason }) => {
+                (branch.failure, branch.reason) = (Some((q850, sip)), Some(reason));
+                self.settle(now);
+            }
+        }
     }
 
     pub(crate) fn dialled_event(&mut self, now: Now, index: usize, event: LegEvent) {
@@ -266,7 +303,7 @@ impl Call {
         let Some(fork) = &mut self.fork else { return };
         let until = fork.joined_until();
         fork.stage = Stage::Joined { leg, until };
-        fork.branches.push(Branch { leg, failure: None });
+        fork.branches.push(Branch::new(leg));
         self.put(Output::Unbridge { a, b: former });
         self.put(Output::Unbridged { a, b: former });
         self.set_bridged(former, false);
@@ -321,7 +358,10 @@ impl Call {
         let failures: Vec<(Q850, u16)> = fork.branches.iter().filter_map(|branch| branch.failure).collect();
         match fork.owner {
             Owner::Flow { op } => {
-                let causes = failures.iter().map(|(cause, _)| cause.name().to_owned()).collect();
+                let cause = |branch: &Branch| {
+                    branch.reason.clone().or_else(|| branch.failure.map(|(cause, _)| cause.name().to_owned()))
+                };
+                let causes = fork.branches.iter().filter_map(cause).collect();
                 let result = OpResult::Dialled(DialEnd::Failed { causes });
                 self.flow.handle(now.instant, FlowInput::Result { op, result });
             }
@@ -376,6 +416,11 @@ impl Call {
                 let late: Vec<LegId> =
                     fork.branches.iter().filter(|b| b.failure.is_none()).map(|branch| branch.leg).collect();
                 for leg in late {
+                    if self.index(leg).is_none() {
+                        // Nobody has said who the group's members are.
+                        self.members(now, leg, Ok(Vec::new()));
+                        continue;
+                    }
                     let rang = self.index(leg).is_some_and(|index| self.legs[index].state == CallState::Ringing);
                     self.hang_up_dialled(now, leg, if rang { Q850::NO_ANSWER } else { Q850::NO_USER_RESPONSE });
                 }

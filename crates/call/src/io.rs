@@ -122,6 +122,11 @@ pub enum Input {
         leg: LegId,
         cause: Q850,
     },
+    /// Whom the group of an [`Output::Members`] has that can be rung; `Err` where there is nobody.
+    Members {
+        id: LegId,
+        result: Result<Vec<DialTarget>, NoMembers>,
+    },
     /// Dials somebody to whom a leg hands the one it is joined with (REFER).
     Transfer(TransferStart),
     /// Joins the partner of `by` with a leg of another call and hangs `by` up; the other call is told the same of its own.
@@ -133,6 +138,14 @@ pub enum Input {
     },
     /// [`crate::Call::deadline`] is reached.
     Tick,
+}
+
+/// Why a group has nobody to ring: what the answer of a single callee would have been, and the reason for a person to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoMembers {
+    pub sip: u16,
+    pub q850: Q850,
+    pub reason: String,
 }
 
 /// How a prompt ended.
@@ -227,6 +240,11 @@ pub enum Output {
     Leg {
         leg: LegId,
         command: LegCommand,
+    },
+    /// Whom a group of [`DialTarget::Group`] has. Answer with [`Input::Members`] once.
+    Members {
+        id: LegId,
+        group: String,
     },
     /// Answer with [`Input::Prompt`] once, whether it ran to its end, was stopped or failed.
     Play {

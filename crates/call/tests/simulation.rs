@@ -61,6 +61,8 @@ struct Simulation {
     plays: HashSet<u64>,
     fetches: HashSet<u64>,
     records: HashSet<u64>,
+    /// Groups whose members are awaited.
+    groups: HashSet<LegId>,
     bridged: Option<(LegId, LegId)>,
     used: HashSet<u64>,
     finished: bool,
@@ -140,6 +142,9 @@ fn element(random: &mut StdRng, name: &str, depth: u32, out: &mut String) {
                 random.random_bool(0.8),
                 if random.random_bool(0.3) { " max_length='10'" } else { "" }
             ));
+            if random.random_bool(0.2) {
+                out.push_str("<To>group:6f4c6b1e-7a53-4c1d-9c55-0f6f2a4f1001</To>");
+            }
             for n in 0..random.random_range(1..4) {
                 out.push_str(&format!("<To>{}</To>", ["12015550123", "a@b.example", "sip:x@y", "nobody"][n]));
             }
@@ -228,6 +233,7 @@ impl Simulation {
             plays: HashSet::new(),
             fetches: HashSet::new(),
             records: HashSet::new(),
+            groups: HashSet::new(),
             bridged: None,
             used: HashSet::new(),
             finished: false,
@@ -257,7 +263,7 @@ impl Simulation {
         let mut legs: Vec<LegId> = self.legs.keys().copied().collect();
         legs.sort();
         let leg = legs[self.random.random_range(0..legs.len())];
-        let input = match self.random.random_range(0..20) {
+        let input = match self.random.random_range(0..22) {
             0..=7 => return self.leg_step(leg),
             8..=10 => Input::Dtmf {
                 leg,
@@ -301,6 +307,16 @@ impl Simulation {
             }
             // The engine asks before.
             18 if self.call.may_transfer(leg) => Input::HandOver { by: leg, with: OUTSIDE, tells: true },
+            20..=21 => match self.pick(|world| &mut world.groups) {
+                Some(id) => {
+                    let members =
+                        ["phone@a.example", "a@b.example", "c@b.example"][..self.random.random_range(0..4)].iter();
+                    let members = members.map(|member| DialTarget::parse(member).unwrap()).collect();
+                    let nobody = |reason| NoMembers { sip: 480, q850: Q850::NO_USER_RESPONSE, reason };
+                    Input::Members { id, result: self.maybe(0.8, members).map_err(nobody) }
+                }
+                None => return,
+            },
             // What nobody waits for.
             19 => Input::Prompt { id: 1_000_000, result: Ok(PromptEnd::Stopped) },
             _ => Input::Tick,
@@ -312,8 +328,8 @@ impl Simulation {
         if self.random.random_bool(chance) { Ok(value) } else { Err("failed".into()) }
     }
 
-    fn pick(&mut self, of: impl Fn(&mut Simulation) -> &mut HashSet<u64>) -> Option<u64> {
-        let mut ids: Vec<u64> = of(self).iter().copied().collect();
+    fn pick<T: Copy + Ord + std::hash::Hash>(&mut self, of: impl Fn(&mut Simulation) -> &mut HashSet<T>) -> Option<T> {
+        let mut ids: Vec<T> = of(self).iter().copied().collect();
         ids.sort_unstable();
         let id = *ids.choose(&mut self.random)?;
         of(self).remove(&id);
@@ -451,6 +467,7 @@ impl Simulation {
                     LegCommand::Hangup { .. } => {}
                 }
             }
+            Output::Members { id, .. } => assert!(self.groups.insert(id), "asked twice"),
             Output::Play { leg, id, .. } => {
                 self.up(leg);
                 self.fresh(id);

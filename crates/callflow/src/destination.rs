@@ -11,6 +11,8 @@ pub enum Destination {
     Uri(String),
     /// `user@domain`: a SIP user of a domain.
     User { user: String, domain: String },
+    /// `group:<uuid>`: every user of a group; the uuid in lower case.
+    Group(String),
 }
 
 impl Destination {
@@ -25,8 +27,11 @@ impl Destination {
         if text.len() > 255 || text.chars().any(|c| c.is_control() || c.is_whitespace() && c != ' ') {
             return Err("a destination has at most 255 printable characters".into());
         }
-        if lower.starts_with("group:") {
-            return Err("group destinations are not supported by this version".into());
+        if let Some(uuid) = lower.strip_prefix("group:") {
+            return match is_uuid(uuid) {
+                true => Ok(Destination::Group(uuid.into())),
+                false => Err(format!("`{text}` is not of the form group:<uuid>")),
+            };
         }
         if let Some(rest) = lower.strip_prefix("sip:").or_else(|| lower.strip_prefix("sips:")) {
             let host = rest.rsplit('@').next().unwrap_or(rest);
@@ -60,8 +65,16 @@ impl fmt::Display for Destination {
             Destination::Number(digits) => f.write_str(digits),
             Destination::Uri(uri) => f.write_str(uri),
             Destination::User { user, domain } => write!(f, "{user}@{domain}"),
+            Destination::Group(uuid) => write!(f, "group:{uuid}"),
         }
     }
+}
+
+/// 8-4-4-4-12 hexadecimal digits.
+fn is_uuid(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    parts.iter().map(|part| part.len()).eq([8, 4, 4, 4, 12])
+        && parts.iter().all(|part| part.bytes().all(|c| c.is_ascii_hexdigit()))
 }
 
 #[cfg(test)]
@@ -74,7 +87,23 @@ mod tests {
         assert_eq!(Destination::parse("sip:bob@10.0.0.1:5070"), Ok(Destination::Uri("sip:bob@10.0.0.1:5070".into())));
         let user = Destination::User { user: "phone".into(), domain: "home.sip.localhost".into() };
         assert_eq!(Destination::parse("phone@home.sip.LOCALHOST"), Ok(user));
-        for wrong in ["", "  ", "bob", "@home", "bob@", "sip:", "sip:bob@", "123456789012345678901", "a b@c", "1\n2"] {
+        let group = Destination::Group("6f4c6b1e-7a53-4c1d-9c55-0f6f2a4f1001".into());
+        assert_eq!(Destination::parse("Group:6F4C6B1E-7a53-4c1d-9c55-0f6f2a4f1001"), Ok(group));
+        for wrong in [
+            "group:",
+            "group:reception",
+            "group:6f4c6b1e7a534c1d9c550f6f2a4f1001",
+            "",
+            "  ",
+            "bob",
+            "@home",
+            "bob@",
+            "sip:",
+            "sip:bob@",
+            "123456789012345678901",
+            "a b@c",
+            "1\n2",
+        ] {
             assert!(Destination::parse(wrong).is_err(), "{wrong:?}");
         }
     }

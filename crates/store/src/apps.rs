@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::entity::sip_control_app::Entity;
 pub use crate::entity::sip_control_app::Model as SipControlApp;
-use crate::entity::{sip_domain, tn_lease};
+use crate::entity::{sip_domain, tn_filter, tn_lease};
 use crate::products::{self, DEFAULT_PRODUCT};
 use crate::types::{Attestation, Method, now};
 use crate::{Result, Store, owned, tech_prefix};
@@ -132,7 +132,7 @@ impl Apps<'_> {
         Ok(row)
     }
 
-    /// [`crate::StoreError::InUse`] while a lease or a domain points at it.
+    /// [`crate::StoreError::InUse`] while a lease, a domain or a filter points at it.
     pub async fn delete(&self, account: Uuid, uuid: Uuid) -> Result<()> {
         let tx = self.store.begin().await?;
         refuse_if_used(&tx, uuid).await?;
@@ -146,5 +146,6 @@ impl Apps<'_> {
 async fn refuse_if_used(db: &impl ConnectionTrait, uuid: Uuid) -> Result<()> {
     let leased = tn_lease::Column::SipControlApp.eq(uuid).and(tn_lease::Column::ReleasedOn.is_null());
     owned::refuse_if_used::<Entity, tn_lease::Entity>(db, leased).await?;
-    owned::refuse_if_used::<Entity, sip_domain::Entity>(db, sip_domain::Column::SipControlApp.eq(uuid)).await
+    owned::refuse_if_used::<Entity, sip_domain::Entity>(db, sip_domain::Column::SipControlApp.eq(uuid)).await?;
+    owned::refuse_if_used::<Entity, tn_filter::Entity>(db, tn_filter::Column::SipControlApp.eq(uuid)).await
 }

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 pub use crate::entity::sip_domain::Model as SipDomain;
 use crate::entity::sip_domain::{Column, Entity};
-use crate::entity::{outbound_voice_profile, sip_connection, sip_control_app, sip_switch, sip_user};
+use crate::entity::{outbound_voice_profile, sip_connection, sip_control_app, sip_switch, sip_user, sip_user_group};
 use crate::error::OrConflict;
 use crate::types::now;
 use crate::{Result, Store, StoreError, owned};
@@ -99,11 +99,13 @@ impl Domains<'_> {
         Ok(row)
     }
 
-    /// [`StoreError::InUse`] while it holds SIP users or switches.
+    /// [`StoreError::InUse`] while it holds SIP users, groups or switches.
     pub async fn delete(&self, account: Uuid, uuid: Uuid) -> Result<()> {
         let tx = self.store.begin().await?;
         owned::refuse_if_used::<Entity, sip_user::Entity>(&tx, sip_user::Column::SipDomain.eq(uuid)).await?;
         owned::refuse_if_used::<Entity, sip_switch::Entity>(&tx, sip_switch::Column::SipDomain.eq(uuid)).await?;
+        owned::refuse_if_used::<Entity, sip_user_group::Entity>(&tx, sip_user_group::Column::SipDomain.eq(uuid))
+            .await?;
         owned::delete::<Entity>(&tx, account, uuid).await?;
         tx.commit().await?;
         Ok(())

@@ -146,6 +146,18 @@ text_enum! {
 }
 
 text_enum! {
+    /// What becomes of a call that a number's filter keeps out.
+    pub enum OnReject {
+        /// SIP 603.
+        Decline = "decline",
+        /// SIP 486.
+        Busy = "busy",
+        /// An app takes it.
+        VoicemailApp = "voicemail_app",
+    }
+}
+
+text_enum! {
     pub enum ProductType { Public = "public", Private = "private" }
 }
 

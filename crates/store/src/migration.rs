@@ -46,6 +46,10 @@ impl MigratorTrait for Migrator {
                 up: include_str!("migration/m0005_shaken_certificates.sql"),
             }),
             Box::new(Sql { name: "m0006_sip_switches", up: include_str!("migration/m0006_sip_switches.sql") }),
+            Box::new(Sql {
+                name: "m0007_groups_and_filters",
+                up: include_str!("migration/m0007_groups_and_filters.sql"),
+            }),
         ]
     }
 }

@@ -56,6 +56,8 @@ owned! {
     sip_domain = "SIPDomain",
     sip_switch = "SIPSwitch",
     sip_user = "SIPUser",
+    sip_user_group = "SIPUserGroup",
+    tn_filter = "TNFilter",
     tn_order = "TNOrder",
     tn_lease = "TNLease",
     call = "Call",

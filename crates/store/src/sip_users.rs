@@ -10,7 +10,7 @@ use crate::entity::sip_user::{Column, Entity};
 use crate::entity::{sip_domain, tn_lease};
 use crate::error::OrConflict;
 use crate::types::{Gender, now};
-use crate::{Ha1, Result, Store, StoreError, owned};
+use crate::{Ha1, Result, Store, StoreError, owned, sip_user_groups};
 
 /// A SIP user to be.
 #[derive(Debug, Clone, Default)]
@@ -151,11 +151,12 @@ impl SipUsers<'_> {
         Ok(row)
     }
 
-    /// [`StoreError::InUse`] while a lease rings it.
+    /// Takes it out of its groups too. [`StoreError::InUse`] while a lease rings it.
     pub async fn delete(&self, account: Uuid, uuid: Uuid) -> Result<()> {
         let tx = self.store.begin().await?;
         let leased = tn_lease::Column::SipUser.eq(uuid).and(tn_lease::Column::ReleasedOn.is_null());
         owned::refuse_if_used::<Entity, tn_lease::Entity>(&tx, leased).await?;
+        sip_user_groups::forget_user(&tx, account, uuid).await?;
         owned::delete::<Entity>(&tx, account, uuid).await?;
         tx.commit().await?;
         Ok(())

@@ -91,7 +91,33 @@ pub struct TnLease {
     pub sip_control_app: Option<SipControlAppShort>,
     pub sip_user: Option<SipUserShort>,
     pub messaging_profile: Option<MessagingProfileShort>,
+    /// Who may call it.
+    pub tn_profile: Option<TnFilterShort>,
     pub account: AccountShort,
+}
+
+/// A filter profile inside a lease.
+#[derive(ToSchema)]
+pub struct TnFilterShort {
+    pub uuid: Uuid,
+}
+
+/// Who may call a number.
+#[derive(ToSchema)]
+pub struct TnFilter {
+    pub uuid: Uuid,
+    pub created_on: DateTime<Utc>,
+    pub modified_on: DateTime<Utc>,
+    pub name: String,
+    pub is_active: bool,
+    #[schema(schema_with = types::on_reject)]
+    pub on_reject: String,
+    /// Takes rejected calls, with `voicemail_app`.
+    pub sip_control_app: Option<SipControlAppShort>,
+    pub whitelist_entries: u64,
+    pub blacklist_entries: u64,
+    /// Calls so far.
+    pub rejected: u64,
 }
 
 #[derive(ToSchema)]

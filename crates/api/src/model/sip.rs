@@ -245,6 +245,17 @@ pub struct SipSwitch {
     pub sip_domain: SipDomainShort,
 }
 
+/// SIP users who are rung together.
+#[derive(ToSchema)]
+pub struct SipUserGroup {
+    pub uuid: Uuid,
+    pub created_on: DateTime<Utc>,
+    pub modified_on: DateTime<Utc>,
+    pub name: String,
+    pub users: Vec<SipUserShort>,
+    pub sip_domain: SipDomainShort,
+}
+
 /// A SIP phone's login.
 #[derive(ToSchema)]
 pub struct SipUser {

@@ -36,10 +36,6 @@ pub(crate) const LATER: &[(&str, &[Method])] = &[
     // numbers
     ("/rest/lease/tn/{uuid}/route", &[GET]),
     ("/rest/lease/tn/{uuid}/subscription/{feature}", &[POST, DELETE]),
-    ("/rest/tn_profile", &[GET, POST]),
-    ("/rest/tn_profile/{uuid}", &[GET, PATCH, DELETE]),
-    ("/rest/tn_profile/{uuid}/blacklist", &[GET, POST]),
-    ("/rest/tn_profile/{uuid}/whitelist", &[GET, POST]),
     ("/rest/profile/tn", &[GET]),
     ("/rest/profile/tn/special_prices", &[GET]),
     ("/rest/profile/tn/{uuid}", &[GET]),

@@ -227,6 +227,10 @@ struct LeaseChange {
     #[serde(default)]
     #[schema(value_type = Option<Uuid>)]
     sip_user: Change<Uuid>,
+    /// Who may call it.
+    #[serde(default)]
+    #[schema(value_type = Option<Uuid>)]
+    tn_profile: Change<Uuid>,
     voice: Option<bool>,
     sms: Option<bool>,
     mms: Option<bool>,
@@ -289,6 +293,7 @@ async fn modify(
         form.sip_connection.apply(&mut lease.sip_connection);
         form.sip_control_app.apply(&mut lease.sip_control_app);
         form.sip_user.apply(&mut lease.sip_user);
+        form.tn_profile.apply(&mut lease.tn_profile);
         for (wanted, feature) in features {
             match wanted {
                 Some(true) if !lease.subscriptions.contains(&feature) => lease.subscriptions.push(feature),

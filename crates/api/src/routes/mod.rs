@@ -20,12 +20,14 @@ mod sip_app;
 mod sip_app_flow;
 mod sip_connection;
 mod sip_domain;
+mod sip_group;
 mod sip_message;
 mod sip_switch;
 mod sip_user;
 mod sms;
 mod subscription;
 mod tn;
+mod tn_filter;
 mod token;
 mod user;
 
@@ -48,12 +50,14 @@ pub(crate) fn implemented(public_url: &str) -> OpenApiRouter<ApiState> {
         tn::router(),
         order::router(),
         lease::router(),
+        tn_filter::router(),
         sip_app::router(),
         sip_app_flow::router(),
         sip_connection::router(),
         sip_domain::router(),
         sip_switch::router(),
         sip_user::router(),
+        sip_group::router(),
         sip_message::router(),
         product::router(),
         profile_voice::router(),

@@ -132,7 +132,7 @@ async fn modify(
     Ok(Tagged(expand::domain(&state.store, &domain).await?))
 }
 
-/// Delete a SIP domain that has no users and no switches.
+/// Delete a SIP domain that has no users, groups or switches.
 #[utoipa::path(delete, path = "/rest/sip/domain/{domain}", operation_id = "RemoveSIPDomainByDomainName", tag = "sip domain",
     params(("domain" = String, Path, description = "Label or full name")),
     responses((status = 200, body = Envelope<model::SipDomain>), Faults))]

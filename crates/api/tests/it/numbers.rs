@@ -203,3 +203,46 @@ async fn released_numbers_are_for_sale_again() {
     world.call(http::Method::DELETE, "/rest/lease/tn").json(&json!({"item": [tns[1], tns[2]]})).expect(200).await;
     assert_eq!(offers(&world, 3).await, tns);
 }
+
+#[tokio::test]
+async fn a_number_has_a_filter_of_who_may_call_it() {
+    let world = World::new().await;
+    let filters = "/rest/tn_profile";
+    let filter = world.post(filters, json!({"name": "no spam"})).expect(201).await;
+    insta::assert_snapshot!(shown(&filter));
+    let path = format!("{filters}/{}", filter["uuid"].as_str().unwrap());
+    let blacklist = format!("{path}/blacklist");
+    let add = json!({"add": ["+12025550123", 12_025_550_123_u64, "1900*", "anonymous"]});
+    let listed = world.post(&blacklist, add).expect(200).await;
+    assert_eq!(listed, json!(["12025550123", "1900*", "anonymous"]));
+    let listed = world.post(&blacklist, json!({"remove": ["+1900*"], "add": ["*99"]})).expect(200).await;
+    assert_eq!(listed, json!(["*99", "12025550123", "anonymous"]));
+    assert_eq!(world.get(&blacklist).expect(200).await, listed);
+    assert_eq!(world.get(&format!("{path}/whitelist")).expect(200).await, json!([]));
+    let wrong = world.post(&format!("{path}/whitelist"), json!({"add": ["bob", "", "**", 5.5]})).expect(422).await;
+    let fields: Vec<&String> = wrong["fields"].as_object().unwrap().keys().collect();
+    assert_eq!(fields, ["params.add[0]", "params.add[1]", "params.add[2]", "params.add[3]"]);
+
+    let needs = world.patch(&path, json!({"on_reject": "voicemail_app"})).expect(422).await;
+    assert_eq!(needs["fields"]["params.sip_control_app"]["message"], "is required for voicemail_app");
+    let app = world.post("/rest/sip/app", json!({"name": "voicemail"})).expect(201).await["uuid"].clone();
+    let change = json!({"on_reject": "voicemail_app", "sip_control_app": app, "is_active": false, "name": "spam"});
+    let changed = world.patch(&path, change).expect(200).await;
+    assert_eq!((&changed["sip_control_app"]["uuid"], &changed["blacklist_entries"]), (&app, &json!(3)));
+    let used = world.delete(&format!("/rest/sip/app/{}", app.as_str().unwrap())).expect(409).await;
+    assert_eq!(used["message"], "SIP Control app is in use by TN profile");
+
+    let stranger = world.stranger().await;
+    for path in [&path, &blacklist] {
+        world.get(path).by(&stranger).expect(401).await;
+    }
+    let lease = world.lease(&world.me, 12_015_550_100).await;
+    let lease = format!("/rest/lease/tn/{}", lease.uuid);
+    world.patch(&lease, json!({"tn_profile": Uuid::new_v4()})).expect(404).await;
+    let changed = world.patch(&lease, json!({"tn_profile": filter["uuid"]})).expect(200).await;
+    assert_eq!(changed["tn_profile"]["uuid"], filter["uuid"]);
+    world.delete(&path).expect(409).await;
+    world.patch(&lease, json!({"tn_profile": null})).expect(200).await;
+    world.delete(&path).expect(200).await;
+    assert_eq!(world.get(filters).expect(200).await, json!([]));
+}

@@ -312,3 +312,40 @@ async fn a_domain_has_switches_that_are_told_by_address_or_name() {
     world.get(&path).expect(404).await;
     world.delete("/rest/sip/domain/home").expect(200).await;
 }
+
+#[tokio::test]
+async fn a_domain_has_groups_of_its_users() {
+    let world = World::new().await;
+    for domain in ["home", "other"] {
+        world.post("/rest/sip/domain", json!({"domain": domain})).expect(201).await;
+    }
+    let mut users = Vec::new();
+    for path in ["/rest/sip/domain/home/user", "/rest/sip/domain/home/user", "/rest/sip/domain/other/user"] {
+        let user = json!({"login": format!("u{}", users.len()), "password": "very secret"});
+        users.push(world.post(path, user).expect(201).await["uuid"].clone());
+    }
+    let groups = "/rest/sip/domain/home/group";
+    let group = world.post(groups, json!({"name": "desk", "users": [users[0], users[1], users[0]]})).expect(201).await;
+    insta::assert_snapshot!(shown(&group));
+    assert_eq!(world.get(groups).expect(200).await, json!([group]));
+    let path = format!("{groups}/{}", uuid(&group));
+    world.patch(&path, json!({"users": [users[2]]})).expect(404).await;
+    let wrong = world.post(groups, json!({"name": "ab", "users": vec![users[0].clone(); 21]})).expect(422).await;
+    let fields: Vec<&String> = wrong["fields"].as_object().unwrap().keys().collect();
+    assert_eq!(fields, ["params.name", "params.users"]);
+    // A user who goes leaves the group.
+    world.delete(&format!("/rest/sip/domain/home/user/{}", users[0].as_str().unwrap())).expect(200).await;
+    let left = world.get(&path).expect(200).await;
+    assert_eq!((left["users"].as_array().unwrap().len(), &left["users"][0]["uuid"]), (1, &users[1]));
+    let changed = world.patch(&path, json!({"name": "front desk", "users": []})).expect(200).await;
+    assert_eq!((&changed["name"], &changed["users"]), (&json!("front desk"), &json!([])));
+    world.get(&path).by(&world.stranger().await).expect(401).await;
+    world.get(&format!("/rest/sip/domain/other/group/{}", uuid(&group))).expect(404).await;
+    world.delete(&format!("/rest/sip/domain/home/user/{}", users[1].as_str().unwrap())).expect(200).await;
+    assert_eq!(
+        world.delete("/rest/sip/domain/home").expect(409).await["message"],
+        "SIP Domain is in use by SIPUserGroup"
+    );
+    world.delete(&path).expect(200).await;
+    world.delete("/rest/sip/domain/home").expect(200).await;
+}

@@ -20,6 +20,8 @@ pub struct World {
     plays: Vec<(u64, bool)>,
     fetches: Vec<(u64, HttpRequest)>,
     records: Vec<u64>,
+    /// Groups whose members are awaited.
+    groups: Vec<LegId>,
     pub finished: bool,
     /// Whether media closes as soon as a leg has hung up.
     pub closes: bool,
@@ -100,6 +102,7 @@ impl World {
             plays: Vec::new(),
             fetches: Vec::new(),
             records: Vec::new(),
+            groups: Vec::new(),
             finished: false,
             closes: true,
             stores: true,
@@ -191,6 +194,19 @@ impl World {
         &self.fetches[0].1
     }
 
+    /// The members of the group that was asked for first.
+    pub fn members(&mut self, members: &[&str]) -> &mut World {
+        let id = self.groups.remove(0);
+        let result = Ok(members.iter().map(|member| DialTarget::parse(member).unwrap()).collect());
+        self.handle(Input::Members { id, result })
+    }
+
+    pub fn no_members(&mut self, sip: u16, reason: &str) -> &mut World {
+        let id = self.groups.remove(0);
+        let result = Err(NoMembers { sip, q850: Q850::from_sip(sip), reason: reason.into() });
+        self.handle(Input::Members { id, result })
+    }
+
     pub fn stored(&mut self, ended_by: RecordingEnd) -> &mut World {
         let id = self.records.remove(0);
         let recording = Recording { duration_ms: 2000, bytes: 32_044, ended_by };
@@ -245,6 +261,10 @@ impl World {
                     LegCommand::Reject { code, .. } => format!("{name} reject {code}"),
                     LegCommand::Hangup { cause } => format!("{name} hangup {}", cause.value()),
                 }
+            }
+            Output::Members { id, group } => {
+                self.groups.push(id);
+                format!("members of {group}")
             }
             Output::Play { id, prompt, loops, .. } => {
                 self.plays.push((id, loops > 0));

@@ -223,7 +223,7 @@ pub(super) static ELEMENTS: &[Element] = &[
         ])
         .children(Children::Only(&[Name::To, Name::Meta, Name::Error]))
         .count(Name::To, 1..=20),
-    element(Name::To, "To", "A destination: a number, a SIP URI or user@domain.")
+    element(Name::To, "To", "A destination: a number, a SIP URI, user@domain, or group:<uuid> for all users of a group.")
         .aliases(&["Number", "Sip"])
         .attributes(&[attribute("address", Kind::Destination, "Also as the text inside.").required()])
         .content(Content::Attribute("address"))

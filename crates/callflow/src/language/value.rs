@@ -35,7 +35,7 @@ pub enum Kind {
     Identifier,
     /// 1..=255 characters, none of them a control character.
     Label,
-    /// A number, `sip:` URI or `user@domain`.
+    /// A number, `sip:` URI, `user@domain` or `group:<uuid>`.
     Destination,
     /// `440,480` sound together; `;` parts steps; `x3` after a step plays it three times.
     Frequencies,
@@ -167,7 +167,7 @@ impl fmt::Display for Kind {
             Kind::Digits => f.write_str("1 to 32 keys (0-9 * # A-D)"),
             Kind::Identifier => f.write_str("a name of 1 to 64 letters, digits, _ - ."),
             Kind::Label => f.write_str("a text of 1 to 255 characters"),
-            Kind::Destination => f.write_str("a number, a SIP URI or user@domain"),
+            Kind::Destination => f.write_str("a number, a SIP URI, user@domain or group:<uuid>"),
             Kind::Frequencies => {
                 f.write_str("a list of frequencies from 20 to 4000 Hz, such as 440,480 or 950;1400;1800")
             }

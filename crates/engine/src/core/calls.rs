@@ -131,6 +131,7 @@ impl Core {
     fn carry_out(&mut self, call: LegId, output: Output) {
         match output {
             Output::Leg { leg, command } => self.leg_command(call, leg, command),
+            Output::Members { id, group } => self.ask_members(call, id, group),
             Output::Play { leg, id, prompt, loops } => self.play(call, leg, id, prompt, loops),
             Output::StopPlay { leg, id } => self.stop_play(call, leg, id),
             Output::Bridge { a, b } => self.bridge(a, b),

@@ -8,6 +8,7 @@ mod calls;
 mod channels;
 mod control;
 mod forwarding;
+mod groups;
 mod inbound;
 mod leg;
 mod media;
@@ -36,13 +37,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::Utc;
-use opentact_call::{Input as CallInput, LegId, Now};
+use opentact_call::{DialTarget, Input as CallInput, LegId, Now};
 use opentact_media::control::{Event as MediaEvent, LegKey};
 use opentact_sip::flow::Flow;
 use opentact_sip::registrar::Registrar;
 use opentact_sip::ua::{self, Command, RequestId, SessionId, Ua};
 use opentact_sip::uri::Uri;
 use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
 
 use crate::bindings::Desk;
 use crate::control::ControlRequest;
@@ -88,6 +90,12 @@ pub(crate) enum Message {
     Dialled {
         leg: LegId,
         result: Result<Box<DialPlan>, DialFault>,
+    },
+    /// The members of a group and how they are dialled.
+    Members {
+        call: LegId,
+        id: LegId,
+        result: Result<Vec<(Uuid, DialTarget)>, DialFault>,
     },
     Call {
         call: LegId,
@@ -362,6 +370,7 @@ impl Core {
             Message::Admitted { session, admission } => self.on_admitted(session, admission),
             Message::Registered { id, registration } => self.on_registered(id, registration),
             Message::Dialled { leg, result } => self.on_dialled(leg, result),
+            Message::Members { call, id, result } => self.on_members(call, id, result),
             Message::Call { call, input } => self.tell_call(call, input),
             Message::PromptReady { call, leg, id, loops, source } => self.on_prompt_ready(call, leg, id, loops, source),
             Message::Text(step) => self.on_message_step(step),

@@ -97,6 +97,13 @@ impl Router {
             return Err(refuse(&context, 404, "Number Has No Voice"));
         }
         let to = u64::from(lease.tn).to_string();
+        if let Some(kept_out) = self.kept_out(lease, &from).await? {
+            context.meta.insert("tn_profile".to_owned(), kept_out.shown);
+            return match kept_out.app {
+                Some(app) => self.to_app(lease.account, app, context, from, to).await,
+                None => Err(refuse(&context, kept_out.code, kept_out.reason)),
+            };
+        }
         if let Some(app) = lease.sip_control_app {
             return self.to_app(lease.account, app, context, from, to).await;
         }

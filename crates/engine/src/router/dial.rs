@@ -49,6 +49,8 @@ impl Router {
             DialTarget::Number(digits) => return self.number_plan(request, &account, digits).await,
             DialTarget::User { user, domain } => user_uri(user, domain)?,
             DialTarget::Uri(text) => sip_uri(text)?,
+            // Within a call its members are dialled in its stead; nobody is called by it.
+            DialTarget::Group(_) => return Err(DialFault::new(484, "a group is called by <Dial> only")),
         };
         let user = uri.user_text().unwrap_or_default().into_owned();
         match self.subscriber_plan(request, &account, &user, uri.host()).await? {

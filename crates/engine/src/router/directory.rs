@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use moka::future::Cache;
+use opentact_call::DialTarget;
 use opentact_callflow::{Document, Mode};
 use opentact_store::accounts::Account;
 use opentact_store::apps::SipControlApp;
@@ -11,6 +12,7 @@ use opentact_store::connections::SipConnection;
 use opentact_store::domains::SipDomain;
 use opentact_store::numbers::{Number, TnLease};
 use opentact_store::sip_users::SipUser;
+use opentact_store::tn_filters::TnFilter;
 use opentact_store::voice_profiles::OutboundVoiceProfile;
 use opentact_store::{Ha1, Store, StoreError, Tn};
 use uuid::Uuid;
@@ -29,6 +31,9 @@ pub(super) struct Subscriber {
     pub(super) domain: SipDomain,
     pub(super) ha1: Ha1,
 }
+
+/// The users of a group, and how each is dialled.
+pub(super) type Members = Vec<(Uuid, DialTarget)>;
 
 /// An app with its static document read.
 pub(crate) struct App {
@@ -60,6 +65,9 @@ pub(super) struct Directory {
     /// One entry: the switches of all accounts.
     switches: Cache<(), Arc<Switches>>,
     profiles: Cache<Uuid, Arc<OutboundVoiceProfile>>,
+    /// By account and id.
+    groups: Cache<(Uuid, Uuid), Arc<Members>>,
+    filters: Cache<(Uuid, Uuid), Arc<TnFilter>>,
 }
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -87,6 +95,8 @@ impl Directory {
             sources: cache(ttl),
             switches: cache(ttl),
             profiles: cache(ttl),
+            groups: cache(ttl),
+            filters: cache(ttl),
         }
     }
 
@@ -103,6 +113,8 @@ impl Directory {
         self.sources.invalidate_all();
         self.switches.invalidate_all();
         self.profiles.invalidate_all();
+        self.groups.invalidate_all();
+        self.filters.invalidate_all();
     }
 
     pub(super) async fn account(&self, uuid: Uuid) -> Result<Arc<Account>> {
@@ -190,6 +202,24 @@ impl Directory {
     pub(super) async fn switches(&self) -> Result<Arc<Switches>> {
         let read = async { Ok(switches(self.store.sip_switches().active().await?)) };
         cached(&self.switches, (), read).await
+    }
+
+    /// The active members of a group, and how each is dialled.
+    pub(super) async fn group(&self, account: Uuid, uuid: Uuid) -> Result<Arc<Members>> {
+        let read = async {
+            let group = self.store.sip_user_groups().get(account, uuid).await?;
+            let domain = self.store.domains().get(account, group.sip_domain).await?.domain;
+            let users = self.store.sip_users().list(account, group.sip_domain).await?.into_iter();
+            let members = users.filter(|user| user.is_active && group.users.contains(&user.uuid));
+            let target = |user: SipUser| (user.uuid, DialTarget::User { user: user.login, domain: domain.clone() });
+            Ok(members.map(target).collect())
+        };
+        cached(&self.groups, (account, uuid), read).await
+    }
+
+    /// Who may call a number.
+    pub(super) async fn filter(&self, account: Uuid, uuid: Uuid) -> Result<Arc<TnFilter>> {
+        cached(&self.filters, (account, uuid), self.store.tn_filters().get(account, uuid)).await
     }
 
     pub(super) async fn profile(&self, account: Uuid, uuid: Uuid) -> Result<Arc<OutboundVoiceProfile>> {

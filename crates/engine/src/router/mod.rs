@@ -8,6 +8,8 @@ mod caller;
 mod dial;
 mod directory;
 mod domain;
+mod filter;
+mod group;
 mod identity;
 mod message;
 mod names;

@@ -4,6 +4,7 @@ use opentact_store::connections::SipConnection;
 use opentact_store::messaging_profiles::MessagingProfile;
 use opentact_store::numbers::{Number, TnLease, TnOrder, TnProfile};
 use opentact_store::sip_users::SipUser;
+use opentact_store::tn_filters::TnFilter;
 use serde_json::{Value, json};
 
 use super::{
@@ -49,6 +50,24 @@ pub fn tn_profile(profile: &TnProfile) -> Value {
         "country": { "a2": profile.country },
     });
     extended(object, json!(*profile.prices))
+}
+
+/// A filter profile without its lists, which may be long.
+pub fn tn_filter(filter: &TnFilter) -> Value {
+    json!({
+        "created_on": date(filter.created_on),
+        "modified_on": date(filter.modified_on),
+        "uuid": filter.uuid,
+        "name": filter.name,
+        "is_active": filter.is_active,
+        "on_reject": filter.on_reject,
+        "sip_control_app": filter.sip_control_app.map(|uuid| json!({ "uuid": uuid })),
+        "whitelist_entries": filter.whitelist.len(),
+        "blacklist_entries": filter.blacklist.len(),
+        "rejected": filter.rejected,
+        "created_by": author(filter.created_by),
+        "modified_by": author(filter.modified_by),
+    })
 }
 
 /// What a lease points at, as far as it is at hand.

@@ -5,6 +5,7 @@ use opentact_store::numbers::TnLease;
 use opentact_store::products::SipProduct;
 use opentact_store::shaken_certificates::ShakenCertificate;
 use opentact_store::sip_switches::SipSwitch;
+use opentact_store::sip_user_groups::SipUserGroup;
 use opentact_store::sip_users::SipUser;
 use opentact_store::voice_profiles::OutboundVoiceProfile;
 use serde_json::{Value, json};
@@ -203,6 +204,21 @@ pub fn sip_switch(switch: &SipSwitch, domain: &SipDomain) -> Value {
         "sip_domain": sip_domain_short(domain),
         "created_by": author(switch.created_by),
         "modified_by": author(switch.modified_by),
+    })
+}
+
+/// A group of SIP users; `users` are those of its members that are at hand.
+pub fn sip_user_group(group: &SipUserGroup, domain: &SipDomain, users: &[SipUser]) -> Value {
+    let members = users.iter().filter(|user| group.users.contains(&user.uuid));
+    json!({
+        "created_on": date(group.created_on),
+        "modified_on": date(group.modified_on),
+        "uuid": group.uuid,
+        "name": group.name,
+        "users": members.map(|user| sip_user_short(user, Some(domain))).collect::<Vec<_>>(),
+        "sip_domain": sip_domain_short(domain),
+        "created_by": author(group.created_by),
+        "modified_by": author(group.modified_by),
     })
 }
 

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{Number, Numbers, TnLease};
 use crate::entity::tn_lease::{Column, Entity};
 use crate::entity::{
-    messaging_profile, outbound_voice_profile, sip_connection, sip_control_app, sip_user, tn, tn_order,
+    messaging_profile, outbound_voice_profile, sip_connection, sip_control_app, sip_user, tn, tn_filter, tn_order,
 };
 use crate::error::OrConflict;
 use crate::search::{Found, Search, mask, run, searchable, sortable, tn_mask};
@@ -204,6 +204,7 @@ impl Numbers<'_> {
         owned::check::<sip_control_app::Entity>(&tx, account, row.sip_control_app).await?;
         owned::check::<sip_user::Entity>(&tx, account, row.sip_user).await?;
         owned::check::<messaging_profile::Entity>(&tx, account, row.messaging_profile).await?;
+        owned::check::<tn_filter::Entity>(&tx, account, row.tn_profile).await?;
         owned::update::<Entity>(&tx, account, uuid, row.clone()).await?;
         tx.commit().await?;
         Ok(row)
