@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import subprocess
 
 import pytest
 
@@ -60,6 +61,67 @@ def test_two_nodes_are_each_others_trunk(own_server):
     failed = there.call(call["uuid"])
     assert failed["answer_on"] is None and failed["q850_cause"] != 16
     assert callee.metrics()["opentact_sip_tls_handshakes_failed_total"] >= 1
+
+
+def test_two_nodes_know_each_other_by_certificate(own_server):
+    callee = own_server("callee")
+    caller = own_server("caller", sip__tls_ca=callee.ca, https__names="caller.example.com")
+    callee.settings["sip.tls_client_ca"] = caller.ca
+    callee.restart()
+    there, here = callee.rest(), caller.rest()
+    tn = there.number_with(FLOW)
+    # Nobody finds this name: that the caller has it is seen by its certificate alone.
+    trunk_to(there, 5061, hostname="caller.example.com")
+    with callee.events() as events:
+        trunk = trunk_to(here, callee.sip("tls")[1], hostname="localhost")
+        here.post("/rest/call", {"to": tn, "sip_connection": trunk, "from": here.numbers()[0], "xml": FLOW})
+        arrived = events.wait(lambda e: e["type"] == "call_state" and e["payload"]["state"] == "live")
+        assert arrived["call"]["sip_connection"]["name"] == "peer"
+        events.destroyed(arrived["call"]["uuid"])
+
+
+def openssl(folder, *words):
+    subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
+
+
+def authority(folder, name):
+    """An authority, and a certificate of it for a host."""
+    folder.mkdir()
+    new = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+    openssl(folder, "req", "-x509", *new, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/O=Test", "-days", "2")
+    openssl(folder, "req", *new, "-keyout", "own.key", "-out", "own.csr", "-subj", "/CN=any")
+    (folder / "names").write_text(f"subjectAltName=URI:sip:{name},DNS:host.{name}\n")
+    signing = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "names", "-days", "1")
+    openssl(folder, "x509", "-req", "-in", "own.csr", *signing, "-out", "own.pem")
+    return folder
+
+
+def test_a_trunk_of_another_make_is_told_by_the_domain_in_its_certificate(own_server, tmp_path):
+    known, stranger = (authority(tmp_path / name, "carrier.example") for name in ("known", "stranger"))
+    server = own_server(sip__tls_client_ca=str(known / "ca.pem"))
+    rest = server.rest()
+    tn = rest.number_with("<Response><Reject reason='busy'/></Response>")
+    trunk_to(rest, 5061, hostname="Carrier.example")
+    host, port = server.sip("tls")
+
+    def answer(shown):
+        context = ssl.create_default_context(cafile=server.ca)
+        if shown:
+            context.load_cert_chain(shown / "own.pem", shown / "own.key")
+        with context.wrap_socket(socket.create_connection((host, port)), server_hostname="localhost") as peer:
+            peer.settimeout(20)
+            peer.sendall(
+                f"INVITE sip:{tn}@{host}:{port};transport=tls SIP/2.0\r\nVia: SIP/2.0/TLS 127.0.0.1:9;branch=z9hG4bK{shown}\r\n"
+                f"Max-Forwards: 70\r\nFrom: <sip:+12025550123@carrier.example>;tag=1\r\nTo: <sip:{tn}@{host}>\r\n"
+                f"Call-ID: {shown}\r\nCSeq: 1 INVITE\r\nContact: <sip:a@127.0.0.1:9;transport=tls>\r\n"
+                "Content-Length: 0\r\n\r\n".encode()
+            )
+            while True:
+                code = Message(peer.recv(65536)).code
+                if code >= 200:
+                    return code
+
+    assert (answer(known), answer(stranger), answer(None)) == (486, 403, 403)
 
 
 def test_requests_are_framed_and_a_silent_handshake_holds_nobody_up(own_server):

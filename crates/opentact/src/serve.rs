@@ -40,7 +40,9 @@ pub async fn serve(config: &Config) -> anyhow::Result<()> {
     let bound = Bound::bind(config)?;
     let addresses = bound.addresses()?;
 
-    let sip_tls = tls::sip_config(&config.sip, &files, tls.clone())?;
+    let trust = tls::trust(&config.sip, &files).context("sip.tls_ca")?;
+    let clients = tls::client_trust(&config.sip).context("sip.tls_client_ca")?;
+    let sip_tls = tls::sip_config(config, &files, tls.clone(), trust, clients);
     let node = Node::start(config, addresses.https, sip_tls).await?;
     let app = opentact_api::router(node.api.clone()).merge(node.websocket(config, addresses.https, true));
     let plain = config.sip.ws.then(|| node.websocket(config, addresses.http, false));

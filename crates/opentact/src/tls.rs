@@ -10,18 +10,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum_server::tls_rustls::RustlsConfig;
-use opentact_engine::transport::TlsConfig;
+use opentact_engine::transport::{ClientTrust, TlsConfig};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     SanType,
 };
+use rustls::client::ResolvesClientCert;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, RootCertStore, ServerConfig, SignatureScheme};
 use time::{Duration, OffsetDateTime};
 use x509_parser::prelude::{FromDer as _, GeneralName, ParsedExtension, X509Certificate};
 
-use crate::config::{Https, Sip};
+use crate::config::{Config, Https, Sip};
 
 const CA_LIFE: Duration = Duration::days(3650);
 /// Apple's clients refuse longer than 825 days, public rules want ever less; renewal costs nothing here.
@@ -83,19 +86,25 @@ pub fn install_provider() {
 /// # Errors
 /// Files that cannot be read or written, PEM that is not, a key that does not fit its certificate.
 pub fn server_config(https: &Https, files: &TlsFiles, now: OffsetDateTime) -> Result<Arc<ServerConfig>, TlsError> {
+    if https.certificate.is_none() || https.key.is_none() {
+        ensure_local(files, &https.names, now)?;
+    }
+    let (chain, key) = shown(https, files)?;
+    let mut config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key)?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+/// The chain and key that we show: the operator's, or else ours.
+fn shown(https: &Https, files: &TlsFiles) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsError> {
     let (certificate, key) = match (&https.certificate, &https.key) {
         (Some(certificate), Some(key)) => (certificate.clone(), key.clone()),
-        _ => {
-            ensure_local(files, &https.names, now)?;
-            (files.server(), files.server_key())
-        }
+        _ => (files.server(), files.server_key()),
     };
     let chain = certificates(&certificate)?;
     let key =
         PrivateKeyDer::from_pem_file(&key).map_err(|fault| TlsError::Pem { path: key, fault: fault.to_string() })?;
-    let mut config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key)?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+    Ok((chain, key))
 }
 
 /// Whom SIP over TLS trusts: the authorities of the operating system, our own and those of `sip.tls_ca`.
@@ -106,28 +115,80 @@ pub fn trust(sip: &Sip, files: &TlsFiles) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     for path in sip.tls_ca.iter().cloned().chain([files.ca()].into_iter().filter(|path| path.exists())) {
-        let (usable, refused) = roots.add_parsable_certificates(certificates(&path)?);
-        if usable == 0 || refused > 0 {
-            let fault = format!("{usable} usable certificates, {refused} that are not");
-            return Err(TlsError::Pem { path, fault });
-        }
+        add_authorities(&mut roots, path)?;
     }
     Ok(roots)
 }
 
-/// What SIP over TLS is served and called with: the certificate of HTTPS, renewed with it, and [`trust`].
+/// By whom who connects over TLS is believed: the authorities of `sip.tls_client_ca`, and nobody else.
 ///
 /// # Errors
-/// As [`trust`].
-pub fn sip_config(sip: &Sip, files: &TlsFiles, https: RustlsConfig) -> Result<TlsConfig, TlsError> {
-    let client = ClientConfig::builder().with_root_certificates(trust(sip, files)?).with_no_client_auth();
+/// `sip.tls_client_ca` cannot be read or is no PEM.
+pub fn client_trust(sip: &Sip) -> Result<Option<ClientTrust>, TlsError> {
+    let Some(path) = &sip.tls_client_ca else { return Ok(None) };
+    let mut roots = RootCertStore::empty();
+    add_authorities(&mut roots, path.clone())?;
+    let trust = ClientTrust::new(roots);
+    trust.map(Some).map_err(|fault| TlsError::Pem { path: path.clone(), fault: fault.to_string() })
+}
+
+fn add_authorities(roots: &mut RootCertStore, path: PathBuf) -> Result<(), TlsError> {
+    let (usable, refused) = roots.add_parsable_certificates(certificates(&path)?);
+    if usable == 0 || refused > 0 {
+        let fault = format!("{usable} usable certificates, {refused} that are not");
+        return Err(TlsError::Pem { path, fault });
+    }
+    Ok(())
+}
+
+/// What SIP over TLS is served and called with: the certificate of HTTPS, renewed with it, [`trust`] and [`client_trust`].
+pub fn sip_config(
+    config: &Config,
+    files: &TlsFiles,
+    served: RustlsConfig,
+    trust: RootCertStore,
+    clients: Option<ClientTrust>,
+) -> TlsConfig {
+    let own = Own { https: config.https.clone(), files: files.clone() };
+    let client = ClientConfig::builder().with_root_certificates(trust).with_client_cert_resolver(Arc::new(own));
     let server = move || {
         // What HTTPS offers to speak is nothing to a SIP phone.
-        let mut config = ServerConfig::clone(&https.get_inner());
+        let mut config = ServerConfig::clone(&served.get_inner());
         config.alpn_protocols.clear();
         Arc::new(config)
     };
-    Ok(TlsConfig { listen: sip.tls.clone(), server: Arc::new(server), client: Arc::new(client) })
+    TlsConfig { listen: config.sip.tls.clone(), server: Arc::new(server), client: Arc::new(client), clients }
+}
+
+/// Our certificate for peers that we call and that ask for one; read for each, as it may have been renewed.
+#[derive(Debug)]
+struct Own {
+    https: Https,
+    files: TlsFiles,
+}
+
+impl Own {
+    fn key(&self) -> Result<CertifiedKey, TlsError> {
+        let (chain, key) = shown(&self.https, &self.files)?;
+        let provider = CryptoProvider::get_default().ok_or_else(|| rustls::Error::General("no provider".to_owned()))?;
+        Ok(CertifiedKey::from_der(chain, key, provider)?)
+    }
+}
+
+impl ResolvesClientCert for Own {
+    /// None where the peer names authorities of which none is ours: it could only refuse us.
+    fn resolve(&self, authorities: &[&[u8]], _schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        let own = self.key().inspect_err(|fault| tracing::error!(%fault, "no certificate to show to a peer")).ok()?;
+        let issued = |certificate: &CertificateDer<'_>| {
+            let parsed = X509Certificate::from_der(certificate);
+            parsed.is_ok_and(|(_, parsed)| authorities.contains(&parsed.issuer().as_raw()))
+        };
+        (authorities.is_empty() || own.cert.iter().any(issued)).then(|| Arc::new(own))
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
 }
 
 /// Every certificate of a PEM file.
@@ -183,8 +244,10 @@ fn server_is_usable(files: &TlsFiles, wanted: &[String], now: OffsetDateTime) ->
         let (_, authority) = X509Certificate::from_der(&authority).ok()?;
         let fits = server.public_key().subject_public_key.data.as_ref() == key.public_key_raw();
         let fresh = server.validity().not_after.to_datetime() - now > RENEW_BEFORE;
+        // To peers that we call we are a client.
+        let calls = server.extended_key_usage().ok().flatten().is_some_and(|usage| usage.value.client_auth);
         let ours = authority_key(&server).is_some() && authority_key(&server) == subject_key(&authority);
-        Some(fits && fresh && ours && names_of(&server) == *wanted)
+        Some(fits && fresh && ours && calls && names_of(&server) == *wanted)
     };
     usable().unwrap_or(false)
 }
@@ -236,7 +299,7 @@ fn make_server(
         });
     }
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
     params.use_authority_key_identifier_extension = true;
     params.not_before = now - BACKDATE;
     params.not_after = now + SERVER_LIFE;

@@ -28,9 +28,10 @@ impl Core {
             metrics::counter!("opentact_calls_refused_total", "reason" => reason).increment(1);
             return self.refuse(session, 503, None, vec![retry_after()]);
         }
-        let Some(inquiry) = Inquiry::of(&request, flow) else {
+        let Some(mut inquiry) = Inquiry::of(&request, flow) else {
             return self.refuse(session, 400, None, Vec::new());
         };
+        inquiry.certified = self.drivers.transports.certified(&flow);
         self.arriving.insert(session, Arriving { request });
         let router = self.drivers.router.clone();
         self.spawn(async move { Message::Admitted { session, admission: router.admit(inquiry).await } });

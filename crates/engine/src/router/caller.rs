@@ -72,6 +72,10 @@ impl Router {
         if server && self.carriers.load().iter().any(|carrier| carrier.address == inquiry.source) {
             return Ok(Ok(Caller::Network));
         }
+        let certified = self.trunks_named(&inquiry.certified).await?;
+        if !certified.is_empty() {
+            return self.by_digest(inquiry, certified).await;
+        }
         let trunks = if server { self.trunks_at(inquiry.source.ip()).await? } else { Vec::new() };
         let by_port = trunks.iter().filter(|trunk| trunk.port == i64::from(inquiry.source.port()));
         let by_port: Vec<SipConnection> = by_port.cloned().collect();

@@ -60,6 +60,8 @@ pub struct LegContext {
 pub struct Inquiry {
     pub source: SocketAddr,
     pub transport: Transport,
+    /// SIP domains that the other end of the connection has proved to be by its certificate, in lower case.
+    pub certified: Arc<[String]>,
     pub method: Method,
     pub request_uri: Uri,
     pub from: Uri,
@@ -256,7 +258,7 @@ pub struct DialFault {
 }
 
 impl Inquiry {
-    /// `None` when the request has no usable From, To or Request-URI.
+    /// `None` when the request has no usable From, To or Request-URI. Certificates are the transport's to know.
     pub fn of(request: &Request, flow: Flow) -> Option<Self> {
         let headers = request.headers();
         let from = request.from().ok()?;
@@ -265,6 +267,7 @@ impl Inquiry {
         Some(Self {
             source: flow.remote,
             transport: flow.transport,
+            certified: Arc::default(),
             method: request.method().clone(),
             request_uri: request.uri().ok()?,
             from: from.uri,

@@ -28,6 +28,13 @@ impl<T> Sources<T> {
     }
 }
 
+impl<T> Sources<T> {
+    /// Everybody who has this host name, in lower case.
+    pub(super) fn named(&self, name: &str) -> impl Iterator<Item = &Arc<T>> {
+        self.hosts.iter().filter(move |(host, _)| host == name).map(|(_, told)| told)
+    }
+}
+
 impl Router {
     /// Everybody who is told by this address; who is told by it twice comes twice.
     pub(super) async fn told_by<T>(&self, sources: &Sources<T>, address: IpAddr) -> Vec<Arc<T>> {

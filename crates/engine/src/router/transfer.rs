@@ -1,6 +1,7 @@
 //! Where a transfer leads: as a call of the user who hands on, whose rights and account it goes on.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -53,6 +54,7 @@ impl Router {
         let inquiry = Inquiry {
             source: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             transport: Transport::Udp,
+            certified: Arc::default(),
             method: Method::Refer,
             request_uri: to.clone(),
             from: address.clone(),

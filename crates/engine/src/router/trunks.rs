@@ -1,4 +1,4 @@
-//! Over which trunk a call comes: by address, network or host name, and where several share that, by source port, digest
+//! Over which trunk a call comes: by certificate, address, network or host name, and where several share that, by source port, digest
 //! user, tech prefix, and whose the number called is (domain.md, inbound call 1).
 
 use std::net::IpAddr;
@@ -48,6 +48,21 @@ impl Router {
         for trunk in self.told_by(&self.directory.sources().await?.told, address).await {
             if found.iter().all(|known| known.uuid != trunk.uuid) {
                 found.push(SipConnection::clone(&trunk));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Active trunks, of all accounts, whose host names are among those that a certificate proves, whatever the address.
+    pub(super) async fn trunks_named(&self, certified: &[String]) -> Result<Vec<SipConnection>, StoreError> {
+        let mut found: Vec<SipConnection> = Vec::new();
+        if certified.is_empty() {
+            return Ok(found);
+        }
+        let sources = self.directory.sources().await?;
+        for trunk in certified.iter().flat_map(|name| sources.told.named(name)) {
+            if found.iter().all(|known| known.uuid != trunk.uuid) {
+                found.push(SipConnection::clone(trunk));
             }
         }
         Ok(found)

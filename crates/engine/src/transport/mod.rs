@@ -3,6 +3,7 @@
 //! What the [`defence`](crate::defence) admits of what arrives goes into the core's inbox. A full inbox drops datagrams
 //! (SIP over UDP retransmits; counted in `opentact_sip_dropped_total`) and stops reading from streams (TCP pushes back).
 
+mod certified;
 mod large;
 mod outside;
 mod own;
@@ -29,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::defence::{SharedGate, Verdict};
 
+pub use certified::ClientTrust;
 pub use outside::{Outside, View};
 pub(crate) use own::outward_address;
 pub use tcp::TcpLimits;
@@ -242,6 +244,11 @@ impl Transports {
 
     fn send_datagram(&self, flow: Flow, bytes: &[u8]) -> bool {
         self.udp.get(udp::socket_of(&flow)).is_some_and(|socket| socket.send(bytes, flow.remote))
+    }
+
+    /// The SIP domains that the other end of a connection over TLS has proved to be, in lower case.
+    pub(crate) fn certified(&self, flow: &Flow) -> Arc<[String]> {
+        self.connections.get(&flow.connection).map_or_else(Default::default, |connection| connection.certified.clone())
     }
 
     /// Stops listening and closes every connection once what is queued is written.

@@ -64,6 +64,8 @@ pub(super) struct Connection {
     pub(super) flow: Flow,
     /// Whom we have made sure to talk to, where we connected over TLS.
     pub(super) name: Option<ServerName<'static>>,
+    /// SIP domains that the other end has proved to be.
+    pub(super) certified: Arc<[String]>,
     writer: mpsc::Sender<Bytes>,
     stop: CancellationToken,
 }
@@ -131,7 +133,7 @@ pub(super) async fn accept(listener: TcpListener, transport: Transport, transpor
                 if transport == Transport::Tls {
                     tokio::spawn(tls::serve(transports.clone(), stream, flow, seat));
                 } else {
-                    let task = register(&transports, flow, None, seat);
+                    let task = register(&transports, flow, None, Vec::new(), seat);
                     tokio::spawn(run(transports.clone(), stream.into_split(), task));
                 }
             }
@@ -190,7 +192,8 @@ fn open(transports: &Arc<Transports>, flow: Flow, name: Option<ServerName<'stati
     }
     let Some(seat) = transports.seats.take_own() else { return false };
     let name = name.filter(|_| flow.transport == Transport::Tls);
-    let task = register(transports, flow, name.clone(), seat);
+    let certified = name.as_ref().and_then(tls::domain_of).into_iter().collect();
+    let task = register(transports, flow, name.clone(), certified, seat);
     let transports = transports.clone();
     tokio::spawn(async move {
         let connecting = tokio::time::timeout(transports.limits.connect, TcpStream::connect(flow.remote));
@@ -221,11 +224,14 @@ pub(super) fn register(
     transports: &Arc<Transports>,
     flow: Flow,
     name: Option<ServerName<'static>>,
+    certified: Vec<String>,
     seat: Seat,
 ) -> Task {
     let (writer, queue) = mpsc::channel(transports.limits.write_queue);
     let stop = transports.stop.child_token();
-    transports.connections.insert(flow.connection, Connection { flow, name, writer, stop: stop.clone() });
+    transports
+        .connections
+        .insert(flow.connection, Connection { flow, name, certified: certified.into(), writer, stop: stop.clone() });
     transports.by_remote.insert((flow.transport, flow.remote), flow.connection);
     Task { flow, queue, stop, seat }
 }

@@ -15,6 +15,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tokio_util::sync::CancellationToken;
 
 use super::Transports;
+use super::certified::ClientTrust;
 use super::seats::Seat;
 use super::tcp::{self, Task};
 
@@ -24,8 +25,10 @@ pub struct TlsConfig {
     pub listen: Vec<SocketAddr>,
     /// Asked for every connection, so that a renewed certificate is used at once.
     pub server: Arc<dyn Fn() -> Arc<ServerConfig> + Send + Sync>,
-    /// Whom outgoing connections trust.
+    /// Whom outgoing connections trust, and what they show to who asks.
     pub client: Arc<ClientConfig>,
+    /// By whom certificates of who connects are trusted; `None`: they are not asked for.
+    pub clients: Option<ClientTrust>,
 }
 
 impl fmt::Debug for TlsConfig {
@@ -69,15 +72,27 @@ pub(super) fn name_of(host: &str) -> Option<ServerName<'static>> {
     ServerName::try_from(host.to_owned()).ok()
 }
 
+/// The SIP domain of who has proved this name to us; an address is none.
+pub(super) fn domain_of(name: &ServerName<'_>) -> Option<String> {
+    match name {
+        ServerName::DnsName(name) => Some(name.as_ref().to_ascii_lowercase()),
+        _ => None,
+    }
+}
+
 /// A peer has connected. Nothing is known of the connection until its handshake is done.
 pub(super) async fn serve(transports: Arc<Transports>, stream: TcpStream, flow: Flow, handshake: Seat) {
     let Some(tls) = &transports.tls else { return };
-    let shaking = TlsAcceptor::from((tls.server)()).accept(stream);
+    let server = (tls.server)();
+    let server = tls.clients.as_ref().map_or_else(|| server.clone(), |clients| clients.ask(&server));
+    let shaking = TlsAcceptor::from(server).accept(stream);
     let stop = transports.stop.child_token();
     let Ok(stream) = shaken(&transports, shaking, flow, &stop).await else { return };
     drop(handshake);
     let Some(seat) = transports.seat(flow.remote) else { return };
-    let task = tcp::register(&transports, flow, None, seat);
+    let shown = stream.get_ref().1.peer_certificates().unwrap_or_default();
+    let certified = tls.clients.as_ref().map(|clients| clients.names(shown)).unwrap_or_default();
+    let task = tcp::register(&transports, flow, None, certified, seat);
     tcp::run(transports, tokio::io::split(stream), task).await;
 }
 

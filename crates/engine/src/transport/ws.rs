@@ -96,7 +96,7 @@ async fn serve(
     seat: Seat,
 ) {
     let flow = Flow { transport, local, remote, connection: transports.next_connection() * 2 };
-    let Task { flow, queue, stop, seat: _seat } = tcp::register(&transports, flow, None, seat);
+    let Task { flow, queue, stop, seat: _seat } = tcp::register(&transports, flow, None, Vec::new(), seat);
     let (sink, stream) = socket.split();
     let mut writing = tokio::spawn(write(sink, queue, transports.clone()));
     let (code, reason) = tokio::select! {

@@ -11,11 +11,12 @@ use opentact_sip::message::{Frame, StreamFramer};
 use opentact_sip::ua::{Command, Event, Input, OutgoingInvite, Output, SessionId, Ua, UaConfig};
 use opentact_sip::uri::{NameAddr, Uri};
 use parking_lot::Mutex;
-use rustls::ServerConfig;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ServerConfig};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::{NUMBER, PATIENCE, sdp};
 
@@ -87,7 +88,25 @@ impl TcpPeer {
     /// Calls the number of the world over a connection of its own.
     pub async fn call_number(&mut self, sip: SocketAddr, rtp: u16) -> SessionId {
         let stream = TcpStream::connect(sip).await.unwrap();
-        let flow = Flow { transport: Transport::Tcp, local: self.address, remote: sip, connection: 1_000_000 };
+        self.call_over(Transport::Tcp, stream, sip, rtp).await
+    }
+
+    /// The same over TLS to `localhost`, as whom `config` shows.
+    pub async fn call_number_as(&mut self, config: Arc<ClientConfig>, sip: SocketAddr, rtp: u16) -> SessionId {
+        let stream = TcpStream::connect(sip).await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        let stream = TlsConnector::from(config).connect(name, stream).await.unwrap();
+        self.call_over(Transport::Tls, stream, sip, rtp).await
+    }
+
+    async fn call_over(
+        &mut self,
+        transport: Transport,
+        stream: impl AsyncRead + AsyncWrite + Send + 'static,
+        sip: SocketAddr,
+        rtp: u16,
+    ) -> SessionId {
+        let flow = Flow { transport, local: self.address, remote: sip, connection: 1_000_000 };
         tokio::spawn(read(flow, stream, self.sender.clone()));
         while !self.connections.contains_key(&flow.connection) {
             self.happen().await;

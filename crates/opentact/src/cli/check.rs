@@ -20,6 +20,7 @@ pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let files = TlsFiles::in_data(data);
     tls::server_config(&config.https, &files, OffsetDateTime::now_utc())?;
     tls::trust(&config.sip, &files).context("sip.tls_ca")?;
+    tls::client_trust(&config.sip).context("sip.tls_client_ca")?;
     let bound = Bound::bind(config)?.addresses()?;
     let sip = [(Transport::Udp, &config.sip.udp), (Transport::Tcp, &config.sip.tcp), (Transport::Tls, &config.sip.tls)];
     let listeners: Vec<_> =

@@ -98,6 +98,9 @@ section! {
         /// File of certificates (PEM) of authorities that trunks over TLS are trusted by, besides those of the operating
         /// system and our own.
         tls_ca: Option<PathBuf> = "",
+        /// File of certificates (PEM) of authorities by which who connects over TLS is believed: a trunk is then told by its
+        /// `hostname` in its certificate. Unset: nobody is asked for one.
+        tls_client_ca: Option<PathBuf> = "",
         /// Whether the plain HTTP listener serves SIP over WebSocket too (`ws://.../sip`), instead of redirecting it to HTTPS.
         ws: bool = "false",
         /// Connections over TCP, TLS and WebSocket at once; one more is closed, or answered 503 by HTTP.
