@@ -10,7 +10,7 @@ from .sipp import free_port
 from .sound import write_tone
 
 CONFIG = """\
-sip_listen 127.0.0.1:{sip}
+sip_listen {address}:{sip}
 poll_method epoll
 audio_source aufile,{folder}/tone.wav
 audio_player aubridge,heard-{sip}
@@ -41,7 +41,7 @@ snd_path {folder}/sound
 class Baresip:
     """Control is by netstrings of JSON over TCP (its module ctrl_tcp)."""
 
-    def __init__(self, folder, account, hz=440, ports=(15000, 15999), ca=None, contacts="", mwi=False):
+    def __init__(self, folder, account, hz=440, ports=(15000, 15999), ca=None, contacts="", mwi=False, address="127.0.0.1"):
         self.folder = Path(folder)
         (self.folder / "sound").mkdir(parents=True)
         write_tone(self.folder / "tone.wav", hz, seconds=60)
@@ -50,7 +50,7 @@ class Baresip:
         more = f"sip_cafile {ca}\n" if ca else ""
         # A phone with this module subscribes without end where a MESSAGE comes just before it would (baresip 1.0.0).
         more += "module_app mwi.so\n" if mwi else ""
-        self.write("config", more + CONFIG.format(sip=self.sip, control=control, folder=self.folder, low=ports[0], high=ports[1]))
+        self.write("config", more + CONFIG.format(address=address, sip=self.sip, control=control, folder=self.folder, low=ports[0], high=ports[1]))
         self.write("accounts", account + "\n")
         self.write("contacts", contacts)
         # What others write is shown by the module stdio, which wants an input, and never gets any.
