@@ -50,12 +50,14 @@ request_route {{
 class Kamailio:
     """Relays what is not within a dialog to `server`."""
 
-    def __init__(self, folder, server):
+    CONFIG = CONFIG
+
+    def __init__(self, folder, server, **more):
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         config = self.folder / "kamailio.cfg"
-        config.write_text(CONFIG.format(port=self.port, host=server[0], remote=server[1]))
+        config.write_text(self.CONFIG.format(port=self.port, host=server[0], remote=server[1], **more))
         with (self.folder / "log").open("wb") as log:
             # In a session of its own: its children end with it.
             self.process = subprocess.Popen(

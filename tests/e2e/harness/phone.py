@@ -48,20 +48,32 @@ class Message:
 class Phone:
     """One UDP socket. `name@domain` is who it says it is."""
 
+    VIA = "UDP"
+    # Of its Contact URI.
+    PARAMETERS = ""
+
     def __init__(self, server, name="tester", domain="127.0.0.1", password=None):
         self.server, self.name, self.domain, self.password = server, name, domain, password
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind(("127.0.0.1", 0))
-        self.socket.connect(server)
-        self.port = self.socket.getsockname()[1]
-        self.local = f"127.0.0.1:{self.port}"
+        self.connect()
         self.tag = f"{random.getrandbits(32):08x}"
         self.call_id = f"{random.getrandbits(64):016x}"
         self.sequence = 0
         self.hops = 70
         self.to_tag = ""
         self.target = None
+        self.route = []
         self.ear = None
+
+    def connect(self):
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.socket.connect(self.server)
+        self.port = self.socket.getsockname()[1]
+        self.local = f"127.0.0.1:{self.port}"
+
+    @property
+    def contact(self):
+        return f"<sip:{self.name}@{self.local}{self.PARAMETERS}>"
 
     def close(self):
         self.socket.close()
@@ -88,13 +100,13 @@ class Phone:
         branch = branch or f"z9hG4bK{random.getrandbits(64):016x}"
         lines = [
             f"{method} {uri} SIP/2.0",
-            f"Via: SIP/2.0/UDP {self.local};branch={branch};rport",
+            f"Via: SIP/2.0/{self.VIA} {self.local};branch={branch};rport",
             f"Max-Forwards: {self.hops}",
             f"From: <sip:{self.name}@{self.domain}>;tag={self.tag}",
             f"To: <{to}>{self.to_tag}",
             f"Call-ID: {self.call_id}",
             f"CSeq: {sequence} {method}",
-            f"Contact: <sip:{self.name}@{self.local}>",
+            f"Contact: {self.contact}",
             *more,
         ]
         if body:
@@ -132,7 +144,7 @@ class Phone:
         # RFC 3261 17.1.1.3: same branch, the To of the response.
         lines = [
             f"ACK {uri} SIP/2.0",
-            f"Via: SIP/2.0/UDP {self.local};branch={branch};rport",
+            f"Via: SIP/2.0/{self.VIA} {self.local};branch={branch};rport",
             "Max-Forwards: 70",
             f"From: {answer['From']}",
             f"To: {answer['To']}",
@@ -163,14 +175,16 @@ class Phone:
             self.to_tag = ";tag=" + re.search(r"tag=([^;>\s]+)", answer["To"]).group(1)
             self.target = re.search(r"<?(sip:[^>;]+)", answer["Contact"]).group(1)
             self.remote = re.match(r"<([^>]+)>", answer["To"]).group(1) if "<" in answer["To"] else to
-            self.request("ACK", self.target, self.remote, sequence=int(answer["CSeq"].split()[0]))
+            recorded = [one.strip() for value in answer.all("Record-Route") for one in value.split(",")]
+            self.route = [f"Route: {one}" for one in reversed(recorded)]
+            self.request("ACK", self.target, self.remote, sequence=int(answer["CSeq"].split()[0]), more=self.route)
             sdp = answer.body.decode()
             host = re.search(r"^c=IN IP4 (\S+)", sdp, re.M).group(1)
             self.media = (host, int(re.search(r"^m=audio (\d+)", sdp, re.M).group(1)))
         return answer
 
     def hang_up(self):
-        self.request("BYE", self.target, self.remote)
+        self.request("BYE", self.target, self.remote, more=self.route)
         return self.final(method="BYE")
 
     def wait_bye(self, timeout=30):
@@ -181,6 +195,20 @@ class Phone:
                 self.reply(message, "200 OK")
                 return message
 
-    def reply(self, request, status):
-        echoed = [f"{n}: {v}" for n, v in request.lines if n.lower() in ("via", "from", "to", "call-id", "cseq")]
-        self.send("\r\n".join([f"SIP/2.0 {status}", *echoed, "Content-Length: 0", "", ""]).encode())
+    def invited(self, timeout=20):
+        """Waits for a call."""
+        while True:
+            message = self.receive(timeout)
+            if message.method == "INVITE":
+                return message
+
+    def pick_up(self, invite):
+        self.reply(invite, "200 OK", f"Contact: {self.contact}", "Content-Type: application/sdp", body=self.offer())
+        while self.receive().method != "ACK":
+            pass
+
+    def reply(self, request, status, *more, body=b""):
+        names = ("via", "from", "to", "call-id", "cseq", "record-route")
+        echoed = [f"{n}: {v}" for n, v in request.lines if n.lower() in names]
+        echoed = [f"{line};tag={self.tag}" if line.startswith("To:") and ";tag=" not in line else line for line in echoed]
+        self.send("\r\n".join([f"SIP/2.0 {status}", *echoed, *more, f"Content-Length: {len(body)}", "", ""]).encode() + body)
