@@ -9,6 +9,7 @@ use crate::fork::Fork;
 use crate::io::*;
 use crate::leg::{CallState, CallType, Direction, Leg, LegId, LegSnapshot};
 use crate::q850::Q850;
+use crate::replacement::Replacement;
 use crate::transfer::{Handed, Transfer};
 
 /// How long a call waits for XML by REST where nothing says otherwise.
@@ -28,6 +29,7 @@ pub struct Call {
     pub(crate) fork: Option<Fork>,
     pub(crate) transfer: Option<Transfer>,
     pub(crate) handed: Option<Handed>,
+    pub(crate) replacement: Option<Replacement>,
     target: Stage,
     auto_answer: bool,
     max_length: Option<Duration>,
@@ -121,6 +123,7 @@ impl Call {
             fork: None,
             transfer: None,
             handed: None,
+            replacement: None,
             target: Stage::Waiting(target),
             auto_answer: false,
             max_length,
@@ -191,9 +194,11 @@ impl Call {
             Input::Members { id, result } => self.members(now, id, result),
             Input::Transfer(start) => self.start_transfer(now, start),
             Input::HandOver { by, with, tells } => self.hand_over(now, by, with, tells),
+            Input::Replace(start) => self.start_replacement(now, start),
             Input::Tick => self.tick(now),
         }
         self.drive_flow(now);
+        self.stop_replacement(now);
         self.finish(now);
     }
 

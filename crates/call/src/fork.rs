@@ -90,6 +90,17 @@ impl Fork {
         }
     }
 
+    /// This leg is rung and nobody has answered.
+    pub fn is_rung(&self, leg: LegId) -> bool {
+        let open = |branch: &Branch| branch.leg == leg && branch.failure.is_none();
+        self.stage == Stage::Ringing && self.branches.iter().any(open)
+    }
+
+    /// One more who may be the first to answer.
+    pub fn also_rings(&mut self, leg: LegId) {
+        self.branches.push(Branch::new(leg));
+    }
+
     fn is_alone(&self) -> bool {
         matches!(self.spec.targets.as_slice(), [target] if !matches!(target, DialTarget::Group(_)))
     }
@@ -171,7 +182,8 @@ impl Call {
 
     pub(crate) fn dialled_event(&mut self, now: Now, index: usize, event: LegEvent) {
         let leg = self.legs[index].id;
-        if self.transfer_event(now, index, &event).is_some() {
+        let elsewhere = self.transfer_event(now, index, &event).or_else(|| self.replacement_event(now, index, &event));
+        if elsewhere.is_some() {
             return;
         }
         match event {
@@ -263,6 +275,8 @@ impl Call {
         fork.later.clear();
         let others: Vec<LegId> = fork.branches.iter().map(|branch| branch.leg).filter(|other| *other != leg).collect();
         for other in others {
+            // Somebody else has picked up what was heard already.
+            self.unhear(other);
             self.drop_leg(now, other, Q850::NON_SELECTED_USER);
         }
         match self.legs[0].is_live() {
@@ -303,7 +317,7 @@ impl Call {
         let Some(fork) = &mut self.fork else { return };
         let until = fork.joined_until();
         fork.stage = Stage::Joined { leg, until };
-        fork.branches.push(Branch::new(leg));
+        fork.also_rings(leg);
         self.put(Output::Unbridge { a, b: former });
         self.put(Output::Unbridged { a, b: former });
         self.set_bridged(former, false);
@@ -477,7 +491,7 @@ impl Call {
         }
     }
 
-    fn end_leg(&mut self, now: Now, leg: LegId, cause: Q850) {
+    pub(crate) fn end_leg(&mut self, now: Now, leg: LegId, cause: Q850) {
         if let Some(index) = self.index(leg) {
             if self.legs[index].is_up() {
                 self.legs[index].cause = Some(cause);

@@ -9,6 +9,7 @@ pub use opentact_callflow::{
 
 use crate::leg::{CallType, LegId, LegSnapshot};
 use crate::q850::Q850;
+use crate::replacement::ReplacementStart;
 use crate::transfer::TransferStart;
 
 /// The present, on both clocks: one for deadlines, one for records.
@@ -129,6 +130,8 @@ pub enum Input {
     },
     /// Dials somebody to whom a leg hands the one it is joined with (REFER).
     Transfer(TransferStart),
+    /// Somebody has called to take the place of a leg (RFC 3891).
+    Replace(ReplacementStart),
     /// Joins the partner of `by` with a leg of another call and hangs `by` up; the other call is told the same of its own.
     HandOver {
         by: LegId,
@@ -202,7 +205,7 @@ pub enum LegCommand {
     Ring,
     /// 183 with SDP: audio flows to the caller from now on.
     Progress,
-    /// 200; [`LegEvent::Answered`] follows.
+    /// 200; [`LegEvent::Answered`] follows. Also without a [`LegCommand::Ring`] before.
     Answer,
     /// A final answer; the leg has ended.
     Reject { code: u16, cause: Q850, reason: Option<String> },

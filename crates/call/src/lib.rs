@@ -9,10 +9,12 @@ mod fork;
 mod io;
 mod leg;
 pub mod q850;
+mod replacement;
 mod transfer;
 
 pub use call::{Call, PARK};
 pub use io::*;
 pub use leg::{CallState, CallType, Direction, LegId, LegSnapshot};
 pub use q850::Q850;
+pub use replacement::ReplacementStart;
 pub use transfer::TransferStart;

@@ -12,8 +12,8 @@ use crate::q850::Q850;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Transfer {
     by: LegId,
-    stays: LegId,
-    leg: LegId,
+    pub stays: LegId,
+    pub leg: LegId,
     until: Instant,
     rung: bool,
     /// `by` has hung up: there is no way back.
@@ -64,7 +64,8 @@ pub struct TransferStart {
 impl Call {
     /// Whether this leg is joined with another of the call and may hand it on: one transfer at a time.
     pub fn may_transfer(&self, by: LegId) -> bool {
-        self.transfer.is_none() && self.partner(by).is_some_and(|partner| self.is_up(partner))
+        let free = self.transfer.is_none() && self.replacement.is_none();
+        free && self.partner(by).is_some_and(|partner| self.is_up(partner))
     }
 
     /// The leg that this one is joined with, which may be of another call.
@@ -81,7 +82,7 @@ impl Call {
         }
     }
 
-    fn is_up(&self, leg: LegId) -> bool {
+    pub(crate) fn is_up(&self, leg: LegId) -> bool {
         self.index(leg).is_some_and(|index| self.legs[index].is_up())
     }
 

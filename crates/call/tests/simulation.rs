@@ -305,6 +305,16 @@ impl Simulation {
                     timeout: Duration::from_secs(10),
                 })
             }
+            18 if self.random.random_bool(0.5) && self.call.may_replace(leg) => {
+                self.next_leg += 1;
+                Input::Replace(ReplacementStart {
+                    place: leg,
+                    leg: LegId(Uuid::from_u128(0xe000_0000 + u128::from(self.next_leg))),
+                    from: "dora@a.example".into(),
+                    to: "bob@a.example".into(),
+                    kind: CallType::User,
+                })
+            }
             // The engine asks before.
             18 if self.call.may_transfer(leg) => Input::HandOver { by: leg, with: OUTSIDE, tells: true },
             20..=21 => match self.pick(|world| &mut world.groups) {

@@ -40,6 +40,8 @@ use crate::transport::{self, Outside, TransportConfig, Transports, WsDoor};
 /// SIP transactions for each call that may be there, tombstones of half a minute included: at so many at once a request is
 /// answered 503.
 const TRANSACTIONS: usize = 16;
+/// Option tags that a request may require.
+const EXTENSIONS: &[&str] = &["path", "outbound", "gruu", "100rel", "replaces"];
 const MIN_TRANSACTIONS: usize = 65_536;
 /// Longer than the call machines let anybody ring (600 s), so that it is theirs to say when it is enough.
 const RING_TIMEOUT: Duration = Duration::from_secs(660);
@@ -164,6 +166,7 @@ impl Engine {
         let ua = UaConfig {
             product: PRODUCT.into(),
             allow: ALLOW,
+            extensions: EXTENSIONS,
             max_sessions: config.max_calls.saturating_mul(4),
             max_transactions: config.max_calls.saturating_mul(TRANSACTIONS).max(MIN_TRANSACTIONS),
             ring_timeout: RING_TIMEOUT,

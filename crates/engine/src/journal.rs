@@ -144,6 +144,15 @@ impl CallBook {
         self.pages.get(&leg)?.snapshot.as_ref()
     }
 
+    /// Who is at the other end of a leg: who has called, or who was called.
+    pub(crate) fn party(&self, leg: LegId) -> Option<String> {
+        let snapshot = self.snapshot(leg)?;
+        Some(match snapshot.direction {
+            Direction::In => snapshot.from.clone(),
+            Direction::Out => snapshot.to.clone(),
+        })
+    }
+
     /// Legs that anything was told of, destroyed ones too.
     pub(crate) fn legs(&self) -> impl Iterator<Item = LegId> {
         self.pages.keys().copied()

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use opentact_sip::digest::Credentials;
 use opentact_sip::message::{Method, Name, Request, Response};
-use opentact_sip::ua::{Command, Event, OutgoingRequest, RequestId, SessionId};
+use opentact_sip::ua::{Command, Event, OutgoingRequest, RequestId};
 use opentact_sip::uri::{NameAddr, Uri};
 use world::{DOMAIN, PASSWORD, Peer, World, address, sdp};
 
@@ -264,23 +264,11 @@ async fn a_message_within_a_call_goes_to_the_other_side_of_it() {
     let (bobs, ()) = tokio::join!(answers, answered);
     while world.event().await["type"] != "call_bridge" {}
 
-    let say = |peer: &mut Peer, session: SessionId, words: &str| {
-        let id = peer.ua.new_request();
-        let (method, headers, body) = (Method::Message, Vec::new(), plain(words));
-        peer.command(Command::InDialog { session, id, method, headers, body });
-    };
-    let hear = async |peer: &mut Peer| loop {
-        if let Event::InDialog { id, request, .. } = peer.event().await {
-            peer.command(Command::Respond { id, code: 200, reason: None, headers: Vec::new(), body: None });
-            peer.flush().await;
-            return request;
-        }
-    };
-    say(&mut alice, session, "to you");
-    let (heard, response) = tokio::join!(hear(&mut bob), answer(&mut alice));
+    alice.say(session, "to you");
+    let (heard, response) = tokio::join!(bob.hear(), answer(&mut alice));
     assert_eq!((text(&heard), response.code()), ("to you", 200));
-    say(&mut bob, bobs, "and back");
-    let (heard, response) = tokio::join!(hear(&mut alice), answer(&mut bob));
+    bob.say(bobs, "and back");
+    let (heard, response) = tokio::join!(alice.hear(), answer(&mut bob));
     assert_eq!((text(&heard), response.code()), ("and back", 200));
     alice.command(Command::Bye { session, headers: Vec::new() });
     let over = async { while !matches!(bob.event().await, Event::Bye { .. }) {} };

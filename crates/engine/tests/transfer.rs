@@ -3,38 +3,10 @@
 
 mod world;
 
-use opentact_sip::message::{Method, Name, Request};
+use opentact_sip::message::{Method, Name};
 use opentact_sip::ua::{Command, Event, SessionId};
-use world::{DOMAIN, NUMBER, PASSWORD, Peer, World, address, sdp};
-
-/// Three users of one domain at their phones.
-async fn phones(world: &World) -> [Peer; 3] {
-    world.domain_with(&["alice", "bob", "carol"]).await;
-    let mut phones = [Peer::new().await, Peer::new().await, Peer::new().await];
-    for (phone, login) in phones.iter_mut().zip(["alice", "bob", "carol"]) {
-        assert_eq!(phone.register(world.sip, login, PASSWORD, 300).await, 200);
-        phone.credentials = Some((login, PASSWORD));
-    }
-    phones
-}
-
-async fn pick_up(peer: &mut Peer) -> (SessionId, Request) {
-    loop {
-        if let Event::Invite { session, request, .. } = peer.event().await {
-            peer.command(Command::Accept { session, headers: Vec::new(), body: sdp(40_002), contact: None });
-            while !matches!(peer.event().await, Event::Acked { .. }) {}
-            return (session, request);
-        }
-    }
-}
-
-/// Two of them talk; the sessions of both.
-async fn talk(world: &World, caller: &mut Peer, from: &str, callee: &mut Peer, to: &str) -> (SessionId, SessionId) {
-    let calling = caller.call(world.sip, address(from), address(to).uri, 40_000);
-    let answered = async { while !matches!(caller.event().await, Event::Answered { .. }) {} };
-    let ((called, _), ()) = tokio::join!(pick_up(callee), answered);
-    (calling, called)
-}
+use world::phones::{hang_up, hung_up, phones, pick_up, talk};
+use world::{DOMAIN, NUMBER, Peer, World};
 
 /// Hands on; what the REFER is answered and what its NOTIFYs say.
 async fn refer(peer: &mut Peer, session: SessionId, to: &str) -> (u16, Vec<String>) {
@@ -61,14 +33,6 @@ async fn refer(peer: &mut Peer, session: SessionId, to: &str) -> (u16, Vec<Strin
             _ => {}
         }
     }
-}
-
-async fn hung_up(peer: &mut Peer) {
-    while !matches!(peer.event().await, Event::Bye { .. }) {}
-}
-
-fn hang_up(peer: &mut Peer, session: SessionId) {
-    peer.command(Command::Bye { session, headers: Vec::new() });
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -134,14 +98,8 @@ async fn a_trunk_hands_nobody_on_and_what_is_no_address_is_refused() {
 
 /// Refer-To for the other party of a session.
 fn replacing(peer: &Peer, session: SessionId, to: &str) -> String {
-    let known = peer.ua.session(session).unwrap();
-    let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
-    format!(
-        "sip:{to}@{DOMAIN}?Replaces={}%3Bto-tag%3D{}%3Bfrom-tag%3D{}",
-        text(known.call_id()),
-        text(known.remote_tag().unwrap()),
-        text(known.local_tag()),
-    )
+    let replaces = peer.replaces(session).replace(';', "%3B").replace('=', "%3D");
+    format!("sip:{to}@{DOMAIN}?Replaces={replaces}")
 }
 
 #[tokio::test(flavor = "multi_thread")]

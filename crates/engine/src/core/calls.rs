@@ -41,8 +41,6 @@ pub(super) struct CallEntry {
     pub(super) recordings: Vec<RecordingFile>,
     /// What whoever was dialled last has answered, where that was a refusal.
     pub(super) last_failure: Option<u16>,
-    /// The two legs that hear each other.
-    pub(super) joined: Option<[LegId; 2]>,
     webhook: Option<Line>,
 }
 
@@ -63,7 +61,6 @@ impl Core {
             prompts: HashMap::new(),
             recordings: Vec::new(),
             last_failure: None,
-            joined: None,
             webhook: None,
         };
         self.calls.insert(origin, entry);
@@ -214,8 +211,7 @@ impl Core {
     }
 
     fn on_bridged(&mut self, call: LegId, a: LegId, b: LegId, joined: bool) {
-        if let Some(entry) = self.calls.get_mut(&call) {
-            entry.joined = joined.then_some([a, b]);
+        if let Some(entry) = self.calls.get(&call) {
             entry.book.bridge(a, b, joined);
         }
     }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use opentact_call::q850::Q850;
 use opentact_call::{Call, InboundStart, LegEvent, LegId};
-use opentact_media::control::Command as MediaCommand;
+use opentact_media::control::{Command as MediaCommand, LegKey};
 use opentact_sip::flow::Flow;
 use opentact_sip::message::{Name, Request, Response};
 use opentact_sip::ua::{Command, RequestId, SessionId};
@@ -13,12 +13,15 @@ use uuid::Uuid;
 use super::leg::{Inbound, Leg, Media, Role};
 use super::negotiate::{self, SDP};
 use super::reason::{cancel_reasons, q850_of, reason_header, retry_after};
+use super::replaces::Replaces;
 use super::{Core, Message};
-use crate::router::{Admission, Inquiry, Plan, Refusal};
+use crate::router::{Admission, Inquiry, LegContext, Limit, Plan, Refusal};
 
 /// An INVITE whose routing is not decided yet.
 pub(super) struct Arriving {
-    request: Request,
+    pub(super) request: Request,
+    /// The dialog whose place it takes.
+    pub(super) replaces: Option<Replaces>,
 }
 
 impl Core {
@@ -32,9 +35,16 @@ impl Core {
             return self.refuse(session, 400, None, Vec::new());
         };
         inquiry.certified = self.drivers.transports.certified(&flow);
-        self.arriving.insert(session, Arriving { request });
+        let Ok(replaces) = Replaces::of(&request) else { return self.refuse(session, 400, None, Vec::new()) };
+        let seat = replaces.as_ref().map(|replaces| self.seat(replaces));
+        self.arriving.insert(session, Arriving { request, replaces });
         let router = self.drivers.router.clone();
-        self.spawn(async move { Message::Admitted { session, admission: router.admit(inquiry).await } });
+        match seat {
+            None => self.spawn(async move { Message::Admitted { session, admission: router.admit(inquiry).await } }),
+            Some(seat) => self.spawn(async move {
+                Message::Replacing { session, admission: router.admit_replacing(inquiry, seat).await }
+            }),
+        };
     }
 
     /// No further call is taken: as many as may be are here, or the database does not keep up.
@@ -52,7 +62,7 @@ impl Core {
 
     pub(super) fn on_admitted(&mut self, session: SessionId, admission: Admission) {
         // Cancelled meanwhile.
-        let Some(Arriving { request }) = self.arriving.remove(&session) else { return };
+        let Some(Arriving { request, .. }) = self.arriving.remove(&session) else { return };
         match admission {
             Admission::Challenge(values) => {
                 let headers = values.into_iter().map(|value| ("Proxy-Authenticate".into(), value.into())).collect();
@@ -73,46 +83,9 @@ impl Core {
         self.refuse(session, refusal.code, Some(refusal.reason), Vec::new());
     }
 
-    fn on_accepted(&mut self, session: SessionId, request: Request, mut plan: Plan) {
+    fn on_accepted(&mut self, session: SessionId, request: Request, plan: Plan) {
         let id = LegId(Uuid::new_v4());
-        // Judged before anything is answered, so that a call nobody can hear is not rung.
-        if let Err(error) = negotiate::check_offer(&request, &plan.context.codecs) {
-            tracing::info!(%error, "offer refused");
-            return self.refuse(session, error.code(), None, negotiate::refusal(&error));
-        }
-        let channel = match plan.limit.map(|limit| self.channels.take(Instant::now(), &limit)).transpose() {
-            Ok(channel) => channel,
-            Err(reason) => {
-                tracing::info!(reason, "a trunk's call is refused");
-                let refusal = Refusal { context: Some(Box::new(plan.context)), ..Refusal::new(503, "Trunk Limit") };
-                return self.on_refused(session, &request, refusal);
-            }
-        };
-        let (key, address) = match self.drivers.media.open(None) {
-            Ok(opened) => opened,
-            Err(error) => {
-                tracing::warn!(%error, "no media for a call");
-                return self.refuse(session, 503, None, vec![retry_after()]);
-            }
-        };
-        plan.context.sip_call_id = request.call_id().map(|call_id| String::from_utf8_lossy(call_id).into_owned());
-        if let Some(call_id) = request.call_id() {
-            self.trace.claim(plan.context.account, id.0, id.0, call_id);
-        }
-        self.sessions.insert(session, id);
-        self.media_legs.insert(key, id);
-        self.legs.insert(
-            id,
-            Leg {
-                id,
-                call: id,
-                context: plan.context.clone(),
-                media: Some(Media::new(key, address, &plan.context.codecs)),
-                role: Role::Inbound(Inbound { session, request, answered: false }),
-                channel,
-                ended: false,
-            },
-        );
+        let Some(context) = self.take_in(session, request, plan.context, plan.limit, (id, id), None) else { return };
         let start = InboundStart {
             leg: id,
             from: plan.from,
@@ -123,9 +96,55 @@ impl Core {
             max_length: plan.max_length,
             variables: plan.variables,
         };
-        if self.enrol(id, plan.context, || Call::inbound(Self::now(), start)) {
+        if self.enrol(id, context, || Call::inbound(Self::now(), start)) {
             self.settle();
         }
+    }
+
+    /// Makes the leg, of this call, of an INVITE that is admitted, its media beside that of `near`; `None` when it had to
+    /// be refused.
+    pub(super) fn take_in(
+        &mut self,
+        session: SessionId,
+        request: Request,
+        mut context: LegContext,
+        limit: Option<Limit>,
+        (id, call): (LegId, LegId),
+        near: Option<LegKey>,
+    ) -> Option<LegContext> {
+        // Judged before anything is answered, so that a call nobody can hear is not rung.
+        if let Err(error) = negotiate::check_offer(&request, &context.codecs) {
+            tracing::info!(%error, "offer refused");
+            self.refuse(session, error.code(), None, negotiate::refusal(&error));
+            return None;
+        }
+        let channel = match limit.map(|limit| self.channels.take(Instant::now(), &limit)).transpose() {
+            Ok(channel) => channel,
+            Err(reason) => {
+                tracing::info!(reason, "a trunk's call is refused");
+                let refusal = Refusal { context: Some(Box::new(context)), ..Refusal::new(503, "Trunk Limit") };
+                self.on_refused(session, &request, refusal);
+                return None;
+            }
+        };
+        let (key, address) = match self.drivers.media.open(near) {
+            Ok(opened) => opened,
+            Err(error) => {
+                tracing::warn!(%error, "no media for a call");
+                self.refuse(session, 503, None, vec![retry_after()]);
+                return None;
+            }
+        };
+        context.sip_call_id = request.call_id().map(|call_id| String::from_utf8_lossy(call_id).into_owned());
+        if let Some(call_id) = request.call_id() {
+            self.trace.claim(context.account, call.0, id.0, call_id);
+        }
+        self.sessions.insert(session, id);
+        self.media_legs.insert(key, id);
+        let media = Some(Media::new(key, address, &context.codecs));
+        let role = Role::Inbound(Inbound { session, request, answered: false });
+        self.legs.insert(id, Leg { id, call, context: context.clone(), media, role, channel, ended: false });
+        Some(context)
     }
 
     pub(super) fn on_cancelled(&mut self, session: SessionId, request: &Request) {
@@ -347,7 +366,13 @@ impl Core {
         self.close_leg(leg);
     }
 
-    fn refuse(&mut self, session: SessionId, code: u16, reason: Option<&'static str>, headers: negotiate::Headers) {
+    pub(super) fn refuse(
+        &mut self,
+        session: SessionId,
+        code: u16,
+        reason: Option<&'static str>,
+        headers: negotiate::Headers,
+    ) {
         let reason = reason.map(str::to_owned);
         self.command(Command::Reject { session, code, reason, headers });
     }

@@ -13,6 +13,7 @@ use opentact_sip::message::Request;
 use opentact_sip::sdp::Negotiator;
 use opentact_sip::ua::SessionId;
 use opentact_sip::uri::NameAddr;
+use uuid::Uuid;
 
 use super::channels::Channel;
 use super::negotiate::Headers;
@@ -116,6 +117,15 @@ impl Leg {
         match &self.role {
             Role::Inbound(inbound) => inbound.answered,
             Role::Outbound(outbound) => outbound.answered.is_some(),
+        }
+    }
+
+    /// The SIP user whose phone is at its other end, where that is sure: a number that rings a user names the user too, so
+    /// that of those who call only the caller of a domain is one.
+    pub(super) fn user(&self) -> Option<Uuid> {
+        match self.role {
+            Role::Inbound(_) if self.context.domain.is_none() => None,
+            Role::Inbound(_) | Role::Outbound(_) => self.context.sip_user,
         }
     }
 

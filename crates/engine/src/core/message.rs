@@ -499,25 +499,21 @@ impl Core {
         });
     }
 
-    /// The session of the leg that this one is joined with, and what is to be written.
+    /// The session of the leg that this one is joined with, which may be of another call, and what is to be written.
     fn other_side(&mut self, session: SessionId, request: &Request) -> Option<(SessionId, Note)> {
         let from = self.legs.get(self.sessions.get(&session)?)?;
         let call = self.calls.get(&from.call)?;
-        let [one, two] = call.joined?;
-        let to = self.legs.get(&if one == from.id { two } else { one })?;
+        let to = self.legs.get(&call.call.partner(from.id)?)?;
         let other = match &to.role {
             Role::Inbound(inbound) => inbound.session,
             Role::Outbound(outbound) => outbound.answered?,
         };
-        // The call's own caller and callee, seen from whoever writes.
-        let origin = call.book.snapshot(from.call)?;
-        let (caller, callee) = (origin.from.clone(), origin.to.clone());
-        let (author, reader) = if from.id == from.call { (caller, callee) } else { (callee, caller) };
+        let (author, reader) = (self.party(from)?, self.party(to)?);
         let note = Note {
             account: call.account,
             new: NewSipMessage {
-                sender: from.context.sip_user,
-                recipient: to.context.sip_user,
+                sender: from.user(),
+                recipient: to.user(),
                 position: 0,
                 thread: thread_of(&author, &reader),
                 from: author,

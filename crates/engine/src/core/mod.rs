@@ -19,6 +19,7 @@ mod outside;
 mod passing;
 mod reason;
 mod register;
+mod replaces;
 mod requests;
 mod stats;
 mod subscribe;
@@ -53,7 +54,7 @@ use crate::journal::Journal;
 use crate::media::MediaPool;
 use crate::messages::Mailroom;
 use crate::prompt::AudioLibrary;
-use crate::router::{Admission, DialFault, DialPlan, Referrer, Registration, Router};
+use crate::router::{Admission, DialFault, DialPlan, Newcomer, Referrer, Registration, Router};
 use crate::speech::Speech;
 use crate::trace::{Direction, Trace};
 use crate::transport::{Inbound, Transports};
@@ -82,6 +83,11 @@ pub(crate) enum Message {
     Admitted {
         session: SessionId,
         admission: Admission,
+    },
+    /// The same of one that is to take the place of a leg.
+    Replacing {
+        session: SessionId,
+        admission: Result<Box<Newcomer>, Admission>,
     },
     Registered {
         id: RequestId,
@@ -368,6 +374,7 @@ impl Core {
     fn on_message(&mut self, message: Message) {
         match message {
             Message::Admitted { session, admission } => self.on_admitted(session, admission),
+            Message::Replacing { session, admission } => self.on_replacing(session, admission),
             Message::Registered { id, registration } => self.on_registered(id, registration),
             Message::Dialled { leg, result } => self.on_dialled(leg, result),
             Message::Members { call, id, result } => self.on_members(call, id, result),

@@ -78,7 +78,7 @@ impl Core {
             header("Allow", ALLOW),
             header("Accept", Bytes::from_static(b"application/sdp, application/dtmf-relay, application/dtmf")),
             header("Accept-Language", Bytes::from_static(b"en")),
-            header("Supported", Bytes::from_static(b"100rel, timer, path, outbound")),
+            header("Supported", Bytes::from_static(b"100rel, timer, path, outbound, replaces")),
         ];
         if self.draining {
             headers.push(retry_after());

@@ -12,7 +12,8 @@ use opentact_sip::uri::{NameAddr, Uri, unescape};
 use uuid::Uuid;
 
 use super::Core;
-use super::leg::{Leg, Role};
+use super::leg::Role;
+use super::replaces::Replaces;
 use crate::router::Referrer;
 
 /// Seconds that the implicit subscription of a REFER is said to last; it ends with the transfer, which rings no longer.
@@ -29,13 +30,6 @@ pub(super) struct Referral {
 struct ReferTo {
     uri: Uri,
     replaces: Option<Replaces>,
-}
-
-/// The dialog to be replaced, as the side that we are knows it (RFC 3891 section 3).
-struct Replaces {
-    call_id: Vec<u8>,
-    to_tag: Vec<u8>,
-    from_tag: Vec<u8>,
 }
 
 impl Core {
@@ -77,14 +71,11 @@ impl Core {
 
     /// The SIP user a leg is of, where that is sure.
     fn referrer(&self, leg: LegId) -> Option<Referrer> {
-        let Leg { call, context, role, .. } = self.legs.get(&leg).filter(|leg| !leg.ended)?;
-        let sip_user = context.sip_user?;
-        match role {
-            // A number that rings a user names the user too: only a caller of a domain is one.
+        let leg = self.legs.get(&leg).filter(|leg| !leg.ended)?;
+        let sip_user = leg.user()?;
+        match &leg.role {
             Role::Inbound(_) => {
-                context.domain.as_ref()?;
-                let address = self.calls.get(call)?.book.snapshot(leg)?.from.clone();
-                Some(Referrer::Caller { account: context.account, sip_user, address })
+                Some(Referrer::Caller { account: leg.context.account, sip_user, address: self.party(leg)? })
             }
             Role::Outbound(outbound) => {
                 let address = &outbound.to.as_ref()?.uri;
@@ -112,11 +103,6 @@ impl Core {
             (true, false) => 480,
             (true, true) => 200,
         }
-    }
-
-    fn replaced(&self, replaces: &Replaces) -> Option<(LegId, LegId)> {
-        let session = self.ua.find_session(&replaces.call_id, &replaces.to_tag, &replaces.from_tag)?;
-        self.sessions.get(&session).and_then(|leg| self.legs.get(leg)).map(|leg| (leg.id, leg.call))
     }
 
     /// Joins those whom the two legs of one user talk to.
@@ -174,25 +160,10 @@ fn refer_to(request: &Request) -> Option<ReferTo> {
         name.eq_ignore_ascii_case("Replaces").then(|| unescape(value).into_owned())
     });
     let replaces = match header {
-        Some(value) => Some(replaces(&value)?),
+        Some(value) => Some(Replaces::parse(&value)?),
         None => None,
     };
     Some(ReferTo { uri, replaces })
-}
-
-/// `call-id;to-tag=x;from-tag=y`.
-fn replaces(value: &str) -> Option<Replaces> {
-    let mut parts = value.split(';').map(str::trim);
-    let call_id = parts.next()?.as_bytes().to_vec();
-    let (mut to_tag, mut from_tag) = (None, None);
-    for part in parts {
-        match part.split_once('=') {
-            Some((name, tag)) if name.eq_ignore_ascii_case("to-tag") => to_tag = Some(tag.as_bytes().to_vec()),
-            Some((name, tag)) if name.eq_ignore_ascii_case("from-tag") => from_tag = Some(tag.as_bytes().to_vec()),
-            _ => {}
-        }
-    }
-    Some(Replaces { call_id, to_tag: to_tag?, from_tag: from_tag? })
 }
 
 #[cfg(test)]

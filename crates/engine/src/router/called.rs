@@ -83,10 +83,7 @@ impl Router {
         context.tn = Some(lease.tn.into());
         context.related.tn = self.directory.number(lease.tn).await.map_err(unreadable)?.map(|tn| view::tn_short(&tn));
         if let Some(trunk) = trunk {
-            context.sip_connection = Some(trunk.uuid);
-            context.pass_headers.clone_from(&trunk.routing.pass_headers);
-            context.codecs.clone_from(&trunk.codecs.0);
-            context.related.sip_connection = Some(view::sip_connection_short(trunk));
+            context.come_over(trunk);
         }
         let refuse =
             |context: &LegContext, code, reason| Refusal { code, reason, context: Some(Box::new(context.clone())) };
@@ -120,13 +117,8 @@ impl Router {
         Err(refuse(&context, 480, "Number Has No Voice Target"))
     }
 
-    /// Somebody of a domain calls somebody of a domain, or a number.
-    pub(super) async fn member_calls(
-        &self,
-        inquiry: &Inquiry,
-        caller: Member<'_>,
-        from: String,
-    ) -> Result<Plan, Refusal> {
+    /// The context of a call from within a domain.
+    pub(super) async fn context_of_member(&self, caller: &Member<'_>) -> Result<LegContext, Refusal> {
         let account = self.directory.account(caller.domain.account).await.map_err(unreadable)?;
         let mut context = LegContext::of(&account);
         if let Some(user) = caller.user.filter(|_| caller.authenticated) {
@@ -135,9 +127,20 @@ impl Router {
         }
         context.domain = Some(caller.domain.domain.clone());
         context.voice_profile = caller.domain.outbound_voice_profile;
+        Ok(context)
+    }
+
+    /// Somebody of a domain calls somebody of a domain, or a number.
+    pub(super) async fn member_calls(
+        &self,
+        inquiry: &Inquiry,
+        caller: Member<'_>,
+        from: String,
+    ) -> Result<Plan, Refusal> {
+        let mut context = self.context_of_member(&caller).await?;
         let refuse = |context: LegContext, code, reason| Refusal { code, reason, context: Some(Box::new(context)) };
         // A user has been asked before.
-        if is_closed(&account) {
+        if is_closed(&context.account_row) {
             return Err(refuse(context, 403, "Account Disabled"));
         }
 
@@ -160,7 +163,7 @@ impl Router {
             let gr = inquiry.request_uri.param("gr");
             return Ok(self.to_user(&callee, gr, shown, context, from, to));
         }
-        let own = domain.account == account.uuid;
+        let own = domain.account == context.account;
         if own && let Some(app) = domain.sip_control_app {
             let to = format!("{user}@{}", domain.domain);
             return self.to_app(domain.account, app, context, from, to).await;
@@ -171,7 +174,7 @@ impl Router {
                 return Err(refuse(context, 403, "Same Domain Calls Only"));
             }
             if let Some(lease) = caller.user.and_then(|user| user.user.tn_lease) {
-                context.own_number = self.lease_number(account.uuid, lease).await.ok().map(u64::from);
+                context.own_number = self.lease_number(context.account, lease).await.ok().map(u64::from);
             }
         }
         // Whoever has a number of their own shows it outside, or withholds it.
@@ -393,6 +396,14 @@ impl LegContext {
 }
 
 impl LegContext {
+    /// The trunk that the leg comes over.
+    pub(super) fn come_over(&mut self, trunk: &SipConnection) {
+        self.sip_connection = Some(trunk.uuid);
+        self.pass_headers.clone_from(&trunk.routing.pass_headers);
+        self.codecs.clone_from(&trunk.codecs.0);
+        self.related.sip_connection = Some(view::sip_connection_short(trunk));
+    }
+
     /// The app that handles the leg.
     pub(crate) fn handled_by(&mut self, app: &SipControlApp) {
         self.sip_control_app = Some(app.uuid);

@@ -16,6 +16,7 @@ mod names;
 mod order;
 mod place;
 mod plan;
+mod replaces;
 mod source;
 mod subscribe;
 mod switch;
@@ -51,6 +52,7 @@ pub use self::plan::{
     About, Admission, Attempt, DialFault, DialPlan, DialRequest, Inquiry, LegContext, Limit, Over, Place, Plan,
     Refusal, Registration,
 };
+pub(crate) use self::replaces::{Newcomer, Seat};
 pub(crate) use self::subscribe::{Package, Watch, WatchAdmission};
 pub(crate) use self::transfer::Referrer;
 

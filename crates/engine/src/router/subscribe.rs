@@ -93,7 +93,7 @@ impl Router {
     }
 }
 
-fn may_watch(watcher: &Subscriber, watched: &Subscriber, package: Package) -> bool {
+pub(super) fn may_watch(watcher: &Subscriber, watched: &Subscriber, package: Package) -> bool {
     if package != Package::Dialog {
         return watcher.user.uuid == watched.user.uuid;
     }

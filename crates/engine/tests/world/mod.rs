@@ -4,6 +4,7 @@
 
 pub mod dns;
 pub mod http;
+pub mod phones;
 pub mod raw;
 pub mod tcp;
 pub mod tls;
@@ -464,7 +465,7 @@ impl Peer {
         from: NameAddr,
         uri: Uri,
         rtp: u16,
-        headers: &[(&'static str, &'static str)],
+        headers: &[(&'static str, &str)],
     ) -> SessionId {
         let session = self.ua.new_session();
         let invite = OutgoingInvite {
@@ -475,7 +476,7 @@ impl Peer {
             contact: None,
             call_id: None,
             route: Vec::new(),
-            headers: headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
+            headers: headers.iter().map(|(name, value)| ((*name).into(), value.to_string().into())).collect(),
             body: sdp(rtp),
             credentials: self.credentials.map(|(login, password)| Credentials::password(login, password)),
         };

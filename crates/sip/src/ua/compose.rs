@@ -11,6 +11,9 @@ use crate::flow::Flow;
 use crate::message::{Name, Request, RequestBuilder, ResponseBuilder};
 use crate::uri::Uri;
 
+/// RFC 3891: told to the other side where the layer above takes such INVITEs.
+const REPLACES: &str = "replaces";
+
 /// Headers that the stack writes and nobody else.
 fn is_own(name: Name) -> bool {
     matches!(
@@ -92,6 +95,9 @@ impl Defaults<'_> {
         }
         if self.allow && absent(Name::Allow) {
             builder = builder.line("Allow", &self.config.allow);
+            if self.config.extensions.contains(&REPLACES) {
+                builder = builder.line("Supported", REPLACES.as_bytes());
+            }
         }
         if !self.config.product.is_empty() && absent(product) {
             builder = builder.line(product.as_str(), &self.config.product);

@@ -88,6 +88,9 @@ enum Owner {
     Notified(SubscriptionId),
 }
 
+/// Dialogs that are remembered after their end; the oldest is forgotten for a further one.
+pub const ENDED: usize = 4_096;
+
 /// A SIP user agent: any number of calls, in both roles, and requests outside of them.
 #[derive(Debug)]
 pub struct Ua {
@@ -103,6 +106,8 @@ pub struct Ua {
     asked: KeyMap<RequestId, Box<Asked>>,
     subscriptions: KeyMap<SubscriptionId, Box<Subscription>>,
     subscription_dialogs: KeyMap<Key, SubscriptionId>,
+    /// Dialogs that have ended, the latest at the back.
+    ended: VecDeque<Key>,
     events: VecDeque<Event>,
     last_id: u64,
 }
@@ -122,6 +127,7 @@ impl Ua {
             asked: KeyMap::default(),
             subscriptions: KeyMap::default(),
             subscription_dialogs: KeyMap::default(),
+            ended: VecDeque::new(),
             events: VecDeque::new(),
             last_id: 0,
         }
@@ -180,6 +186,11 @@ impl Ua {
     /// The session with this dialog, as our side knows it: a Replaces header names one so (RFC 3891 section 3).
     pub fn find_session(&self, call_id: &[u8], local_tag: &[u8], remote_tag: &[u8]) -> Option<SessionId> {
         self.dialogs.get(&self.keys.dialog(call_id, local_tag, remote_tag)).copied()
+    }
+
+    /// Whether this was the dialog of a session that has ended, as far back as the latest [`ENDED`] dialogs.
+    pub fn has_ended(&self, call_id: &[u8], local_tag: &[u8], remote_tag: &[u8]) -> bool {
+        self.ended.contains(&self.keys.dialog(call_id, local_tag, remote_tag))
     }
 
     pub fn stats(&self) -> UaStats {

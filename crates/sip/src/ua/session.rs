@@ -10,7 +10,7 @@ use super::command::{Body, ExtraHeaders, OutgoingInvite};
 use super::event::Event;
 use super::reliable::Reliable;
 use super::timer::SessionTimer;
-use super::{RequestId, SessionId, Ua};
+use super::{ENDED, RequestId, SessionId, Ua};
 use crate::dialog::Dialog;
 use crate::flow::Flow;
 use crate::message::{Method, Request};
@@ -242,10 +242,17 @@ impl Ua {
 
     /// Ends a session: what it still owes is answered, what it still waits for is given up, and then `last` is told.
     pub(super) fn end(&mut self, now: Instant, id: SessionId, last: Option<Event>) {
-        self.unindex_dialogs(id);
         let Some(session) = self.sessions.remove(&id) else {
             return;
         };
+        for dialog in session.dialogs() {
+            let key = self.keys.dialog(&dialog.call_id, &dialog.local_tag, &dialog.remote_tag);
+            self.dialogs.remove(&key);
+            if self.ended.len() == ENDED {
+                self.ended.pop_front();
+            }
+            self.ended.push_back(key);
+        }
         for request in session.asked {
             // RFC 3261 15.1.2: whatever is pending when the dialog ends is answered 487.
             self.answer(now, request, 487, None, ExtraHeaders::new(), None);
