@@ -220,6 +220,8 @@ fn dial_error(fault: DialFault, from: Option<&str>, to: &str) -> ControlError {
         About::Account => ControlError::Conflict(fault.reason),
         About::Balance => ControlError::InsufficientBalance,
         About::Country => ControlError::Forbidden { code: 406, message: fault.reason },
+        About::Spend => ControlError::Forbidden { code: 407, message: fault.reason },
+        About::Rate => ControlError::Forbidden { code: 408, message: fault.reason },
         About::Caller => invalid("from", from.unwrap_or_default(), fault.reason),
         About::Callee => invalid("to", to, fault.reason),
         About::Way => ControlError::Unavailable { reason: fault.reason, retry_after: Duration::from_secs(5) },

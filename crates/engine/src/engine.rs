@@ -158,10 +158,11 @@ impl Engine {
         let mailroom = Mailroom::new(store.clone(), hub.clone(), config.messages);
         let awaited = mailroom.awaited().await?;
         let stir = Stir::new(config.stir, store.clone(), guard.clone(), config.router.cache_ttl)?;
-        let router = Router::new(config.router, store, challenger, Arc::new(guard), gate.clone(), locator, stir);
+        let journal = Journal::new(hub);
+        let guard = Arc::new(guard);
+        let router = Router::new(config.router, store, challenger, guard, gate.clone(), locator, stir, journal.clone());
         let router = Arc::new(router);
         trust_trunks(&gate, &router).await?;
-        let journal = Journal::new(hub);
 
         let ua = UaConfig {
             product: PRODUCT.into(),

@@ -62,6 +62,16 @@ impl Journal {
         self.publish(NewEvent::sip_connection(account, trunk, name, state, payload));
     }
 
+    /// The calls of an outbound voice profile are stopped by what they have cost.
+    pub(crate) fn spend_limit(&self, account: Uuid, profile: Uuid, name: &str, payload: Value) {
+        self.publish(NewEvent::spend_limit(account, profile, name, payload));
+    }
+
+    /// Somebody calls for help.
+    pub(crate) fn emergency_call(&self, account: Uuid, number: &str, from: &str, state: &str, payload: Value) {
+        self.publish(NewEvent::emergency_call(account, number, from, state, payload));
+    }
+
     fn publish(&self, event: NewEvent) {
         // Refused events are counted and logged by the hub.
         let _ = self.hub.publish(event);

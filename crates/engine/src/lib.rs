@@ -23,6 +23,7 @@ pub mod ports;
 pub mod prompt;
 pub mod router;
 pub mod speech;
+mod spend;
 pub mod stir;
 mod tone;
 pub mod trace;

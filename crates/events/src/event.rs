@@ -128,6 +128,30 @@ impl NewEvent {
         }
     }
 
+    /// The calls of an outbound voice profile have cost as much as they may: no more go out until some time has passed.
+    pub fn spend_limit(account: Uuid, profile: Uuid, name: &str, payload: Value) -> NewEvent {
+        NewEvent {
+            account,
+            kind: EventType::SpendLimit,
+            message: format!("Outbound voice profile {name} - spend limit reached"),
+            payload,
+            ref_id: Some(profile),
+            extra: Map::new(),
+        }
+    }
+
+    /// Somebody calls for help: `state` is `routed` or `no_route`.
+    pub fn emergency_call(account: Uuid, number: &str, from: &str, state: &str, payload: Value) -> NewEvent {
+        NewEvent {
+            account,
+            kind: EventType::EmergencyCall,
+            message: format!("Emergency call {from} > {number} - {state}"),
+            payload,
+            ref_id: None,
+            extra: Map::new(),
+        }
+    }
+
     /// An order changed state. `view` is [`view::order`]'s object of it.
     pub fn tn_order(order: &TnOrder, view: Value) -> NewEvent {
         NewEvent {

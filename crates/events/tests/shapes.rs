@@ -173,10 +173,12 @@ fn voice_profile() -> OutboundVoiceProfile {
         cps_limit: Some(5),
         max_rate: Some("0.05".parse().unwrap()),
         daily_spend_limit: Some(Money::units(20)),
+        hourly_spend_limit: None,
         record_calls: 0,
         format: RecordFormat::Wav,
         allowed_countries: Json(vec!["US".into()]),
         sip_connections: Json(vec![id(5)]),
+        emergency_connection: Some(id(5)),
         created_by: None,
         modified_by: None,
     }

@@ -12,7 +12,7 @@ use opentact_carrier::messages::MessagesConfig;
 use opentact_engine::defence::DefenceConfig;
 use opentact_engine::dns::DnsConfig;
 use opentact_engine::media::MediaConfig;
-use opentact_engine::router::RouterConfig;
+use opentact_engine::router::{EmergencyConfig, RouterConfig};
 use opentact_engine::speech::{LocalSpeech, SpeechConfig};
 use opentact_engine::stir::StirConfig;
 use opentact_engine::trace::{SipWatch, TraceConfig};
@@ -206,6 +206,7 @@ fn engine_config(config: &Config, tls: TlsConfig, stir: StirConfig) -> anyhow::R
         realm: config.sip.domain.clone(),
         digest: config.sip.digest.iter().map(algorithm).collect(),
         cache_ttl: ROUTER_CACHE,
+        emergency: EmergencyConfig { numbers: config.sip.emergency_numbers.clone(), trunk: config.sip.emergency_trunk },
     };
     let session_expires = config.sip.session_expires.0;
     let media_external = match &config.media.external_address[..] {

@@ -124,6 +124,12 @@ impl Connections<'_> {
         owned::get::<Entity>(self.store.reader(), account, uuid).await
     }
 
+    /// Whoever's it is: for the router.
+    pub async fn any(&self, uuid: Uuid) -> Result<SipConnection> {
+        let found = Entity::find_by_id(uuid).one(self.store.reader()).await?;
+        found.ok_or(StoreError::NotFound("SIPConnection"))
+    }
+
     /// The account's trunks, oldest first.
     pub async fn list(&self, account: Uuid) -> Result<Vec<SipConnection>> {
         owned::list::<Entity>(self.store.reader(), account).await
@@ -204,7 +210,8 @@ impl Connections<'_> {
         owned::refuse_if_used::<Entity, tn_lease::Entity>(&tx, leased).await?;
         owned::refuse_if_used::<Entity, sip_domain::Entity>(&tx, sip_domain::Column::SipConnection.eq(uuid)).await?;
         // UUIDs stand in the list as text, in one form only.
-        let used = outbound_voice_profile::Column::SipConnections.contains(uuid.to_string());
+        let listed = outbound_voice_profile::Column::SipConnections.contains(uuid.to_string());
+        let used = listed.or(outbound_voice_profile::Column::EmergencyConnection.eq(uuid));
         owned::refuse_if_used::<Entity, outbound_voice_profile::Entity>(&tx, used).await?;
         owned::delete::<Entity>(&tx, account, uuid).await?;
         tech_prefix::release(&tx, uuid).await?;

@@ -110,6 +110,8 @@ text_enum! {
         TnOrder = "tn_order",
         Balance = "balance",
         SipConnection = "sip_connection",
+        SpendLimit = "spend_limit",
+        EmergencyCall = "emergency_call",
     }
 }
 

@@ -50,6 +50,8 @@ impl MigratorTrait for Migrator {
                 name: "m0007_groups_and_filters",
                 up: include_str!("migration/m0007_groups_and_filters.sql"),
             }),
+            Box::new(Sql { name: "m0008_spend_limits", up: include_str!("migration/m0008_spend_limits.sql") }),
+            Box::new(Sql { name: "m0009_emergency", up: include_str!("migration/m0009_emergency.sql") }),
         ]
     }
 }

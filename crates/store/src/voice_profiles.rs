@@ -22,10 +22,12 @@ pub struct NewVoiceProfile {
     pub cps_limit: Option<i64>,
     pub max_rate: Option<Money>,
     pub daily_spend_limit: Option<Money>,
+    pub hourly_spend_limit: Option<Money>,
     pub record_calls: i64,
     pub format: RecordFormat,
     pub allowed_countries: Vec<String>,
     pub sip_connections: Vec<Uuid>,
+    pub emergency_connection: Option<Uuid>,
 }
 
 impl NewVoiceProfile {
@@ -40,10 +42,12 @@ impl NewVoiceProfile {
             cps_limit: None,
             max_rate: None,
             daily_spend_limit: None,
+            hourly_spend_limit: None,
             record_calls: 0,
             format: RecordFormat::Wav,
             allowed_countries: Vec::new(),
             sip_connections: Vec::new(),
+            emergency_connection: None,
         }
     }
 }
@@ -63,7 +67,7 @@ impl VoiceProfiles<'_> {
         let tx = self.store.begin().await?;
         products::check(&tx, new.product).await?;
         owned::check::<tn_lease::Entity>(&tx, account, new.tn_lease).await?;
-        for trunk in &new.sip_connections {
+        for trunk in new.sip_connections.iter().chain(&new.emergency_connection) {
             owned::check::<sip_connection::Entity>(&tx, account, Some(*trunk)).await?;
         }
         let uuid = Uuid::new_v4();
@@ -83,10 +87,12 @@ impl VoiceProfiles<'_> {
             cps_limit: new.cps_limit,
             max_rate: new.max_rate,
             daily_spend_limit: new.daily_spend_limit,
+            hourly_spend_limit: new.hourly_spend_limit,
             record_calls: new.record_calls,
             format: new.format,
             allowed_countries: Json(new.allowed_countries),
             sip_connections: Json(new.sip_connections),
+            emergency_connection: new.emergency_connection,
             created_by: by,
             modified_by: by,
         };
@@ -128,7 +134,7 @@ impl VoiceProfiles<'_> {
         };
         products::check(&tx, row.product).await?;
         owned::check::<tn_lease::Entity>(&tx, account, row.tn_lease).await?;
-        for trunk in row.sip_connections.iter() {
+        for trunk in row.sip_connections.iter().chain(&row.emergency_connection) {
             owned::check::<sip_connection::Entity>(&tx, account, Some(*trunk)).await?;
         }
         owned::update::<Entity>(&tx, account, uuid, row.clone()).await?;

@@ -331,6 +331,8 @@ pub struct OutboundVoiceProfile {
     pub max_rate: Option<f64>,
     #[schema(schema_with = types::or_null::money)]
     pub daily_spend_limit: Option<f64>,
+    #[schema(schema_with = types::or_null::money)]
+    pub hourly_spend_limit: Option<f64>,
     /// 0 never, 1 from answer, 2 from ringing.
     pub record_calls: u8,
     #[schema(schema_with = types::record_format)]
@@ -338,6 +340,8 @@ pub struct OutboundVoiceProfile {
     pub allowed_countries: Vec<String>,
     /// Trunks its calls go by; none means the carriers of the node.
     pub sip_connections: Vec<Uuid>,
+    /// Trunk that emergency calls go by; none means that of the node.
+    pub emergency_connection: Option<Uuid>,
 }
 
 /// A lease as other objects show it.

@@ -48,8 +48,12 @@ struct NewOutboundVoiceProfile {
     /// Dearest price of a minute.
     #[schema(schema_with = types::money)]
     max_rate: Option<Money>,
+    /// What its calls may cost in any 24 hours.
     #[schema(schema_with = types::money)]
     daily_spend_limit: Option<Money>,
+    /// What its calls may cost in any hour.
+    #[schema(schema_with = types::money)]
+    hourly_spend_limit: Option<Money>,
     /// 0 never, 1 from answer, 2 from ringing.
     #[schema(minimum = 0, maximum = 2)]
     record_calls: Option<i64>,
@@ -63,6 +67,8 @@ struct NewOutboundVoiceProfile {
     #[serde(default)]
     #[schema(max_items = 16)]
     sip_connections: Vec<Uuid>,
+    /// Trunk that emergency calls go by; none means that of the node.
+    emergency_connection: Option<Uuid>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -88,6 +94,9 @@ struct OutboundVoiceProfileChange {
     #[serde(default)]
     #[schema(schema_with = types::or_null::money)]
     daily_spend_limit: Change<Money>,
+    #[serde(default)]
+    #[schema(schema_with = types::or_null::money)]
+    hourly_spend_limit: Change<Money>,
     #[schema(minimum = 0, maximum = 2)]
     record_calls: Option<i64>,
     #[schema(schema_with = types::record_format)]
@@ -96,6 +105,9 @@ struct OutboundVoiceProfileChange {
     allowed_countries: Option<Vec<String>>,
     #[schema(max_items = 16)]
     sip_connections: Option<Vec<Uuid>>,
+    #[serde(default)]
+    #[schema(value_type = Option<Uuid>)]
+    emergency_connection: Change<Uuid>,
 }
 
 fn upper_case(countries: Vec<String>) -> Vec<String> {
@@ -128,10 +140,12 @@ async fn create(State(state): State<ApiState>, caller: Caller, Body(form): Body<
         cps_limit: form.cps_limit,
         max_rate: form.max_rate,
         daily_spend_limit: form.daily_spend_limit,
+        hourly_spend_limit: form.hourly_spend_limit,
         record_calls: form.record_calls.unwrap_or(0),
         format: form.format.unwrap_or(RecordFormat::Wav),
         allowed_countries: upper_case(form.allowed_countries),
         sip_connections: form.sip_connections,
+        emergency_connection: form.emergency_connection,
         ..NewVoiceProfile::new(form.name)
     };
     let profile = state.store.voice_profiles().create(caller.account(), caller.by(), new).await?;
@@ -178,10 +192,12 @@ async fn modify(
             profile.sip_connections = trunks.into();
         }
         form.tn_lease.apply(&mut profile.tn_lease);
+        form.emergency_connection.apply(&mut profile.emergency_connection);
         form.channel_limit.apply(&mut profile.channel_limit);
         form.cps_limit.apply(&mut profile.cps_limit);
         form.max_rate.apply(&mut profile.max_rate);
         form.daily_spend_limit.apply(&mut profile.daily_spend_limit);
+        form.hourly_spend_limit.apply(&mut profile.hourly_spend_limit);
     });
     let profile = changed.await?;
     state.calls.invalidate(caller.account());

@@ -143,7 +143,8 @@ impl Core {
         self.media_legs.insert(key, id);
         let media = Some(Media::new(key, address, &context.codecs));
         let role = Role::Inbound(Inbound { session, request, answered: false });
-        self.legs.insert(id, Leg { id, call, context: context.clone(), media, role, channel, ended: false });
+        let leg = Leg { id, call, context: context.clone(), media, role, channel, spending: None, ended: false };
+        self.legs.insert(id, leg);
         Some(context)
     }
 

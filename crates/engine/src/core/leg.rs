@@ -18,6 +18,7 @@ use uuid::Uuid;
 use super::channels::Channel;
 use super::negotiate::Headers;
 use crate::router::{Attempt, LegContext, Over};
+use crate::spend::Spending;
 use crate::stir::Outgoing;
 
 pub(super) struct Leg {
@@ -29,6 +30,8 @@ pub(super) struct Leg {
     pub(super) role: Role,
     /// Of the trunk it came from, or of the outbound voice profile it was dialled by.
     pub(super) channel: Option<Channel>,
+    /// What it costs, where its outbound voice profile limits that.
+    pub(super) spending: Option<Arc<Spending>>,
     /// Signalling is over; media is closed or closing.
     pub(super) ended: bool,
 }
@@ -105,9 +108,10 @@ impl Outbound {
 }
 
 impl Leg {
-    /// Signalling is over: others may have its channels.
+    /// Signalling is over: others may have its channels, and it costs no more.
     pub(super) fn free_channels(&mut self) {
         self.channel = None;
+        self.spending = None;
         if let Role::Outbound(outbound) = &mut self.role {
             outbound.channel = None;
         }

@@ -32,7 +32,16 @@ impl Core {
         let role = Role::Outbound(Outbound::default());
         self.legs.insert(
             leg,
-            Leg { id: leg, call, context: context.clone(), media: None, role, channel: None, ended: false },
+            Leg {
+                id: leg,
+                call,
+                context: context.clone(),
+                media: None,
+                role,
+                channel: None,
+                spending: None,
+                ended: false,
+            },
         );
         // A call made by REST is routed before it is there, so that its faults are the request's faults.
         if let Some(plan) = self.planned.remove(&leg) {
@@ -78,6 +87,7 @@ impl Core {
         leg.media = Some(Media::new(key, address, &[]));
         leg.context = plan.context.clone();
         leg.channel = channel;
+        leg.spending = plan.spending;
         if let Role::Outbound(outbound) = &mut leg.role {
             let mut from = NameAddr::new(plan.from);
             if let Some(display) = &plan.from_display {
@@ -333,6 +343,9 @@ impl Core {
             return self.command(Command::Bye { session, headers });
         };
         let id = leg.id;
+        if let Some(spending) = &leg.spending {
+            spending.answered(Instant::now());
+        }
         let early = self.ua.session(session).and_then(|session| session.early_answer().cloned());
         self.trials.set(id, None);
         let mut others = Vec::new();

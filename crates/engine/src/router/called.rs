@@ -147,6 +147,15 @@ impl Router {
         let Some(user) = inquiry.request_uri.user_text().filter(|user| !user.is_empty()) else {
             return Err(refuse(context, 484, "Address Incomplete"));
         };
+        if self.is_emergency(&user) {
+            // Whatever else that may be here, and whoever may not call outside.
+            if let Some(lease) = caller.user.and_then(|user| user.user.tn_lease) {
+                context.own_number = self.lease_number(context.account, lease).await.ok().map(u64::from);
+            }
+            let shown = context.own_number.map(|tn| format!("+{tn}"));
+            let (target, options) = (DialTarget::Number(user.to_string()), DialOptions::default());
+            return Ok(self.bridge(target, shown, options, CallType::User, context, from, user.into_owned()));
+        }
         // What is dialled at the host's own name or address is dialled within the caller's domain.
         let host = inquiry.request_uri.host();
         let domain = self.directory.domain(host).await.map_err(unreadable)?;

@@ -35,14 +35,20 @@ impl Router {
     /// Finds the way to a target, or says why there is none.
     pub async fn dial(&self, request: DialRequest) -> Result<DialPlan, DialFault> {
         let mut plan = self.way(&request).await?;
-        self.vouch(&request, &mut plan).await?;
-        Ok(plan)
+        match self.vouch(&request, &mut plan).await {
+            // Nobody's call for help waits for a signature.
+            Err(fault) if self.emergency_number(&request).is_none() => Err(fault),
+            _ => Ok(plan),
+        }
     }
 
     async fn way(&self, request: &DialRequest) -> Result<DialPlan, DialFault> {
         let account = self.directory.account(request.account).await.map_err(unreadable)?;
         if is_closed(&account) {
             return Err(DialFault::about(About::Account, 403, "the account is disabled"));
+        }
+        if let Some(number) = self.emergency_number(request) {
+            return self.emergency_plan(request, &account, number).await;
         }
         self.check_caller(request).await?;
         let uri = match &request.target {
@@ -165,6 +171,10 @@ impl Router {
             return Ok(DialPlan { limit, ..self.trunk_plan(&request, context, &trunks, digits).await? });
         }
         let caller = self.own_caller(request, profile.as_ref().and_then(|profile| profile.tn_lease)).await?;
+        let spending = match &profile {
+            Some(profile) => self.spending(profile, caller).await?,
+            None => None,
+        };
         let carriers = self.carriers.load();
         if carriers.is_empty() {
             return Err(DialFault::new(503, "no carrier for telephone numbers is configured"));
@@ -199,6 +209,7 @@ impl Router {
             kind: CallType::Trunk,
             attempts,
             limit: profile.as_deref().and_then(Limit::of_profile),
+            spending,
         })
     }
 
@@ -231,7 +242,7 @@ impl Router {
     }
 
     /// By trunks of the account, each tried after the one before it failed.
-    async fn trunk_plan(
+    pub(super) async fn trunk_plan(
         &self,
         request: &DialRequest,
         mut context: LegContext,
@@ -277,7 +288,10 @@ impl Router {
             let number = number.map_or_else(|| text.to_owned(), |tn| format!("+{tn}"));
             trunk.routing.rewrite(Direction::Out, party, &number)
         };
-        let called = written(Party::Called, self.number(digits), digits);
+        // An emergency number is none of the telephone network's, and no limit is for it.
+        let emergency = self.is_emergency(digits);
+        let callee = self.number(digits).filter(|_| !emergency);
+        let called = written(Party::Called, callee, digits);
         let to = Uri::sip(Some(&called), host, Some(port)).map_err(|error| DialFault::new(484, error.to_string()))?;
         let number = request.from.as_deref().and_then(|from| self.number(from));
         let caller = number.map(|tn| written(Party::Caller, Some(tn), ""));
@@ -297,8 +311,8 @@ impl Router {
             to: to.clone(),
             identity,
             caller: number,
-            callee: self.number(digits),
-            limit: Limit::of_trunk(trunk),
+            callee,
+            limit: Limit::of_trunk(trunk).filter(|_| !emergency),
             codecs: trunk.codecs.0.clone(),
             pass_headers: routing.pass_headers.clone(),
             failover_codes: routing.failover_codes.clone(),
@@ -373,7 +387,7 @@ impl Router {
     }
 
     /// The caller number shown to the telephone network: always one the account leases.
-    async fn own_caller(&self, request: &DialRequest, profile_lease: Option<Uuid>) -> Result<Tn, DialFault> {
+    pub(super) async fn own_caller(&self, request: &DialRequest, profile_lease: Option<Uuid>) -> Result<Tn, DialFault> {
         let asked = request.from.as_deref().and_then(|from| self.number(from));
         if let Some(tn) = asked
             && let Some(lease) = self.directory.lease(tn).await.map_err(unreadable)?

@@ -10,7 +10,7 @@ use opentact_store::accounts::Account;
 use opentact_store::apps::SipControlApp;
 use opentact_store::connections::SipConnection;
 use opentact_store::domains::SipDomain;
-use opentact_store::numbers::{Number, TnLease};
+use opentact_store::numbers::{Number, TnLease, TnProfile};
 use opentact_store::sip_users::SipUser;
 use opentact_store::tn_filters::TnFilter;
 use opentact_store::voice_profiles::OutboundVoiceProfile;
@@ -67,6 +67,8 @@ pub(super) struct Directory {
     profiles: Cache<Uuid, Arc<OutboundVoiceProfile>>,
     /// By account and id.
     groups: Cache<(Uuid, Uuid), Arc<Members>>,
+    /// Price profiles.
+    prices: Cache<Uuid, Arc<TnProfile>>,
     filters: Cache<(Uuid, Uuid), Arc<TnFilter>>,
 }
 
@@ -96,6 +98,7 @@ impl Directory {
             switches: cache(ttl),
             profiles: cache(ttl),
             groups: cache(ttl),
+            prices: cache(ttl),
             filters: cache(ttl),
         }
     }
@@ -114,6 +117,7 @@ impl Directory {
         self.switches.invalidate_all();
         self.profiles.invalidate_all();
         self.groups.invalidate_all();
+        self.prices.invalidate_all();
         self.filters.invalidate_all();
     }
 
@@ -215,6 +219,11 @@ impl Directory {
             Ok(members.map(target).collect())
         };
         cached(&self.groups, (account, uuid), read).await
+    }
+
+    /// What calls cost from numbers of a price profile.
+    pub(super) async fn prices(&self, uuid: Uuid) -> Result<Arc<TnProfile>> {
+        cached(&self.prices, uuid, self.store.numbers().profile(uuid)).await
     }
 
     /// Who may call a number.

@@ -8,6 +8,7 @@ mod caller;
 mod dial;
 mod directory;
 mod domain;
+mod emergency;
 mod filter;
 mod group;
 mod identity;
@@ -18,6 +19,7 @@ mod place;
 mod plan;
 mod replaces;
 mod source;
+mod spending;
 mod subscribe;
 mod switch;
 mod transfer;
@@ -39,12 +41,15 @@ use uuid::Uuid;
 use crate::defence::SharedGate;
 use crate::dns::Locator;
 use crate::http::EgressGuard;
+use crate::journal::Journal;
 use crate::ports::VoiceCarrier;
+use crate::spend::Meters;
 use crate::stir::Stir;
 use crate::trunk_board::TrunkBoard;
 
 pub(crate) use self::directory::App;
 use self::directory::Directory;
+pub use self::emergency::EmergencyConfig;
 pub(crate) use self::identity::{ANONYMOUS, is_history_withheld};
 pub(crate) use self::message::{Correspondence, MessageAdmission, party};
 use self::names::Names;
@@ -73,6 +78,7 @@ pub struct RouterConfig {
     pub digest: Vec<Algorithm>,
     /// How long a row read from the database is used.
     pub cache_ttl: Duration,
+    pub emergency: EmergencyConfig,
 }
 
 pub struct Router {
@@ -91,6 +97,10 @@ pub struct Router {
     gate: SharedGate,
     locator: Locator,
     stir: Stir,
+    /// Told of what no call's record tells.
+    journal: Journal,
+    /// What the calls of outbound voice profiles have cost.
+    meters: Meters,
 }
 
 impl Router {
@@ -102,6 +112,7 @@ impl Router {
         gate: SharedGate,
         locator: Locator,
         stir: Stir,
+        journal: Journal,
     ) -> Self {
         let directory = Directory::new(store.clone(), config.cache_ttl);
         Self {
@@ -117,6 +128,8 @@ impl Router {
             gate,
             locator,
             stir,
+            journal,
+            meters: Meters::default(),
         }
     }
 

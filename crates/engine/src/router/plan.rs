@@ -19,6 +19,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::identity::{asserted, date, identities, is_withheld};
+use crate::spend::Spending;
 use crate::stir::{Outgoing, Vouched};
 use crate::webhook::Webhook;
 
@@ -160,6 +161,8 @@ pub struct DialPlan {
     pub attempts: Vec<Attempt>,
     /// That of the outbound voice profile.
     pub limit: Option<Limit>,
+    /// What it costs, where the profile limits that.
+    pub(crate) spending: Option<Arc<Spending>>,
 }
 
 #[derive(Debug, Clone)]
@@ -242,6 +245,10 @@ pub enum About {
     Balance,
     /// The profile does not allow the country.
     Country,
+    /// A minute costs more than the profile allows.
+    Rate,
+    /// The profile's calls have cost as much as they may.
+    Spend,
     Caller,
     Callee,
     /// There is no way there just now.
@@ -285,8 +292,8 @@ impl Inquiry {
 impl DialPlan {
     /// One that says nothing of the caller besides From and has no limit.
     pub(super) fn plain(context: LegContext, kind: CallType, from: Uri, to: Uri, attempts: Vec<Attempt>) -> Self {
-        let (from_display, identity, stir, limit) = (None, Vec::new(), None, None);
-        Self { context, from, from_display, identity, stir, to, kind, attempts, limit }
+        let (from_display, identity, stir, limit, spending) = (None, Vec::new(), None, None, None);
+        Self { context, from, from_display, identity, stir, to, kind, attempts, limit, spending }
     }
 
     /// The caller as the call object shows it.

@@ -18,7 +18,7 @@ use opentact_engine::defence::DefenceConfig;
 use opentact_engine::dns::DnsConfig;
 use opentact_engine::media::MediaConfig;
 use opentact_engine::ports::{ControlError, FlowSource, Originate, VoiceCarrier};
-use opentact_engine::router::RouterConfig;
+use opentact_engine::router::{EmergencyConfig, RouterConfig};
 use opentact_engine::speech::{LocalSpeech, SpeechConfig};
 use opentact_engine::stir::StirConfig;
 use opentact_engine::trace::TraceConfig;
@@ -104,6 +104,7 @@ impl World {
                 realm: "sip.localhost".to_owned(),
                 digest: vec![Algorithm::Md5],
                 cache_ttl: Duration::from_secs(5),
+                emergency: EmergencyConfig { numbers: vec!["911".to_owned(), "112".to_owned()], trunk: None },
             },
             defence: DefenceConfig {
                 rate_limit: 2_000,
@@ -144,7 +145,13 @@ impl World {
 
     /// The same node after a stop and a start, on another port.
     pub async fn restart(self) -> Self {
+        self.restart_with(|_| {}).await
+    }
+
+    /// The same with other settings.
+    pub async fn restart_with(mut self, change: impl FnOnce(&mut EngineConfig)) -> Self {
         self.engine.stop().await;
+        change(&mut self.config);
         let engine = start(&self.config, &self.store, &self.hub).await;
         let sip = engine.sip_address(Transport::Udp).unwrap();
         Self { engine, sip, ..self }

@@ -123,10 +123,12 @@ pub fn outbound_voice_profile(profile: &OutboundVoiceProfile, lease: Option<&TnL
         "cps_limit": profile.cps_limit,
         "max_rate": profile.max_rate,
         "daily_spend_limit": profile.daily_spend_limit,
+        "hourly_spend_limit": profile.hourly_spend_limit,
         "record_calls": profile.record_calls,
         "format": profile.format,
         "allowed_countries": *profile.allowed_countries,
         "sip_connections": *profile.sip_connections,
+        "emergency_connection": profile.emergency_connection,
         "created_by": author(profile.created_by),
         "modified_by": author(profile.modified_by),
     });

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use uuid::Uuid;
 
 use super::value::{CarrierName, Digest, External, LogFormat, Ports, Secret, SignUp, Size, Span, Value};
 use super::{Layers, Setting};
@@ -136,6 +137,12 @@ section! {
         session_expires: Span = "1800s",
         /// Shortest session interval a peer may ask for, 90 seconds at least; a shorter one is refused with 422.
         min_se: Span = "90s",
+        /// Numbers that are dialled for help; nothing that limits other calls keeps those to them. For other countries give
+        /// the list they have.
+        emergency_numbers: Vec<String> = "911, 112, 933",
+        /// UUID of the SIP connection, of any account, that emergency calls go by where the outbound voice profile names none
+        /// (`emergency_connection`); unset: those are refused with 503.
+        emergency_trunk: Option<Uuid> = "",
         /// How long a call without a document waits for one by REST before it ends.
         park_timeout: Span = "30s",
         /// Shortest registration; a phone that wants less is told so with 423.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use uuid::Uuid;
 
 /// A value as a layer gives it: typed by TOML, or bare text.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,6 +66,7 @@ macro_rules! parsed {
 
 parsed!(SocketAddr, "address:port");
 parsed!(IpAddr, "IP address");
+parsed!(Uuid, "UUID");
 
 impl Value for IpNet {
     const KIND: &'static str = "CIDR";

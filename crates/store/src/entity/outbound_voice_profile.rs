@@ -26,7 +26,10 @@ pub struct Model {
     pub cps_limit: Option<i64>,
     /// Per minute.
     pub max_rate: Option<Money>,
+    /// In any 24 hours.
     pub daily_spend_limit: Option<Money>,
+    /// In any hour.
+    pub hourly_spend_limit: Option<Money>,
     /// 0..=2.
     pub record_calls: i64,
     pub format: RecordFormat,
@@ -34,6 +37,8 @@ pub struct Model {
     pub allowed_countries: Json<Vec<String>>,
     /// Trunks its calls go by; empty means the node's carriers.
     pub sip_connections: Json<Vec<Uuid>>,
+    /// Trunk that emergency calls go by.
+    pub emergency_connection: Option<Uuid>,
     pub created_by: Option<Uuid>,
     pub modified_by: Option<Uuid>,
 }

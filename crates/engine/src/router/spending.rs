@@ -1,0 +1,64 @@
+//! What calls to the telephone network may cost: the price of a minute, and the spend limits of an outbound voice profile
+//! (domain.md, outbound call).
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use opentact_store::voice_profiles::OutboundVoiceProfile;
+use opentact_store::{Money, Tn};
+use serde_json::json;
+
+use super::dial::unreadable;
+use super::{About, DialFault, Router};
+use crate::spend::{SpendLimits, Spending};
+
+impl Router {
+    /// Counts a call that goes out from this number, where its profile limits what calls cost.
+    pub(super) async fn spending(
+        &self,
+        profile: &OutboundVoiceProfile,
+        caller: Tn,
+    ) -> Result<Option<Arc<Spending>>, DialFault> {
+        let OutboundVoiceProfile { max_rate, hourly_spend_limit: hourly, daily_spend_limit: daily, .. } = *profile;
+        if max_rate.is_none() && hourly.is_none() && daily.is_none() {
+            return Ok(None);
+        }
+        let minute = self.minute_price(caller).await?;
+        if let Some(most) = max_rate.filter(|most| minute > *most) {
+            let reason = format!("Rate Above Limit: a minute costs {minute}, more than {most}");
+            return Err(DialFault::about(About::Rate, 403, reason));
+        }
+        if hourly.is_none() && daily.is_none() {
+            return Ok(None);
+        }
+        let limits = SpendLimits { of: profile.uuid, hourly, daily };
+        let stop = match self.meters.begin(Instant::now(), limits, minute) {
+            Ok(spending) => return Ok(Some(Arc::new(spending))),
+            Err(stop) => stop,
+        };
+        metrics::counter!("opentact_calls_limited_total", "limit" => "spend").increment(1);
+        if stop.first {
+            tracing::warn!(
+                account = %profile.account, profile = %profile.uuid, period = stop.period, limit = %stop.limit,
+                spent = %stop.spent, "spend limit reached: calls are stopped"
+            );
+            let payload = json!({
+                "outbound_voice_profile": { "uuid": profile.uuid, "name": profile.name },
+                "period": stop.period,
+                "limit": stop.limit,
+                "spent": stop.spent,
+            });
+            self.journal.spend_limit(profile.account, profile.uuid, &profile.name, payload);
+        }
+        let reason = format!("Spend Limit Reached: {} of {} in the last {}", stop.spent, stop.limit, stop.period);
+        Err(DialFault::about(About::Spend, 403, reason))
+    }
+
+    /// Of calls from a number: by the price profile of the number.
+    async fn minute_price(&self, caller: Tn) -> Result<Money, DialFault> {
+        let number = self.directory.number(caller).await.map_err(unreadable)?;
+        let number = number.ok_or_else(|| DialFault::new(404, format!("number {caller} is not in the inventory")))?;
+        let prices = self.directory.prices(number.profile).await.map_err(unreadable)?;
+        Ok(prices.prices.voice_outgoing_per_min_cost)
+    }
+}
