@@ -3,9 +3,11 @@
 
 mod world;
 
+use opentact_sip::message::Name;
 use opentact_sip::ua::{Command, Event};
 use opentact_store::types::SipTransport;
 use tokio::net::{TcpListener, UdpSocket};
+use world::raw::Raw;
 use world::tcp::TcpPeer;
 use world::{NUMBER, Peer, World};
 
@@ -84,4 +86,28 @@ async fn a_binding_request_is_answered_with_the_address_it_came_from() {
     expected.extend(port.to_be_bytes());
     expected.extend([127 ^ 0x21, 0x12, 0xa4, 1 ^ 0x42]);
     assert_eq!(answer[..length], expected);
+}
+
+/// RFC 3261 11.2.
+#[tokio::test(flavor = "multi_thread")]
+async fn options_tells_all_that_is_spoken_here() {
+    let world = World::new().await;
+    let raw = Raw::new(world.sip).await;
+    raw.send(&raw.request("OPTIONS", 1, "", "", "")).await;
+    let answer = raw.answer().await;
+    assert_eq!(answer.code(), 200);
+    let lists = |name, value| answer.headers().lists(name, value);
+    for method in ["INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "UPDATE", "PRACK", "MESSAGE", "SUBSCRIBE", "REFER"] {
+        assert!(lists(Name::Allow, method), "{method}");
+    }
+    for body in ["application/sdp", "application/dtmf-relay", "text/plain", "message/cpim"] {
+        assert!(lists(Name::Accept, body), "{body}");
+    }
+    for tag in ["100rel", "timer", "path", "outbound", "gruu", "replaces"] {
+        assert!(lists(Name::Supported, tag), "{tag}");
+    }
+    for event in ["dialog", "message-summary", "reg"] {
+        assert!(lists(Name::AllowEvents, event), "{event}");
+    }
+    assert!(lists(Name::AcceptEncoding, "identity") && lists(Name::AcceptLanguage, "en"));
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use opentact_sip::flow::Transport;
 use opentact_sip::ua::{Command, Event};
+use opentact_store::connections::NewConnection;
 use opentact_store::types::SipTransport;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -148,4 +149,40 @@ async fn who_asks_and_does_not_read_is_disconnected() {
     let mut pong = [0; 2];
     other.read_exact(&mut pong).await.unwrap();
     assert_eq!(&pong, b"\r\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_of_ours_is_pinged_and_ends_when_answers_do() {
+    let world = World::with(|config| {
+        config.transport.limits.keep_alive = Duration::from_millis(20);
+        config.transport.limits.pong = Duration::from_secs(1);
+    })
+    .await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let trunk = listener.local_addr().unwrap();
+    let new = NewConnection {
+        ip: Some(trunk.ip().to_string()),
+        port: trunk.port(),
+        transport: SipTransport::Tcp,
+        options_ping: true,
+        ..NewConnection::new("pinged")
+    };
+    world.store.connections().create(world.account, None, new).await.unwrap();
+    world.engine.control().invalidate(world.account);
+    let (mut stream, _) = listener.accept().await.unwrap();
+    // The OPTIONS, and nothing but pings after it.
+    let mut said = Vec::new();
+    while !said.ends_with(b"\r\n\r\n\r\n\r\n") {
+        assert_ne!(stream.read_buf(&mut said).await.unwrap(), 0);
+    }
+    for _ in 0..3 {
+        stream.write_all(b"\r\n").await.unwrap();
+        let mut ping = [0; 4];
+        stream.read_exact(&mut ping).await.unwrap();
+        assert_eq!(&ping, b"\r\n\r\n");
+    }
+    // The last is not answered: whoever is there is gone, as far as can be seen.
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).await.unwrap();
+    assert_eq!(rest, b"");
 }

@@ -236,6 +236,7 @@ fn engine_config(config: &Config, tls: TlsConfig, stir: StirConfig) -> anyhow::R
                 message: config.sip.message_limit.0,
                 udp_request: config.sip.udp_request_limit.0,
                 idle: config.sip.idle_timeout.0,
+                keep_alive: config.sip.keep_alive.0,
                 ping: config.sip.ws_ping.0,
                 ..TcpLimits::default()
             },

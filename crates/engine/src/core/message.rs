@@ -25,8 +25,7 @@ use super::{Core, Message};
 use crate::router::{Correspondence, Inquiry, MessageAdmission, Package, party};
 
 /// What a message may be made of; anything else is refused with 415. All of it is text.
-const ACCEPT: Bytes =
-    Bytes::from_static(b"text/plain, text/html, message/cpim, message/imdn+xml, application/im-iscomposing+xml");
+pub(super) const TEXTS: &str = "text/plain, text/html, message/cpim, message/imdn+xml, application/im-iscomposing+xml";
 /// RFC 3994: somebody types. Of use at once or never.
 const COMPOSING: &str = "application/im-iscomposing+xml";
 /// Octets of a Content-Type.
@@ -198,15 +197,13 @@ impl Core {
             return Err((413, Vec::new()));
         }
         let known = request.content_type().is_some_and(|content| {
-            let accepted = ACCEPT;
-            let mut accepted = accepted.split(|octet| *octet == b',').map(<[u8]>::trim_ascii);
-            accepted.any(|accepted| content.as_bytes().eq_ignore_ascii_case(accepted))
+            TEXTS.split(',').any(|text| content.as_bytes().eq_ignore_ascii_case(text.trim().as_bytes()))
         });
         let encoded = request.header(Name::ContentEncoding).is_some_and(|how| !how.eq_ignore_ascii_case(b"identity"));
         let long = request.header(Name::ContentType).is_some_and(|value| value.len() > MAX_CONTENT_TYPE);
         if !known || encoded || long || std::str::from_utf8(body).is_err() {
             let identity = (Bytes::from_static(b"Accept-Encoding"), Bytes::from_static(b"identity"));
-            return Err((415, vec![(Bytes::from_static(b"Accept"), ACCEPT), identity]));
+            return Err((415, vec![(Bytes::from_static(b"Accept"), TEXTS.into()), identity]));
         }
         Ok(())
     }

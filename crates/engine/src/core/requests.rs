@@ -7,8 +7,10 @@ use opentact_sip::message::{Method, Request, Response};
 use opentact_sip::ua::{Command, RequestId, SessionId};
 
 use super::Core;
+use super::message::TEXTS;
 use super::negotiate::Headers;
 use super::reason::retry_after;
+use super::subscribe::EVENTS;
 
 /// What this version does; in Allow of 405 and OPTIONS.
 pub(crate) const ALLOW: Bytes =
@@ -76,9 +78,11 @@ impl Core {
         let code = if self.draining { 503 } else { 200 };
         let mut headers = vec![
             header("Allow", ALLOW),
-            header("Accept", Bytes::from_static(b"application/sdp, application/dtmf-relay, application/dtmf")),
+            header("Accept", ["application/sdp", KEYS[0], KEYS[1], TEXTS].join(", ").into()),
+            header("Accept-Encoding", Bytes::from_static(b"identity")),
             header("Accept-Language", Bytes::from_static(b"en")),
-            header("Supported", Bytes::from_static(b"100rel, timer, path, outbound, replaces")),
+            header("Supported", Bytes::from_static(b"100rel, timer, path, outbound, gruu, replaces")),
+            header("Allow-Events", EVENTS),
         ];
         if self.draining {
             headers.push(retry_after());

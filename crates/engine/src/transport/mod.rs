@@ -4,6 +4,7 @@
 //! (SIP over UDP retransmits; counted in `opentact_sip_dropped_total`) and stops reading from streams (TCP pushes back).
 
 mod certified;
+mod keep_alive;
 mod large;
 mod outside;
 mod own;

@@ -15,8 +15,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::keep_alive::{Due, KeepAlive};
 use super::seats::Seat;
-use super::{Inbound, Transports, large, tls};
+use super::{Inbound, Transports, keep_alive, large, tls};
 
 /// How long the last messages of a connection may take to be written.
 pub(super) const FAREWELL: Duration = Duration::from_secs(5);
@@ -37,6 +38,10 @@ pub struct TcpLimits {
     pub write_queue: usize,
     /// A connection over TCP or TLS that is silent for longer is closed.
     pub idle: Duration,
+    /// Silence after which a connection over TCP or TLS that we have made is pinged by CRLF; zero: never.
+    pub keep_alive: Duration,
+    /// How long the answer to such a ping may take where earlier ones were answered (RFC 5626 4.4.1).
+    pub pong: Duration,
     /// How often a WebSocket client is pinged; one that is silent for twice as long is closed.
     pub ping: Duration,
     /// Until a connection to a peer must be up, and until a TLS handshake must be done.
@@ -53,6 +58,8 @@ impl Default for TcpLimits {
             udp_request: 1_300,
             write_queue: 256,
             idle: Duration::from_secs(600),
+            keep_alive: Duration::from_secs(30),
+            pong: Duration::from_secs(10),
             ping: Duration::from_secs(30),
             connect: Duration::from_secs(5),
         }
@@ -277,14 +284,31 @@ async fn write(mut stream: impl AsyncWrite + Unpin, mut queue: mpsc::Receiver<By
 async fn read(transports: &Transports, mut stream: impl AsyncRead + Unpin, flow: Flow) -> String {
     let mut framer = StreamFramer::new(transports.limits.message);
     let mut buffer = vec![0_u8; 16 * 1024];
+    let limits = &transports.limits;
+    let ping = (is_ours(&flow) && !limits.keep_alive.is_zero()).then_some((limits.keep_alive, limits.pong));
+    let mut silence = KeepAlive::new(Instant::now(), limits.idle, ping);
+    let say = |octets: &'static [u8]| {
+        if let Some(connection) = transports.connections.get(&flow.connection) {
+            connection.send(Bytes::from_static(octets));
+        }
+    };
     loop {
-        let length = match tokio::time::timeout(transports.limits.idle, stream.read(&mut buffer)).await {
-            Err(_) => return "idle".to_owned(),
+        let length = match tokio::time::timeout_at(silence.deadline().into(), stream.read(&mut buffer)).await {
+            Err(_) => match silence.due(Instant::now()) {
+                Due::Nothing => continue,
+                Due::Ping => {
+                    say(keep_alive::PING);
+                    continue;
+                }
+                Due::Idle => return "idle".to_owned(),
+                Due::Gone => return "no answer to a keep-alive".to_owned(),
+            },
             Ok(Err(error)) => return error.to_string(),
             Ok(Ok(0)) => return "peer closed".to_owned(),
             Ok(Ok(length)) => length,
         };
-        framer.push(&buffer[..length]);
+        let answer = silence.read(Instant::now(), &buffer[..length], framer.pending() == 0);
+        framer.push(&buffer[answer..length]);
         while let Some(frame) = framer.next() {
             match frame {
                 Ok(Frame::Message(bytes)) => {
@@ -298,11 +322,7 @@ async fn read(transports: &Transports, mut stream: impl AsyncRead + Unpin, flow:
                         return "stopping".to_owned();
                     }
                 }
-                Ok(Frame::KeepAlive) => {
-                    if let Some(connection) = transports.connections.get(&flow.connection) {
-                        connection.send(Bytes::from_static(b"\r\n"));
-                    }
-                }
+                Ok(Frame::KeepAlive) => say(keep_alive::PONG),
                 // After a framing error nobody knows where the next message starts.
                 Err(error) => {
                     transports.gate.lock().malformed(Instant::now(), flow.remote.ip());

@@ -18,6 +18,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use opentact_sip::flow::{Flow, Transport};
 use tokio::sync::mpsc;
 
+use super::keep_alive::{PING, PONG};
 use super::seats::Seat;
 use super::tcp::{self, FAREWELL, Task};
 use super::{Inbound, Transports};
@@ -28,9 +29,6 @@ const PATH: &str = "/sip";
 const SUBPROTOCOL: &str = "sip";
 /// Seconds that a client is told to wait for a place.
 const WAIT: &str = "5";
-/// RFC 5626 4.4.1, which RFC 7118 6 allows beside the ping of WebSocket.
-const PING: &[u8] = b"\r\n\r\n";
-const PONG: &[u8] = b"\r\n";
 
 /// Who a client is whose connection comes from an address, by it and X-Forwarded-For.
 pub type ClientAddress = Arc<dyn Fn(IpAddr, Option<&str>) -> IpAddr + Send + Sync>;
@@ -168,6 +166,7 @@ async fn read(
             return (close_code::SIZE, "message too long");
         }
         if bytes.iter().all(|octet| matches!(octet, b'\r' | b'\n')) {
+            // RFC 7118 6 allows them beside the ping of WebSocket.
             if bytes == PING
                 && let Some(connection) = transports.connections.get(&flow.connection)
             {

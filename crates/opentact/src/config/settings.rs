@@ -116,6 +116,9 @@ section! {
         udp_request_limit: Size = "1300B",
         /// A connection over TCP or TLS that is silent for so long is closed.
         idle_timeout: Span = "10m",
+        /// A connection over TCP or TLS that we have made and over which nothing comes for so long is pinged by CRLF (RFC 5626):
+        /// that keeps ways through NAT open, and tells of peers that are gone. `0s`: never.
+        keep_alive: Span = "30s",
         /// How often a WebSocket client is pinged; one that has been silent for twice as long is closed.
         ws_ping: Span = "30s",
         /// DNS servers asked for the hosts of trunks and SIP addresses; unset: those of /etc/resolv.conf.
@@ -441,6 +444,11 @@ impl Config {
         );
         let minute = Duration::from_secs(60);
         fault(sip.idle_timeout.0 < minute, "sip.idle_timeout", "expected a minute at least");
+        fault(
+            !sip.keep_alive.0.is_zero() && sip.keep_alive.0 < Duration::from_secs(1),
+            "sip.keep_alive",
+            "expected 0s or a second at least",
+        );
         fault(
             !(Duration::from_secs(1)..=minute * 60).contains(&sip.ws_ping.0),
             "sip.ws_ping",
