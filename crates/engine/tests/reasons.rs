@@ -14,14 +14,26 @@ fn reason(request: &Request) -> String {
 
 async fn pick_up(peer: &mut Peer) -> SessionId {
     let session = peer.invited().await;
+    accept(peer, session).await;
+    session
+}
+
+async fn accept(peer: &mut Peer, session: SessionId) {
     peer.command(Command::Accept { session, headers: Vec::new(), body: sdp(40_002), contact: None });
     while !matches!(peer.event().await, Event::Acked { .. }) {}
-    session
 }
 
 async fn bye(peer: &mut Peer) -> Request {
     loop {
         if let Event::Bye { request, .. } = peer.event().await {
+            return request;
+        }
+    }
+}
+
+async fn cancelled(peer: &mut Peer) -> Request {
+    loop {
+        if let Event::Cancelled { request, .. } = peer.event().await {
             return request;
         }
     }
@@ -65,16 +77,12 @@ async fn who_has_lost_the_race_is_told_that_the_call_was_taken_elsewhere() {
     assert_eq!(bob.register(world.sip, "bob", PASSWORD, 300).await, 200);
     let session = caller.call_number(world.sip, 40_000);
     let calling = async { while !matches!(caller.event().await, Event::Answered { .. }) {} };
-    let ringing = async {
-        let rung = bob.invited().await;
-        bob.command(Command::Provisional { session: rung, code: 180, reason: None, headers: vec![], body: None });
-        loop {
-            if let Event::Cancelled { request, .. } = bob.event().await {
-                return request;
-            }
-        }
+    let both = async {
+        let (first, second) = tokio::join!(alice.invited(), bob.invited());
+        bob.command(Command::Provisional { session: second, code: 180, reason: None, headers: vec![], body: None });
+        tokio::join!(accept(&mut alice, first), cancelled(&mut bob)).1
     };
-    let (_, told, ()) = tokio::join!(pick_up(&mut alice), ringing, calling);
+    let (told, ()) = tokio::join!(both, calling);
     assert!(reason(&told).starts_with("SIP;cause=200;text=\"Call completed elsewhere\""), "{}", reason(&told));
     caller.command(Command::Bye { session, headers: Vec::new() });
     tokio::join!(caller.settle(), alice.settle(), bob.settle(), world.idle());
