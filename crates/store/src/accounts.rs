@@ -1,5 +1,7 @@
 //! Accounts: the tenants.
 
+use std::sync::atomic::Ordering;
+
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
 };
@@ -90,7 +92,14 @@ impl Accounts<'_> {
         };
         write(&tx, row.clone()).await?;
         tx.commit().await?;
+        self.store.account_changes().fetch_add(1, Ordering::Release);
         Ok(row)
+    }
+
+    /// Rises with each change that this process has made to any account, balances left out: for who keeps rows for a
+    /// while.
+    pub fn changes(&self) -> u64 {
+        self.store.account_changes().load(Ordering::Acquire)
     }
 }
 

@@ -1,14 +1,13 @@
 //! Call records and the log of executed call-flow elements.
 
-use sea_orm::sea_query::OnConflict;
-use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, Iterable,
-    QueryFilter, QueryOrder,
-};
+use std::sync::Arc;
+
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::bulk::{self, Conflict};
 pub use crate::entity::call::Model as CallRecord;
 use crate::entity::call::{Column, Entity};
 use crate::entity::call_flow_log;
@@ -24,21 +23,21 @@ searchable!(call, {
 searchable!(call_flow_log, { "name" => Name, "success" => Success, "position" => Position });
 
 /// Objects of a call as they were when it began, in the form of events: later changes of the app do not
-/// rewrite history.
+/// rewrite history. Cheap to clone: a call is told of in each of its states.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Related {
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub tn: Option<Value>,
+    pub tn: Option<Arc<Value>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub sip_control_app: Option<Value>,
+    pub sip_control_app: Option<Arc<Value>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub sip_connection: Option<Value>,
+    pub sip_connection: Option<Arc<Value>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub sip_user: Option<Value>,
+    pub sip_user: Option<Arc<Value>>,
     /// Who vouches for the caller (STIR/SHAKEN), and the Identity headers that say so.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub stir_shaken: Option<Value>,
+    pub stir_shaken: Option<Arc<Value>>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -161,17 +160,10 @@ impl Calls<'_> {
 
 /// Writes records, new or again; each call at most once in `records`.
 pub(crate) async fn upsert(db: &impl ConnectionTrait, records: Vec<CallRecord>) -> Result<(), DbErr> {
-    let all = Column::iter().filter(|c| !matches!(c, Column::Uuid | Column::Account | Column::CreatedOn));
-    Entity::insert_many(records.into_iter().map(|r| r.into_active_model().reset_all()))
-        .on_conflict(OnConflict::column(Column::Uuid).update_columns(all).to_owned())
-        .exec_without_returning(db)
-        .await?;
-    Ok(())
+    let conflict = Conflict::Update { key: Column::Uuid, keep: &[Column::Account, Column::CreatedOn] };
+    bulk::insert::<Entity, _>(db, records, &conflict).await
 }
 
 pub(crate) async fn insert_logs(db: &impl ConnectionTrait, logs: Vec<CallFlowLog>) -> Result<(), DbErr> {
-    call_flow_log::Entity::insert_many(logs.into_iter().map(|l| l.into_active_model().reset_all()))
-        .exec_without_returning(db)
-        .await?;
-    Ok(())
+    bulk::insert::<call_flow_log::Entity, _>(db, logs, &Conflict::Refuse).await
 }

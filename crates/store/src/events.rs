@@ -4,17 +4,14 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
-use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
+use crate::bulk::{self, Conflict};
 use crate::calls::{self, CallFlowLog, CallRecord};
 pub use crate::entity::event::Model as Event;
 use crate::entity::event::{Column, Entity};
 use crate::{Result, Store};
-
-/// Rows an insert statement holds at most, so that its values stay under SQLite's 32,766 and PostgreSQL's
-/// 65,535 parameters.
-const ROWS: usize = 500;
 
 /// What one group commit writes, all or nothing.
 #[derive(Debug, Clone, Default)]
@@ -44,16 +41,9 @@ pub struct Events<'a> {
 impl Events<'_> {
     pub async fn commit(&self, batch: Batch) -> Result<()> {
         let tx = self.store.begin().await?;
-        for rows in chunks(batch.calls) {
-            calls::upsert(&tx, rows).await?;
-        }
-        for rows in chunks(batch.flow_logs) {
-            calls::insert_logs(&tx, rows).await?;
-        }
-        for rows in chunks(batch.events) {
-            let rows = rows.into_iter().map(|event| event.into_active_model().reset_all());
-            Entity::insert_many(rows).exec_without_returning(&tx).await?;
-        }
+        calls::upsert(&tx, batch.calls).await?;
+        calls::insert_logs(&tx, batch.flow_logs).await?;
+        bulk::insert::<Entity, _>(&tx, batch.events, &Conflict::Refuse).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -104,12 +94,4 @@ impl Events<'_> {
             .filter(Expr::col((Entity, Column::Seq)).lt(Expr::SubQuery(None, Box::new(newest.into()))));
         Ok(old.exec(self.store.writer()).await?.rows_affected)
     }
-}
-
-fn chunks<T>(rows: Vec<T>) -> impl Iterator<Item = Vec<T>> {
-    let mut rows = rows.into_iter();
-    std::iter::from_fn(move || {
-        let chunk: Vec<T> = rows.by_ref().take(ROWS).collect();
-        (!chunk.is_empty()).then_some(chunk)
-    })
 }

@@ -9,6 +9,7 @@
 
 pub mod accounts;
 pub mod apps;
+mod bulk;
 pub mod calls;
 pub mod connections;
 pub mod domains;

@@ -3,17 +3,14 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::Query;
-use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder};
 use uuid::Uuid;
 
+use crate::bulk::{self, Conflict};
 pub use crate::entity::registration::Model as Registration;
 use crate::entity::registration::{Column, Entity};
 use crate::entity::sip_user;
 use crate::{Result, Store};
-
-/// Rows an insert statement holds at most, so that its values stay under SQLite's 32,766 and PostgreSQL's 65,535
-/// parameters.
-const ROWS: usize = 500;
 
 impl Store {
     pub fn registrations(&self) -> Registrations<'_> {
@@ -29,13 +26,8 @@ impl Registrations<'_> {
     /// Puts `rows` in the place of whatever these users had, all or nothing. A user without a row has no contact any more.
     pub async fn replace(&self, users: &[Uuid], rows: Vec<Registration>) -> Result<()> {
         let tx = self.store.begin().await?;
-        for users in users.chunks(ROWS) {
-            Entity::delete_many().filter(Column::SipUser.is_in(users.iter().copied())).exec(&tx).await?;
-        }
-        for rows in rows.chunks(ROWS) {
-            let rows = rows.iter().map(|row| row.clone().into_active_model().reset_all());
-            Entity::insert_many(rows).exec_without_returning(&tx).await?;
-        }
+        bulk::delete::<Entity>(&tx, Column::SipUser, users).await?;
+        bulk::insert::<Entity, _>(&tx, rows, &Conflict::Refuse).await?;
         tx.commit().await?;
         Ok(())
     }

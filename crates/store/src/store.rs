@@ -1,5 +1,6 @@
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use sea_orm::sqlx::ConnectOptions as _;
@@ -50,6 +51,12 @@ impl Settings {
     }
 }
 
+/// Memory that SQLite's writing connection keeps pages in: 16 MiB, as SQLite counts it (KiB, negative).
+const CACHE: &str = "-16384";
+/// Pages of SQLite's log before they go into the database file (16 MiB): what is written again and again until then
+/// goes there once.
+const CHECKPOINT: &str = "4096";
+
 /// The database. Cheap to clone; every clone shares the connections.
 ///
 /// SQLite has one connection that writes and a pool that reads: writers queue here and not on the file's lock,
@@ -64,6 +71,8 @@ struct Inner {
     writer: DatabaseConnection,
     reader: DatabaseConnection,
     keyring: Keyring,
+    /// Changes of accounts by this process, their balances left out.
+    account_changes: AtomicU64,
 }
 
 impl Store {
@@ -75,7 +84,7 @@ impl Store {
             let pool = connect_postgres(settings).await?;
             (pool.clone(), pool)
         };
-        Ok(Store { inner: Arc::new(Inner { writer, reader, keyring }) })
+        Ok(Store { inner: Arc::new(Inner { writer, reader, keyring, account_changes: AtomicU64::new(0) }) })
     }
 
     /// A migrated database in memory that ends with the last clone. For tests; a single connection.
@@ -112,6 +121,10 @@ impl Store {
     /// A key for this purpose, made of the one that seals secrets: kept where that is kept, lost when that is.
     pub fn derived_key(&self, label: &str) -> [u8; 32] {
         self.keyring().derive(label)
+    }
+
+    pub(crate) fn account_changes(&self) -> &AtomicU64 {
+        &self.inner.account_changes
     }
 
     pub(crate) fn keyring(&self) -> &Keyring {
@@ -168,7 +181,8 @@ async fn connect_sqlite(settings: &Settings) -> Result<(DatabaseConnection, Data
         let pool = pool(connections).connect_with(options).await.map_err(|e| unreachable_database(&e))?;
         Ok::<_, StoreError>(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool))
     };
-    let writer = connect(1, options.clone()).await?;
+    let writer =
+        connect(1, options.clone().pragma("cache_size", CACHE).pragma("wal_autocheckpoint", CHECKPOINT)).await?;
     let reader = match in_memory {
         true => writer.clone(),
         false => connect(settings.connections, options.pragma("query_only", "ON")).await?,

@@ -40,7 +40,7 @@ fn call(account: Uuid, from: &str, to: &str) -> CallRecord {
         freeswitch_call_state: "DOWN".into(),
         freeswitch_channel_state: "CS_NEW".into(),
         stir_shaken_attest_level: None,
-        related: Json(Related { tn: Some(json!({ "tn": 12015550100_u64 })), ..Related::default() }),
+        related: Json(Related { tn: Some(json!({ "tn": 12015550100_u64 }).into()), ..Related::default() }),
         meta: Json(json!({ "ticket": 1.50 }).as_object().unwrap().clone()),
     }
 }
