@@ -57,7 +57,7 @@ impl Orders {
 async fn tell(store: &Store, hub: &Hub, order: &TnOrder) -> Result<(), StoreError> {
     let view = expand::order(store, order).await?;
     // A full event queue refuses the event and must not stop the order.
-    if let Err(refused) = hub.publish(NewEvent::tn_order(order, view)) {
+    if let Err(refused) = hub.publish(NewEvent::tn_order(order, &view)) {
         tracing::error!(order = %order.uuid, %refused, "tn_order event");
     }
     Ok(())

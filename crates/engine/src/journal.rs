@@ -4,14 +4,17 @@
 //! of `events::view`. Everything goes to the one writer of the hub, in the order it happened.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use opentact_call::q850::Q850;
 use opentact_call::{CallState, CallType, Direction, LegId, LegSnapshot, Recording, StepReport};
+use opentact_events::view::{CallContext, CallView};
 use opentact_events::{Hub, NewEvent, Write, view};
 use opentact_store::calls::{CallFlowLog, CallRecord};
 use opentact_store::types::{self, Json};
 use serde_json::{Map, Value, json};
+use smallvec::SmallVec;
 use uuid::Uuid;
 
 use crate::router::LegContext;
@@ -31,7 +34,7 @@ pub(crate) struct Journal {
 struct Page {
     context: LegContext,
     snapshot: Option<LegSnapshot>,
-    record: Option<CallRecord>,
+    record: Option<Arc<CallRecord>>,
     logs: Vec<CallFlowLog>,
     /// Rows of the log so far, those no longer shown included.
     position: i64,
@@ -58,17 +61,17 @@ impl Journal {
     }
 
     /// A trunk is up or down, or our registration there is another.
-    pub(crate) fn trunk(&self, account: Uuid, trunk: Uuid, name: &str, state: &str, payload: Value) {
+    pub(crate) fn trunk(&self, account: Uuid, trunk: Uuid, name: &str, state: &str, payload: &Value) {
         self.publish(NewEvent::sip_connection(account, trunk, name, state, payload));
     }
 
     /// The calls of an outbound voice profile are stopped by what they have cost.
-    pub(crate) fn spend_limit(&self, account: Uuid, profile: Uuid, name: &str, payload: Value) {
+    pub(crate) fn spend_limit(&self, account: Uuid, profile: Uuid, name: &str, payload: &Value) {
         self.publish(NewEvent::spend_limit(account, profile, name, payload));
     }
 
     /// Somebody calls for help.
-    pub(crate) fn emergency_call(&self, account: Uuid, number: &str, from: &str, state: &str, payload: Value) {
+    pub(crate) fn emergency_call(&self, account: Uuid, number: &str, from: &str, state: &str, payload: &Value) {
         self.publish(NewEvent::emergency_call(account, number, from, state, payload));
     }
 
@@ -183,12 +186,13 @@ impl CallBook {
             self.pages.insert(leg, Page::new(context));
         }
         let Some(page) = self.pages.get_mut(&leg) else { return };
-        let record = record(&snapshot, &page.context);
+        let record = Arc::new(record(&snapshot, page));
         page.snapshot = Some(snapshot);
         page.record = Some(record.clone());
-        let Some(object) = self.object(leg) else { return };
-        let _ = self.journal.hub.record(Write::CallRecord(Box::new(record.clone())));
-        self.journal.publish(NewEvent::call_state(&record, object));
+        let _ = self.journal.hub.record(Write::CallRecord(record.clone()));
+        if let Some(event) = self.show(leg, |call| NewEvent::call_state(&record, call)) {
+            self.journal.publish(event);
+        }
     }
 
     /// An element ended.
@@ -218,16 +222,18 @@ impl CallBook {
             page.logs.remove(0);
         }
         page.logs.push(log.clone());
-        let Some(object) = self.object(leg) else { return };
         let _ = self.journal.hub.record(Write::FlowLog(Box::new(log.clone())));
-        self.journal.publish(NewEvent::call_flow(&record, &log, object));
+        if let Some(event) = self.show(leg, |call| NewEvent::call_flow(&record, &log, call)) {
+            self.journal.publish(event);
+        }
     }
 
     /// Two legs were joined or parted.
     pub(crate) fn bridge(&self, a: LegId, b: LegId, joined: bool) {
         let account = self.context.account;
-        let Some(object) = self.object(a) else { return };
-        self.journal.publish(NewEvent::call_bridge(account, [a.0, b.0], joined, object));
+        if let Some(event) = self.show(a, |call| NewEvent::call_bridge(account, [a.0, b.0], joined, call)) {
+            self.journal.publish(event);
+        }
     }
 
     /// A recording can be read.
@@ -254,8 +260,9 @@ impl CallBook {
             created_on: now,
         };
         page.recordings.push(recording.view());
-        let Some(object) = self.object(leg) else { return };
-        self.journal.publish(NewEvent::call_record(&recording, object));
+        if let Some(event) = self.show(leg, |call| NewEvent::call_record(&recording, call)) {
+            self.journal.publish(event);
+        }
     }
 
     /// Closes the records of a call whose machine is lost.
@@ -281,19 +288,23 @@ impl CallBook {
 
     /// The call object of a leg.
     pub(crate) fn object(&self, leg: LegId) -> Option<Value> {
+        self.show(leg, |call| view::call(call.call, call.context))
+    }
+
+    /// What `of` makes of a leg as it is shown.
+    fn show<T>(&self, leg: LegId, of: impl FnOnce(&CallView<'_>) -> T) -> Option<T> {
         let page = self.pages.get(&leg)?;
         let (record, snapshot) = (page.record.as_ref()?, page.snapshot.as_ref()?);
-        let find = |leg: &LegId| self.pages.get(leg).and_then(|page| page.record.clone());
-        let children: Vec<CallRecord> = snapshot.children.iter().filter_map(find).collect();
-        let parent = snapshot.parent.as_ref().and_then(find);
-        let context = view::CallContext {
+        let find = |leg: &LegId| self.pages.get(leg).and_then(|page| page.record.as_deref());
+        let children: SmallVec<[&CallRecord; 4]> = snapshot.children.iter().filter_map(find).collect();
+        let context = CallContext {
             account: Some(&page.context.account_row),
-            parent: parent.as_ref(),
+            parent: snapshot.parent.as_ref().and_then(find),
             children: &children,
             logs: &page.logs,
             records: &page.recordings,
         };
-        Some(view::call(record, context))
+        Some(of(&CallView { call: record, context }))
     }
 }
 
@@ -303,7 +314,9 @@ impl Page {
     }
 }
 
-fn record(leg: &LegSnapshot, context: &LegContext) -> CallRecord {
+fn record(leg: &LegSnapshot, page: &Page) -> CallRecord {
+    let context = &page.context;
+    let before = page.record.as_deref().filter(|before| before.from == leg.from && before.to == leg.to);
     let mut meta = context.meta.clone();
     if let Some(reason) = &leg.reason {
         meta.insert("reason".to_owned(), json!(reason));
@@ -332,7 +345,8 @@ fn record(leg: &LegSnapshot, context: &LegContext) -> CallRecord {
             CallType::Trunk => types::CallType::Trunk,
             CallType::Batch => types::CallType::Batch,
         },
-        thread: opentact_messaging::thread_of(&leg.from, &leg.to),
+        thread: before
+            .map_or_else(|| opentact_messaging::thread_of(&leg.from, &leg.to), |before| before.thread.clone()),
         parent: leg.parent.map(|parent| parent.0),
         tn: context.tn.and_then(|tn| opentact_store::Tn::try_from(tn).ok()),
         sip_control_app: context.sip_control_app,

@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use opentact_call::q850::Q850;
-use opentact_events::{Hub, NewEvent, Write, view};
+use opentact_events::view::{CallContext, CallView};
+use opentact_events::{Hub, NewEvent, Write};
 use opentact_store::calls::CallRecord;
 use opentact_store::types::CallState;
 use opentact_store::{Store, StoreError};
@@ -55,17 +56,15 @@ async fn tell(store: &Store, hub: &Hub, record: &CallRecord) -> Result<(), Store
         Some(parent) => store.calls().get(record.account, parent).await.ok(),
         None => None,
     };
-    let object = view::call(
-        record,
-        view::CallContext {
-            account: Some(&account),
-            parent: parent.as_ref(),
-            children: &children,
-            logs: &logs,
-            records: &[],
-        },
-    );
-    let _ = hub.record(Write::CallRecord(Box::new(record.clone())));
-    let _ = hub.publish(NewEvent::call_state(record, object));
+    let children: Vec<&CallRecord> = children.iter().collect();
+    let context = CallContext {
+        account: Some(&account),
+        parent: parent.as_ref(),
+        children: &children,
+        logs: &logs,
+        records: &[],
+    };
+    let _ = hub.record(Write::CallRecord(record.clone().into()));
+    let _ = hub.publish(NewEvent::call_state(record, &CallView { call: record, context }));
     Ok(())
 }

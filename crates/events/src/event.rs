@@ -1,7 +1,5 @@
 //! What happened, before it is numbered and written: one constructor for each type of event.
 
-use std::fmt;
-
 use chrono::{DateTime, Utc};
 use opentact_store::accounts::Account;
 use opentact_store::calls::{CallFlowLog, CallRecord};
@@ -11,170 +9,125 @@ use opentact_store::sms::Sms;
 use opentact_store::types::EventType;
 use opentact_store::users::User;
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
-use serde_json::{Map, Value, json};
+use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::view;
+use crate::view::{self, Date, First, FlowStep, Shape2021, members};
 
-/// An event to be published.
-#[derive(Debug, Clone, PartialEq)]
+/// An event to be published. What it carries is JSON text already: it is written and sent as it is.
+#[derive(Debug, Clone)]
 pub struct NewEvent {
     pub account: Uuid,
     pub kind: EventType,
     pub message: String,
-    pub payload: Value,
+    pub payload: Box<RawValue>,
     /// Uuid of the object it tells of.
     pub ref_id: Option<Uuid>,
     /// Members of the envelope besides those that every event has: `call`, `call_flow`, ...
-    pub extra: Map<String, Value>,
+    pub extra: Vec<(&'static str, Box<RawValue>)>,
 }
 
 impl NewEvent {
-    /// A leg reached a state. `call` is [`view::call`]'s object of it.
-    pub fn call_state(record: &CallRecord, call: Value) -> NewEvent {
-        let mut payload = Map::new();
-        payload.insert("state".to_owned(), json!(record.state));
-        payload.insert("duration".to_owned(), json!(record.duration));
-        payload.extend(view::payload_2021(record));
-        NewEvent {
-            account: record.account,
-            kind: EventType::CallState,
-            message: format!("{} {} {} > {} - {}", record.kind, record.direction, record.from, record.to, record.state),
-            payload: Value::Object(payload),
-            ref_id: Some(record.uuid),
-            extra: extra([("call", call)]),
-        }
+    pub fn new(
+        account: Uuid,
+        kind: EventType,
+        message: String,
+        payload: &impl Serialize,
+        ref_id: impl Into<Option<Uuid>>,
+    ) -> NewEvent {
+        NewEvent { account, kind, message, payload: text(payload), ref_id: ref_id.into(), extra: Vec::new() }
+    }
+
+    fn with(mut self, name: &'static str, member: &impl Serialize) -> NewEvent {
+        self.extra.push((name, text(member)));
+        self
+    }
+
+    /// A leg reached a state. `call` is the [`view::CallView`] of it.
+    pub fn call_state(record: &CallRecord, call: &impl Serialize) -> NewEvent {
+        let message =
+            format!("{} {} {} > {} - {}", record.kind, record.direction, record.from, record.to, record.state);
+        let payload = Shape2021 { call: record, first: First::State };
+        NewEvent::new(record.account, EventType::CallState, message, &payload, record.uuid).with("call", call)
     }
 
     /// An element of a call flow ended. `call` holds the logs so far.
-    pub fn call_flow(record: &CallRecord, log: &CallFlowLog, call: Value) -> NewEvent {
-        let mut payload = Map::new();
-        payload.insert("command".to_owned(), view::command(log));
-        payload.extend(view::payload_2021(record));
-        NewEvent {
-            account: record.account,
-            kind: EventType::CallFlow,
-            message: format!("{}: success {}, reason: {}", log.name, log.success, log.reason),
-            payload: Value::Object(payload),
-            ref_id: Some(record.uuid),
-            extra: extra([
-                ("success", json!(log.success)),
-                ("command", json!(log.name)),
-                ("call", call),
-                ("call_flow", view::call_flow(log)),
-            ]),
-        }
+    pub fn call_flow(record: &CallRecord, log: &CallFlowLog, call: &impl Serialize) -> NewEvent {
+        let message = format!("{}: success {}, reason: {}", log.name, log.success, log.reason);
+        let payload = Shape2021 { call: record, first: First::Command(log) };
+        NewEvent::new(record.account, EventType::CallFlow, message, &payload, record.uuid)
+            .with("success", &log.success)
+            .with("command", &log.name)
+            .with("call", call)
+            .with("call_flow", &FlowStep(log))
     }
 
     /// Two legs were joined (`true`) or parted. `call` is the object of the first.
-    pub fn call_bridge(account: Uuid, calls: [Uuid; 2], bridged: bool, call: Value) -> NewEvent {
+    pub fn call_bridge(account: Uuid, calls: [Uuid; 2], bridged: bool, call: &impl Serialize) -> NewEvent {
         let state = if bridged { "bridged" } else { "unbridged" };
-        NewEvent {
-            account,
-            kind: EventType::CallBridge,
-            message: format!("Calls {state}: {}, {}", calls[0], calls[1]),
-            payload: json!({ "state": state, "calls": calls }),
-            ref_id: Some(calls[0]),
-            extra: extra([("call", call)]),
-        }
+        let message = format!("Calls {state}: {}, {}", calls[0], calls[1]);
+        let payload = json!({ "state": state, "calls": calls });
+        NewEvent::new(account, EventType::CallBridge, message, &payload, calls[0]).with("call", call)
     }
 
     /// A recording is readable.
-    pub fn call_record(recording: &Recording, call: Value) -> NewEvent {
-        NewEvent {
-            account: recording.account,
-            kind: EventType::CallRecord,
-            message: format!("Call record: {}", recording.tag.as_deref().unwrap_or("untagged")),
-            payload: recording.view(),
-            ref_id: Some(recording.uuid),
-            extra: extra([("call", call)]),
-        }
+    pub fn call_record(recording: &Recording, call: &impl Serialize) -> NewEvent {
+        let message = format!("Call record: {}", recording.tag.as_deref().unwrap_or("untagged"));
+        NewEvent::new(recording.account, EventType::CallRecord, message, &recording.view(), recording.uuid)
+            .with("call", call)
     }
 
     /// A message was made, changed state or was delivered. `view` is [`view::sms`]'s object of it.
-    pub fn sms(sms: &Sms, view: Value) -> NewEvent {
-        NewEvent {
-            account: sms.account,
-            kind: EventType::Sms,
-            message: format!("SMS: type: {}, state: {}", sms.kind, sms.state),
-            payload: view,
-            ref_id: Some(sms.uuid),
-            extra: Map::new(),
-        }
+    pub fn sms(sms: &Sms, view: &Value) -> NewEvent {
+        let message = format!("SMS: type: {}, state: {}", sms.kind, sms.state);
+        NewEvent::new(sms.account, EventType::Sms, message, view, sms.uuid)
     }
 
     /// A message between SIP users was taken, delivered or given up: an event of type `sms`, told apart by the payload's
     /// `type`, which is `sip`.
-    pub fn sip_message(message: &SipMessage) -> NewEvent {
-        NewEvent {
-            account: message.account,
-            kind: EventType::Sms,
-            message: format!("SMS: type: sip, state: {}", message.state),
-            payload: view::sip_message(message, None),
-            ref_id: Some(message.uuid),
-            extra: Map::new(),
-        }
+    pub fn sip_message(row: &SipMessage) -> NewEvent {
+        let message = format!("SMS: type: sip, state: {}", row.state);
+        NewEvent::new(row.account, EventType::Sms, message, &view::sip_message(row, None), row.uuid)
     }
 
     /// A trunk is up or down, or our registration with it is another: `state` says which.
-    pub fn sip_connection(account: Uuid, trunk: Uuid, name: &str, state: &str, payload: Value) -> NewEvent {
-        NewEvent {
-            account,
-            kind: EventType::SipConnection,
-            message: format!("SIP connection {name} - {state}"),
-            payload,
-            ref_id: Some(trunk),
-            extra: Map::new(),
-        }
+    pub fn sip_connection(account: Uuid, trunk: Uuid, name: &str, state: &str, payload: &Value) -> NewEvent {
+        let message = format!("SIP connection {name} - {state}");
+        NewEvent::new(account, EventType::SipConnection, message, payload, trunk)
     }
 
     /// The calls of an outbound voice profile have cost as much as they may: no more go out until some time has passed.
-    pub fn spend_limit(account: Uuid, profile: Uuid, name: &str, payload: Value) -> NewEvent {
-        NewEvent {
-            account,
-            kind: EventType::SpendLimit,
-            message: format!("Outbound voice profile {name} - spend limit reached"),
-            payload,
-            ref_id: Some(profile),
-            extra: Map::new(),
-        }
+    pub fn spend_limit(account: Uuid, profile: Uuid, name: &str, payload: &Value) -> NewEvent {
+        let message = format!("Outbound voice profile {name} - spend limit reached");
+        NewEvent::new(account, EventType::SpendLimit, message, payload, profile)
     }
 
     /// Somebody calls for help: `state` is `routed` or `no_route`.
-    pub fn emergency_call(account: Uuid, number: &str, from: &str, state: &str, payload: Value) -> NewEvent {
-        NewEvent {
-            account,
-            kind: EventType::EmergencyCall,
-            message: format!("Emergency call {from} > {number} - {state}"),
-            payload,
-            ref_id: None,
-            extra: Map::new(),
-        }
+    pub fn emergency_call(account: Uuid, number: &str, from: &str, state: &str, payload: &Value) -> NewEvent {
+        let message = format!("Emergency call {from} > {number} - {state}");
+        NewEvent::new(account, EventType::EmergencyCall, message, payload, None)
     }
 
     /// An order changed state. `view` is [`view::order`]'s object of it.
-    pub fn tn_order(order: &TnOrder, view: Value) -> NewEvent {
-        NewEvent {
-            account: order.account,
-            kind: EventType::TnOrder,
-            message: format!("TN order: state: {}", order.state),
-            payload: view,
-            ref_id: Some(order.uuid),
-            extra: Map::new(),
-        }
+    pub fn tn_order(order: &TnOrder, view: &Value) -> NewEvent {
+        let message = format!("TN order: state: {}", order.state);
+        NewEvent::new(order.account, EventType::TnOrder, message, view, order.uuid)
     }
 
     /// The balance changed by `source_action`; `None` when the account does not want to hear of it.
     pub fn balance(account: &Account, balance: opentact_store::Money, source_action: &str) -> Option<NewEvent> {
-        account.notification.balance.then(|| NewEvent {
-            account: account.uuid,
-            kind: EventType::Balance,
-            message: format!("New balance is {balance}"),
-            payload: json!(balance),
-            ref_id: Some(account.uuid),
-            extra: extra([("source_action", json!(source_action))]),
+        account.notification.balance.then(|| {
+            let message = format!("New balance is {balance}");
+            NewEvent::new(account.uuid, EventType::Balance, message, &balance, account.uuid)
+                .with("source_action", &source_action)
         })
     }
+}
+
+/// No shape of ours can fail to become text; one that did would be null.
+pub(crate) fn text(shape: &impl Serialize) -> Box<RawValue> {
+    to_raw_value(shape).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 
 /// A recording whose file is readable.
@@ -212,41 +165,55 @@ impl Recording {
     }
 }
 
-/// An event as it is stored and sent. Displayed as JSON.
+/// An event as it is stored and sent.
 pub(crate) struct Envelope<'a> {
     pub(crate) uuid: Uuid,
     pub(crate) created_on: DateTime<Utc>,
     pub(crate) seq: i64,
-    pub(crate) account: &'a Value,
+    pub(crate) account: &'a RawValue,
     pub(crate) event: &'a NewEvent,
+}
+
+/// Octets of an envelope besides what it carries, at most: one allocation for each event.
+const FRAME: usize = 512;
+
+impl Envelope<'_> {
+    /// JSON.
+    pub(crate) fn text(&self) -> String {
+        let event = self.event;
+        let parts = [&event.payload].into_iter().chain(event.extra.iter().map(|(_, member)| member));
+        let carried: usize = parts.map(|part| part.get().len()).sum();
+        let mut text = Vec::with_capacity(FRAME + event.message.len() + self.account.get().len() + carried);
+        // Writing to memory cannot fail, and JSON is UTF-8.
+        if serde_json::to_writer(&mut text, self).is_err() {
+            text.clear();
+        }
+        String::from_utf8(text).unwrap_or_default()
+    }
 }
 
 impl Serialize for Envelope<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { uuid, created_on, seq, account, event } = self;
-        let date = view::date(*created_on);
+        let date = Date(*created_on);
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("uuid", uuid)?;
-        map.serialize_entry("created_on", &date)?;
-        map.serialize_entry("modified_on", &date)?;
-        map.serialize_entry("timestamp", &date)?;
-        map.serialize_entry("seq", seq)?;
-        map.serialize_entry("type", &event.kind)?;
-        map.serialize_entry("message", &event.message)?;
-        map.serialize_entry("payload", &event.payload)?;
-        map.serialize_entry("ref_id", &event.ref_id)?;
-        map.serialize_entry("account", account)?;
-        map.serialize_entry("delivery_report", &[(); 0])?;
+        members!(map, {
+            "uuid": uuid,
+            "created_on": date,
+            "modified_on": date,
+            "timestamp": date,
+            "seq": seq,
+            "type": event.kind,
+            "message": event.message,
+            "payload": event.payload,
+            "ref_id": event.ref_id,
+            "account": account,
+            "delivery_report": [(); 0],
+        });
         for (name, member) in &event.extra {
             map.serialize_entry(name, member)?;
         }
         map.end()
-    }
-}
-
-impl fmt::Display for Envelope<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)
     }
 }
 
@@ -268,8 +235,4 @@ pub fn auth(connection: Uuid, ip: std::net::IpAddr, user: &User, account: &Accou
         },
         "account": shown,
     })
-}
-
-fn extra<const N: usize>(members: [(&str, Value); N]) -> Map<String, Value> {
-    members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }

@@ -1,5 +1,6 @@
 //! The way of an event: one bounded queue, one writer that commits in groups, fan-out after the commit.
 
+mod accounts;
 mod listeners;
 mod subscription;
 mod writer;
@@ -46,7 +47,7 @@ impl Default for Settings {
         Settings {
             queue: 65_536,
             batch: 1_024,
-            commit_every: Duration::from_millis(20),
+            commit_every: Duration::from_millis(50),
             buffer: 1_024,
             keep_count: 100_000,
             keep_for: Duration::from_secs(30 * 24 * 3600),
@@ -59,7 +60,7 @@ impl Default for Settings {
 #[derive(Debug, Clone)]
 pub enum Write {
     /// The state of a call now; an older one that waits in the same batch is left out.
-    CallRecord(Box<CallRecord>),
+    CallRecord(Arc<CallRecord>),
     FlowLog(Box<CallFlowLog>),
 }
 

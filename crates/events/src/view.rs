@@ -1,24 +1,29 @@
 //! The JSON objects of the API and of events, made from rows. One place for shapes: the REST API and the
 //! engine both call these, so that an object looks the same wherever it is shown.
 //!
-//! Functions named `…_short` give what stands inside other objects.
+//! Functions named `…_short` give what stands inside other objects. What the events of a call hold is written straight to
+//! text, by types that implement `Serialize`; the rest are trees.
 
 mod account;
 mod billing;
 mod call;
+mod date;
 mod messaging;
 mod numbers;
 mod search;
 mod sip;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+pub(crate) use account::AccountView;
 pub use account::{account, account_full, account_with_balance, new_token, subscription, token, user};
 pub use billing::transaction;
-pub(crate) use call::payload_2021;
-pub use call::{CallContext, call, call_flow, call_short, command, flow_log};
+pub use call::{CallContext, CallView, call, flow_log};
+pub(crate) use call::{First, FlowStep, Shape2021};
+pub(crate) use date::Date;
 pub use messaging::{SmsContext, messaging_profile, messaging_profile_short, sip_message, sms};
 pub use numbers::{LeaseContext, lease, lease_short, order, order_short, tn, tn_filter, tn_profile, tn_short};
 pub use search::found;
@@ -30,7 +35,7 @@ pub use sip::{
 
 /// ISO 8601, UTC, milliseconds: `2026-11-24T06:15:22.328Z`.
 pub fn date(date: DateTime<Utc>) -> Value {
-    Value::String(date.to_rfc3339_opts(SecondsFormat::Millis, true))
+    Value::String(Date(date).with(str::to_owned))
 }
 
 /// The same, or null.
@@ -49,4 +54,23 @@ fn extended(mut object: Value, more: Value) -> Value {
         object.extend(more);
     }
     object
+}
+
+/// The tree of what is otherwise written straight to text. No shape here can fail: keys are text, numbers finite.
+fn tree(shape: &impl Serialize) -> Value {
+    serde_json::to_value(shape).unwrap_or_default()
+}
+
+/// Writes members of an object, in this order.
+macro_rules! members {
+    ($map:expr, { $($key:literal: $value:expr),+ $(,)? }) => {{
+        $($map.serialize_entry($key, &$value)?;)+
+    }};
+}
+pub(crate) use members;
+
+/// An object that is told by its name only.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct ByUuid {
+    pub(crate) uuid: Uuid,
 }

@@ -1,6 +1,7 @@
 //! Numbering, order, replay, slow listeners.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use opentact_events::{Ended, EventType, Filter, Hub, NewEvent, Refused, Settings, Write};
@@ -8,7 +9,7 @@ use opentact_store::accounts::NewAccount;
 use opentact_store::calls::{CallFlowLog, CallRecord};
 use opentact_store::types::{CallState, CallType, Direction, Json, now};
 use opentact_store::{Keyring, Store, StoreError};
-use serde_json::{Map, json};
+use serde_json::json;
 use uuid::Uuid;
 
 async fn on_disk() -> (tempfile::TempDir, Store) {
@@ -20,7 +21,7 @@ async fn on_disk() -> (tempfile::TempDir, Store) {
 }
 
 fn event(account: Uuid, kind: EventType, n: usize) -> NewEvent {
-    NewEvent { account, kind, message: format!("event {n}"), payload: json!(n), ref_id: None, extra: Map::new() }
+    NewEvent::new(account, kind, format!("event {n}"), &n, None)
 }
 
 fn call(account: Uuid) -> CallRecord {
@@ -216,8 +217,8 @@ async fn call_records_and_logs_are_written_with_their_events() {
     let mut record = call(account);
     for state in CallState::ALL {
         record.state = *state;
-        hub.record(Write::CallRecord(Box::new(record.clone()))).unwrap();
-        hub.publish(NewEvent::call_state(&record, json!({}))).unwrap();
+        hub.record(Write::CallRecord(Arc::new(record.clone()))).unwrap();
+        hub.publish(NewEvent::call_state(&record, &json!({}))).unwrap();
     }
     for position in 0..3 {
         hub.record(Write::FlowLog(Box::new(log(&record, position)))).unwrap();
@@ -239,9 +240,9 @@ async fn a_row_the_database_refuses_takes_nothing_with_it() {
     hub.flush().await;
     // The same log again: its key is taken.
     hub.record(Write::FlowLog(Box::new(first))).unwrap();
-    hub.record(Write::CallRecord(Box::new(record.clone()))).unwrap();
-    hub.publish(NewEvent::call_state(&record, json!({}))).unwrap();
-    hub.publish(NewEvent::call_state(&record, json!({}))).unwrap();
+    hub.record(Write::CallRecord(Arc::new(record.clone()))).unwrap();
+    hub.publish(NewEvent::call_state(&record, &json!({}))).unwrap();
+    hub.publish(NewEvent::call_state(&record, &json!({}))).unwrap();
     hub.flush().await;
     assert_eq!(hub.stats().rejected, 1);
     assert_eq!(store.calls().get(account, record.uuid).await.unwrap().uuid, record.uuid);

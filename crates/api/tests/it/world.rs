@@ -310,14 +310,7 @@ async fn tenant(store: &Store, email: &str) -> Tenant {
 
 /// Publishes an event of type `balance`.
 pub fn tell(hub: &Hub, tenant: &Tenant, message: &str) {
-    let event = NewEvent {
-        account: tenant.account.uuid,
-        kind: EventType::Balance,
-        message: message.to_owned(),
-        payload: json!(1),
-        ref_id: None,
-        extra: Map::new(),
-    };
+    let event = NewEvent::new(tenant.account.uuid, EventType::Balance, message.to_owned(), &1, None);
     hub.publish(event).unwrap();
 }
 

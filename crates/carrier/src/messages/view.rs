@@ -58,7 +58,7 @@ impl Context {
     /// The event of what the message is now; returns its object.
     pub(super) fn publish(&self, shared: &Shared, sms: &Sms) -> Value {
         let view = self.view(sms);
-        publish(shared, NewEvent::sms(sms, view.clone()));
+        publish(shared, NewEvent::sms(sms, &view));
         view
     }
 

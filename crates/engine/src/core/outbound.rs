@@ -49,9 +49,9 @@ impl Core {
         }
         let router = self.drivers.router.clone();
         if let Some((referrer, to)) = self.referred.remove(&leg) {
-            self.spawn(
-                async move { Message::Dialled { leg, result: router.transfer(&referrer, to).await.map(Box::new) } },
-            );
+            self.spawn_near(async move {
+                Message::Dialled { leg, result: router.transfer(&referrer, to).await.map(Box::new) }
+            });
             return;
         }
         let request = DialRequest {
@@ -64,7 +64,7 @@ impl Core {
             caller_domain: context.domain.clone(),
             vouched: context.vouched.clone(),
         };
-        self.spawn(async move { Message::Dialled { leg, result: router.dial(request).await.map(Box::new) } });
+        self.spawn_near(async move { Message::Dialled { leg, result: router.dial(request).await.map(Box::new) } });
     }
 
     pub(super) fn on_dialled(&mut self, id: LegId, result: Result<Box<DialPlan>, DialFault>) {
@@ -262,7 +262,7 @@ impl Core {
         let identities = stir.identities(now);
         if let Some(shown) = &mut leg.context.related.stir_shaken {
             let texts: Vec<_> = identities.iter().map(|identity| String::from_utf8_lossy(identity)).collect();
-            shown["identity"] = serde_json::json!(texts);
+            std::sync::Arc::make_mut(shown)["identity"] = serde_json::json!(texts);
         }
         stir.headers(&identities, now)
     }

@@ -225,7 +225,7 @@ impl Core {
                     let target = &trunk.target;
                     tracing::info!(trunk = %uuid, name = target.name, state = pulse.as_str(), "SIP connection");
                     let payload = json!({ "state": pulse.as_str() });
-                    self.drivers.journal.trunk(target.account, uuid, &target.name, pulse.as_str(), payload);
+                    self.drivers.journal.trunk(target.account, uuid, &target.name, pulse.as_str(), &payload);
                 }
             }
             Question::Register => {
@@ -242,7 +242,7 @@ impl Core {
                         json!({ "state": one.state, "code": one.code, "expires_on": one.expires_on.map(view::date) })
                     });
                     let payload = json!({ "registration": shown });
-                    self.drivers.journal.trunk(target.account, uuid, &target.name, word, payload);
+                    self.drivers.journal.trunk(target.account, uuid, &target.name, word, &payload);
                 }
             }
             Question::Farewell => {}

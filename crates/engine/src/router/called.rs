@@ -81,7 +81,8 @@ impl Router {
         let account = self.directory.account(lease.account).await.map_err(unreadable)?;
         let mut context = LegContext::of(&account);
         context.tn = Some(lease.tn.into());
-        context.related.tn = self.directory.number(lease.tn).await.map_err(unreadable)?.map(|tn| view::tn_short(&tn));
+        context.related.tn =
+            self.directory.number(lease.tn).await.map_err(unreadable)?.map(|tn| view::tn_short(&tn).into());
         if let Some(trunk) = trunk {
             context.come_over(trunk);
         }
@@ -123,7 +124,7 @@ impl Router {
         let mut context = LegContext::of(&account);
         if let Some(user) = caller.user.filter(|_| caller.authenticated) {
             context.sip_user = Some(user.user.uuid);
-            context.related.sip_user = Some(view::sip_user_short(&user.user, Some(&user.domain)));
+            context.related.sip_user = Some(view::sip_user_short(&user.user, Some(&user.domain)).into());
         }
         context.domain = Some(caller.domain.domain.clone());
         context.voice_profile = caller.domain.outbound_voice_profile;
@@ -246,7 +247,7 @@ impl Router {
         // Of a call from within a domain it is who calls, or with a switch nobody.
         if context.sip_user.is_none() && context.domain.is_none() {
             context.sip_user = Some(callee.user.uuid);
-            context.related.sip_user = Some(view::sip_user_short(&callee.user, Some(&callee.domain)));
+            context.related.sip_user = Some(view::sip_user_short(&callee.user, Some(&callee.domain)).into());
         }
         let target = match gr {
             Some(gr) => DialTarget::Uri(format!("sip:{};gr={gr}", callee.address())),
@@ -410,13 +411,13 @@ impl LegContext {
         self.sip_connection = Some(trunk.uuid);
         self.pass_headers.clone_from(&trunk.routing.pass_headers);
         self.codecs.clone_from(&trunk.codecs.0);
-        self.related.sip_connection = Some(view::sip_connection_short(trunk));
+        self.related.sip_connection = Some(view::sip_connection_short(trunk).into());
     }
 
     /// The app that handles the leg.
     pub(crate) fn handled_by(&mut self, app: &SipControlApp) {
         self.sip_control_app = Some(app.uuid);
-        self.related.sip_control_app = Some(view::sip_control_app_short(app));
+        self.related.sip_control_app = Some(view::sip_control_app_short(app).into());
         self.webhook = Webhook::of(app);
     }
 

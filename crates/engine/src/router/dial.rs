@@ -98,7 +98,7 @@ impl Router {
         }
         let mut context = LegContext::of(account);
         context.sip_user = Some(callee.user.uuid);
-        context.related.sip_user = Some(view::sip_user_short(&callee.user, Some(&callee.domain)));
+        context.related.sip_user = Some(view::sip_user_short(&callee.user, Some(&callee.domain)).into());
         context.voice_profile = request.voice_profile;
         let to = Uri::sip(Some(&callee.user.login), &domain.domain, None)
             .map_err(|error| DialFault::new(500, error.to_string()))?;
@@ -180,7 +180,8 @@ impl Router {
             return Err(DialFault::new(503, "no carrier for telephone numbers is configured"));
         }
         context.tn = Some(caller.into());
-        context.related.tn = self.directory.number(caller).await.map_err(unreadable)?.map(|tn| view::tn_short(&tn));
+        context.related.tn =
+            self.directory.number(caller).await.map_err(unreadable)?.map(|tn| view::tn_short(&tn).into());
         let user = format!("+{tn}");
         // Each carrier in turn, and all of them again as often as is allowed: a 503 is often one full gateway of many.
         let rounds = (0..self.config.carrier_attempts.max(1)).flat_map(|_| carriers.iter());
@@ -306,7 +307,7 @@ impl Router {
         let routing = &trunk.routing;
         let over = Arc::new(Over {
             uuid: trunk.uuid,
-            shown: view::sip_connection_short(trunk),
+            shown: view::sip_connection_short(trunk).into(),
             from,
             to: to.clone(),
             identity,

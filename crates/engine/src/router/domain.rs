@@ -23,7 +23,7 @@ impl Router {
         let account = self.directory.account(domain.account).await.map_err(unreadable)?;
         let mut context = LegContext::of(&account);
         context.sip_connection = Some(trunk.uuid);
-        context.related.sip_connection = Some(view::sip_connection_short(trunk));
+        context.related.sip_connection = Some(view::sip_connection_short(trunk).into());
         let refuse = |context: LegContext, code, reason| Refusal { code, reason, context: Some(Box::new(context)) };
         if is_closed(&account) {
             return Err(refuse(context, 403, "Account Disabled"));

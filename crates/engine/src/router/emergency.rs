@@ -68,7 +68,7 @@ impl Router {
             }
         }
         let payload = json!({ "number": number, "from": from, "state": state, "reason": reason });
-        self.journal.emergency_call(account.uuid, number, &from, state, payload);
+        self.journal.emergency_call(account.uuid, number, &from, state, &payload);
         plan
     }
 

@@ -190,7 +190,7 @@ pub struct Place {
 pub struct Over {
     pub uuid: Uuid,
     /// As the call object shows it.
-    pub shown: Value,
+    pub shown: Arc<Value>,
     pub from: Uri,
     pub to: Uri,
     pub identity: Vec<(Bytes, Bytes)>,

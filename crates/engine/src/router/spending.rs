@@ -48,7 +48,7 @@ impl Router {
                 "limit": stop.limit,
                 "spent": stop.spent,
             });
-            self.journal.spend_limit(profile.account, profile.uuid, &profile.name, payload);
+            self.journal.spend_limit(profile.account, profile.uuid, &profile.name, &payload);
         }
         let reason = format!("Spend Limit Reached: {} of {} in the last {}", stop.spent, stop.limit, stop.period);
         Err(DialFault::about(About::Spend, 403, reason))

@@ -102,7 +102,7 @@ impl Router {
             plan.identity.extend(asserted);
         }
         plan.context.attest_level = came.and_then(|vouched| vouched.attest()).map(level);
-        plan.context.related.stir_shaken = came.and_then(|vouched| vouched.view());
+        plan.context.related.stir_shaken = came.and_then(|vouched| vouched.view()).map(Arc::new);
         let callee = match &over {
             Some(over) => over.callee.map(|tn| tn.to_string()),
             None => plan.to.user_text().and_then(|user| self.party(&user)),
@@ -112,7 +112,7 @@ impl Router {
         if let Some(Outgoing::Vouched { call, .. }) = &plan.stir {
             plan.context.attest_level = Some(level(call.attest));
             plan.context.related.stir_shaken =
-                Some(json!({ "identity": [], "attest": call.attest.as_str(), "origid": call.origid }));
+                Some(json!({ "identity": [], "attest": call.attest.as_str(), "origid": call.origid }).into());
         }
         Ok(())
     }
@@ -192,7 +192,7 @@ impl LegContext {
     /// What is known of who calls.
     fn vouch(&mut self, vouched: Option<Arc<Vouched>>) {
         self.attest_level = vouched.as_ref().and_then(|vouched| vouched.attest()).map(level);
-        self.related.stir_shaken = vouched.as_ref().and_then(|vouched| vouched.view());
+        self.related.stir_shaken = vouched.as_ref().and_then(|vouched| vouched.view()).map(Arc::new);
         self.vouched = vouched;
     }
 }

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use chrono::{DateTime, Utc};
+use opentact_store::events::Event;
 use opentact_store::subscriptions::Subscription as Row;
 use opentact_store::types::{Channel, EventType};
 use parking_lot::Mutex;
@@ -134,11 +135,12 @@ impl Listeners {
 
     /// Gives the events to all whom they concern, in order, waiting for nobody. Returns how many listeners
     /// were dropped because their buffer was full.
-    pub fn send(&self, events: &[Arc<Published>]) -> u64 {
+    pub fn send(&self, events: Vec<Event>) -> u64 {
         let mut dropped = 0;
         let mut accounts = self.accounts.lock();
         for event in events {
             let Some(listeners) = accounts.get_mut(&event.account) else { continue };
+            let event = Arc::new(Published::from(event));
             listeners.retain(|listener| {
                 if listener.paused || !listener.filter.passes(event.kind, event.created_on) {
                     return true;

@@ -7,14 +7,14 @@ use opentact_store::calls::{CallFlowLog, CallRecord};
 use opentact_store::events::{Batch, Event};
 use opentact_store::types::now;
 use opentact_store::{Result, StoreError};
-use serde_json::{Value, json};
+use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior};
 use uuid::Uuid;
 
-use super::{Item, Pending, Published, Shared, Write};
+use super::accounts::Accounts;
+use super::{Item, Pending, Shared, Write};
 use crate::event::Envelope;
-use crate::view;
 
 /// Attempts of a whole batch on a database that answers, before its parts are tried one by one.
 const ATTEMPTS: u32 = 3;
@@ -22,7 +22,7 @@ const BACKOFF: std::ops::RangeInclusive<Duration> = Duration::from_millis(50)..=
 
 /// The one task that numbers, writes and hands on.
 pub(super) async fn run(shared: Arc<Shared>, heads: HashMap<Uuid, i64>, mut items: mpsc::Receiver<Item>) {
-    let mut writer = Writer { shared, heads, grown: HashSet::new() };
+    let mut writer = Writer { shared, heads, grown: HashSet::new(), accounts: Accounts::default() };
     let mut prune = tokio::time::interval(writer.shared.settings.prune_every);
     prune.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let batch = writer.shared.settings.batch.max(1);
@@ -75,12 +75,13 @@ struct Writer {
     heads: HashMap<Uuid, i64>,
     /// Accounts with new events since the last pruning.
     grown: HashSet<Uuid>,
+    accounts: Accounts,
 }
 
 /// What one commit holds.
 #[derive(Default)]
 struct Parts {
-    calls: HashMap<Uuid, CallRecord>,
+    calls: HashMap<Uuid, Arc<CallRecord>>,
     flow_logs: Vec<CallFlowLog>,
     events: Vec<Pending>,
 }
@@ -99,7 +100,7 @@ impl Group {
             match item {
                 Item::Event(pending) => group.parts.events.push(*pending),
                 Item::Write(Write::CallRecord(record)) => {
-                    group.parts.calls.insert(record.uuid, *record);
+                    group.parts.calls.insert(record.uuid, record);
                 }
                 Item::Write(Write::FlowLog(log)) => group.parts.flow_logs.push(*log),
                 Item::Flush(done) => group.flushes.push(done),
@@ -168,38 +169,29 @@ impl Writer {
     }
 
     async fn commit(&mut self, parts: &Parts) -> Result<()> {
-        let accounts = self.accounts(&parts.events).await?;
-        let mut heads: HashMap<Uuid, i64> = HashMap::new();
+        let accounts: HashSet<Uuid> = parts.events.iter().map(|pending| pending.event.account).collect();
+        self.accounts.look_up(&self.shared.store, &accounts).await?;
+        let mut heads: HashMap<Uuid, i64> = HashMap::with_capacity(accounts.len());
         let mut rows = Vec::with_capacity(parts.events.len());
         for pending in &parts.events {
             let account = pending.event.account;
             let head = heads.entry(account).or_insert_with(|| self.heads.get(&account).copied().unwrap_or(0));
             *head += 1;
-            rows.push(row(pending, *head, accounts.get(&account)));
+            rows.push(row(pending, *head, self.accounts.get(account)));
         }
-        let published: Vec<_> = rows.iter().cloned().map(|row| Arc::new(Published::from(row))).collect();
-        let batch =
-            Batch { calls: parts.calls.values().cloned().collect(), flow_logs: parts.flow_logs.clone(), events: rows };
+        let calls = parts.calls.values().map(|record| CallRecord::clone(record)).collect();
+        let batch = Batch { calls, flow_logs: parts.flow_logs.clone(), events: rows.clone() };
         self.shared.store.events().commit(batch).await?;
 
         self.grown.extend(heads.keys());
         self.heads.extend(heads);
-        let lagged = self.shared.listeners.send(&published);
+        let count = rows.len() as u64;
+        let lagged = self.shared.listeners.send(rows);
         let counters = &self.shared.counters;
-        counters.events.fetch_add(published.len() as u64, Ordering::Relaxed);
+        counters.events.fetch_add(count, Ordering::Relaxed);
         counters.commits.fetch_add(1, Ordering::Relaxed);
         counters.lagged.fetch_add(lagged, Ordering::Relaxed);
         Ok(())
-    }
-
-    /// The accounts' objects as they are now.
-    async fn accounts(&self, events: &[Pending]) -> Result<HashMap<Uuid, Value>> {
-        let ids: HashSet<Uuid> = events.iter().map(|pending| pending.event.account).collect();
-        if ids.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let rows = self.shared.store.accounts().get_many(ids.into_iter().collect()).await?;
-        Ok(rows.iter().map(|row| (row.uuid, view::account(row))).collect())
     }
 
     async fn prune(&mut self) {
@@ -219,10 +211,9 @@ impl Writer {
     }
 }
 
-fn row(pending: &Pending, seq: i64, account: Option<&Value>) -> Event {
+fn row(pending: &Pending, seq: i64, account: &RawValue) -> Event {
     let Pending { uuid, created_on, event } = pending;
-    let unknown = json!({ "uuid": event.account });
-    let envelope = Envelope { uuid: *uuid, created_on: *created_on, seq, account: account.unwrap_or(&unknown), event };
+    let envelope = Envelope { uuid: *uuid, created_on: *created_on, seq, account, event };
     Event {
         account: event.account,
         seq,
@@ -230,6 +221,6 @@ fn row(pending: &Pending, seq: i64, account: Option<&Value>) -> Event {
         created_on: *created_on,
         kind: event.kind,
         ref_id: event.ref_id,
-        body: envelope.to_string(),
+        body: envelope.text(),
     }
 }

@@ -1,33 +1,65 @@
+use opentact_store::Money;
 use opentact_store::accounts::Account;
 use opentact_store::subscriptions::Subscription;
 use opentact_store::tokens::Token;
 use opentact_store::users::User;
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::{Value, json};
 
-use super::{date, date_or_null, extended};
+use super::date::Date;
+use super::{date, date_or_null, extended, members, tree};
+
+/// An account as it stands in events and inside other objects.
+pub(crate) struct AccountView<'a> {
+    row: &'a Account,
+    balance: Option<Money>,
+}
+
+impl<'a> AccountView<'a> {
+    pub(crate) fn new(row: &'a Account) -> Self {
+        Self { row, balance: None }
+    }
+
+    /// As it stands in a call.
+    pub(super) fn with_balance(row: &'a Account) -> Self {
+        Self { row, balance: Some(row.balance) }
+    }
+}
+
+impl Serialize for AccountView<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let row = self.row;
+        let mut map = serializer.serialize_map(None)?;
+        members!(map, {
+            "created_on": Date(row.created_on),
+            "modified_on": Date(row.modified_on),
+            "uuid": row.uuid,
+            "email": row.email,
+            "name": row.name,
+            "phone": row.phone,
+            "level": row.level,
+            "address1": row.address1,
+            "address2": row.address2,
+            "zip_code": row.zip_code,
+            "city": row.city,
+            "deleted_on": row.deleted_on.map(Date),
+            "disabled_on": row.disabled_on.map(Date),
+        });
+        if let Some(balance) = self.balance {
+            members!(map, { "balance": balance });
+        }
+        map.end()
+    }
+}
 
 /// An account as it stands in events and inside other objects.
 pub fn account(account: &Account) -> Value {
-    json!({
-        "created_on": date(account.created_on),
-        "modified_on": date(account.modified_on),
-        "uuid": account.uuid,
-        "email": account.email,
-        "name": account.name,
-        "phone": account.phone,
-        "level": account.level,
-        "address1": account.address1,
-        "address2": account.address2,
-        "zip_code": account.zip_code,
-        "city": account.city,
-        "deleted_on": date_or_null(account.deleted_on),
-        "disabled_on": date_or_null(account.disabled_on),
-    })
+    tree(&AccountView::new(account))
 }
 
 /// An account as it stands in a call and in the answer to a sign-in.
 pub fn account_with_balance(row: &Account) -> Value {
-    extended(account(row), json!({ "balance": row.balance }))
+    tree(&AccountView::with_balance(row))
 }
 
 /// An account as its own users read and change it.

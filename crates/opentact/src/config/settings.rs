@@ -257,7 +257,7 @@ section! {
         queue: u32 = "65536",
         /// From one write of events to the next at least; what comes meanwhile is written together, which costs far less.
         /// An event after a silence is written at once.
-        commit_every: Span = "20ms",
+        commit_every: Span = "50ms",
         /// Events that a slow websocket reader may be behind before it is closed with 4408.
         websocket_buffer: u32 = "1024",
         /// Newest events of each account that the log keeps for replay.
