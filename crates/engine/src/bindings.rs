@@ -29,6 +29,9 @@ const BATCH: usize = 1_000;
 /// From the begin of one batch to that of the next at least, unless it would be full: what comes meanwhile is written
 /// together, which costs far less. What comes after a silence is written at once.
 const PACE: Duration = Duration::from_millis(100);
+/// How long a contact that came again and has changed nothing but its time may wait for others. A node that is killed
+/// meanwhile knows it until its former time; phones come again at half of it.
+const REST: Duration = Duration::from_secs(5);
 /// Before a batch that the database refused is tried again.
 const BACKOFF: Duration = Duration::from_secs(1);
 /// How long the end of the node waits for what is not written yet.
@@ -38,19 +41,34 @@ const FAREWELL: Duration = Duration::from_secs(5);
 #[derive(Clone, Default)]
 pub(crate) struct Desk(Arc<Waiting>);
 
+/// How long what is left may wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Haste {
+    /// Only the time of a contact is another.
+    #[default]
+    Rest,
+    Soon,
+}
+
 #[derive(Default)]
 struct Waiting {
     /// Newest rows of each user that are not written.
     changed: Mutex<HashMap<Uuid, Vec<Registration>>>,
-    /// Told of the first of them.
+    /// Told of those that are not to wait, and of a full batch.
     wake: Notify,
 }
 
 impl Desk {
     /// Leaves the contacts a user has now. Never waits.
-    pub(crate) fn leave(&self, sip_user: Uuid, rows: Vec<Registration>) {
-        self.0.changed.lock().insert(sip_user, rows);
-        self.0.wake.notify_one();
+    pub(crate) fn leave(&self, sip_user: Uuid, rows: Vec<Registration>, haste: Haste) {
+        let waiting = {
+            let mut changed = self.0.changed.lock();
+            changed.insert(sip_user, rows);
+            changed.len()
+        };
+        if haste == Haste::Soon || waiting >= BATCH {
+            self.0.wake.notify_one();
+        }
     }
 
     /// Takes a batch; what is left stays for the next.
@@ -108,9 +126,12 @@ async fn run(desk: Desk, store: Store) {
     loop {
         let next = tokio::time::Instant::now() + PACE;
         match write(&desk, &store).await {
-            Ok(0) => desk.0.wake.notified().await,
+            Ok(0) => drop(tokio::time::timeout(REST, desk.0.wake.notified()).await),
             Ok(_) if desk.0.changed.lock().len() >= BATCH => {}
-            Ok(_) => tokio::time::sleep_until(next).await,
+            Ok(_) => {
+                tokio::time::sleep_until(next).await;
+                let _ = tokio::time::timeout(REST, desk.0.wake.notified()).await;
+            }
             Err(error) => {
                 metrics::counter!("opentact_registrations_write_failed_total").increment(1);
                 tracing::warn!(%error, "registrations are not written yet");
@@ -265,19 +286,33 @@ mod tests {
     fn the_newest_state_of_a_user_is_the_one_that_waits() {
         let desk = Desk::default();
         let (anna, berta) = (Uuid::from_u128(1), Uuid::from_u128(2));
-        desk.leave(anna, vec![row(anna, 1)]);
-        desk.leave(anna, vec![row(anna, 2)]);
-        desk.leave(berta, vec![row(berta, 1)]);
+        desk.leave(anna, vec![row(anna, 1)], Haste::Soon);
+        desk.leave(anna, vec![row(anna, 2)], Haste::Soon);
+        desk.leave(berta, vec![row(berta, 1)], Haste::Soon);
         let batch = desk.take();
         assert_eq!((batch.len(), batch[&anna][0].cseq), (2, 2));
-        desk.leave(anna, Vec::new());
+        desk.leave(anna, Vec::new(), Haste::Soon);
         desk.put_back(batch);
         let batch = desk.take();
         assert_eq!((batch[&anna].len(), batch[&berta].len()), (0, 1));
         for n in 0..=BATCH as u128 {
-            desk.leave(Uuid::from_u128(n), Vec::new());
+            desk.leave(Uuid::from_u128(n), Vec::new(), Haste::Soon);
         }
         assert_eq!((desk.take().len(), desk.take().len(), desk.take().len()), (BATCH, 1, 0));
+    }
+
+    #[tokio::test]
+    async fn who_only_comes_again_waits_for_others_or_a_full_batch() {
+        let desk = Desk::default();
+        let woken = || async { tokio::time::timeout(Duration::ZERO, desk.0.wake.notified()).await.is_ok() };
+        desk.leave(Uuid::from_u128(0), Vec::new(), Haste::Rest);
+        assert!(!woken().await);
+        desk.leave(Uuid::from_u128(1), Vec::new(), Haste::Soon);
+        assert!(woken().await);
+        for n in 2..BATCH as u128 {
+            desk.leave(Uuid::from_u128(n), Vec::new(), Haste::Rest);
+        }
+        assert!(woken().await);
     }
 
     #[tokio::test]
@@ -286,13 +321,13 @@ mod tests {
         let store = Store::connect(&settings, opentact_store::Keyring::ephemeral().unwrap()).await.unwrap();
         let desk = Desk::default();
         let anna = Uuid::from_u128(1);
-        desk.leave(anna, vec![row(anna, 1)]);
+        desk.leave(anna, vec![row(anna, 1)], Haste::Soon);
         // Without a schema.
         assert!(write(&desk, &store).await.is_err());
         assert_eq!(desk.0.changed.lock().len(), 1);
         store.migrate().await.unwrap();
         let writer = Writer::start(store.clone());
-        writer.desk().leave(anna, vec![row(anna, 2)]);
+        writer.desk().leave(anna, vec![row(anna, 2)], Haste::Soon);
         writer.finish().await;
         assert_eq!(write(&desk, &store).await.unwrap(), 1);
         assert_eq!(write(&desk, &store).await.unwrap(), 0);

@@ -1,6 +1,6 @@
 //! REGISTER: authenticated by the router, kept by the registrar.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::reason::retry_after;
 use super::{Core, Message};
-use crate::bindings::{self, Moment};
+use crate::bindings::{self, Haste, Moment};
 use crate::ports;
 use crate::router::{Inquiry, Package, Registration};
 use crate::transport::Transports;
@@ -75,7 +75,7 @@ impl Core {
         }
         self.registering.insert(id, Registering { request, flow });
         let router = self.drivers.router.clone();
-        self.spawn(async move { Message::Registered { id, registration: router.register(inquiry).await } });
+        self.spawn_near(async move { Message::Registered { id, registration: router.register(inquiry).await } });
     }
 
     pub(super) fn on_registered(&mut self, id: RequestId, registration: Registration) {
@@ -123,29 +123,31 @@ impl Core {
     }
 
     pub(super) fn drain_registrar(&mut self) {
-        let mut changes = HashSet::new();
+        let mut changes: HashMap<_, Haste> = HashMap::new();
         while let Some(changed) = self.registrar.poll() {
             let change = match changed.change {
                 Change::Registered => "registered",
                 Change::Refreshed => "refreshed",
+                Change::Moved => "moved",
                 Change::Unregistered => "unregistered",
                 Change::Expired => "expired",
                 Change::FlowLost => "flow lost",
             };
+            let haste = changes.entry(changed.aor.clone()).or_default();
             if changed.change != Change::Refreshed {
+                *haste = Haste::Soon;
                 let contact = changed.binding.contact.as_str();
                 let remote = changed.binding.flow.remote;
                 tracing::info!(aor = %changed.aor, contact, %remote, change, "registration");
             }
-            changes.insert(changed.aor);
         }
-        for aor in changes {
-            self.keep_bindings(&aor);
+        for (aor, haste) in changes {
+            self.keep_bindings(&aor, haste);
         }
     }
 
     /// Has what an address has now written down.
-    fn keep_bindings(&mut self, aor: &str) {
+    fn keep_bindings(&mut self, aor: &str, haste: Haste) {
         // An address that was its user's before has nobody; the user's rows are those of the new one.
         let Some(sip_user) = self.registered.user(aor) else { return };
         self.tell_watchers(Package::Registration, sip_user);
@@ -154,7 +156,7 @@ impl Core {
         for binding in &bindings {
             self.drivers.transports.registered(binding.flow.remote.ip(), binding.expires_at);
         }
-        self.drivers.bindings.leave(sip_user, bindings::rows(now, sip_user, aor, &bindings));
+        self.drivers.bindings.leave(sip_user, bindings::rows(now, sip_user, aor, &bindings), haste);
         if bindings.is_empty() {
             self.registered.remove(aor);
         }

@@ -57,7 +57,10 @@ impl Default for RegistrarConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
     Registered,
+    /// Only its time is another.
     Refreshed,
+    /// Known already, and reached another way now.
+    Moved,
     Unregistered,
     Expired,
     /// The connection it came over has ended.
@@ -291,8 +294,10 @@ impl Registrar {
         let change = match entry.bindings.iter_mut().find(|known| known.is_replaced_by(&binding)) {
             Some(known) => {
                 binding.since = known.since;
+                let same =
+                    (&known.contact, &known.flow, &known.path) == (&binding.contact, &binding.flow, &binding.path);
                 *known = binding.clone();
-                Change::Refreshed
+                if same { Change::Refreshed } else { Change::Moved }
             }
             None => {
                 binding.since = now;

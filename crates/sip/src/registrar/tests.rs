@@ -86,6 +86,16 @@ fn refreshed_contact_lives_on() {
 }
 
 #[test]
+fn a_contact_that_is_reached_another_way_has_moved() {
+    let mut office = Office::new();
+    let contact = "Contact: <sip:alice@192.0.2.9>\n";
+    for (cseq, connection) in [(1, 0), (2, 0), (3, 7), (4, 7)] {
+        office.send_as("one", cseq, contact, flow(connection)).unwrap();
+    }
+    assert_eq!(office.changes(), [Change::Registered, Change::Refreshed, Change::Moved, Change::Refreshed]);
+}
+
+#[test]
 fn terms_are_those_of_the_registrar() {
     let mut office = Office::new();
     assert_eq!(office.send("Contact: <sip:a@192.0.2.9>\n").unwrap(), ["<sip:a@192.0.2.9>;expires=3600"]);
