@@ -15,6 +15,7 @@ use opentact_sip::registrar::{Registrar, RegistrarConfig};
 use opentact_sip::ua::{Ua, UaConfig};
 use opentact_store::Store;
 use parking_lot::Mutex;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::bindings::Writer;
@@ -32,6 +33,7 @@ use crate::messages::{Mailroom, MessageConfig};
 use crate::ports::{CallControl, DevCaller, VoiceCarrier};
 use crate::prompt::AudioLibrary;
 use crate::router::{Router, RouterConfig};
+use crate::signalling::Signalling;
 use crate::speech::Speech;
 use crate::stir::{Stir, StirConfig};
 use crate::trace::{SipWatch, Trace, TraceConfig};
@@ -113,6 +115,7 @@ pub struct Engine {
     bindings: Writer,
     watch: SipWatch,
     sweep: tokio::task::JoinHandle<()>,
+    signalling: Signalling,
 }
 
 impl Engine {
@@ -129,6 +132,7 @@ impl Engine {
         let guard = EgressGuard::new(config.egress_allow);
         let http = HttpClient::new(guard.clone(), PRODUCT)?;
         let audio = AudioLibrary::new(http.clone(), config.prompt_cache);
+        let signalling = Signalling::start()?;
         let (sip_sender, sip) = mpsc::channel(config.sip_queue);
         // A leg has few media events open at a time; what a full channel would drop are keys pressed faster than that.
         let (media_sender, media_events) = mpsc::channel(config.max_calls.saturating_mul(8).clamp(1024, 1 << 20));
@@ -138,7 +142,7 @@ impl Engine {
         let (ipv4, ipv6) = (listeners.iter().any(SocketAddr::is_ipv4), listeners.iter().any(SocketAddr::is_ipv6));
         let locator = Locator::new(&config.dns, ipv4, ipv6)?;
         let gate: SharedGate = Arc::new(Mutex::new(Gate::new(config.defence)));
-        let transports = Transports::bind(config.transport, sip_sender, gate.clone()).await?;
+        let transports = Transports::bind(config.transport, signalling.handle(), sip_sender, gate.clone()).await?;
         let face = MediaFace::new(config.media.address, config.media_outside);
         let media = MediaPool::start(config.media, move |leg, event| {
             if media_sender.try_send((leg, event)).is_err() {
@@ -192,6 +196,7 @@ impl Engine {
             journal,
             bindings: bindings.desk(),
             mailroom: mailroom.clone(),
+            runtime: Handle::current(),
         };
         let core = CoreConfig {
             max_calls: config.max_calls,
@@ -205,13 +210,13 @@ impl Engine {
         let mut core = Core::new(core, drivers, ua, registrar, registered, messages_sender.clone(), trace);
         core.take_up_messages(awaited);
         let sweeper = messages_sender.clone();
-        let core = tokio::spawn(core.run(Inboxes { sip, media: media_events, messages }));
+        let core = signalling.handle().spawn(core.run(Inboxes { sip, media: media_events, messages }));
         let control =
             Arc::new(Control { core: messages_sender, router: router.clone(), park_timeout, dev: OnceLock::new() });
         tokio::spawn(follow_trunks(control.clone(), gate.clone()));
         tokio::spawn(gauge(control.clone(), gate));
         let sweep = tokio::spawn(mailroom.sweep(sweeper));
-        Ok(Self { control, transports, media, router, http, speech, core, bindings, watch, sweep })
+        Ok(Self { control, transports, media, router, http, speech, core, bindings, watch, sweep, signalling })
     }
 
     pub fn control(&self) -> Arc<dyn CallControl> {
@@ -291,6 +296,7 @@ impl Engine {
         self.bindings.finish().await;
         self.transports.close();
         self.media.shutdown();
+        self.signalling.end();
     }
 }
 

@@ -22,6 +22,7 @@ pub mod number;
 pub mod ports;
 pub mod prompt;
 pub mod router;
+mod signalling;
 pub mod speech;
 mod spend;
 pub mod stir;

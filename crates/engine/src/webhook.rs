@@ -10,6 +10,7 @@ use bytes::Bytes;
 use opentact_store::apps::SipControlApp;
 use opentact_store::types::Method;
 use serde_json::Value;
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::http::{Body, Fetch, HttpClient};
@@ -56,13 +57,13 @@ static FREE_LINES: Semaphore = Semaphore::const_new(LINES);
 pub(crate) struct Line(mpsc::Sender<Notice>);
 
 impl Line {
-    pub(crate) fn open(http: HttpClient, webhook: Arc<Webhook>) -> Self {
+    pub(crate) fn open(runtime: &Handle, http: HttpClient, webhook: Arc<Webhook>) -> Self {
         let (sender, mut notices) = mpsc::channel::<Notice>(QUEUE);
         let Ok(place) = FREE_LINES.try_acquire() else {
             // Nobody listens at the other end: each notice is counted as dropped.
             return Self(sender);
         };
-        tokio::spawn(async move {
+        runtime.spawn(async move {
             let _place = place;
             while let Some(notice) = notices.recv().await {
                 deliver(&http, &webhook, notice).await;

@@ -202,7 +202,9 @@ impl Core {
         if let Some(webhook) = entry.book.context().webhook.clone()
             && let Some(object) = entry.book.object(leg)
         {
-            let line = entry.webhook.get_or_insert_with(|| Line::open(self.drivers.http.clone(), webhook));
+            let line = entry
+                .webhook
+                .get_or_insert_with(|| Line::open(&self.drivers.runtime, self.drivers.http.clone(), webhook));
             line.tell(Notice { state: state.as_str(), from, to, call: object });
         }
         if state == CallState::Destroyed {

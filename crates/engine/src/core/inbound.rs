@@ -40,8 +40,10 @@ impl Core {
         self.arriving.insert(session, Arriving { request, replaces });
         let router = self.drivers.router.clone();
         match seat {
-            None => self.spawn(async move { Message::Admitted { session, admission: router.admit(inquiry).await } }),
-            Some(seat) => self.spawn(async move {
+            None => {
+                self.spawn_near(async move { Message::Admitted { session, admission: router.admit(inquiry).await } })
+            }
+            Some(seat) => self.spawn_near(async move {
                 Message::Replacing { session, admission: router.admit_replacing(inquiry, seat).await }
             }),
         };

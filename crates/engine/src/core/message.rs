@@ -530,7 +530,7 @@ impl Core {
             new.position = self.messages.next_position();
             new.reason = (code >= 300).then(|| format!("{code} {reason}"));
             let mailroom = self.drivers.mailroom.clone();
-            tokio::spawn(async move {
+            self.drivers.runtime.spawn(async move {
                 if let Err(error) = mailroom.write(account, new, None).await {
                     tracing::error!(%error, "a message of a call is not written");
                 }

@@ -35,6 +35,7 @@ use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use chrono::Utc;
@@ -44,7 +45,9 @@ use opentact_sip::flow::Flow;
 use opentact_sip::registrar::Registrar;
 use opentact_sip::ua::{self, Command, RequestId, SessionId, Ua};
 use opentact_sip::uri::Uri;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::AbortHandle;
 use uuid::Uuid;
 
 use crate::bindings::Desk;
@@ -145,6 +148,8 @@ pub(crate) struct Drivers {
     pub(crate) bindings: Desk,
     /// What is kept of messages between SIP users.
     pub(crate) mailroom: Mailroom,
+    /// For what takes longer than the core may.
+    pub(crate) runtime: Handle,
 }
 
 /// The core's ears. All are bounded; who fills them says what happens at the limit.
@@ -207,6 +212,8 @@ pub(crate) struct Core {
     /// Inputs of calls that wait until the outputs before them are carried out.
     pending: VecDeque<(LegId, Option<CallInput>)>,
     settling: bool,
+    /// What was asked for and known at once, in order; empty whenever something arrives.
+    near: VecDeque<Message>,
     draining: bool,
     /// Told when the last call has ended after a drain began.
     drained: Option<oneshot::Sender<()>>,
@@ -250,6 +257,7 @@ impl Core {
             trunks,
             pending: VecDeque::new(),
             settling: false,
+            near: VecDeque::new(),
             draining: false,
             drained: None,
             quiet: None,
@@ -274,9 +282,17 @@ impl Core {
             for _ in 0..BATCH {
                 let Some(arrived) = arrival.take().or_else(|| inboxes.next()) else { break };
                 self.survive(|core| core.on_arrival(arrived));
+                self.take_up_near();
             }
             self.survive(Self::on_time);
+            self.take_up_near();
             self.tell_drained();
+        }
+    }
+
+    fn take_up_near(&mut self) {
+        while let Some(message) = self.near.pop_front() {
+            self.survive(|core| core.on_message(message));
         }
     }
 
@@ -413,15 +429,26 @@ impl Core {
     }
 
     /// Does `work` beside the core and brings its result back as a message.
-    fn spawn(&self, work: impl Future<Output = Message> + Send + 'static) -> tokio::task::AbortHandle {
-        let own = self.own.clone();
-        tokio::spawn(async move {
-            let message = work.await;
-            // The core gone means the node is stopping: nobody waits for the result.
-            let _ = own.send(message).await;
-        })
-        .abort_handle()
+    fn spawn(&self, work: impl Future<Output = Message> + Send + 'static) -> AbortHandle {
+        self.drivers.runtime.spawn(bring(self.own.clone(), work)).abort_handle()
     }
+
+    /// The same for what is decided at once as a rule, because all it asks for is in memory: it is then taken up right
+    /// after what has asked for it, and no task is made. What has to wait goes on beside the core.
+    fn spawn_near(&mut self, work: impl Future<Output = Message> + Send + 'static) {
+        let mut work = Box::pin(work);
+        // The task below asks again, so nothing that happens in between is missed.
+        match work.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(message) => self.near.push_back(message),
+            Poll::Pending => drop(tokio::spawn(bring(self.own.clone(), work))),
+        }
+    }
+}
+
+async fn bring(own: mpsc::Sender<Message>, work: impl Future<Output = Message>) {
+    let message = work.await;
+    // The core gone means the node is stopping: nobody waits for the result.
+    let _ = own.send(message).await;
 }
 
 async fn sleep_until(deadline: Option<Instant>) {

@@ -7,6 +7,7 @@ use moka::Expiry;
 use moka::future::Cache;
 use opentact_stir::{Chain, Fault, Reason};
 use opentact_store::Store;
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use url::Url;
 use uuid::Uuid;
@@ -52,6 +53,8 @@ pub(super) struct Certificates {
     own: String,
     found: Cache<String, Found>,
     slots: Arc<Semaphore>,
+    /// Where it was made, and fetches run.
+    runtime: Handle,
 }
 
 /// Where a certificate of this node is published.
@@ -67,6 +70,7 @@ impl Certificates {
             own: format!("{public_url}/shaken/"),
             found: Cache::builder().max_capacity(PLACES).expire_after(Lasts).build(),
             slots: Arc::new(Semaphore::new(AT_ONCE)),
+            runtime: Handle::current(),
         }
     }
 
@@ -83,7 +87,7 @@ impl Certificates {
             return Err(Fault::new(Reason::BadInfo, "too many certificates are being fetched"));
         };
         let (found, http, url) = (self.found.clone(), self.http.clone(), url.to_owned());
-        let fetching = tokio::spawn(async move {
+        let fetching = self.runtime.spawn(async move {
             // Two who ask at once share one fetch.
             let found = found.get_with(url.clone(), fetch(http, url)).await;
             drop(slot);

@@ -26,6 +26,7 @@ use dashmap::DashMap;
 use opentact_sip::flow::{Flow, Transport};
 use parking_lot::Mutex;
 use tokio::net::{TcpListener, UdpSocket};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -111,12 +112,15 @@ pub struct Transports {
     gate: SharedGate,
     limits: TcpLimits,
     stop: CancellationToken,
+    /// Where connections are served.
+    runtime: Handle,
 }
 
 impl Transports {
-    /// Binds every listener, or none.
+    /// Binds every listener, or none. UDP is heard by `signalling`, connections by the runtime this is called on.
     pub(crate) async fn bind(
         config: TransportConfig,
+        signalling: &Handle,
         inbox: mpsc::Sender<Inbound>,
         gate: SharedGate,
     ) -> io::Result<Arc<Self>> {
@@ -125,9 +129,12 @@ impl Transports {
         };
         let stop = CancellationToken::new();
         let mut udp = Vec::new();
-        for address in config.udp {
-            let socket = udp::Socket::bind(udp.len(), address, config.outside.clone());
-            udp.push(socket.map_err(|error| named("SIP UDP", address, error))?);
+        {
+            let _there = signalling.enter();
+            for address in config.udp {
+                let socket = udp::Socket::bind(udp.len(), address, config.outside.clone());
+                udp.push(socket.map_err(|error| named("SIP UDP", address, error))?);
+            }
         }
         let listen = |what, addresses: &[SocketAddr]| -> io::Result<Vec<TcpListener>> {
             addresses.iter().map(|&address| tcp::listen(address).map_err(|error| named(what, address, error))).collect()
@@ -155,9 +162,10 @@ impl Transports {
             gate,
             limits: config.limits,
             stop,
+            runtime: Handle::current(),
         });
         for socket in &this.udp {
-            tokio::spawn(udp::receive(socket.clone(), this.inbox.clone(), this.gate.clone(), this.stop.clone()));
+            signalling.spawn(udp::receive(socket.clone(), this.inbox.clone(), this.gate.clone(), this.stop.clone()));
         }
         for (transport, listeners) in [(Transport::Tcp, tcp), (Transport::Tls, tls)] {
             for listener in listeners {

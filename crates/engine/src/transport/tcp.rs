@@ -201,8 +201,8 @@ fn open(transports: &Arc<Transports>, flow: Flow, name: Option<ServerName<'stati
     let name = name.filter(|_| flow.transport == Transport::Tls);
     let certified = name.as_ref().and_then(tls::domain_of).into_iter().collect();
     let task = register(transports, flow, name.clone(), certified, seat);
-    let transports = transports.clone();
-    tokio::spawn(async move {
+    let (runtime, transports) = (transports.runtime.clone(), transports.clone());
+    runtime.spawn(async move {
         let connecting = tokio::time::timeout(transports.limits.connect, TcpStream::connect(flow.remote));
         let connected = tokio::select! {
             () = task.stop.cancelled() => return fail(&transports, flow, &task.stop, "closed").await,
