@@ -25,10 +25,12 @@ enum State {
         retransmit: Option<(Instant, Duration)>,
         /// Timer B.
         timeout: Instant,
+        /// Of Proceeding, should a provisional response come yet.
+        limit: Option<Instant>,
     },
     Proceeding {
         request: Request,
-        /// RFC 3261 9.1: after its CANCEL an INVITE is waited for no longer than 64*T1.
+        /// RFC 3261 9.1: after its CANCEL an INVITE is waited for no longer than 64*T1; so is one whose session has ended.
         limit: Option<Instant>,
     },
     /// RFC 6026: a 2xx came; its retransmissions are answered with the ACK of the transaction user until timer M.
@@ -64,6 +66,7 @@ impl InviteClient {
                 // RFC 3261 17.1.1.2: timer A only on unreliable transports.
                 retransmit: (!reliable).then(|| (now + timing.t1, timing.t1)),
                 timeout: now + timing.lifetime(),
+                limit: None,
             },
         }
     }
@@ -92,11 +95,11 @@ impl InviteClient {
     pub(super) fn on_response(&mut self, now: Instant, timing: &Timing, code: u16, to_tag: u64) -> Verdict {
         match &mut self.state {
             State::Proceeding { .. } if code < 200 => Verdict::Up,
-            State::Calling { request, .. } | State::Proceeding { request, .. } => {
-                let request = request.clone();
+            State::Calling { request, limit, .. } | State::Proceeding { request, limit } => {
+                let (request, limit) = (request.clone(), *limit);
                 match code {
                     100..=199 => {
-                        self.state = State::Proceeding { request, limit: None };
+                        self.state = State::Proceeding { request, limit };
                         Verdict::Up
                     }
                     200..=299 => {
@@ -132,9 +135,9 @@ impl InviteClient {
         }
     }
 
-    /// Waits no longer than until then for a final response. (In Calling timer B does that.)
+    /// Waits no longer than until then for a final response. (In Calling timer B does that, as long as nothing comes.)
     pub(super) fn limit(&mut self, until: Instant) {
-        if let State::Proceeding { limit, .. } = &mut self.state {
+        if let State::Calling { limit, .. } | State::Proceeding { limit, .. } = &mut self.state {
             *limit = Some(until);
         }
     }

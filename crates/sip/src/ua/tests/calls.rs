@@ -255,6 +255,26 @@ fn bye_during_a_reinvite_answers_it_with_487() {
 }
 
 #[test]
+fn reinvite_whose_100_comes_after_the_end_of_the_call_is_not_waited_for_without_end() {
+    let mut line = Line::new();
+    let (a, b) = line.connect();
+    line.reinvite(A, a);
+    let (_, invite) = line.a.outbox.remove(0);
+    let flow = line.flow(B);
+    line.handle(B, Input::Received { message: invite, flow });
+    let trying = line.b.outbox.remove(0).1;
+    line.bye(B, b);
+    // The 487 is lost, and the BYE is faster than the 100.
+    line.b.outbox.retain(|(_, message)| message.starts_with(b"BYE"));
+    line.settle();
+    let flow = line.flow(A);
+    line.handle(A, Input::Received { message: trying, flow });
+    assert_eq!(line.told(A), ["Bye"]);
+    line.pass(Duration::from_secs(60), false);
+    line.assert_clean();
+}
+
+#[test]
 fn second_fork_that_answers_is_released() {
     let mut line = Line::new();
     line.call();
