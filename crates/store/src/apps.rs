@@ -113,19 +113,8 @@ impl Apps<'_> {
         change: impl FnOnce(&mut SipControlApp) + Send,
     ) -> Result<SipControlApp> {
         let tx = self.store.begin().await?;
-        let old = owned::get::<Entity>(&tx, account, uuid).await?;
-        let mut row = old.clone();
-        change(&mut row);
-        row = SipControlApp {
-            uuid: old.uuid,
-            account: old.account,
-            created_on: old.created_on,
-            created_by: old.created_by,
-            tech_prefix: old.tech_prefix,
-            modified_on: now(),
-            modified_by: by,
-            ..row
-        };
+        let (old, mut row) = owned::revised::<Entity>(&tx, account, uuid, by, change).await?;
+        row.tech_prefix = old.tech_prefix;
         products::check(&tx, row.product).await?;
         owned::update::<Entity>(&tx, account, uuid, row.clone()).await?;
         tx.commit().await?;

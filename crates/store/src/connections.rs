@@ -183,20 +183,9 @@ impl Connections<'_> {
             None => None,
         };
         let tx = self.store.begin().await?;
-        let old = owned::get::<Entity>(&tx, account, uuid).await?;
-        let mut row = old.clone();
-        change(&mut row);
-        row = SipConnection {
-            uuid: old.uuid,
-            account: old.account,
-            created_on: old.created_on,
-            created_by: old.created_by,
-            tech_prefix: old.tech_prefix,
-            password: password.unwrap_or(old.password),
-            modified_on: now(),
-            modified_by: by,
-            ..row
-        };
+        let (old, mut row) = owned::revised::<Entity>(&tx, account, uuid, by, change).await?;
+        row.tech_prefix = old.tech_prefix;
+        row.password = password.unwrap_or(old.password);
         products::check(&tx, row.product).await?;
         owned::update::<Entity>(&tx, account, uuid, row.clone()).await?;
         tx.commit().await?;

@@ -94,18 +94,7 @@ impl MessagingProfiles<'_> {
         change: impl FnOnce(&mut MessagingProfile) + Send,
     ) -> Result<MessagingProfile> {
         let tx = self.store.begin().await?;
-        let old = owned::get::<Entity>(&tx, account, uuid).await?;
-        let mut row = old.clone();
-        change(&mut row);
-        row = MessagingProfile {
-            uuid: old.uuid,
-            account: old.account,
-            created_on: old.created_on,
-            created_by: old.created_by,
-            modified_on: now(),
-            modified_by: by,
-            ..row
-        };
+        let (_, row) = owned::revised::<Entity>(&tx, account, uuid, by, change).await?;
         owned::update::<Entity>(&tx, account, uuid, row.clone()).await?;
         tx.commit().await?;
         Ok(row)

@@ -8,6 +8,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::entity;
+use crate::types::now;
 use crate::{Result, StoreError};
 
 /// An entity with a `uuid` that belongs to an account.
@@ -69,6 +70,26 @@ owned! {
     transaction = "Transaction",
 }
 
+/// An owned entity that says who made and who changed it.
+pub(crate) trait Authored: Owned<Model: Clone> {
+    /// Puts back what a change must not touch, and says who made it.
+    fn sign(row: &mut Self::Model, old: &Self::Model, by: Option<Uuid>);
+}
+
+macro_rules! authored {
+    ($($module:ident),+ $(,)?) => {
+        $(impl Authored for entity::$module::Entity {
+            fn sign(row: &mut Self::Model, old: &Self::Model, by: Option<Uuid>) {
+                (row.uuid, row.account) = (old.uuid, old.account);
+                (row.created_on, row.created_by) = (old.created_on, old.created_by);
+                (row.modified_on, row.modified_by) = (now(), by);
+            }
+        })+
+    };
+}
+
+authored!(messaging_profile, outbound_voice_profile, sip_connection, sip_control_app, sip_switch, tn_filter);
+
 fn of<E: Owned>(account: Uuid, uuid: Uuid) -> Condition {
     E::ACCOUNT.eq(account).and(E::UUID.eq(uuid)).into_condition()
 }
@@ -123,6 +144,21 @@ pub(crate) async fn insert<A: ActiveModelTrait>(
     row: impl IntoActiveModel<A>,
 ) -> Result<(), DbErr> {
     A::Entity::insert(row.into_active_model().reset_all()).exec_without_returning(db).await.map(|_| ())
+}
+
+/// The account's row with this id, as it is and as `change` wants it: id, account and creation stay. Not written yet.
+pub(crate) async fn revised<E: Authored>(
+    db: &impl ConnectionTrait,
+    account: Uuid,
+    uuid: Uuid,
+    by: Option<Uuid>,
+    change: impl FnOnce(&mut E::Model) + Send,
+) -> Result<(E::Model, E::Model)> {
+    let old = get::<E>(db, account, uuid).await?;
+    let mut row = old.clone();
+    change(&mut row);
+    E::sign(&mut row, &old, by);
+    Ok((old, row))
 }
 
 /// Writes every column of a row that exists.

@@ -93,20 +93,9 @@ impl SipSwitches<'_> {
         change: impl FnOnce(&mut SipSwitch) + Send,
     ) -> Result<SipSwitch> {
         let tx = self.store.begin().await?;
-        let old = owned::get::<Entity>(&tx, account, uuid).await?;
-        let mut row = old.clone();
-        change(&mut row);
-        row = SipSwitch {
-            uuid: old.uuid,
-            account: old.account,
-            sip_domain: old.sip_domain,
-            created_on: old.created_on,
-            created_by: old.created_by,
-            modified_on: now(),
-            modified_by: by,
-            remote_domain: row.remote_domain.map(|host| host.to_lowercase()),
-            ..row
-        };
+        let (old, mut row) = owned::revised::<Entity>(&tx, account, uuid, by, change).await?;
+        row.sip_domain = old.sip_domain;
+        row.remote_domain = row.remote_domain.map(|host| host.to_lowercase());
         owned::update::<Entity>(&tx, account, uuid, row.clone()).await?;
         tx.commit().await?;
         Ok(row)

@@ -78,19 +78,8 @@ impl TnFilters<'_> {
         change: impl FnOnce(&mut TnFilter) + Send,
     ) -> Result<TnFilter> {
         let tx = self.store.begin().await?;
-        let old = owned::get::<Entity>(&tx, account, uuid).await?;
-        let mut row = old.clone();
-        change(&mut row);
-        row = TnFilter {
-            uuid: old.uuid,
-            account: old.account,
-            created_on: old.created_on,
-            created_by: old.created_by,
-            rejected: old.rejected,
-            modified_on: now(),
-            modified_by: by,
-            ..row
-        };
+        let (old, mut row) = owned::revised::<Entity>(&tx, account, uuid, by, change).await?;
+        row.rejected = old.rejected;
         for list in [&mut row.whitelist, &mut row.blacklist] {
             list.sort();
             list.dedup();

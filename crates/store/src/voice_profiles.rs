@@ -119,19 +119,8 @@ impl VoiceProfiles<'_> {
         change: impl FnOnce(&mut OutboundVoiceProfile) + Send,
     ) -> Result<OutboundVoiceProfile> {
         let tx = self.store.begin().await?;
-        let old = owned::get::<Entity>(&tx, account, uuid).await?;
-        let mut row = old.clone();
-        change(&mut row);
-        row = OutboundVoiceProfile {
-            uuid: old.uuid,
-            account: old.account,
-            created_on: old.created_on,
-            created_by: old.created_by,
-            tech_prefix: old.tech_prefix,
-            modified_on: now(),
-            modified_by: by,
-            ..row
-        };
+        let (old, mut row) = owned::revised::<Entity>(&tx, account, uuid, by, change).await?;
+        row.tech_prefix = old.tech_prefix;
         products::check(&tx, row.product).await?;
         owned::check::<tn_lease::Entity>(&tx, account, row.tn_lease).await?;
         for trunk in row.sip_connections.iter().chain(&row.emergency_connection) {

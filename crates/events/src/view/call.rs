@@ -114,6 +114,20 @@ fn short<M: SerializeMap>(map: &mut M, call: &CallRecord) -> Result<(), M::Error
         "type": call.kind,
         "created_on": Date(call.created_on),
         "modified_on": Date(call.modified_on),
+    });
+    course(map, call)?;
+    members!(map, {
+        "freeswitch_call_state": call.freeswitch_call_state,
+        "freeswitch_channel_state": call.freeswitch_channel_state,
+        "stir_shaken_attest_level": call.stir_shaken_attest_level,
+        "thread": call.thread,
+    });
+    Ok(())
+}
+
+/// How far it came, and how it ended.
+fn course<M: SerializeMap>(map: &mut M, call: &CallRecord) -> Result<(), M::Error> {
+    members!(map, {
         "init_on": call.init_on.map(Date),
         "ring_on": call.ring_on.map(Date),
         "answer_on": call.answer_on.map(Date),
@@ -122,10 +136,6 @@ fn short<M: SerializeMap>(map: &mut M, call: &CallRecord) -> Result<(), M::Error
         "finished_on": call.finished_on.map(Date),
         "q850_cause": call.q850_cause,
         "q850_cause_string": call.q850_cause_string,
-        "freeswitch_call_state": call.freeswitch_call_state,
-        "freeswitch_channel_state": call.freeswitch_channel_state,
-        "stir_shaken_attest_level": call.stir_shaken_attest_level,
-        "thread": call.thread,
     });
     Ok(())
 }
@@ -157,15 +167,8 @@ impl Serialize for Shape2021<'_> {
             "to": call.to,
             "type": call.kind,
             "created_on": Date(call.created_on),
-            "init_on": call.init_on.map(Date),
-            "ring_on": call.ring_on.map(Date),
-            "answer_on": call.answer_on.map(Date),
-            "hangup_on": call.hangup_on.map(Date),
-            "destroy_on": call.destroy_on.map(Date),
-            "finished_on": call.finished_on.map(Date),
-            "q850_cause": call.q850_cause,
-            "q850_cause_string": call.q850_cause_string,
         });
+        course(&mut map, call)?;
         map.end()
     }
 }
