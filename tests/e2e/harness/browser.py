@@ -44,6 +44,28 @@ class WebPhone:
     def run(self, script, arg=None):
         return self.page.evaluate(script, arg)
 
+    def lives(self, rest, events, domain, path, transport, xml):
+        """Is registered over `transport`, called and refuses, calls and is refused, and unregisters: as `web` of a domain."""
+        assert self.wait("registered") == 200
+        (registration,) = rest.get(path)["registrations"]
+        assert registration["transport"] == transport and ".invalid" in registration["contact"]
+
+        # It hears of a call by its own connection, and says no by it.
+        call = rest.post("/rest/call", {"to": f"web@{domain}", "xml": xml})
+        self.wait("called")
+        self.run("() => window.session.terminate({ status_code: 486 })")
+        events.destroyed(call["uuid"])
+        assert rest.call(call["uuid"])["q850_cause"] == 17
+
+        # What a browser offers is SRTP keyed by DTLS, which this version does not speak.
+        self.run("() => { window.seen.length = 0 }")
+        self.run("to => window.ua.call(to, { mediaConstraints: { audio: true } })", f"sip:anybody@{domain}")
+        assert self.wait("failed") == 488
+
+        self.run("() => window.ua.unregister()")
+        self.wait("unregistered")
+        assert rest.get(path)["registrations"] == []
+
 
 @contextmanager
 def chromium():
