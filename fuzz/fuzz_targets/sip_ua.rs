@@ -98,8 +98,8 @@ impl Stage {
                 Output::Event(event) => self.told(event),
             }
         }
-        let UaStats { transactions, sessions, requests } = self.ua.stats();
-        assert!(sessions <= 8 && transactions <= 64 + 8 && requests <= 64 + 8, "more than its limits");
+        let UaStats { transactions, sessions, requests, subscriptions } = self.ua.stats();
+        assert!(sessions <= 8 && transactions <= 64 + 8 && requests <= 64 + 8 && subscriptions <= 8, "more than its limits");
     }
 
     /// Whatever it was told, what it says is SIP.
@@ -318,6 +318,7 @@ fuzz_target!(|octets: &[u8]| {
     let config = UaConfig {
         max_sessions: 8,
         max_transactions: 64,
+        max_subscriptions: 8,
         session_expires: Some(Duration::from_secs(1800)),
         ..UaConfig::default()
     };
