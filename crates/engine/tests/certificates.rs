@@ -3,6 +3,7 @@
 
 mod world;
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use opentact_engine::dns::DnsConfig;
@@ -24,6 +25,7 @@ async fn world_of(authority: &Authority) -> World {
     let (tls, dns) = (authority.asking_node(), Dns::new().await);
     let world = World::with(|config| {
         config.transport.tls = Some(tls);
+        config.transport.udp.push((Ipv4Addr::LOCALHOST, 0).into());
         config.dns = DnsConfig { servers: vec![dns.address], ..DnsConfig::default() };
     })
     .await;
@@ -61,6 +63,30 @@ async fn a_trunk_is_told_by_the_name_in_its_certificate() {
     assert_eq!(outcome(&world, other.stranger_to(&authority, TRUNK)).await, 403);
     assert_eq!(outcome(&world, authority.client(None)).await, 403);
     world.idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_datagram_shows_no_certificate_whoever_is_connected() {
+    let authority = Authority::new();
+    let world = world_of(&authority).await;
+    let mut trunk = TcpPeer::new().await;
+    let tls = world.engine.sip_address(Transport::Tls).unwrap();
+    trunk.call_number_as(authority.client(Some(TRUNK)), tls, 40_000).await;
+    while !matches!(trunk.event().await, Event::Answered { .. }) {}
+    // Flows have numbers of their own for each transport: that of a socket may be that of a connection.
+    for udp in world.engine.sip_addresses(Transport::Udp) {
+        let mut stranger = Peer::new().await;
+        stranger.call_number(*udp, 40_002);
+        let code = loop {
+            match stranger.event().await {
+                Event::Answered { .. } => break 200,
+                Event::Failed { code, .. } => break code,
+                _ => {}
+            }
+        };
+        assert_eq!(code, 403, "{udp}");
+    }
+    trunk.settle().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -257,7 +257,8 @@ impl Transports {
 
     /// The SIP domains that the other end of a connection over TLS has proved to be, in lower case.
     pub(crate) fn certified(&self, flow: &Flow) -> Arc<[String]> {
-        self.connections.get(&flow.connection).map_or_else(Default::default, |connection| connection.certified.clone())
+        let connection = self.connections.get(&flow.connection).filter(|connection| connection.flow == *flow);
+        connection.map_or_else(Default::default, |connection| connection.certified.clone())
     }
 
     /// Stops listening and closes every connection once what is queued is written.
