@@ -1,5 +1,5 @@
-//! Many rows in few statements. What writes all the time must not have its SQL built, parsed and planned each time: a
-//! statement holds 1, 2, 4 ... rows, so that there are few texts for each table, which the connection keeps prepared.
+//! Many rows in few statements. What writes all the time must not have its SQL parsed and planned each time: a statement
+//! holds 1, 2, 4 ... rows, so that there are few texts for each table, which the connection keeps prepared.
 
 use sea_orm::{
     ActiveModelTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, IdenStatic, IntoActiveModel, Iterable, Statement,

@@ -82,17 +82,8 @@ impl Domains<'_> {
         change: impl FnOnce(&mut SipDomain) + Send,
     ) -> Result<SipDomain> {
         let tx = self.store.begin().await?;
-        let old = owned::get::<Entity>(&tx, account, uuid).await?;
-        let mut row = old.clone();
-        change(&mut row);
-        let row = SipDomain {
-            sip_connection: row.sip_connection,
-            sip_control_app: row.sip_control_app,
-            outbound_voice_profile: row.outbound_voice_profile,
-            modified_on: now(),
-            modified_by: by,
-            ..old
-        };
+        let (old, mut row) = owned::revised::<Entity>(&tx, account, uuid, by, change).await?;
+        row.domain = old.domain;
         check_targets(&tx, &row).await?;
         owned::update::<Entity>(&tx, account, uuid, row.clone()).await?;
         tx.commit().await?;

@@ -88,7 +88,19 @@ macro_rules! authored {
     };
 }
 
-authored!(messaging_profile, outbound_voice_profile, sip_connection, sip_control_app, sip_switch, tn_filter);
+authored!(
+    messaging_profile,
+    outbound_voice_profile,
+    shaken_certificate,
+    sip_connection,
+    sip_control_app,
+    sip_domain,
+    sip_switch,
+    sip_user,
+    sip_user_group,
+    tn_filter,
+    tn_lease,
+);
 
 fn of<E: Owned>(account: Uuid, uuid: Uuid) -> Condition {
     E::ACCOUNT.eq(account).and(E::UUID.eq(uuid)).into_condition()

@@ -117,21 +117,16 @@ impl ShakenCertificates<'_> {
         change: impl FnOnce(&mut ShakenCertificate) + Send,
     ) -> Result<ShakenCertificate> {
         let tx = self.store.begin().await?;
-        let old = owned::get::<Entity>(&tx, account, uuid).await?;
-        let mut row = old.clone();
-        change(&mut row);
-        let (name, is_active, shared) = (row.name, row.is_active, row.shared);
-        let row = ShakenCertificate { name, is_active, shared, modified_on: now(), modified_by: by, ..old };
+        let (old, row) = owned::revised::<Entity>(&tx, account, uuid, by, change).await?;
+        let ShakenCertificate { name, is_active, shared, modified_on, modified_by, .. } = row;
+        let row = ShakenCertificate { name, is_active, shared, modified_on, modified_by, ..old };
         owned::update::<Entity>(&tx, account, uuid, row.clone()).await?;
         tx.commit().await?;
         Ok(row)
     }
 
     pub async fn delete(&self, account: Uuid, uuid: Uuid) -> Result<()> {
-        let tx = self.store.begin().await?;
-        owned::delete::<Entity>(&tx, account, uuid).await?;
-        tx.commit().await?;
-        Ok(())
+        owned::delete::<Entity>(self.store.writer(), account, uuid).await
     }
 }
 

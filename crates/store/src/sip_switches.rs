@@ -102,9 +102,6 @@ impl SipSwitches<'_> {
     }
 
     pub async fn delete(&self, account: Uuid, uuid: Uuid) -> Result<()> {
-        let tx = self.store.begin().await?;
-        owned::delete::<Entity>(&tx, account, uuid).await?;
-        tx.commit().await?;
-        Ok(())
+        owned::delete::<Entity>(self.store.writer(), account, uuid).await
     }
 }

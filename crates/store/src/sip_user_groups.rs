@@ -68,16 +68,9 @@ impl SipUserGroups<'_> {
         change: impl FnOnce(&mut SipUserGroup) + Send,
     ) -> Result<SipUserGroup> {
         let tx = self.store.begin().await?;
-        let old = owned::get::<Entity>(&tx, account, uuid).await?;
-        let mut row = old.clone();
-        change(&mut row);
-        let row = SipUserGroup {
-            name: row.name,
-            users: Json(once_each(row.users.0)),
-            modified_on: now(),
-            modified_by: by,
-            ..old
-        };
+        let (old, mut row) = owned::revised::<Entity>(&tx, account, uuid, by, change).await?;
+        row.sip_domain = old.sip_domain;
+        row.users = Json(once_each(row.users.0));
         check_users(&tx, &row).await?;
         owned::update::<Entity>(&tx, account, uuid, row.clone()).await?;
         tx.commit().await?;
@@ -85,10 +78,7 @@ impl SipUserGroups<'_> {
     }
 
     pub async fn delete(&self, account: Uuid, uuid: Uuid) -> Result<()> {
-        let tx = self.store.begin().await?;
-        owned::delete::<Entity>(&tx, account, uuid).await?;
-        tx.commit().await?;
-        Ok(())
+        owned::delete::<Entity>(self.store.writer(), account, uuid).await
     }
 }
 

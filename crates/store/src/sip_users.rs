@@ -118,25 +118,12 @@ impl SipUsers<'_> {
         change: impl FnOnce(&mut SipUser) + Send,
     ) -> Result<SipUser> {
         let tx = self.store.begin().await?;
-        let old = owned::get::<Entity>(&tx, account, uuid).await?;
-        let mut row = old.clone();
-        change(&mut row);
+        let (old, mut row) = owned::revised::<Entity>(&tx, account, uuid, by, change).await?;
         if row.login != old.login && password.is_none() {
             return Err(StoreError::invalid("password", "a new login needs the password"));
         }
-        row = SipUser {
-            uuid: old.uuid,
-            account: old.account,
-            sip_domain: old.sip_domain,
-            created_on: old.created_on,
-            created_by: old.created_by,
-            ha1: old.ha1,
-            ha1_sha256: old.ha1_sha256,
-            ha1b: old.ha1b,
-            modified_on: now(),
-            modified_by: by,
-            ..row
-        };
+        row.sip_domain = old.sip_domain;
+        (row.ha1, row.ha1_sha256, row.ha1b) = (old.ha1, old.ha1_sha256, old.ha1b);
         if let Some(password) = password {
             let domain = owned::get::<sip_domain::Entity>(&tx, account, row.sip_domain).await?;
             let sealed = self.seal(uuid, &Ha1::new(&row.login, &domain.domain, password))?;

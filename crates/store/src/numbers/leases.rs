@@ -14,10 +14,11 @@ use crate::entity::{
     messaging_profile, outbound_voice_profile, sip_connection, sip_control_app, sip_user, tn, tn_filter, tn_order,
 };
 use crate::error::OrConflict;
+use crate::owned::{self, Authored as _};
 use crate::search::{Found, Search, mask, run, searchable, sortable, tn_mask};
 use crate::transactions::{self, NewTransaction, Transaction};
 use crate::types::{Feature, Json, Tn, TnKind, now, to_millis};
-use crate::{Result, StoreError, owned};
+use crate::{Result, StoreError};
 
 searchable!(tn_lease, { "tn" => Tn, "expired_on" => ExpiredOn, "autorenew" => Autorenew });
 
@@ -186,19 +187,9 @@ impl Numbers<'_> {
         let old = active(&tx, account, uuid).await?;
         let mut row = old.clone();
         change(&mut row);
-        row = TnLease {
-            uuid: old.uuid,
-            account: old.account,
-            tn: old.tn,
-            tn_order: old.tn_order,
-            created_on: old.created_on,
-            created_by: old.created_by,
-            released_on: None,
-            expired_on: to_millis(row.expired_on),
-            modified_on: now(),
-            modified_by: by,
-            ..row
-        };
+        Entity::sign(&mut row, &old, by);
+        (row.tn, row.tn_order, row.released_on) = (old.tn, old.tn_order, None);
+        row.expired_on = to_millis(row.expired_on);
         one_voice_target(&old, &mut row)?;
         owned::check::<sip_connection::Entity>(&tx, account, row.sip_connection).await?;
         owned::check::<sip_control_app::Entity>(&tx, account, row.sip_control_app).await?;
