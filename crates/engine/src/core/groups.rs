@@ -11,7 +11,7 @@ impl Core {
         let Some(entry) = self.calls.get(&call) else { return };
         let account = entry.book.context().account;
         let router = self.drivers.router.clone();
-        self.spawn(async move { Message::Members { call, id, result: router.members(account, &group).await } });
+        self.spawn_near(async move { Message::Members { call, id, result: router.members(account, &group).await } });
     }
 
     pub(super) fn on_members(&mut self, call: LegId, id: LegId, result: Result<Vec<(Uuid, DialTarget)>, DialFault>) {
