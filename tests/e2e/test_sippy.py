@@ -10,6 +10,7 @@ import pytest
 
 from harness.baresip import Baresip
 from harness.phone import Phone
+from harness.process import end
 from harness.sipp import free_port
 from test_softphones import account, judge
 
@@ -25,18 +26,17 @@ def b2bua(folder, port, target):
         )
     try:
         with Phone(("127.0.0.1", port)) as phone:
-            end = time.monotonic() + 10
+            latest = time.monotonic() + 10
             while True:
                 try:
                     phone.request("OPTIONS", f"sip:127.0.0.1:{port}", "sip:ping@127.0.0.1")
                     phone.receive(0.5)
                     break
                 except (TimeoutError, ConnectionRefusedError):
-                    assert time.monotonic() < end and process.poll() is None, (folder / "log").read_text()
+                    assert time.monotonic() < latest and process.poll() is None, (folder / "log").read_text()
         yield
     finally:
-        process.terminate()
-        process.wait(10)
+        end(process)
 
 
 @pytest.mark.timeout(90)

@@ -15,7 +15,7 @@ use rustls::ClientConfig;
 use world::dns::Dns;
 use world::tcp::TcpPeer;
 use world::tls::Authority;
-use world::{NUMBER, Peer, World, sdp};
+use world::{NUMBER, Peer, World};
 
 const ANSWER: &str = "<Response><Answer/><Hangup/></Response>";
 /// A trunk by this name; where it is nobody can look up.
@@ -120,12 +120,7 @@ async fn a_peer_that_takes_nobody_without_a_certificate_is_shown_ours() {
     world.trunk(&caller).await;
     let session = caller.call_tn(world.sip, NUMBER + 1, 40_000);
     let answered = async { while !matches!(caller.event().await, Event::Answered { .. }) {} };
-    let picked_up = async {
-        let session = peer.invited().await;
-        peer.command(Command::Accept { session, headers: Vec::new(), body: sdp(40_002), contact: None });
-        while !matches!(peer.event().await, Event::Acked { .. }) {}
-    };
-    tokio::join!(answered, picked_up);
+    tokio::join!(answered, peer.pick_up(40_002));
     assert_eq!((peer.accepted, peer.refused), (1, 0));
     caller.command(Command::Bye { session, headers: Vec::new() });
     let hung_up = async { while !matches!(peer.event().await, Event::Bye { .. }) {} };

@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use world::tcp::TcpPeer;
 use world::tls::Authority;
-use world::{NUMBER, Peer, World, sdp};
+use world::{NUMBER, Peer, World};
 
 /// True when the node has let go of a connection that has said nothing.
 async fn is_closed(stream: &mut TcpStream) -> bool {
@@ -78,12 +78,7 @@ async fn forwarding(authority: &Authority, trunk: SocketAddr) -> (World, Peer) {
 async fn answered_call(world: &World, caller: &mut Peer, peer: &mut TcpPeer) -> SessionId {
     let session = caller.call_number(world.sip, 40_000);
     let answered = async { while !matches!(caller.event().await, Event::Answered { .. }) {} };
-    let picked_up = async {
-        let session = peer.invited().await;
-        peer.command(Command::Accept { session, headers: Vec::new(), body: sdp(40_002), contact: None });
-        while !matches!(peer.event().await, Event::Acked { .. }) {}
-    };
-    tokio::join!(answered, picked_up);
+    tokio::join!(answered, peer.pick_up(40_002));
     session
 }
 

@@ -6,6 +6,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from .process import end
 from .sipp import free_port
 from .sound import write_tone
 
@@ -128,12 +129,7 @@ class Baresip:
     def close(self):
         self.control.close()
         self.process.stdin.close()
-        self.process.terminate()
-        try:
-            self.process.wait(5)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        end(self.process)
 
     def __enter__(self):
         return self

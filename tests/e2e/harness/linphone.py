@@ -4,6 +4,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from .process import end
 from .sipp import free_port
 from .sound import write_tone
 
@@ -73,12 +74,7 @@ class Linphone:
         return (self.folder / "log").read_text(errors="replace")
 
     def close(self):
-        self.process.terminate()
-        try:
-            self.process.wait(5)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        end(self.process)
         self.process.stdin.close()
 
     def __enter__(self):

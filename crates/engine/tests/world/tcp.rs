@@ -171,6 +171,13 @@ impl TcpPeer {
         None
     }
 
+    /// Waits to be called, and answers.
+    pub async fn pick_up(&mut self, rtp: u16) {
+        let session = self.invited().await;
+        self.command(Command::Accept { session, headers: Vec::new(), body: sdp(rtp), contact: None });
+        while !matches!(self.event().await, Event::Acked { .. }) {}
+    }
+
     /// Works until nothing of its calls is left.
     pub async fn settle(&mut self) {
         while self.ua.stats().sessions > 0 {
