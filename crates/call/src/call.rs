@@ -233,13 +233,20 @@ impl Call {
         id
     }
 
-    /// A version 4 uuid from the origin's: the same call makes the same legs again.
+    /// A version 7 uuid made of the origin's, of the same time: the same call makes the same legs again, and the rows of
+    /// a call stand together.
     pub(crate) fn new_leg_id(&mut self) -> LegId {
         self.next_leg += 1;
         let (high, low) = self.id().0.as_u64_pair();
         let words = [mix(high ^ self.next_leg), mix(low.wrapping_add(self.next_leg))];
-        let bytes = (u128::from(words[0]) << 64 | u128::from(words[1])).to_be_bytes();
-        LegId(uuid::Builder::from_random_bytes(bytes).into_uuid())
+        let time = high & !0xffff;
+        let bytes = (u128::from(time | (words[0] & 0xffff)) << 64 | u128::from(words[1])).to_be_bytes();
+        LegId(
+            uuid::Builder::from_bytes(bytes)
+                .with_variant(uuid::Variant::RFC4122)
+                .with_version(uuid::Version::SortRand)
+                .into_uuid(),
+        )
     }
 
     pub(crate) fn index(&self, leg: LegId) -> Option<usize> {

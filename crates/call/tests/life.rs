@@ -183,6 +183,6 @@ fn the_same_call_makes_the_same_legs() {
         world.call.legs().collect::<Vec<_>>()
     };
     assert_eq!(legs(), legs());
-    assert_eq!(legs()[1].0.get_version_num(), 4);
+    assert_eq!(legs()[1].0.get_version_num(), 7);
     assert_ne!(legs()[1], legs()[2]);
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use crate::core::{Message, Stats};
+use crate::core::{Message, Stats, new_leg};
 use crate::ports::{CallControl, ControlError, DevCall, DevCaller, FlowSource, LegMessage, Originate, Registration};
 use crate::router::{About, App, DialFault, DialPlan, DialRequest, Router};
 
@@ -152,7 +152,7 @@ impl CallControl for Control {
         }
         plan.context.meta = request.meta;
         let start = OutboundStart {
-            leg: LegId(Uuid::new_v4()),
+            leg: new_leg(),
             from,
             dial: target,
             options,

@@ -12,7 +12,7 @@ use opentact_call::{CallState, CallType, Direction, LegId, LegSnapshot, Recordin
 use opentact_events::view::{CallContext, CallView};
 use opentact_events::{Hub, NewEvent, Write, view};
 use opentact_store::calls::{CallFlowLog, CallRecord};
-use opentact_store::types::{self, Json};
+use opentact_store::types::{self, Json, ordered_uuid};
 use serde_json::{Map, Value, json};
 use smallvec::SmallVec;
 use uuid::Uuid;
@@ -90,7 +90,7 @@ impl Journal {
         reason: &str,
         now: DateTime<Utc>,
     ) {
-        let leg = LegId(Uuid::new_v4());
+        let leg = LegId(ordered_uuid(now));
         let mut book = CallBook::new(self.clone(), leg, context.clone());
         let mut snapshot = LegSnapshot {
             leg,
@@ -200,7 +200,7 @@ impl CallBook {
         let Some(page) = self.pages.get_mut(&leg) else { return };
         let Some(record) = page.record.clone() else { return };
         let log = CallFlowLog {
-            uuid: Uuid::new_v4(),
+            uuid: ordered_uuid(now),
             created_on: now,
             modified_on: now,
             account: record.account,

@@ -8,12 +8,11 @@ use opentact_store::sip_messages::SipMessage;
 use opentact_store::sms::Sms;
 use opentact_store::types::EventType;
 use opentact_store::users::User;
-use serde::ser::{Serialize, SerializeMap as _, Serializer};
-use serde_json::value::{RawValue, to_raw_value};
+use serde::ser::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::view::{self, Date, First, FlowStep, Shape2021, members};
+use crate::view::{self, Date, First, FlowStep, Shape2021};
 
 /// An event to be published. What it carries is JSON text already: it is written and sent as it is.
 #[derive(Debug, Clone)]
@@ -21,11 +20,12 @@ pub struct NewEvent {
     pub account: Uuid,
     pub kind: EventType,
     pub message: String,
-    pub payload: Box<RawValue>,
     /// Uuid of the object it tells of.
     pub ref_id: Option<Uuid>,
-    /// Members of the envelope besides those that every event has: `call`, `call_flow`, ...
-    pub extra: Vec<(&'static str, Box<RawValue>)>,
+    /// JSON.
+    payload: Vec<u8>,
+    /// Members of the envelope besides those that every event has, each behind a comma: `,"call":{},"call_flow":{}`.
+    members: Vec<u8>,
 }
 
 impl NewEvent {
@@ -36,12 +36,21 @@ impl NewEvent {
         payload: &impl Serialize,
         ref_id: impl Into<Option<Uuid>>,
     ) -> NewEvent {
-        NewEvent { account, kind, message, payload: text(payload), ref_id: ref_id.into(), extra: Vec::new() }
+        let mut event =
+            NewEvent { account, kind, message, ref_id: ref_id.into(), payload: Vec::new(), members: Vec::new() };
+        write(&mut event.payload, payload);
+        event
     }
 
-    fn with(mut self, name: &'static str, member: &impl Serialize) -> NewEvent {
-        self.extra.push((name, text(member)));
+    fn with(mut self, name: &str, member: &impl Serialize) -> NewEvent {
+        self.members.push(b',');
+        self::member(&mut self.members, name, member);
         self
+    }
+
+    /// JSON text.
+    pub fn payload(&self) -> &str {
+        std::str::from_utf8(&self.payload).unwrap_or_default()
     }
 
     /// A leg reached a state. `call` is the [`view::CallView`] of it.
@@ -125,9 +134,21 @@ impl NewEvent {
     }
 }
 
-/// No shape of ours can fail to become text; one that did would be null.
-pub(crate) fn text(shape: &impl Serialize) -> Box<RawValue> {
-    to_raw_value(shape).unwrap_or_else(|_| RawValue::NULL.to_owned())
+/// Appends a member of an object; its name holds nothing that JSON would escape.
+fn member(text: &mut Vec<u8>, name: &str, shape: &impl Serialize) {
+    text.push(b'"');
+    text.extend_from_slice(name.as_bytes());
+    text.extend_from_slice(b"\":");
+    write(text, shape);
+}
+
+/// Appends JSON. No shape of ours can fail to become text; one that did would be null.
+pub(crate) fn write(text: &mut Vec<u8>, shape: &impl Serialize) {
+    let length = text.len();
+    if serde_json::to_writer(&mut *text, shape).is_err() {
+        text.truncate(length);
+        text.extend_from_slice(b"null");
+    }
 }
 
 /// A recording whose file is readable.
@@ -170,7 +191,8 @@ pub(crate) struct Envelope<'a> {
     pub(crate) uuid: Uuid,
     pub(crate) created_on: DateTime<Utc>,
     pub(crate) seq: i64,
-    pub(crate) account: &'a RawValue,
+    /// JSON.
+    pub(crate) account: &'a [u8],
     pub(crate) event: &'a NewEvent,
 }
 
@@ -180,40 +202,33 @@ const FRAME: usize = 512;
 impl Envelope<'_> {
     /// JSON.
     pub(crate) fn text(&self) -> String {
-        let event = self.event;
-        let parts = [&event.payload].into_iter().chain(event.extra.iter().map(|(_, member)| member));
-        let carried: usize = parts.map(|part| part.get().len()).sum();
-        let mut text = Vec::with_capacity(FRAME + event.message.len() + self.account.get().len() + carried);
-        // Writing to memory cannot fail, and JSON is UTF-8.
-        if serde_json::to_writer(&mut text, self).is_err() {
-            text.clear();
+        let Self { uuid, created_on, seq, account, event } = *self;
+        let carried = event.message.len() + event.payload.len() + account.len() + event.members.len();
+        let mut text = Vec::with_capacity(FRAME + carried);
+        let date = Date(created_on);
+        text.push(b'{');
+        member(&mut text, "uuid", &uuid);
+        for name in ["created_on", "modified_on", "timestamp"] {
+            text.push(b',');
+            member(&mut text, name, &date);
         }
+        text.push(b',');
+        member(&mut text, "seq", &seq);
+        text.push(b',');
+        member(&mut text, "type", &event.kind);
+        text.push(b',');
+        member(&mut text, "message", &event.message);
+        text.extend_from_slice(b",\"payload\":");
+        text.extend_from_slice(&event.payload);
+        text.push(b',');
+        member(&mut text, "ref_id", &event.ref_id);
+        text.extend_from_slice(b",\"account\":");
+        text.extend_from_slice(account);
+        text.extend_from_slice(b",\"delivery_report\":[]");
+        text.extend_from_slice(&event.members);
+        text.push(b'}');
+        // JSON is UTF-8.
         String::from_utf8(text).unwrap_or_default()
-    }
-}
-
-impl Serialize for Envelope<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { uuid, created_on, seq, account, event } = self;
-        let date = Date(*created_on);
-        let mut map = serializer.serialize_map(None)?;
-        members!(map, {
-            "uuid": uuid,
-            "created_on": date,
-            "modified_on": date,
-            "timestamp": date,
-            "seq": seq,
-            "type": event.kind,
-            "message": event.message,
-            "payload": event.payload,
-            "ref_id": event.ref_id,
-            "account": account,
-            "delivery_report": [(); 0],
-        });
-        for (name, member) in &event.extra {
-            map.serialize_entry(name, member)?;
-        }
-        map.end()
     }
 }
 

@@ -614,7 +614,7 @@ fn a_call_event_tells_clients_of_2021_what_they_look_for() {
         "q850_cause_string",
     ];
     for kind in [&event, &NewEvent::call_flow(&call(), &log(), &Value::Null)] {
-        let payload: Value = serde_json::from_str(kind.payload.get()).unwrap();
+        let payload: Value = serde_json::from_str(kind.payload()).unwrap();
         assert!(keys.iter().all(|key| payload.get(key).is_some()), "{payload}");
         assert_eq!(payload["q850_cause"], 16);
     }

@@ -13,7 +13,7 @@ use crate::entity::call::{Column, Entity};
 use crate::entity::call_flow_log;
 pub use crate::entity::call_flow_log::Model as CallFlowLog;
 use crate::search::{Found, Search, digits_mask, run, searchable, sortable, tn_mask};
-use crate::types::{CallState, CallType, Direction};
+use crate::types::{CallState, CallType, Direction, Shown};
 use crate::{Result, Store, owned};
 
 searchable!(call, {
@@ -28,13 +28,13 @@ searchable!(call_flow_log, { "name" => Name, "success" => Success, "position" =>
 #[serde(default)]
 pub struct Related {
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub tn: Option<Arc<Value>>,
+    pub tn: Option<Shown>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub sip_control_app: Option<Arc<Value>>,
+    pub sip_control_app: Option<Shown>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub sip_connection: Option<Arc<Value>>,
+    pub sip_connection: Option<Shown>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub sip_user: Option<Arc<Value>>,
+    pub sip_user: Option<Shown>,
     /// Who vouches for the caller (STIR/SHAKEN), and the Identity headers that say so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stir_shaken: Option<Arc<Value>>,

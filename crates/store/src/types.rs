@@ -3,6 +3,9 @@
 mod instant;
 mod json;
 mod money;
+mod ordered;
+mod packed;
+mod shown;
 mod text_enum;
 mod tn;
 mod trunk;
@@ -10,6 +13,9 @@ mod trunk;
 pub use instant::{now, to_millis};
 pub use json::Json;
 pub use money::{Money, MoneyError};
+pub use ordered::ordered_uuid;
+pub use packed::Packed;
+pub use shown::Shown;
 pub use tn::{Tn, TnError};
 pub use trunk::{NumberRule, Party, TrunkRouting};
 

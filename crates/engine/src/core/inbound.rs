@@ -8,9 +8,8 @@ use opentact_media::control::{Command as MediaCommand, LegKey};
 use opentact_sip::flow::Flow;
 use opentact_sip::message::{Name, Request, Response};
 use opentact_sip::ua::{Command, RequestId, SessionId};
-use uuid::Uuid;
 
-use super::leg::{Inbound, Leg, Media, Role};
+use super::leg::{Inbound, Leg, Media, Role, new_leg};
 use super::negotiate::{self, SDP};
 use super::reason::{cancel_reasons, q850_of, reason_header, retry_after};
 use super::replaces::Replaces;
@@ -86,7 +85,7 @@ impl Core {
     }
 
     fn on_accepted(&mut self, session: SessionId, request: Request, plan: Plan) {
-        let id = LegId(Uuid::new_v4());
+        let id = new_leg();
         let Some(context) = self.take_in(session, request, plan.context, plan.limit, (id, id), None) else { return };
         let start = InboundStart {
             leg: id,

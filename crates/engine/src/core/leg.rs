@@ -13,6 +13,7 @@ use opentact_sip::message::Request;
 use opentact_sip::sdp::Negotiator;
 use opentact_sip::ua::SessionId;
 use opentact_sip::uri::NameAddr;
+use opentact_store::types::{now, ordered_uuid};
 use uuid::Uuid;
 
 use super::channels::Channel;
@@ -20,6 +21,11 @@ use super::negotiate::Headers;
 use crate::router::{Attempt, LegContext, Over};
 use crate::spend::Spending;
 use crate::stir::Outgoing;
+
+/// Legs' rows are written and asked for by the time they began.
+pub(crate) fn new_leg() -> LegId {
+    LegId(ordered_uuid(now()))
+}
 
 pub(super) struct Leg {
     pub(super) id: LegId,

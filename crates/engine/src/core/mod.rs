@@ -65,6 +65,7 @@ use crate::transport::{Inbound, Transports};
 use self::calls::CallEntry;
 use self::channels::Channels;
 use self::leg::Leg;
+pub(crate) use self::leg::new_leg;
 pub(crate) use self::message::MessageStep;
 pub(crate) use self::outside::MediaFace;
 pub(crate) use self::register::{Registered, restore};

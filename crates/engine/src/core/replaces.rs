@@ -9,7 +9,7 @@ use opentact_sip::ua::SessionId;
 
 use super::Core;
 use super::inbound::Arriving;
-use super::leg::{Leg, Role};
+use super::leg::{Leg, Role, new_leg};
 use crate::router::{Admission, Newcomer, Seat};
 
 /// A dialog to be replaced, as the side that we are knows it (RFC 3891 section 3).
@@ -105,7 +105,7 @@ impl Core {
             Some(partner) => (partner.media.as_ref().map(|media| media.key), self.party(partner)),
             None => (None, None),
         };
-        let id = LegId(uuid::Uuid::new_v4());
+        let id = new_leg();
         let Some(context) = self.take_in(session, request, context, limit, (id, call), near) else { return };
         if let Some(entry) = self.calls.get_mut(&call) {
             entry.book.set_context(id, context);

@@ -9,10 +9,9 @@ use opentact_call::{CallType, DialTarget, Input, LegId, TransferProgress, Transf
 use opentact_sip::message::{Method, Name, Request, reason_phrase};
 use opentact_sip::ua::{Command, RequestId, SessionId};
 use opentact_sip::uri::{NameAddr, Uri, unescape};
-use uuid::Uuid;
 
 use super::Core;
-use super::leg::Role;
+use super::leg::{Role, new_leg};
 use super::replaces::Replaces;
 use crate::router::Referrer;
 
@@ -59,7 +58,7 @@ impl Core {
             }
             None => {
                 self.notify_referrer(by, 100, false);
-                let leg = LegId(Uuid::new_v4());
+                let leg = new_leg();
                 let from = referrer.address();
                 let (target, kind) = (DialTarget::Uri(refer_to.uri.to_string()), CallType::User);
                 let timeout = self.drivers.router.ring_timeout();

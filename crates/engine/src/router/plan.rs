@@ -14,6 +14,7 @@ use opentact_sip::uri::Uri;
 use opentact_store::accounts::Account;
 use opentact_store::calls::Related;
 use opentact_store::connections::SipConnection;
+use opentact_store::types::Shown;
 use opentact_store::voice_profiles::OutboundVoiceProfile;
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -190,7 +191,7 @@ pub struct Place {
 pub struct Over {
     pub uuid: Uuid,
     /// As the call object shows it.
-    pub shown: Arc<Value>,
+    pub shown: Shown,
     pub from: Uri,
     pub to: Uri,
     pub identity: Vec<(Bytes, Bytes)>,

@@ -2,10 +2,10 @@ use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use opentact_store::{Result, Store};
-use serde_json::value::RawValue;
+use serde::Serialize;
 use uuid::Uuid;
 
-use crate::event::text;
+use crate::event::write;
 use crate::view::{AccountView, ByUuid};
 
 /// How long an account is shown as it was read, where another node may have changed it. A change by this one is seen at
@@ -21,7 +21,8 @@ pub(super) struct Accounts {
 }
 
 struct Known {
-    text: Box<RawValue>,
+    /// JSON.
+    text: Vec<u8>,
     read: Instant,
     /// Of the store's accounts when it was read.
     changes: u64,
@@ -52,7 +53,13 @@ impl Accounts {
     }
 
     /// One that was looked up.
-    pub(super) fn get(&self, account: Uuid) -> &RawValue {
-        self.known.get(&account).map_or(RawValue::NULL, |known| &known.text)
+    pub(super) fn get(&self, account: Uuid) -> &[u8] {
+        self.known.get(&account).map_or(b"null", |known| &known.text)
     }
+}
+
+fn text(shape: &impl Serialize) -> Vec<u8> {
+    let mut text = Vec::new();
+    write(&mut text, shape);
+    text
 }

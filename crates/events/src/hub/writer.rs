@@ -7,7 +7,6 @@ use opentact_store::calls::{CallFlowLog, CallRecord};
 use opentact_store::events::{Batch, Event};
 use opentact_store::types::now;
 use opentact_store::{Result, StoreError};
-use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior};
 use uuid::Uuid;
@@ -211,7 +210,7 @@ impl Writer {
     }
 }
 
-fn row(pending: &Pending, seq: i64, account: &RawValue) -> Event {
+fn row(pending: &Pending, seq: i64, account: &[u8]) -> Event {
     let Pending { uuid, created_on, event } = pending;
     let envelope = Envelope { uuid: *uuid, created_on: *created_on, seq, account, event };
     Event {
@@ -221,6 +220,6 @@ fn row(pending: &Pending, seq: i64, account: &RawValue) -> Event {
         created_on: *created_on,
         kind: event.kind,
         ref_id: event.ref_id,
-        body: envelope.text(),
+        body: envelope.text().into(),
     }
 }

@@ -4,7 +4,7 @@ use sea_orm::entity::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::Date;
-use crate::types::EventType;
+use crate::types::{EventType, Packed};
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize, Deserialize)]
 #[sea_orm(table_name = "events")]
@@ -21,7 +21,7 @@ pub struct Model {
     pub kind: EventType,
     pub ref_id: Option<Uuid>,
     /// The envelope, JSON.
-    pub body: String,
+    pub body: Packed,
 }
 
 super::plain!();

@@ -74,7 +74,7 @@ fn event(account: Uuid, seq: i64) -> Event {
         created_on: now(),
         kind: EventType::CallState,
         ref_id: None,
-        body: format!("{{\"seq\":{seq}}}"),
+        body: format!("{{\"seq\":{seq}}}").into(),
     }
 }
 
@@ -164,7 +164,7 @@ on_both! {
         events.commit(batch).await.unwrap();
         assert_eq!(events.heads().await.unwrap(), [(a, 10), (b, 3)].into());
         let after = events.after(a, 7, 2).await.unwrap();
-        assert_eq!(after.iter().map(|e| (e.seq, e.body.as_str())).collect::<Vec<_>>(), [
+        assert_eq!(after.iter().map(|e| (e.seq, &*e.body)).collect::<Vec<_>>(), [
             (8, "{\"seq\":8}"),
             (9, "{\"seq\":9}"),
         ]);
