@@ -17,6 +17,7 @@ pub mod relay;
 pub mod resample;
 pub mod rtcp;
 pub mod rtp;
+pub mod srtp;
 pub mod stats;
 pub mod telephone_event;
 pub mod tone;
