@@ -369,6 +369,7 @@ words! {
     method: opentact_store::types::Method;
     attestation: opentact_store::types::Attestation;
     sip_transport: opentact_store::types::SipTransport;
+    srtp: opentact_store::types::Srtp;
     feature: opentact_store::types::Feature;
     call_state: opentact_store::types::CallState;
     call_type: opentact_store::types::CallType;

@@ -12,6 +12,7 @@ use opentact_events::Hub;
 use opentact_sip::digest::Challenger;
 use opentact_sip::flow::Transport;
 use opentact_sip::registrar::{Registrar, RegistrarConfig};
+use opentact_sip::sdp::SrtpPolicy;
 use opentact_sip::ua::{Ua, UaConfig};
 use opentact_store::Store;
 use parking_lot::Mutex;
@@ -69,6 +70,8 @@ pub struct EngineConfig {
     pub media: MediaConfig,
     /// What networks are told of the address of media, in place of its own.
     pub media_outside: Outside,
+    /// Whether audio is protected, where no trunk says otherwise.
+    pub srtp: SrtpPolicy,
     pub router: RouterConfig,
     pub defence: DefenceConfig,
     pub trunks: TrunkConfig,
@@ -204,6 +207,7 @@ impl Engine {
             recordings: config.recordings,
             face,
             subscribe: config.subscribe,
+            srtp: config.srtp,
         };
         let watch = SipWatch::new();
         let trace = Trace::new(config.trace, watch.clone());

@@ -137,7 +137,7 @@ fn connection() -> SipConnection {
         hostname: None,
         port: 5060,
         transport: SipTransport::Udp,
-        srtp: false,
+        srtp: None,
         codecs: Json(vec!["PCMU".into(), "PCMA".into()]),
         username: Some("branch".into()),
         password: Some(b"sealed".to_vec()),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 pub use crate::codec::Codec;
 pub use crate::prompt::Prompt;
+pub use crate::srtp::{MasterKey, SrtpKeys, Suite};
 pub use crate::stats::LegStats;
 pub use crate::tone::{ToneSpec, ToneStep};
 
@@ -35,6 +36,17 @@ pub struct LegParams {
     pub send: bool,
     /// We want to hear the peer.
     pub receive: bool,
+    pub security: Security,
+}
+
+/// How the packets are protected.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Security {
+    /// Not at all.
+    #[default]
+    Plain,
+    /// SRTP with keys that the session descriptions told (RFC 4568). What is not protected with them is not heard.
+    Srtp(Arc<SrtpKeys>),
 }
 
 impl LegParams {
@@ -48,6 +60,7 @@ impl LegParams {
             ptime_ms: 20,
             send: true,
             receive: true,
+            security: Security::Plain,
         }
     }
 }

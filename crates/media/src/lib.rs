@@ -1,4 +1,4 @@
-//! Audio of a call, without a thread, a socket or a clock: RTP and RTCP, G.711, telephone events, tones, prompts,
+//! Audio of a call, without a thread, a socket or a clock: RTP and RTCP, in the clear or as SRTP, G.711, telephone events, tones, prompts,
 //! recordings, and the [`leg::Leg`] that joins them.
 //!
 //! Not here: who owns the sockets and wakes a leg (`engine::media`), SIP and SDP (`sip`), what a call plays (`call`).
@@ -21,10 +21,11 @@ pub mod srtp;
 pub mod stats;
 pub mod telephone_event;
 pub mod tone;
+mod transport;
 pub mod wav;
 
 pub use codec::Codec;
-pub use control::{Command, Event, LegKey, LegParams, RecordEnd, Source};
+pub use control::{Command, Event, LegKey, LegParams, RecordEnd, Security, Source};
 pub use leg::{Leg, LegConfig};
 pub use prompt::Prompt;
 pub use stats::LegStats;

@@ -22,10 +22,11 @@ use opentact_events::Hub;
 use opentact_sip::digest::Algorithm;
 use opentact_sip::flow::Transport;
 use opentact_sip::registrar::RegistrarConfig;
+use opentact_sip::sdp::SrtpPolicy;
 use opentact_store::{Keyring, Store};
 
 use crate::config::Config;
-use crate::config::value::{Digest, External, Secret, SignUp};
+use crate::config::value::{Digest, External, Secret, SignUp, Srtp};
 use crate::first_start::{self, FirstStart};
 use crate::stir;
 
@@ -244,6 +245,11 @@ fn engine_config(config: &Config, tls: TlsConfig, stir: StirConfig) -> anyhow::R
         dns: DnsConfig { servers: config.sip.dns.clone(), timeout: config.sip.dns_timeout.0 },
         media,
         media_outside: outside(media_external),
+        srtp: match config.media.srtp {
+            Srtp::Off => SrtpPolicy::Off,
+            Srtp::Optional => SrtpPolicy::Optional,
+            Srtp::Required => SrtpPolicy::Required,
+        },
         trunks: TrunkConfig {
             interval: config.sip.ping_interval.0,
             failures: config.sip.ping_failures,

@@ -8,7 +8,7 @@ pub use crate::entity::sip_connection::Model as SipConnection;
 use crate::entity::sip_connection::{Column, Entity};
 use crate::entity::{outbound_voice_profile, sip_domain, tn_lease};
 use crate::products::{self, DEFAULT_PRODUCT};
-use crate::types::{Attestation, Json, SipTransport, TrunkRouting, now};
+use crate::types::{Attestation, Json, SipTransport, Srtp, TrunkRouting, now};
 use crate::{Result, Store, StoreError, owned, tech_prefix};
 
 /// A trunk to be.
@@ -21,7 +21,7 @@ pub struct NewConnection {
     pub hostname: Option<String>,
     pub port: u16,
     pub transport: SipTransport,
-    pub srtp: bool,
+    pub srtp: Option<Srtp>,
     pub codecs: Vec<String>,
     pub username: Option<String>,
     pub password: Option<String>,
@@ -48,7 +48,7 @@ impl NewConnection {
             hostname: None,
             port: 5060,
             transport: SipTransport::Udp,
-            srtp: false,
+            srtp: None,
             codecs: Vec::new(),
             username: None,
             password: None,

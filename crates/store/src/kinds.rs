@@ -34,6 +34,11 @@ text_enum! {
 }
 
 text_enum! {
+    /// Whether a trunk's audio is protected by SRTP.
+    pub enum Srtp { Off = "off", Optional = "optional", Required = "required" }
+}
+
+text_enum! {
     pub enum TnKind { LongCode = "long_code", TollFree = "toll_free" }
 }
 

@@ -63,6 +63,7 @@ impl MigratorTrait for Migrator {
                 up: include_str!("migration/m0010_packed_events.postgres.sql"),
                 sqlite: Some(include_str!("migration/m0010_packed_events.sqlite.sql")),
             },
+            file!("m0012_trunk_srtp"),
         ];
         files.into_iter().map(|file| Box::new(file) as Box<dyn MigrationTrait>).collect()
     }

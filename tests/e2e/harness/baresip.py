@@ -42,7 +42,7 @@ snd_path {folder}/sound
 class Baresip:
     """Control is by netstrings of JSON over TCP (its module ctrl_tcp)."""
 
-    def __init__(self, folder, account, hz=440, ports=(15000, 15999), ca=None, contacts="", mwi=False, address="127.0.0.1"):
+    def __init__(self, folder, account, hz=440, ports=(15000, 15999), ca=None, contacts="", mwi=False, address="127.0.0.1", modules=()):
         self.folder = Path(folder)
         (self.folder / "sound").mkdir(parents=True)
         write_tone(self.folder / "tone.wav", hz, seconds=60)
@@ -50,6 +50,7 @@ class Baresip:
         # The first of `contacts` is whom its command `message` writes to. Without `ca` it believes whatever certificate a TLS server shows.
         more = f"sip_cafile {ca}\n" if ca else ""
         # A phone with this module subscribes without end where a MESSAGE comes just before it would (baresip 1.0.0).
+        more += "".join(f"module {module}.so\n" for module in modules)
         more += "module_app mwi.so\n" if mwi else ""
         self.write("config", more + CONFIG.format(address=address, sip=self.sip, control=control, folder=self.folder, low=ports[0], high=ports[1]))
         self.write("accounts", account + "\n")

@@ -53,8 +53,15 @@ class RtpEar:
                     seconds, nanos = struct.unpack("ll", data[:16])
                     at = seconds + nanos / 1e9
             # RTCP on the same port is told by its packet type (RFC 5761 4).
-            if len(datagram) >= 12 and not 192 <= datagram[1] <= 223:
+            if len(datagram) >= 12 and not 192 <= datagram[1] <= 223 and (datagram := self.opened(datagram)):
                 self.packets.append(Packet(at, source, datagram))
+
+    def opened(self, datagram):
+        """A packet as it was before it was protected; `None` when it cannot be opened."""
+        return datagram
+
+    def protected(self, datagram):
+        return datagram
 
     def close(self):
         # A blocked recvmsg wakes on shutdown, not on close.
@@ -106,7 +113,7 @@ class RtpMouth(threading.Thread):
                 return
             head = struct.pack("!BBHII", 0x80, 0x80 if number == 0 else 0, number & 0xFFFF, number * 160, self.ssrc)
             try:
-                self.ear.socket.sendto(head + self.octets[number * 160 : number * 160 + 160], self.to)
+                self.ear.socket.sendto(self.ear.protected(head + self.octets[number * 160 : number * 160 + 160]), self.to)
             except OSError:
                 return
 

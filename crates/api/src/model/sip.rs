@@ -48,7 +48,9 @@ pub struct SipConnection {
     pub port: u16,
     #[schema(schema_with = types::sip_transport)]
     pub transport: String,
-    pub srtp: bool,
+    /// Whether audio is protected; null: as `media.srtp` says.
+    #[schema(schema_with = types::or_null::srtp)]
+    pub srtp: Option<String>,
     pub codecs: Vec<String>,
     pub username: Option<String>,
     pub register: bool,

@@ -5,7 +5,7 @@ use http::HeaderMap;
 use opentact_events::view;
 use opentact_store::connections::{NewConnection, SipConnection};
 use opentact_store::products::DEFAULT_PRODUCT;
-use opentact_store::types::{Attestation, NumberRule, SipTransport, TrunkRouting};
+use opentact_store::types::{Attestation, NumberRule, SipTransport, Srtp, TrunkRouting};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
@@ -48,7 +48,9 @@ struct NewTrunk {
     port: Option<u16>,
     #[schema(schema_with = types::sip_transport)]
     transport: Option<SipTransport>,
-    srtp: Option<bool>,
+    /// Whether audio is protected by SRTP; none given: as the setting `media.srtp` says.
+    #[schema(schema_with = types::srtp)]
+    srtp: Option<Srtp>,
     /// In order of preference; none means all.
     #[serde(default)]
     #[schema(schema_with = types::codecs)]
@@ -117,7 +119,9 @@ struct TrunkChange {
     port: Option<u16>,
     #[schema(schema_with = types::sip_transport)]
     transport: Option<SipTransport>,
-    srtp: Option<bool>,
+    #[serde(default)]
+    #[schema(schema_with = types::or_null::srtp)]
+    srtp: Change<Srtp>,
     #[schema(schema_with = types::codecs)]
     codecs: Option<Vec<String>>,
     #[serde(default)]
@@ -169,7 +173,6 @@ struct Whole {
     password: bool,
     register: bool,
     authenticate: bool,
-    srtp: bool,
 }
 
 impl Check for NewTrunk {
@@ -181,7 +184,6 @@ impl Check for NewTrunk {
             password: has(body, "password"),
             register: on("register"),
             authenticate: on("authenticate"),
-            srtp: on("srtp"),
         };
         whole.check(fields);
     }
@@ -200,9 +202,6 @@ impl Whole {
         }
         if self.authenticate && !self.password {
             fields.param("password", "is required to authenticate", Value::Null);
-        }
-        if self.srtp {
-            fields.param("srtp", "SRTP is not available in this version", true);
         }
     }
 }
@@ -263,7 +262,7 @@ async fn create(State(state): State<ApiState>, caller: Caller, Checked(form): Ch
         hostname: form.hostname,
         port: form.port.unwrap_or(defaults.port),
         transport: form.transport.unwrap_or(defaults.transport),
-        srtp: form.srtp.unwrap_or(false),
+        srtp: form.srtp,
         codecs: form.codecs,
         username: form.username,
         password: form.password,
@@ -326,7 +325,6 @@ async fn modify(
         password: password.as_ref().map_or(after.password.is_some(), Option::is_some),
         register,
         authenticate,
-        srtp: form.srtp == Some(true),
     };
     whole.check(&mut fields);
     fields.check()?;
@@ -337,7 +335,7 @@ async fn modify(
         trunk.product = form.product.unwrap_or(trunk.product);
         trunk.port = form.port.map_or(trunk.port, i64::from);
         trunk.transport = form.transport.unwrap_or(trunk.transport);
-        trunk.srtp = form.srtp.unwrap_or(trunk.srtp);
+        form.srtp.apply(&mut trunk.srtp);
         if let Some(codecs) = form.codecs {
             trunk.codecs = codecs.into();
         }

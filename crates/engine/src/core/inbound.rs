@@ -1,5 +1,6 @@
 //! Calls that come to us.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Instant;
 
 use opentact_call::q850::Q850;
@@ -9,7 +10,8 @@ use opentact_sip::flow::Flow;
 use opentact_sip::message::{Name, Request, Response};
 use opentact_sip::ua::{Command, RequestId, SessionId};
 
-use super::leg::{Inbound, Leg, Media, Role, new_leg};
+use super::described::{Manner, Media, Terms};
+use super::leg::{Inbound, Leg, Role, new_leg};
 use super::negotiate::{self, SDP};
 use super::reason::{cancel_reasons, q850_of, reason_header, retry_after};
 use super::replaces::Replaces;
@@ -114,7 +116,12 @@ impl Core {
         near: Option<LegKey>,
     ) -> Option<LegContext> {
         // Judged before anything is answered, so that a call nobody can hear is not rung.
-        if let Err(error) = negotiate::check_offer(&request, &context.codecs) {
+        let flow = self.ua.session(session).and_then(|session| session.flow())?;
+        let manner = Manner::over(&flow);
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
+        let srtp = context.srtp.unwrap_or(self.config.srtp);
+        let terms = Terms { address, codecs: context.codecs.clone(), srtp };
+        if let Err(error) = negotiate::check_offer(&request, &terms, manner) {
             tracing::info!(%error, "offer refused");
             self.refuse(session, error.code(), None, negotiate::refusal(&error));
             return None;
@@ -142,7 +149,7 @@ impl Core {
         }
         self.sessions.insert(session, id);
         self.media_legs.insert(key, id);
-        let media = Some(Media::new(key, address, &context.codecs));
+        let media = Some(Media::new(key, Terms { address, ..terms }, manner));
         let role = Role::Inbound(Inbound { session, request, answered: false });
         let leg = Leg { id, call, context: context.clone(), media, role, channel, spending: None, ended: false };
         self.legs.insert(id, leg);

@@ -8,15 +8,14 @@ use std::time::Instant;
 use bytes::Bytes;
 use opentact_call::LegId;
 use opentact_call::q850::Q850;
-use opentact_media::control::LegKey;
 use opentact_sip::message::Request;
-use opentact_sip::sdp::Negotiator;
 use opentact_sip::ua::SessionId;
 use opentact_sip::uri::NameAddr;
 use opentact_store::types::{now, ordered_uuid};
 use uuid::Uuid;
 
 use super::channels::Channel;
+use super::described::Media;
 use super::negotiate::Headers;
 use crate::router::{Attempt, LegContext, Over};
 use crate::spend::Spending;
@@ -40,24 +39,6 @@ pub(super) struct Leg {
     pub(super) spending: Option<Arc<Spending>>,
     /// Signalling is over; media is closed or closing.
     pub(super) ended: bool,
-}
-
-/// Where a leg's audio comes in, and what was said and agreed about it.
-pub(super) struct Media {
-    pub(super) key: LegKey,
-    pub(super) sdp: Negotiator,
-    /// Our description as sent: what 183 said, 200 says again.
-    pub(super) described: Option<Bytes>,
-    /// Our offer went out in a 2xx; the ACK answers it.
-    pub(super) awaits_answer: bool,
-}
-
-impl Media {
-    /// `codecs`: the only ones; none means all.
-    pub(super) fn new(key: LegKey, address: SocketAddr, codecs: &[String]) -> Self {
-        let sdp = Negotiator::new(rand::random(), address, super::negotiate::capabilities(codecs));
-        Self { key, sdp, described: None, awaits_answer: false }
-    }
 }
 
 pub(super) enum Role {

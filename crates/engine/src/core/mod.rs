@@ -7,6 +7,7 @@
 mod calls;
 mod channels;
 mod control;
+mod described;
 mod forwarding;
 mod groups;
 mod inbound;
@@ -43,6 +44,7 @@ use opentact_call::{DialTarget, Input as CallInput, LegId, Now};
 use opentact_media::control::{Event as MediaEvent, LegKey};
 use opentact_sip::flow::Flow;
 use opentact_sip::registrar::Registrar;
+use opentact_sip::sdp::SrtpPolicy;
 use opentact_sip::ua::{self, Command, RequestId, SessionId, Ua};
 use opentact_sip::uri::Uri;
 use tokio::runtime::Handle;
@@ -134,6 +136,8 @@ pub(crate) struct CoreConfig {
     pub(crate) recordings: PathBuf,
     pub(crate) face: MediaFace,
     pub(crate) subscribe: SubscribeConfig,
+    /// Whether audio is protected, where no trunk says otherwise.
+    pub(crate) srtp: SrtpPolicy,
 }
 
 /// What the core works with.

@@ -1,13 +1,14 @@
 //! Offers and answers of a leg, between SIP bodies and media parameters.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use opentact_media::control::{Codec, LegParams};
+use opentact_media::control::{Codec, LegParams, MasterKey, Security, SrtpKeys, Suite};
 use opentact_sip::message::{Headers as SipHeaders, Request};
-use opentact_sip::sdp::{Agreed, Capabilities, Direction, Local, SdpError, Session, answer};
+use opentact_sip::sdp::{Agreed, Capabilities, Crypto, CryptoSuite, Direction, Negotiator, SdpError, Session};
+use opentact_sip::ua::SessionId;
 
-use super::leg::Media;
+use super::described::{Manner, Media, Terms};
 
 pub(super) const SDP: Bytes = Bytes::from_static(b"application/sdp");
 
@@ -23,6 +24,8 @@ pub(super) enum NegotiateError {
     Sdp(#[from] SdpError),
     #[error("codec {0} is not available")]
     Codec(String),
+    #[error("no keys of the agreed suite")]
+    Keys,
 }
 
 impl NegotiateError {
@@ -32,7 +35,7 @@ impl NegotiateError {
             // RFC 3261 8.2.3.
             Self::NotSdp => 415,
             Self::Sdp(error) => error.code(),
-            Self::Missing | Self::Codec(_) => 488,
+            Self::Missing | Self::Codec(_) | Self::Keys => 488,
         }
     }
 }
@@ -60,11 +63,11 @@ pub(super) fn description(headers: &SipHeaders, body: &[u8]) -> Result<Option<Se
 }
 
 /// Whether we could answer this INVITE.
-pub(super) fn check_offer(request: &Request, codecs: &[String]) -> Result<(), NegotiateError> {
+pub(super) fn check_offer(request: &Request, terms: &Terms, manner: Manner) -> Result<(), NegotiateError> {
     let Some(offer) = description(request.headers(), request.body())? else { return Ok(()) };
-    let rtp = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
-    let local = Local { rtp, session_id: 0, version: 0, direction: Direction::SendRecv };
-    params(&answer(&offer, &capabilities(codecs), &local)?.agreed).map(drop)
+    let mut sdp = terms.negotiator(manner);
+    let (_, agreed) = sdp.answer(&offer, Direction::SendRecv)?;
+    params(&sdp, &agreed).map(drop)
 }
 
 /// Our side for an INVITE or re-INVITE: the answer to its offer, else an offer of our own for the ACK to answer.
@@ -73,7 +76,7 @@ pub(super) fn respond(media: &mut Media, request: &Request) -> Result<(Bytes, Op
     let (session, agreed) = match description(request.headers(), request.body())? {
         Some(offer) => {
             let (session, agreed) = media.sdp.answer(&offer, Direction::SendRecv)?;
-            (session, Some(params(&agreed)?))
+            (session, Some(params(&media.sdp, &agreed)?))
         }
         None => (media.sdp.offer(Direction::SendRecv), None),
     };
@@ -83,23 +86,26 @@ pub(super) fn respond(media: &mut Media, request: &Request) -> Result<(Bytes, Op
     Ok((bytes, agreed))
 }
 
-/// Our offer for a leg we make.
-pub(super) fn offer(media: &mut Media) -> Bytes {
-    let bytes = Bytes::from(media.sdp.offer(Direction::SendRecv).to_string());
-    media.described = Some(bytes.clone());
-    bytes
+/// Our offer for a session that we begin in this manner.
+pub(super) fn offer(media: &mut Media, session: SessionId, manner: Manner) -> Bytes {
+    let sdp = media.approach(session, manner);
+    // RFC 3261 16.7: of the phones that ring with one offer only one is ever heard.
+    let offer = sdp.description().cloned().unwrap_or_else(|| sdp.offer(Direction::SendRecv));
+    Bytes::from(offer.to_string())
 }
 
 /// What the answer to our offer means.
 pub(super) fn accept(media: &mut Media, headers: &SipHeaders, body: &[u8]) -> Result<LegParams, NegotiateError> {
     let answer = description(headers, body)?.ok_or(NegotiateError::Missing)?;
-    params(&media.sdp.accept(&answer)?)
+    let agreed = media.sdp.accept(&answer)?;
+    params(&media.sdp, &agreed)
 }
 
 /// What the answer to our description means that a session refresh has repeated.
 pub(super) fn refreshed(media: &mut Media, headers: &SipHeaders, body: &[u8]) -> Result<LegParams, NegotiateError> {
     let answer = description(headers, body)?.ok_or(NegotiateError::Missing)?;
-    params(&media.sdp.refreshed(&answer)?)
+    let agreed = media.sdp.refreshed(&answer)?;
+    params(&media.sdp, &agreed)
 }
 
 /// What an answer to our offer means that is known by its content type, with parameters, and its octets.
@@ -108,7 +114,8 @@ pub(super) fn accept_body(media: &mut Media, content: &[u8], body: &[u8]) -> Res
     if !kind.trim_ascii().eq_ignore_ascii_case(&SDP) {
         return Err(NegotiateError::NotSdp);
     }
-    params(&media.sdp.accept(&Session::parse(body)?)?)
+    let agreed = media.sdp.accept(&Session::parse(body)?)?;
+    params(&media.sdp, &agreed)
 }
 
 /// The headers of a refusal for this: a Warning, 304 for media not available and 399 for anything else (RFC 3261
@@ -126,7 +133,7 @@ pub(super) fn refusal(error: &NegotiateError) -> Headers {
     headers
 }
 
-fn params(agreed: &Agreed) -> Result<LegParams, NegotiateError> {
+fn params(sdp: &Negotiator, agreed: &Agreed) -> Result<LegParams, NegotiateError> {
     let name = agreed.codec.rtpmap().name;
     let codec = match name.to_ascii_uppercase().as_str() {
         "PCMU" => Codec::Pcmu,
@@ -141,5 +148,23 @@ fn params(agreed: &Agreed) -> Result<LegParams, NegotiateError> {
         ptime_ms: agreed.ptime,
         send: agreed.direction.sends(),
         receive: agreed.direction.receives(),
+        security: security(sdp)?,
     })
+}
+
+fn security(sdp: &Negotiator) -> Result<Security, NegotiateError> {
+    let Some(keys) = sdp.keys() else { return Ok(Security::Plain) };
+    let key = |crypto: &Crypto| MasterKey::new(suite(crypto.suite), &crypto.key).ok_or(NegotiateError::Keys);
+    Ok(Security::Srtp(Arc::new(SrtpKeys { local: key(&keys.local)?, remote: key(&keys.remote)? })))
+}
+
+fn suite(suite: CryptoSuite) -> Suite {
+    match suite {
+        CryptoSuite::AesCm128HmacSha1_80 => Suite::AesCm128HmacSha1_80,
+        CryptoSuite::AesCm128HmacSha1_32 => Suite::AesCm128HmacSha1_32,
+        CryptoSuite::AesCm256HmacSha1_80 => Suite::AesCm256HmacSha1_80,
+        CryptoSuite::AesCm256HmacSha1_32 => Suite::AesCm256HmacSha1_32,
+        CryptoSuite::AeadAes128Gcm => Suite::AeadAes128Gcm,
+        CryptoSuite::AeadAes256Gcm => Suite::AeadAes256Gcm,
+    }
 }

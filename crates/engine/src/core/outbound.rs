@@ -11,7 +11,8 @@ use opentact_sip::ua::{Command, OutgoingInvite, SessionId};
 use opentact_sip::uri::NameAddr;
 
 use super::channels::Channel;
-use super::leg::{Leg, Media, Outbound, Role};
+use super::described::{Manner, Media, Terms};
+use super::leg::{Leg, Outbound, Role};
 use super::negotiate::{self, Headers, NegotiateError, SDP};
 use super::reason::{answered_elsewhere, q850_of, reason_header};
 use super::{Core, Message};
@@ -84,7 +85,9 @@ impl Core {
             }
         };
         let Some(leg) = self.legs.get_mut(&id) else { return };
-        leg.media = Some(Media::new(key, address, &[]));
+        // What is said in it is made anew for each attempt.
+        let terms = Terms { address, codecs: Vec::new(), srtp: self.config.srtp };
+        leg.media = Some(Media::new(key, terms, Manner::default()));
         leg.context = plan.context.clone();
         leg.channel = channel;
         leg.spending = plan.spending;
@@ -164,7 +167,7 @@ impl Core {
             Attempt::Place(place) => place.over.clone(),
             Attempt::Registered(_) | Attempt::Device(..) => None,
         };
-        let offer = self.begin_attempt(id, over.as_ref());
+        self.begin_attempt(id, over.as_ref());
         match attempt {
             Attempt::Registered(sip_user) | Attempt::Device(sip_user, _) => {
                 // By the user and not the address: who had the login before may still be registered under it.
@@ -216,9 +219,10 @@ impl Core {
         headers.extend(self.identities(id));
         let mut sent = Vec::new();
         for ((flow, uri, route, credentials), breadth) in invites.into_iter().zip(breadths) {
-            let Some(Leg { role: Role::Outbound(outbound), .. }) = self.legs.get(&id) else { return false };
-            let (Some(from), Some(to), Some(offer)) = (&outbound.from, &outbound.to, &offer) else { return false };
             let session = self.ua.new_session();
+            let Some(Leg { role: Role::Outbound(outbound), media, .. }) = self.legs.get_mut(&id) else { return false };
+            let (Some(from), Some(to), Some(media)) = (&outbound.from, &outbound.to, media) else { return false };
+            let offer = negotiate::offer(media, session, Manner::over(&flow));
             let invite = OutgoingInvite {
                 flow,
                 uri,
@@ -228,7 +232,7 @@ impl Core {
                 call_id: None,
                 route,
                 headers: [&headers[..], &[("Max-Breadth".into(), breadth.to_string().into())]].concat(),
-                body: Some((SDP, offer.clone())),
+                body: Some((SDP, offer)),
                 credentials: credentials.map(|credentials| (*credentials).clone()),
             };
             self.sessions.insert(session, id);
@@ -319,6 +323,7 @@ impl Core {
             matches!(&leg.role, Role::Outbound(outbound) if outbound.branches.len() == 1 && outbound.early.is_none());
         let Some(media) = &mut leg.media else { return };
         if alone && !response.body().is_empty() {
+            media.take_up(session);
             match negotiate::accept(media, response.headers(), response.body()) {
                 Ok(params) => {
                     if let Role::Outbound(outbound) = &mut leg.role {
@@ -356,6 +361,9 @@ impl Core {
             others = std::mem::take(&mut outbound.branches);
             outbound.attempts.clear();
             heard = outbound.hears(session, response.to_tag());
+        }
+        if let Some(media) = &mut leg.media {
+            media.take_up(session);
         }
         // RFC 3261 13.2.1: the answer of a reliable provisional response stands, and what has changed it since.
         let agreed = match (&mut leg.media, early) {

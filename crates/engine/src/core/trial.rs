@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use opentact_call::LegId;
 use opentact_call::q850::Q850;
 use opentact_sip::ua::Command;
 use opentact_sip::uri::NameAddr;
 
 use super::Core;
-use super::leg::{Leg, Media, Outbound, Role};
-use super::negotiate::{self, Headers};
+use super::described::{Manner, Media, Terms};
+use super::leg::{Leg, Outbound, Role};
+use super::negotiate::Headers;
 use super::passing::passing;
 use super::reason::reason_header;
 use crate::router::Over;
@@ -33,17 +33,18 @@ impl Outbound {
 }
 
 impl Core {
-    /// Sets a leg to what it says over a trunk, or over none, and makes its offer: of the codecs the trunk takes.
-    pub(super) fn begin_attempt(&mut self, id: LegId, over: Option<&Arc<Over>>) -> Option<Bytes> {
+    /// Sets a leg to what it says over a trunk, or over none: its offers will be of the codecs the trunk takes.
+    pub(super) fn begin_attempt(&mut self, id: LegId, over: Option<&Arc<Over>>) {
         self.trials.set(id, None);
         self.count_attempt(id);
-        let leg = self.legs.get_mut(&id)?;
-        let Leg { role: Role::Outbound(outbound), media: Some(media), context, call, .. } = leg else { return None };
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        let Leg { role: Role::Outbound(outbound), media: Some(media), context, call, .. } = leg else { return };
+        let Some(address) = outbound.address else { return };
         outbound.over = over.map(|over| (over.clone(), Instant::now()));
         // A new dialog: nothing of what was offered and agreed with another place holds for it.
-        let codecs = over.map_or(&[][..], |over| &over.codecs);
-        *media = Media::new(media.key, outbound.address?, codecs);
-        let offer = negotiate::offer(media);
+        let codecs = over.map(|over| over.codecs.clone()).unwrap_or_default();
+        let srtp = over.and_then(|over| over.srtp).unwrap_or(self.config.srtp);
+        *media = Media::new(media.key, Terms { address, codecs, srtp }, Manner::default());
         outbound.early = None;
         if let Some(over) = over {
             outbound.from = Some(NameAddr::new(over.from.clone()));
@@ -56,7 +57,6 @@ impl Core {
                 entry.book.set_context(id, context);
             }
         }
-        Some(offer)
     }
 
     /// What was tried has come to its end: it counts for its trunk.

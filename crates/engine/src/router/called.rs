@@ -21,6 +21,7 @@ use super::caller::Caller;
 use super::directory::{App, Subscriber};
 use super::identity::ANONYMOUS;
 use super::is_closed;
+use super::plan::srtp_policy;
 use super::{Inquiry, LegContext, Limit, Plan, Refusal, Router};
 use crate::ports::ControlError;
 use crate::webhook::Webhook;
@@ -401,6 +402,7 @@ impl LegContext {
             voice_profile: None,
             pass_headers: Vec::new(),
             codecs: Vec::new(),
+            srtp: None,
         }
     }
 }
@@ -411,6 +413,7 @@ impl LegContext {
         self.sip_connection = Some(trunk.uuid);
         self.pass_headers.clone_from(&trunk.routing.pass_headers);
         self.codecs.clone_from(&trunk.codecs.0);
+        self.srtp = trunk.srtp.map(srtp_policy);
         self.related.sip_connection = Some(view::sip_connection_short(trunk).into());
     }
 

@@ -22,6 +22,7 @@ use super::identity::{ANONYMOUS, anonymous, assert, caller_uri, tell_verstat};
 use super::is_closed;
 use super::order::order;
 use super::place::Named;
+use super::plan::srtp_policy;
 use super::vouch::verstat;
 use super::{About, Attempt, DialFault, DialPlan, DialRequest, LegContext, Limit, Over, Place, Router};
 use crate::core::Target as WatchedTrunk;
@@ -315,6 +316,7 @@ impl Router {
             callee,
             limit: Limit::of_trunk(trunk).filter(|_| !emergency),
             codecs: trunk.codecs.0.clone(),
+            srtp: trunk.srtp.map(srtp_policy),
             pass_headers: routing.pass_headers.clone(),
             failover_codes: routing.failover_codes.clone(),
             progress_timeout: routing.progress_timeout.map(seconds),

@@ -45,7 +45,7 @@ mod tests {
             hostname: None,
             port: 5060,
             transport: SipTransport::Udp,
-            srtp: false,
+            srtp: None,
             codecs: Json::default(),
             username: None,
             password: None,

@@ -10,11 +10,12 @@ use opentact_call::{CallType, DialOptions, DialTarget, Target, Variables};
 use opentact_sip::digest::Credentials;
 use opentact_sip::flow::{Flow, Transport};
 use opentact_sip::message::{Method, Name, Request};
+use opentact_sip::sdp::SrtpPolicy;
 use opentact_sip::uri::Uri;
 use opentact_store::accounts::Account;
 use opentact_store::calls::Related;
 use opentact_store::connections::SipConnection;
-use opentact_store::types::Shown;
+use opentact_store::types::{Shown, Srtp};
 use opentact_store::voice_profiles::OutboundVoiceProfile;
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -55,6 +56,8 @@ pub struct LegContext {
     pub pass_headers: Vec<String>,
     /// The only codecs its trunk takes; empty means all.
     pub codecs: Vec<String>,
+    /// Whether its audio is protected, where its trunk says so.
+    pub srtp: Option<SrtpPolicy>,
 }
 
 /// An INVITE or REGISTER as far as routing looks at it.
@@ -202,11 +205,22 @@ pub struct Over {
     pub limit: Option<Limit>,
     /// The only codecs it takes; empty means all.
     pub codecs: Vec<String>,
+    /// Whether audio is protected; `None`: as on other ways.
+    pub srtp: Option<SrtpPolicy>,
     pub pass_headers: Vec<String>,
     /// `None`: 408 and 5xx.
     pub failover_codes: Option<Vec<u16>>,
     pub progress_timeout: Option<Duration>,
     pub ring_timeout: Option<Duration>,
+}
+
+/// What a trunk's field says.
+pub(super) fn srtp_policy(srtp: Srtp) -> SrtpPolicy {
+    match srtp {
+        Srtp::Off => SrtpPolicy::Off,
+        Srtp::Optional => SrtpPolicy::Optional,
+        Srtp::Required => SrtpPolicy::Required,
+    }
 }
 
 /// How many calls a trunk or an outbound voice profile may have (`channel_limit`) and begin in a second (`cps_limit`).

@@ -191,6 +191,6 @@ fn shown(at: DateTime<Utc>, direction: Direction, flow: Flow, call_id: &[u8], oc
         local: flow.local,
         remote: flow.remote,
         call_id: String::from_utf8_lossy(call_id).into_owned(),
-        octets: mask::credentials(octets),
+        octets: mask::secrets(octets),
     }
 }

@@ -29,6 +29,7 @@ use opentact_sip::digest::{Algorithm, Credentials};
 use opentact_sip::flow::{Flow, Transport};
 use opentact_sip::message::{Method, Request};
 use opentact_sip::registrar::RegistrarConfig;
+use opentact_sip::sdp::SrtpPolicy;
 use opentact_sip::ua::{Command, Event, Input, OutgoingInvite, OutgoingRequest, Output, SessionId, Ua, UaConfig};
 use opentact_sip::uri::{NameAddr, Uri};
 use opentact_store::accounts::NewAccount;
@@ -96,6 +97,7 @@ impl World {
             dns: DnsConfig::default(),
             media: MediaConfig { ports: 42_000..=43_999, ..MediaConfig::default() },
             media_outside: Outside::default(),
+            srtp: SrtpPolicy::Optional,
             router: RouterConfig {
                 region: "US".to_owned(),
                 park_timeout: Duration::from_secs(30),

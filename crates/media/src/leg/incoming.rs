@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::{Leg, Route};
+use super::{Leg, Opened, Route};
 use crate::control::Event;
 use crate::relay::{Frame, FrameKind};
 use crate::rtp::{self, Packet};
@@ -16,6 +16,17 @@ const REBOUND: Duration = Duration::from_secs(1);
 const COMFORT_NOISE: u8 = 13;
 
 impl Leg {
+    /// Of what is not protected by the agreed keys nothing is heard, and nothing is learned.
+    pub(super) fn receive_secured(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
+        let (buffer, opened) = self.transport.open(datagram);
+        match opened {
+            Ok(Opened::Rtp(length)) => self.receive_rtp(now, from, &buffer[..length]),
+            Ok(Opened::Rtcp(length)) => self.receive_rtcp(now, from, &buffer[..length]),
+            Err(_) => self.discarded += 1,
+        }
+        self.transport.put_back(buffer);
+    }
+
     pub(super) fn receive_rtp(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
         if rtp::is_rtcp(datagram) {
             return self.receive_rtcp(now, from, datagram);

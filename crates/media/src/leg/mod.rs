@@ -19,6 +19,7 @@ use crate::recorder::Order;
 use crate::relay::{Frame, OutgoingStream};
 use crate::stats::{LegStats, Reception};
 use crate::telephone_event;
+use crate::transport::{Opened, Transport};
 use outbox::Outbox;
 pub use outbox::Output;
 use outgoing::Keys;
@@ -118,6 +119,7 @@ pub struct Leg {
     silent_since: Option<Instant>,
     discarded: u64,
     keys_received: u32,
+    transport: Transport,
     outbox: Outbox,
 }
 
@@ -131,8 +133,9 @@ struct Remote {
 impl Leg {
     pub fn new(config: LegConfig) -> Leg {
         let mut rng = StdRng::seed_from_u64(config.seed);
-        // RFC 3550 5.1: all three random.
-        let stream = OutgoingStream::new(rng.random(), rng.random(), rng.random(), CLOCK_RATE);
+        // RFC 3550 5.1: all three random. RFC 3711 3.3.1: a sequence that soon begins anew, and loses packets there, would
+        // leave a receiver of SRTP behind for good.
+        let stream = OutgoingStream::new(rng.random(), rng.random_range(0..1 << 15), rng.random(), CLOCK_RATE);
         // RFC 7022 4.2: a short-term persistent CNAME is 96 random bits.
         let reports = Reports::new(format!("{:016x}{:08x}", rng.random::<u64>(), rng.random::<u32>()));
         Leg {
@@ -153,14 +156,16 @@ impl Leg {
             silent_since: None,
             discarded: 0,
             keys_received: 0,
+            transport: Transport::default(),
             outbox: Outbox::default(),
         }
     }
 
     pub fn handle(&mut self, now: Instant, input: Input<'_>) {
         match input {
-            Input::Rtp { from, datagram } => self.receive_rtp(now, from, datagram),
-            Input::Rtcp { from, datagram } => self.receive_rtcp(now, from, datagram),
+            Input::Rtp { from, datagram } if self.transport.is_plain() => self.receive_rtp(now, from, datagram),
+            Input::Rtcp { from, datagram } if self.transport.is_plain() => self.receive_rtcp(now, from, datagram),
+            Input::Rtp { from, datagram } | Input::Rtcp { from, datagram } => self.receive_secured(now, from, datagram),
             Input::Relayed(frame) => self.send_relayed(now, frame),
             Input::Tick => self.tick(now),
             Input::Command(command) => self.command(now, command),
@@ -169,7 +174,7 @@ impl Leg {
 
     /// What is to be done next, in order; drain to `None` after every `handle`.
     pub fn poll(&mut self) -> Option<Output<'_>> {
-        self.outbox.pop()
+        self.outbox.pop(&mut self.transport)
     }
 
     /// Whether [`Leg::poll`] has something.
@@ -250,6 +255,7 @@ impl Leg {
         if !same_remote {
             self.remote = Remote::default();
         }
+        self.transport.secure(&params.security);
         if self.next_tick.is_none() {
             self.next_tick = Some(now);
             self.reports.schedule_first(now, &mut self.rng);

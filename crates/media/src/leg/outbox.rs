@@ -8,6 +8,8 @@ use crate::control::Event;
 use crate::recorder::Recording;
 use crate::relay::{Frame, FrameKind};
 use crate::rtp;
+use crate::srtp::{MAX_TRAILER, SrtpError};
+use crate::transport::Transport;
 
 /// What is to be done.
 #[derive(Debug)]
@@ -63,9 +65,10 @@ impl Outbox {
         let start = self.buffer.len();
         self.buffer.extend_from_slice(&header.octets());
         let payload = self.buffer.len();
-        self.buffer.resize(payload + len, 0);
+        // Room for what protects it.
+        self.buffer.resize(payload + len + MAX_TRAILER, 0);
         self.queue.push_back(Queued::Rtp { to, range: start..payload + len });
-        &mut self.buffer[payload..]
+        &mut self.buffer[payload..payload + len]
     }
 
     /// Queues an RTCP compound that `write` appends.
@@ -74,6 +77,7 @@ impl Outbox {
         let start = self.buffer.len();
         write(&mut self.buffer);
         let range = start..self.buffer.len();
+        self.buffer.resize(range.end + MAX_TRAILER, 0);
         self.queue.push_back(Queued::Rtcp { to, range });
     }
 
@@ -85,8 +89,24 @@ impl Outbox {
         self.queue.push_back(Queued::Relay { header, kind, range });
     }
 
-    pub fn pop(&mut self) -> Option<Output<'_>> {
-        Some(match self.queue.pop_front()? {
+    /// The next, its packet protected. One that cannot be is not sent.
+    pub fn pop(&mut self, transport: &mut Transport) -> Option<Output<'_>> {
+        let queued = loop {
+            let mut queued = self.queue.pop_front()?;
+            let protected = match &mut queued {
+                Queued::Rtp { range, .. } => {
+                    protect(&mut self.buffer, range, |buffer, length| transport.protect_rtp(buffer, length))
+                }
+                Queued::Rtcp { range, .. } => {
+                    protect(&mut self.buffer, range, |buffer, length| transport.protect_rtcp(buffer, length))
+                }
+                _ => Ok(()),
+            };
+            if protected.is_ok() {
+                break queued;
+            }
+        };
+        Some(match queued {
             Queued::Rtp { to, range } => Output::Rtp { to, packet: &self.buffer[range] },
             Queued::Rtcp { to, range } => Output::Rtcp { to, packet: &self.buffer[range] },
             Queued::Event(event) => Output::Event(event),
@@ -108,4 +128,15 @@ impl Outbox {
             self.buffer.clear();
         }
     }
+}
+
+/// Protects a packet in place; `range` is then longer by its trailer.
+fn protect(
+    buffer: &mut [u8],
+    range: &mut Range<usize>,
+    protect: impl FnOnce(&mut [u8], usize) -> Result<usize, SrtpError>,
+) -> Result<(), SrtpError> {
+    let length = protect(&mut buffer[range.start..range.end + MAX_TRAILER], range.len())?;
+    range.end = range.start + length;
+    Ok(())
 }

@@ -6,4 +6,5 @@ mod playing;
 mod recording;
 mod relaying;
 mod reports;
+mod securing;
 mod world;

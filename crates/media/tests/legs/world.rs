@@ -44,6 +44,8 @@ pub struct World {
     flights: u64,
     pub events: Vec<(usize, Event)>,
     pub sent: Vec<Vec<Sent>>,
+    /// RTP of each leg as it left.
+    pub datagrams: Vec<Vec<Vec<u8>>>,
     pub rtcp_sent: Vec<Vec<u8>>,
     pub recordings: BTreeMap<(usize, u64), Vec<i16>>,
     pub ended: Vec<(usize, Recording)>,
@@ -72,6 +74,7 @@ impl World {
             flights: 0,
             events: Vec::new(),
             sent: Vec::new(),
+            datagrams: Vec::new(),
             rtcp_sent: Vec::new(),
             recordings: BTreeMap::new(),
             ended: Vec::new(),
@@ -94,6 +97,7 @@ impl World {
         change(&mut config);
         self.legs.push(Leg::new(config));
         self.sent.push(Vec::new());
+        self.datagrams.push(Vec::new());
         self.legs.len() - 1
     }
 
@@ -212,6 +216,7 @@ impl World {
                     let Packet { header, payload } = Packet::parse(packet).unwrap();
                     let at = self.now.duration_since(self.start);
                     self.sent[index].push(Sent { at, header, payload: payload.to_vec() });
+                    self.datagrams[index].push(packet.to_vec());
                     flights.push((address, to, packet.to_vec()));
                 }
                 Output::Rtcp { to, packet } => {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use uuid::Uuid;
 
-use super::value::{CarrierName, Digest, External, LogFormat, Ports, Secret, SignUp, Size, Span, Value};
+use super::value::{CarrierName, Digest, External, LogFormat, Ports, Secret, SignUp, Size, Span, Srtp, Value};
 use super::{Layers, Setting};
 
 /// Declares one section: a struct whose fields are settings, and their table.
@@ -227,6 +227,9 @@ section! {
         ports: Ports = "20000-29999",
         /// Media threads; 0: one a core.
         threads: u32 = "0",
+        /// SRTP, where a trunk does not say otherwise. `optional`: whoever offers it gets it, and it is offered where the
+        /// signalling goes over TLS; `required`: a call without it is refused; `off`: it is not done.
+        srtp: Srtp = "optional",
         /// A leg that should receive and gets no RTP for this long is hung up.
         timeout: Span = "60s",
     }

@@ -419,6 +419,11 @@ words! {
 }
 
 words! {
+    /// Whether audio is protected.
+    Srtp, "off, optional or required" { Off = "off", Optional = "optional", Required = "required" }
+}
+
+words! {
     /// Algorithm of digest authentication (RFC 8760).
     Digest, "md5 or sha-256" { Md5 = "md5", Sha256 = "sha-256" }
 }

@@ -13,6 +13,9 @@ pub enum SdpError {
     /// RFC 3264 6: an answer has exactly the streams of the offer.
     #[error("answer does not match the offer")]
     Mismatch,
+    /// An answer that leaves in the clear what has to be protected, or takes other keys than were offered.
+    #[error("answer without the keys it needs")]
+    Insecure,
     /// An answer without an offer before it.
     #[error("no offer is open")]
     NoOffer,
@@ -23,7 +26,7 @@ impl SdpError {
     pub fn code(self) -> u16 {
         match self {
             Self::Malformed { .. } => 400,
-            Self::NoCommonMedia | Self::NoAddress | Self::Mismatch | Self::NoOffer => 488,
+            Self::NoCommonMedia | Self::NoAddress | Self::Mismatch | Self::Insecure | Self::NoOffer => 488,
         }
     }
 }

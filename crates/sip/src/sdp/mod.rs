@@ -9,12 +9,14 @@ mod negotiate;
 mod negotiator;
 mod parse;
 mod print;
+mod security;
 mod session;
 
 pub use codec::{Codec, RtpMap};
 pub use error::SdpError;
 pub use negotiate::{Agreed, Answer, Capabilities, Local, Preference, accept, answer, offer};
 pub use negotiator::Negotiator;
+pub use security::{Crypto, CryptoSuite, Random, Security, SessionKeys, SrtpPolicy};
 pub use session::{Attribute, Connection, Direction, Line, Media, Origin, Session};
 
 #[cfg(test)]

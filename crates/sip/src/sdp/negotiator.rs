@@ -1,6 +1,7 @@
 use std::net::SocketAddr;
 
 use super::negotiate::{audio, refused};
+use super::security::{Security, SessionKeys, in_the_clear};
 use super::{Agreed, Capabilities, Direction, Local, SdpError, Session, accept, answer, offer};
 
 /// One side of one session through all its offers and answers: keeps the `o=` line and the order of streams true.
@@ -9,6 +10,7 @@ use super::{Agreed, Capabilities, Direction, Local, SdpError, Session, accept, a
 #[derive(Debug, Clone)]
 pub struct Negotiator {
     capabilities: Capabilities,
+    security: Security,
     local: Local,
     /// Our last description.
     description: Option<Session>,
@@ -24,7 +26,13 @@ impl Negotiator {
     pub fn new(session_id: u64, rtp: SocketAddr, capabilities: Capabilities) -> Self {
         let session_id = session_id >> 2;
         let local = Local { rtp, session_id, version: session_id, direction: Direction::SendRecv };
-        Self { capabilities, local, description: None, open: None, before: None, agreed: None }
+        let security = Security::none();
+        Self { capabilities, security, local, description: None, open: None, before: None, agreed: None }
+    }
+
+    /// The same, with keys for its audio.
+    pub fn securing(self, security: Security) -> Self {
+        Self { security, ..self }
     }
 
     /// Our offer: the first, or a new one that keeps every stream in its place.
@@ -42,6 +50,10 @@ impl Negotiator {
                 }
             }
         }
+        let index = self.agreed.as_ref().map_or(0, |agreed| agreed.index);
+        if let Some(stream) = session.media.get_mut(index) {
+            self.security.offer(stream);
+        }
         self.before = self.description.clone();
         let session = self.describe(session);
         self.open = Some(session.clone());
@@ -51,7 +63,15 @@ impl Negotiator {
     /// Our answer to an offer, with the direction we want.
     pub fn answer(&mut self, offer: &Session, direction: Direction) -> Result<(Session, Agreed), SdpError> {
         let local = Local { direction, ..self.local };
-        let answer = answer(offer, &self.capabilities, &local)?;
+        let mut answer = answer(&self.security.admissible(offer), &self.capabilities, &local)?;
+        let index = answer.agreed.index;
+        for (at, (offered, stream)) in offer.media.iter().zip(&mut answer.session.media).enumerate() {
+            if at == index {
+                self.security.answer(offered, stream);
+            } else {
+                stream.protocol.clone_from(&offered.protocol);
+            }
+        }
         self.local.direction = direction;
         self.open = None;
         self.agreed = Some(answer.agreed.clone());
@@ -61,7 +81,8 @@ impl Negotiator {
     /// What the answer to our open offer means. Early and final answers to one offer may both be given.
     pub fn accept(&mut self, answer: &Session) -> Result<Agreed, SdpError> {
         let open = self.open.as_ref().ok_or(SdpError::NoOffer)?;
-        let agreed = accept(open, answer, &self.capabilities)?;
+        let agreed = accept(&in_the_clear(open), &in_the_clear(answer), &self.capabilities)?;
+        secure(&mut self.security, open, answer, agreed.index, self.before.is_some())?;
         self.agreed = Some(agreed.clone());
         Ok(agreed)
     }
@@ -69,7 +90,8 @@ impl Negotiator {
     /// What the answer means that came to our last description sent once more (a session refresh, RFC 4028 7.4).
     pub fn refreshed(&mut self, answer: &Session) -> Result<Agreed, SdpError> {
         let last = self.description.as_ref().ok_or(SdpError::NoOffer)?;
-        let agreed = accept(last, answer, &self.capabilities)?;
+        let agreed = accept(&in_the_clear(last), &in_the_clear(answer), &self.capabilities)?;
+        secure(&mut self.security, last, answer, agreed.index, true)?;
         self.agreed = Some(agreed.clone());
         Ok(agreed)
     }
@@ -84,6 +106,11 @@ impl Negotiator {
     /// Our last description; what is sent again in a refresh.
     pub fn description(&self) -> Option<&Session> {
         self.description.as_ref()
+    }
+
+    /// What protects the audio; `None`: nothing does.
+    pub fn keys(&self) -> Option<&SessionKeys> {
+        self.security.agreed()
     }
 
     pub fn agreed(&self) -> Option<&Agreed> {
@@ -106,6 +133,19 @@ impl Negotiator {
         }
         self.description = Some(session.clone());
         session
+    }
+}
+
+fn secure(
+    security: &mut Security,
+    offer: &Session,
+    answer: &Session,
+    index: usize,
+    within: bool,
+) -> Result<(), SdpError> {
+    match (offer.media.get(index), answer.media.get(index)) {
+        (Some(ours), Some(theirs)) => security.accept(ours, theirs, within),
+        _ => Err(SdpError::Mismatch),
     }
 }
 

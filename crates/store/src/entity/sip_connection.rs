@@ -4,7 +4,7 @@ use sea_orm::entity::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::Date;
-use crate::types::{Attestation, Json, SipTransport, TrunkRouting};
+use crate::types::{Attestation, Json, SipTransport, Srtp, TrunkRouting};
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize, Deserialize)]
 #[sea_orm(table_name = "sip_connections")]
@@ -23,7 +23,8 @@ pub struct Model {
     /// 1..=65535.
     pub port: i64,
     pub transport: SipTransport,
-    pub srtp: bool,
+    /// `None`: as on every other way.
+    pub srtp: Option<Srtp>,
     /// In order of preference; empty means all.
     pub codecs: Json<Vec<String>>,
     pub username: Option<String>,

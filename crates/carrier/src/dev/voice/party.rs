@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use opentact_media::control::{Codec, Command, LegKey, LegParams};
+use opentact_media::control::{Codec, Command, LegKey, LegParams, Security};
 use opentact_sip::sdp::{Agreed, Capabilities, Direction, Negotiator, SdpError, Session};
 use opentact_sip::ua::{Body, SessionId};
 use opentact_sip::uri::NameAddr;
@@ -139,6 +139,7 @@ impl Leg {
                 ptime_ms: agreed.ptime,
                 send: agreed.direction.sends(),
                 receive: agreed.direction.receives(),
+                security: Security::Plain,
             }),
         );
     }

@@ -1,0 +1,127 @@
+//! Where a leg's audio comes in, and what was said and agreed about it.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use opentact_media::control::LegKey;
+use opentact_sip::flow::Flow;
+use opentact_sip::sdp::{Negotiator, Security, SrtpPolicy};
+use opentact_sip::ua::SessionId;
+use rand::RngCore;
+
+use super::negotiate::capabilities;
+
+/// How we describe ourselves to a peer: it depends on the way to it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Manner {
+    /// Nobody reads it on its way.
+    private: bool,
+}
+
+impl Manner {
+    pub(super) fn over(flow: &Flow) -> Self {
+        Self { private: flow.transport.is_secure() }
+    }
+}
+
+/// What is described, whatever the manner.
+#[derive(Debug, Clone)]
+pub(super) struct Terms {
+    /// Where RTP is received.
+    pub(super) address: SocketAddr,
+    /// The only codecs; none means all.
+    pub(super) codecs: Vec<String>,
+    pub(super) srtp: SrtpPolicy,
+}
+
+impl Terms {
+    pub(super) fn negotiator(&self, manner: Manner) -> Negotiator {
+        let security = Security::new(self.srtp, manner.private, |octets| rand::rng().fill_bytes(octets));
+        Negotiator::new(rand::random(), self.address, capabilities(&self.codecs)).securing(security)
+    }
+}
+
+pub(super) struct Media {
+    pub(super) key: LegKey,
+    pub(super) sdp: Negotiator,
+    /// Our description as sent: what 183 said, 200 says again.
+    pub(super) described: Option<Bytes>,
+    /// Our offer went out in a 2xx; the ACK answers it.
+    pub(super) awaits_answer: bool,
+    terms: Terms,
+    manner: Manner,
+    /// Who else was offered what: only one of them will be heard.
+    others: Vec<(Manner, Negotiator)>,
+    /// To whom was offered in which manner.
+    offered: Vec<(SessionId, Manner)>,
+}
+
+impl Media {
+    pub(super) fn new(key: LegKey, terms: Terms, manner: Manner) -> Self {
+        let sdp = terms.negotiator(manner);
+        let (others, offered) = (Vec::new(), Vec::new());
+        Self { key, sdp, described: None, awaits_answer: false, terms, manner, others, offered }
+    }
+
+    /// The negotiation with a session to which we offer first; all sessions of one manner share it.
+    pub(super) fn approach(&mut self, session: SessionId, manner: Manner) -> &mut Negotiator {
+        if self.offered.is_empty() {
+            self.sdp = self.terms.negotiator(manner);
+            self.manner = manner;
+        }
+        self.offered.push((session, manner));
+        if manner == self.manner {
+            return &mut self.sdp;
+        }
+        let place = self.others.iter().position(|(other, _)| *other == manner).unwrap_or_else(|| {
+            self.others.push((manner, self.terms.negotiator(manner)));
+            self.others.len() - 1
+        });
+        &mut self.others[place].1
+    }
+
+    /// From now on the negotiation with this session counts.
+    pub(super) fn take_up(&mut self, session: SessionId) {
+        let manner = self.offered.iter().find(|(offered, _)| *offered == session).map(|(_, manner)| *manner);
+        let other = self.others.iter_mut().find(|(other, _)| Some(*other) == manner && *other != self.manner);
+        if let Some((other, sdp)) = other {
+            std::mem::swap(sdp, &mut self.sdp);
+            std::mem::swap(other, &mut self.manner);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use opentact_sip::sdp::Direction;
+    use opentact_sip::ua::{Ua, UaConfig};
+
+    use super::*;
+
+    fn terms(srtp: SrtpPolicy) -> Terms {
+        Terms { address: "127.0.0.1:20000".parse().unwrap(), codecs: Vec::new(), srtp }
+    }
+
+    #[test]
+    fn each_is_offered_what_its_way_allows_and_the_one_who_answers_counts() {
+        let mut ua = Ua::new(UaConfig::default(), 1);
+        let (open, private) = (Manner { private: false }, Manner { private: true });
+        let mut media = Media::new(LegKey(1), terms(SrtpPolicy::Optional), open);
+        let sessions = [ua.new_session(), ua.new_session(), ua.new_session()];
+        let offers = [private, open, private].into_iter().zip(sessions).map(|(manner, session)| {
+            let sdp = media.approach(session, manner);
+            match sdp.description() {
+                Some(offer) => offer.clone(),
+                None => sdp.offer(Direction::SendRecv),
+            }
+        });
+        let offers: Vec<_> = offers.collect();
+        assert_eq!(offers[0], offers[2]);
+        assert!(offers[0].media[0].attribute("crypto").is_some() && offers[1].media[0].attribute("crypto").is_none());
+        for session in [sessions[1], sessions[1], sessions[2]] {
+            media.take_up(session);
+            let secured = media.sdp.description().unwrap().media[0].attribute("crypto").is_some();
+            assert_eq!(secured, session != sessions[1]);
+        }
+    }
+}
