@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
 use libfuzzer_sys::fuzz_target;
+use opentact_media::jitter::Delay;
 use opentact_media::leg::{Input, Output, WallClock};
 use opentact_media::rtp::{HEADER_LEN, Packet};
 use opentact_media::{Command, Leg, LegConfig, LegParams};
@@ -26,6 +27,7 @@ fuzz_target!(|octets: &[u8]| {
             latch: true,
             rtp_timeout: Some(Duration::from_secs(1)),
             grain: Duration::from_millis(5),
+            delay: Delay::default(),
             fill_silence: seed == 1,
         };
         let mut leg = Leg::new(config);

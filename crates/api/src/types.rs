@@ -138,8 +138,10 @@ pub fn header_names() -> utoipa::openapi::schema::Array {
 /// Codecs of the media there is.
 #[must_use]
 pub fn codecs() -> utoipa::openapi::schema::Array {
-    let name = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["PCMU", "PCMA"]));
-    utoipa::openapi::schema::ArrayBuilder::new().items(name).max_items(Some(2)).build()
+    let name = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(["PCMU", "PCMA", "G722", "opus", "L16", "G729"]));
+    utoipa::openapi::schema::ArrayBuilder::new().items(name).max_items(Some(6)).build()
 }
 
 /// Final SIP codes that are no success.

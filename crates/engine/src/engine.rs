@@ -58,6 +58,24 @@ const GAUGES: Duration = Duration::from_secs(5);
 /// What we call ourselves to other systems.
 pub(crate) const PRODUCT: &str = concat!("Opentact/", env!("CARGO_PKG_VERSION"));
 
+/// Names of the codecs that are offered and taken, the first first: `PCMU`, `PCMA`, `G722`, `opus`, `L16`, `G729`, in any
+/// case. Others are passed over.
+#[derive(Debug, Clone)]
+pub struct CodecOrder {
+    /// With phones and browsers of SIP users.
+    pub phones: Vec<String>,
+    /// With trunks that say nothing of their own, and everybody else.
+    pub trunks: Vec<String>,
+}
+
+impl Default for CodecOrder {
+    /// The best first for phones; for carriers what they have without turning it into something else.
+    fn default() -> Self {
+        let names = |names: [&str; 4]| names.map(str::to_owned).to_vec();
+        Self { phones: names(["opus", "G722", "PCMU", "PCMA"]), trunks: names(["PCMU", "PCMA", "G722", "opus"]) }
+    }
+}
+
 /// Everything the engine can be told at start.
 #[derive(Debug, Clone)]
 pub struct EngineConfig {
@@ -68,6 +86,7 @@ pub struct EngineConfig {
     pub transport: TransportConfig,
     pub dns: DnsConfig,
     pub media: MediaConfig,
+    pub codecs: CodecOrder,
     /// What networks are told of the address of media, in place of its own.
     pub media_outside: Outside,
     /// Whether audio is protected, where no trunk says otherwise.
@@ -205,6 +224,7 @@ impl Engine {
             max_calls: config.max_calls,
             trunks: config.trunks,
             recordings: config.recordings,
+            codecs: config.codecs,
             face,
             subscribe: config.subscribe,
             srtp: config.srtp,

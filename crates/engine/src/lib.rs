@@ -33,5 +33,5 @@ mod trunk_board;
 mod webhook;
 
 pub use self::core::{Stats, SubscribeConfig, TrunkConfig};
-pub use engine::{Engine, EngineConfig, EngineError};
+pub use engine::{CodecOrder, Engine, EngineConfig, EngineError};
 pub use messages::MessageConfig;

@@ -123,11 +123,11 @@ async fn an_offer_is_refused_for_what_is_wrong_with_it() {
     let mut raw = Raw::new(world.sip).await;
     world.trunk_at(raw.address, SipTransport::Udp).await;
     let video = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=video 4000 RTP/AVP 96\r\n";
-    let opus = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
-                m=audio 4000 RTP/AVP 96\r\na=rtpmap:96 opus/48000/2\r\n";
+    let speex = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
+                m=audio 4000 RTP/AVP 96\r\na=rtpmap:96 speex/8000\r\n";
     for (content_type, body, code) in [
         ("application/sdp", video, 488),
-        ("application/sdp", opus, 488),
+        ("application/sdp", speex, 488),
         ("application/sdp", "m=nothing", 400),
         ("text/plain", "hello", 415),
     ] {

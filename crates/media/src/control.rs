@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use crate::codec::Codec;
+pub use crate::codec::{Codec, OpusParams};
 pub use crate::prompt::Prompt;
 pub use crate::srtp::{MasterKey, SrtpKeys, Suite};
 pub use crate::stats::LegStats;
@@ -25,13 +25,18 @@ impl std::fmt::Display for LegKey {
 pub struct LegParams {
     /// Where RTP goes, as the peer's SDP says. RTCP goes to the next port (RFC 3550 11).
     pub remote: SocketAddr,
+    /// What is sent.
     pub codec: Codec,
-    /// The payload type of `codec`, 0..=127.
+    /// The payload type it is sent with, 0..=127.
     pub payload_type: u8,
-    /// The payload type of `telephone-event/8000`; `None`: keys are sent as tones in the audio.
-    pub dtmf_payload_type: Option<u8>,
-    /// Milliseconds of audio in one packet, 10..=60.
+    /// What may come, by payload type. RFC 3264 6.1: any codec of the answer, and each direction has numbers of its own.
+    pub receive_codecs: Vec<(u8, Codec)>,
+    /// How keys are told; `None`: they are sent as tones in the audio.
+    pub dtmf: Option<EventFormat>,
+    /// Milliseconds of audio in one packet, 10..=60. Opus is sent in packets of 20.
     pub ptime_ms: u8,
+    /// What the peer asks of Opus that is sent to it.
+    pub opus: OpusParams,
     /// The peer wants to hear us (`sendrecv`, or `recvonly` from its side).
     pub send: bool,
     /// We want to hear the peer.
@@ -49,15 +54,38 @@ pub enum Security {
     Srtp(Arc<SrtpKeys>),
 }
 
+/// `telephone-event` as agreed on (RFC 4733).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventFormat {
+    pub payload_type: u8,
+    pub receive_payload_type: u8,
+    /// Units per second of durations, that of the audio's RTP clock as a rule (RFC 4733 2.1); a multiple of 8,000.
+    pub clock_rate: u32,
+}
+
+impl EventFormat {
+    /// One payload type both ways, on a clock of 8,000 units per second.
+    pub const fn of(payload_type: u8) -> EventFormat {
+        EventFormat { payload_type, receive_payload_type: payload_type, clock_rate: 8_000 }
+    }
+}
+
 impl LegParams {
     /// PCMU as static payload type 0, telephone-event as 101, 20 ms, both ways.
     pub fn pcmu(remote: SocketAddr) -> LegParams {
+        LegParams::of(remote, Codec::Pcmu)
+    }
+
+    /// One codec both ways with the payload type of our offers, telephone-event as 101, 20 ms.
+    pub fn of(remote: SocketAddr, codec: Codec) -> LegParams {
         LegParams {
             remote,
-            codec: Codec::Pcmu,
-            payload_type: 0,
-            dtmf_payload_type: Some(101),
+            codec,
+            payload_type: codec.payload_type(),
+            receive_codecs: vec![(codec.payload_type(), codec)],
+            dtmf: Some(EventFormat::of(101)),
             ptime_ms: 20,
+            opus: OpusParams::default(),
             send: true,
             receive: true,
             security: Security::Plain,

@@ -1,4 +1,5 @@
-//! Audio of a call, without a thread, a socket or a clock: RTP and RTCP, in the clear or as SRTP, G.711, telephone events, tones, prompts,
+//! Audio of a call, without a thread, a socket or a clock: RTP and RTCP, in the clear or as SRTP, codecs, telephone
+//! events, tones, prompts,
 //! recordings, and the [`leg::Leg`] that joins them.
 //!
 //! Not here: who owns the sockets and wakes a leg (`engine::media`), SIP and SDP (`sip`), what a call plays (`call`).
@@ -8,10 +9,12 @@
 //! [`leg::Leg::deadline`] is reached. Time only moves forward.
 
 pub mod codec;
+pub mod conceal;
 pub mod control;
 pub mod jitter;
 pub mod leg;
 pub mod prompt;
+pub mod quality;
 pub mod recorder;
 pub mod relay;
 pub mod resample;
@@ -25,7 +28,7 @@ mod transport;
 pub mod wav;
 
 pub use codec::Codec;
-pub use control::{Command, Event, LegKey, LegParams, RecordEnd, Security, Source};
+pub use control::{Command, Event, EventFormat, LegKey, LegParams, RecordEnd, Security, Source};
 pub use leg::{Leg, LegConfig};
 pub use prompt::Prompt;
 pub use stats::LegStats;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::codec::Codec;
 use crate::control::RecordEnd;
-use crate::jitter::JitterBuffer;
+use crate::jitter::{Delay, JitterBuffer};
 
 /// What the writer of files is to do, in this order for each recording.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,8 +28,8 @@ pub(crate) struct Order {
     pub silence_ms: Option<u32>,
 }
 
-/// Milliseconds that packets may be late.
-const DELAY_MS: u32 = 60;
+/// How late packets may be.
+const DELAY: Delay = Delay { initial_ms: 60, max_ms: 560 };
 /// Milliseconds handed to the writer at once.
 const CHUNK_MS: usize = 1000;
 /// Mean of the absolute samples of a tick from which on it is speech: -44 dB below full scale.
@@ -58,13 +58,13 @@ impl Recorder {
     pub fn new(order: &Order, rate: u32) -> Recorder {
         let samples = |ms: u32| u64::from(ms) * u64::from(rate) / 1000;
         let channels = usize::from(order.channels.clamp(1, 2));
-        let heard = JitterBuffer::new(rate, DELAY_MS);
+        let heard = JitterBuffer::new(rate, DELAY);
         Recorder {
             id: order.id,
             channels,
             rate,
             skip: u64::from(heard.target()),
-            said: heard.clone(),
+            said: JitterBuffer::new(rate, DELAY),
             heard,
             chunk: Vec::with_capacity(chunk_len(rate, channels)),
             recorded: 0,
@@ -84,6 +84,11 @@ impl Recorder {
             self.heard.restart();
         }
         self.heard.push(sequence, timestamp, codec, octets);
+    }
+
+    /// Comfort noise from the party.
+    pub fn hear_comfort_noise(&mut self, sequence: u16, timestamp: u32, payload: &[u8]) {
+        self.heard.push_comfort_noise(sequence, timestamp, payload);
     }
 
     /// A packet to the party.

@@ -20,10 +20,15 @@ pub struct Frame<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FrameKind {
     Audio(Codec),
-    /// RFC 4733. `pressed`: the key, with the first packet seen of it.
+    /// RFC 4733. `pressed`: the key, with the first packet seen of it. `clock_rate` of its duration, and the codec its
+    /// timestamps are those of.
     TelephoneEvent {
         pressed: Option<char>,
+        clock_rate: u32,
+        audio: Codec,
     },
+    /// RFC 3389.
+    ComfortNoise,
 }
 
 /// Numbers given to a packet.
@@ -53,6 +58,8 @@ pub struct OutgoingStream {
     source: Option<Mapping>,
     pub packets: u64,
     pub octets: u64,
+    /// Of those, sent by sources before this one.
+    before: (u64, u64),
 }
 
 /// How the numbers of the relayed source become ours.
@@ -80,6 +87,39 @@ impl OutgoingStream {
             source: None,
             packets: 0,
             octets: 0,
+            before: (0, 0),
+        }
+    }
+
+    /// Units per second of its timestamps.
+    pub fn clock_rate(&self) -> u32 {
+        self.clock_rate
+    }
+
+    /// Goes on as another source, on another clock.
+    pub fn change_clock(&mut self, ssrc: u32, timestamp: u32, clock_rate: u32) {
+        self.ssrc = ssrc;
+        self.clock_rate = clock_rate;
+        self.next_timestamp = timestamp;
+        self.expected = None;
+        self.fresh = true;
+        self.source = None;
+        self.before = (self.packets, self.octets);
+    }
+
+    /// Packets and octets of this source, for its reports.
+    pub fn sent(&self) -> (u64, u64) {
+        (self.packets - self.before.0, self.octets - self.before.1)
+    }
+
+    /// A packet of the relayed source that is not sent: no number is missing for it.
+    pub fn leave_out(&mut self, frame: &Frame<'_>) {
+        if let Some(mapping) = &mut self.source
+            && mapping.ssrc == frame.ssrc
+            && rtp::sequence_distance(mapping.last_sequence, frame.sequence) > 0
+        {
+            mapping.sequence_offset = mapping.sequence_offset.wrapping_sub(1);
+            mapping.last_sequence = frame.sequence;
         }
     }
 
@@ -112,6 +152,14 @@ impl OutgoingStream {
         self.next_sequence = sequence.wrapping_add(1);
         self.fresh = false;
         Numbers { sequence, timestamp, marker }
+    }
+
+    /// `samples` of time scheduled for `due` in which the speaker pauses: what follows begins a talk spurt.
+    pub fn pause(&mut self, due: Instant, samples: u32) {
+        self.source = None;
+        self.catch_up(due, samples);
+        self.advance(due, samples);
+        self.fresh = true;
     }
 
     /// `samples` of time scheduled for `due` without audio.
@@ -154,7 +202,7 @@ impl OutgoingStream {
             }
             self.expected = Some(match frame.kind {
                 FrameKind::Audio(_) => now + self.duration(samples),
-                FrameKind::TelephoneEvent { .. } => now,
+                FrameKind::TelephoneEvent { .. } | FrameKind::ComfortNoise => now,
             });
         }
         self.source = Some(mapping);

@@ -61,6 +61,8 @@ pub struct Reception {
     pub duplicates: u64,
     pub reordered: u64,
     max_jitter: f64,
+    /// On clocks that were before, in milliseconds.
+    max_jitter_before: f32,
 }
 
 #[derive(Debug, Clone)]
@@ -103,6 +105,20 @@ impl Reception {
             duplicates: 0,
             reordered: 0,
             max_jitter: 0.0,
+            max_jitter_before: 0.0,
+        }
+    }
+
+    /// The timestamps of what comes from now on have this many units per second.
+    pub fn set_clock_rate(&mut self, clock_rate: u32) {
+        if self.clock_rate != clock_rate {
+            self.clock_rate = clock_rate;
+            self.max_jitter_before = self.max_jitter_before.max(self.max_jitter_ms());
+            self.max_jitter = 0.0;
+            if let Some(source) = &mut self.source {
+                source.jitter = 0.0;
+                source.last_transit = None;
+            }
         }
     }
 
@@ -183,7 +199,7 @@ impl Reception {
     }
 
     pub fn max_jitter_ms(&self) -> f32 {
-        self.milliseconds(self.max_jitter)
+        self.milliseconds(self.max_jitter).max(self.max_jitter_before)
     }
 
     /// The block for the next report; `None` before the first packet. Begins the next interval.

@@ -79,6 +79,14 @@ impl ToneGenerator {
         generator
     }
 
+    /// Goes on at another rate, in samples per second.
+    pub fn set_rate(&mut self, rate: u32) {
+        if rate != self.rate {
+            self.at = self.at * u64::from(rate) / u64::from(self.rate);
+            self.rate = rate;
+        }
+    }
+
     /// True when a loop makes no sample.
     pub fn is_empty(&self) -> bool {
         self.spec.steps.iter().all(|step| self.samples(step.on_ms) + self.samples(step.off_ms) == 0)

@@ -11,13 +11,13 @@ use opentact_carrier::dev::{DevMessaging, DevNumbers, DevVoice, SmscConfig, Voic
 use opentact_carrier::messages::MessagesConfig;
 use opentact_engine::defence::DefenceConfig;
 use opentact_engine::dns::DnsConfig;
-use opentact_engine::media::MediaConfig;
+use opentact_engine::media::{Delay, MediaConfig};
 use opentact_engine::router::{EmergencyConfig, RouterConfig};
 use opentact_engine::speech::{LocalSpeech, SpeechConfig};
 use opentact_engine::stir::StirConfig;
 use opentact_engine::trace::{SipWatch, TraceConfig};
 use opentact_engine::transport::{Outside, TcpLimits, TlsConfig, TransportConfig, View, WsDoor};
-use opentact_engine::{Engine, EngineConfig, MessageConfig, SubscribeConfig, TrunkConfig};
+use opentact_engine::{CodecOrder, Engine, EngineConfig, MessageConfig, SubscribeConfig, TrunkConfig};
 use opentact_events::Hub;
 use opentact_sip::digest::Algorithm;
 use opentact_sip::flow::Transport;
@@ -26,7 +26,7 @@ use opentact_sip::sdp::SrtpPolicy;
 use opentact_store::{Keyring, Store};
 
 use crate::config::Config;
-use crate::config::value::{Digest, External, Secret, SignUp, Srtp};
+use crate::config::value::{CodecName, Digest, External, Secret, SignUp, Srtp};
 use crate::first_start::{self, FirstStart};
 use crate::stir;
 
@@ -190,11 +190,13 @@ fn engine_config(config: &Config, tls: TlsConfig, stir: StirConfig) -> anyhow::R
         address: config.media.address,
         ports: config.media.ports.0.clone(),
         rtp_timeout: config.media.timeout.0,
+        jitter: Delay { initial_ms: config.media.jitter, max_ms: config.media.jitter_max },
         ..MediaConfig::default()
     };
     if config.media.threads > 0 {
         media.threads = config.media.threads as usize;
     }
+    let names = |codecs: &[CodecName]| codecs.iter().map(|codec| codec.word().to_owned()).collect();
     let algorithm = |digest: &Digest| match digest {
         Digest::Md5 => Algorithm::Md5,
         Digest::Sha256 => Algorithm::Sha256,
@@ -244,6 +246,7 @@ fn engine_config(config: &Config, tls: TlsConfig, stir: StirConfig) -> anyhow::R
         },
         dns: DnsConfig { servers: config.sip.dns.clone(), timeout: config.sip.dns_timeout.0 },
         media,
+        codecs: CodecOrder { phones: names(&config.media.codecs), trunks: names(&config.media.trunk_codecs) },
         media_outside: outside(media_external),
         srtp: match config.media.srtp {
             Srtp::Off => SrtpPolicy::Off,

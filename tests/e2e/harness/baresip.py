@@ -25,8 +25,7 @@ auplay_format s16
 rtp_ports {low}-{high}
 jitter_buffer_delay 1-5
 module_path /usr/lib/baresip/modules
-module g711.so
-module aufile.so
+{codecs}module aufile.so
 module aubridge.so
 module sndfile.so
 module_tmp account.so
@@ -42,17 +41,21 @@ snd_path {folder}/sound
 class Baresip:
     """Control is by netstrings of JSON over TCP (its module ctrl_tcp)."""
 
-    def __init__(self, folder, account, hz=440, ports=(15000, 15999), ca=None, contacts="", mwi=False, address="127.0.0.1", modules=()):
+    def __init__(
+        self, folder, account, hz=440, ports=(15000, 15999), ca=None, contacts="", mwi=False, address="127.0.0.1", modules=(), codecs=("g711",)
+    ):
         self.folder = Path(folder)
         (self.folder / "sound").mkdir(parents=True)
         write_tone(self.folder / "tone.wav", hz, seconds=60)
         self.sip, control = free_port(), free_port(socket.SOCK_STREAM)
         # The first of `contacts` is whom its command `message` writes to. Without `ca` it believes whatever certificate a TLS server shows.
         more = f"sip_cafile {ca}\n" if ca else ""
+        # Modules of codecs, the first offered first.
+        codecs = "".join(f"module {name}.so\n" for name in codecs)
         # A phone with this module subscribes without end where a MESSAGE comes just before it would (baresip 1.0.0).
         more += "".join(f"module {module}.so\n" for module in modules)
         more += "module_app mwi.so\n" if mwi else ""
-        self.write("config", more + CONFIG.format(address=address, sip=self.sip, control=control, folder=self.folder, low=ports[0], high=ports[1]))
+        self.write("config", more + CONFIG.format(address=address, sip=self.sip, control=control, folder=self.folder, low=ports[0], high=ports[1], codecs=codecs))
         self.write("accounts", account + "\n")
         self.write("contacts", contacts)
         # What others write is shown by the module stdio, which wants an input, and never gets any.

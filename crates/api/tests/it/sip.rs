@@ -81,7 +81,7 @@ async fn a_trunk_keeps_what_is_done_with_its_calls() {
 async fn a_wrong_trunk_is_told_all_that_is_wrong() {
     let world = World::new().await;
     let wrong = json!({
-        "name": "x", "authenticate": true, "srtp": true, "codecs": ["G729"], "sources": ["10.0.0.0/8", "ok.example.com"],
+        "name": "x", "authenticate": true, "srtp": true, "codecs": ["GSM"], "sources": ["10.0.0.0/8", "ok.example.com"],
         "pass_headers": ["Via", "X-Y"], "failover_codes": [200], "progress_timeout": 33, "ring_timeout": 0,
         "number_rules": [{"direction": "up", "party": "called", "prefix": "abc"}],
     });

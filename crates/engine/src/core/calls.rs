@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use opentact_call::q850::Q850;
 use opentact_call::{Call, CallState, Input, LegCommand, LegEvent, LegId, LegSnapshot, Output};
+use opentact_sip::sdp::Codec;
 use tokio::task::AbortHandle;
 use uuid::Uuid;
 
@@ -41,6 +42,8 @@ pub(super) struct CallEntry {
     pub(super) recordings: Vec<RecordingFile>,
     /// What whoever was dialled last has answered, where that was a refusal.
     pub(super) last_failure: Option<u16>,
+    /// What the leg dialled last speaks, once that is agreed on.
+    pub(super) spoken: Option<Codec>,
     webhook: Option<Line>,
 }
 
@@ -61,6 +64,7 @@ impl Core {
             prompts: HashMap::new(),
             recordings: Vec::new(),
             last_failure: None,
+            spoken: None,
             webhook: None,
         };
         self.calls.insert(origin, entry);

@@ -5,11 +5,9 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use opentact_media::control::LegKey;
 use opentact_sip::flow::Flow;
-use opentact_sip::sdp::{Negotiator, Security, SrtpPolicy};
+use opentact_sip::sdp::{Capabilities, Codec, Negotiator, Security, SrtpPolicy};
 use opentact_sip::ua::SessionId;
 use rand::RngCore;
-
-use super::negotiate::capabilities;
 
 /// How we describe ourselves to a peer: it depends on the way to it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -29,15 +27,16 @@ impl Manner {
 pub(super) struct Terms {
     /// Where RTP is received.
     pub(super) address: SocketAddr,
-    /// The only codecs; none means all.
-    pub(super) codecs: Vec<String>,
+    /// What may be spoken, in our order.
+    pub(super) codecs: Vec<Codec>,
     pub(super) srtp: SrtpPolicy,
 }
 
 impl Terms {
     pub(super) fn negotiator(&self, manner: Manner) -> Negotiator {
         let security = Security::new(self.srtp, manner.private, |octets| rand::rng().fill_bytes(octets));
-        Negotiator::new(rand::random(), self.address, capabilities(&self.codecs)).securing(security)
+        let capabilities = Capabilities { codecs: self.codecs.clone(), ..Capabilities::default() };
+        Negotiator::new(rand::random(), self.address, capabilities).securing(security)
     }
 }
 
@@ -99,7 +98,7 @@ mod tests {
     use super::*;
 
     fn terms(srtp: SrtpPolicy) -> Terms {
-        Terms { address: "127.0.0.1:20000".parse().unwrap(), codecs: Vec::new(), srtp }
+        Terms { address: "127.0.0.1:20000".parse().unwrap(), codecs: vec![Codec::PCMU], srtp }
     }
 
     #[test]

@@ -120,7 +120,8 @@ impl Core {
         let manner = Manner::over(&flow);
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
         let srtp = context.srtp.unwrap_or(self.config.srtp);
-        let terms = Terms { address, codecs: context.codecs.clone(), srtp };
+        let codecs = negotiate::codecs(self.codecs_of(&context));
+        let terms = Terms { address, codecs, srtp };
         if let Err(error) = negotiate::check_offer(&request, &terms, manner) {
             tracing::info!(%error, "offer refused");
             self.refuse(session, error.code(), None, negotiate::refusal(&error));
@@ -154,6 +155,15 @@ impl Core {
         let leg = Leg { id, call, context: context.clone(), media, role, channel, spending: None, ended: false };
         self.legs.insert(id, leg);
         Some(context)
+    }
+
+    /// What is spoken with who calls: that of its trunk, else what all trunks or phones have in common.
+    fn codecs_of<'a>(&'a self, context: &'a LegContext) -> &'a [String] {
+        match (&context.codecs[..], context.domain.is_some() || context.sip_user.is_some()) {
+            ([], true) => &self.config.codecs.phones,
+            ([], false) => &self.config.codecs.trunks,
+            (own, _) => own,
+        }
     }
 
     pub(super) fn on_cancelled(&mut self, session: SessionId, request: &Request) {
@@ -249,6 +259,9 @@ impl Core {
         let (Some(media), Role::Inbound(inbound)) = (&mut leg.media, &leg.role) else { return None };
         if let Some(described) = &media.described {
             return Some(described.clone());
+        }
+        if let Some(spoken) = self.calls.get(&leg.call).and_then(|entry| entry.spoken.as_ref()) {
+            negotiate::prefer(media, spoken);
         }
         match negotiate::respond(media, &inbound.request) {
             Ok((bytes, params)) => {

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use opentact_call::LegId;
 use opentact_call::q850::Q850;
 use opentact_sip::message::Request;
+use opentact_sip::sdp::Session;
 use opentact_sip::ua::SessionId;
 use opentact_sip::uri::NameAddr;
 use opentact_store::types::{now, ordered_uuid};
@@ -101,6 +102,14 @@ impl Leg {
         self.spending = None;
         if let Role::Outbound(outbound) = &mut self.role {
             outbound.channel = None;
+        }
+    }
+
+    /// What it has offered, of a leg that calls.
+    pub(super) fn offer(&self) -> Option<Session> {
+        match &self.role {
+            Role::Inbound(inbound) => Session::parse(inbound.request.body()).ok(),
+            Role::Outbound(_) => None,
         }
     }
 

@@ -54,6 +54,7 @@ use uuid::Uuid;
 
 use crate::bindings::Desk;
 use crate::control::ControlRequest;
+use crate::engine::CodecOrder;
 use crate::http::HttpClient;
 use crate::journal::Journal;
 use crate::media::MediaPool;
@@ -134,6 +135,7 @@ pub(crate) struct CoreConfig {
     pub(crate) max_calls: usize,
     pub(crate) trunks: TrunkConfig,
     pub(crate) recordings: PathBuf,
+    pub(crate) codecs: CodecOrder,
     pub(crate) face: MediaFace,
     pub(crate) subscribe: SubscribeConfig,
     /// Whether audio is protected, where no trunk says otherwise.

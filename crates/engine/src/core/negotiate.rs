@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use opentact_media::control::{Codec, LegParams, MasterKey, Security, SrtpKeys, Suite};
+use opentact_media::control::{Codec, EventFormat, LegParams, MasterKey, OpusParams, Security, SrtpKeys, Suite};
 use opentact_sip::message::{Headers as SipHeaders, Request};
-use opentact_sip::sdp::{Agreed, Capabilities, Crypto, CryptoSuite, Direction, Negotiator, SdpError, Session};
+use opentact_sip::sdp::{
+    Agreed, Codec as Described, Crypto, CryptoSuite, Direction, Media as MediaLine, Negotiator, SdpError, Session,
+};
 use opentact_sip::ua::SessionId;
 
 use super::described::{Manner, Media, Terms};
@@ -40,15 +42,51 @@ impl NegotiateError {
     }
 }
 
-/// What our media can do, in our order; of that only these codecs, in theirs, where any are given.
-pub(super) fn capabilities(codecs: &[String]) -> Capabilities {
-    let mut all = Capabilities::default();
-    if !codecs.is_empty() {
-        let known = std::mem::take(&mut all.codecs);
-        let named = |name: &String| known.iter().find(|codec| codec.name.eq_ignore_ascii_case(name)).cloned();
-        all.codecs = codecs.iter().filter_map(named).collect();
+/// The codecs of these names, in this order. One that is only passed through comes last, so that an answer has it only where
+/// there is nothing else.
+pub(super) fn codecs(names: &[String]) -> Vec<Described> {
+    let named = |name: &String| match name.to_ascii_uppercase().as_str() {
+        "PCMU" => vec![Described::PCMU],
+        "PCMA" => vec![Described::PCMA],
+        "G722" => vec![Described::G722],
+        "OPUS" => vec![Described::OPUS],
+        "L16" => vec![Described::L16_WIDE, Described::L16_NARROW],
+        "G729" => vec![Described::G729],
+        _ => Vec::new(),
+    };
+    let mut codecs: Vec<Described> = names.iter().flat_map(named).collect();
+    codecs.sort_by_key(is_passed_through);
+    codecs
+}
+
+fn is_passed_through(codec: &Described) -> bool {
+    *codec == Described::G729
+}
+
+/// What a leg that is dialled is offered: first what the caller's leg speaks, or may yet, so that packets are passed on
+/// as they are; what cannot be decoded only where the caller's leg speaks it.
+pub(super) fn suit(codecs: &mut Vec<Described>, origin: &Media, offer: Option<&Session>) {
+    if let Some(agreed) = origin.sdp.agreed() {
+        let spoken = |codec: &Described| *codec == agreed.codec;
+        if is_passed_through(&agreed.codec) && codecs.iter().any(spoken) {
+            return codecs.retain(spoken);
+        }
+        codecs.retain(|codec| !is_passed_through(codec));
+        return codecs.sort_by_key(|codec| !spoken(codec));
     }
-    all
+    let offered = |codec: &Described| {
+        offer.is_some_and(|offer| {
+            let maps = |media: &MediaLine| media.payload_types().filter_map(|pt| media.rtpmap(pt)).collect::<Vec<_>>();
+            offer.media.iter().flat_map(maps).any(|map| codec.is(&map))
+        })
+    };
+    codecs.retain(|codec| !is_passed_through(codec) || offered(codec));
+    codecs.sort_by_key(|codec| (!offered(codec), is_passed_through(codec)));
+}
+
+/// An answer takes this codec, which the leg it is joined with speaks, where it can.
+pub(super) fn prefer(media: &mut Media, codec: &Described) {
+    media.sdp.capabilities().codecs.sort_by_key(|known| known != codec);
 }
 
 /// The session description of a message; `None` where it has no body.
@@ -134,18 +172,21 @@ pub(super) fn refusal(error: &NegotiateError) -> Headers {
 }
 
 fn params(sdp: &Negotiator, agreed: &Agreed) -> Result<LegParams, NegotiateError> {
-    let name = agreed.codec.rtpmap().name;
-    let codec = match name.to_ascii_uppercase().as_str() {
-        "PCMU" => Codec::Pcmu,
-        "PCMA" => Codec::Pcma,
-        _ => return Err(NegotiateError::Codec(name.to_string())),
-    };
+    let known = |codec: &Described| Codec::of(&codec.name, codec.clock);
+    let codec = known(&agreed.codec).ok_or_else(|| NegotiateError::Codec(agreed.codec.name.to_string()))?;
+    let receive = agreed.receive.iter().filter_map(|(payload_type, codec)| Some((*payload_type, known(codec)?)));
     Ok(LegParams {
         remote: agreed.remote,
         codec,
         payload_type: agreed.payload_type,
-        dtmf_payload_type: agreed.telephone_event,
+        receive_codecs: receive.collect(),
+        dtmf: agreed.telephone_event.map(|events| EventFormat {
+            payload_type: events.payload_type,
+            receive_payload_type: events.receive_payload_type,
+            clock_rate: events.clock,
+        }),
         ptime_ms: agreed.ptime,
+        opus: agreed.fmtp.as_deref().map(OpusParams::parse).unwrap_or_default(),
         send: agreed.direction.sends(),
         receive: agreed.direction.receives(),
         security: security(sdp)?,

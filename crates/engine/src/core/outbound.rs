@@ -7,6 +7,7 @@ use opentact_call::q850::Q850;
 use opentact_call::{DialOptions, DialTarget, LegEvent, LegId};
 use opentact_media::control::{Command as MediaCommand, LegKey};
 use opentact_sip::message::Response;
+use opentact_sip::sdp::Codec;
 use opentact_sip::ua::{Command, OutgoingInvite, SessionId};
 use opentact_sip::uri::NameAddr;
 
@@ -167,7 +168,8 @@ impl Core {
             Attempt::Place(place) => place.over.clone(),
             Attempt::Registered(_) | Attempt::Device(..) => None,
         };
-        self.begin_attempt(id, over.as_ref());
+        let phones = matches!(attempt, Attempt::Registered(_) | Attempt::Device(..));
+        self.begin_attempt(id, over.as_ref(), phones);
         match attempt {
             Attempt::Registered(sip_user) | Attempt::Device(sip_user, _) => {
                 // By the user and not the address: who had the login before may still be registered under it.
@@ -321,15 +323,17 @@ impl Core {
         // Of several that ring only the one who answers is heard.
         let alone =
             matches!(&leg.role, Role::Outbound(outbound) if outbound.branches.len() == 1 && outbound.early.is_none());
-        let Some(media) = &mut leg.media else { return };
+        let (Some(media), call) = (&mut leg.media, leg.call) else { return };
         if alone && !response.body().is_empty() {
             media.take_up(session);
             match negotiate::accept(media, response.headers(), response.body()) {
                 Ok(params) => {
+                    let spoken = media.sdp.agreed().map(|agreed| agreed.codec.clone());
                     if let Role::Outbound(outbound) = &mut leg.role {
                         let tag = response.to_tag().unwrap_or_default();
                         outbound.early = Some((session, bytes::Bytes::copy_from_slice(tag)));
                     }
+                    self.note_spoken(call, spoken);
                     self.media_command(id, MediaCommand::Start(params));
                     self.leg_event(id, LegEvent::EarlyMedia);
                 }
@@ -372,6 +376,8 @@ impl Core {
             (Some(media), None) => negotiate::accept(media, response.headers(), response.body()).map(Some),
             (None, _) => Err(NegotiateError::Missing),
         };
+        let spoken = leg.media.as_ref().and_then(|media| media.sdp.agreed()).map(|agreed| agreed.codec.clone());
+        let call = leg.call;
         for other in others.into_iter().filter(|other| *other != session) {
             self.command(Command::Cancel { session: other, headers: vec![answered_elsewhere()] });
         }
@@ -381,6 +387,7 @@ impl Core {
                 if let Some(params) = params {
                     self.media_command(id, MediaCommand::Start(params));
                 }
+                self.note_spoken(call, spoken);
                 self.leg_event(id, LegEvent::Answered);
             }
             Err(error) => {
@@ -389,6 +396,13 @@ impl Core {
                 self.leg_event(id, LegEvent::Failed { sip: 488, q850, reason: error.to_string() });
                 self.hang_up(id, q850);
             }
+        }
+    }
+
+    /// The origin is answered in what the leg that it is to hear speaks, where it can be.
+    fn note_spoken(&mut self, call: LegId, codec: Option<Codec>) {
+        if let Some(entry) = self.calls.get_mut(&call) {
+            entry.spoken = codec;
         }
     }
 

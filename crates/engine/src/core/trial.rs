@@ -11,7 +11,7 @@ use opentact_sip::uri::NameAddr;
 use super::Core;
 use super::described::{Manner, Media, Terms};
 use super::leg::{Leg, Outbound, Role};
-use super::negotiate::Headers;
+use super::negotiate::{self, Headers};
 use super::passing::passing;
 use super::reason::reason_header;
 use crate::router::Over;
@@ -33,16 +33,27 @@ impl Outbound {
 }
 
 impl Core {
-    /// Sets a leg to what it says over a trunk, or over none: its offers will be of the codecs the trunk takes.
-    pub(super) fn begin_attempt(&mut self, id: LegId, over: Option<&Arc<Over>>) {
+    /// Sets a leg to what it says over a trunk, or over none: its offers will be of the codecs that are spoken there, first
+    /// what the caller speaks. `phones`: the places are those of a SIP user.
+    pub(super) fn begin_attempt(&mut self, id: LegId, over: Option<&Arc<Over>>, phones: bool) {
         self.trials.set(id, None);
         self.count_attempt(id);
+        let mut codecs = negotiate::codecs(match over {
+            Some(over) if !over.codecs.is_empty() => &over.codecs,
+            _ if phones => &self.config.codecs.phones,
+            _ => &self.config.codecs.trunks,
+        });
+        let origin = self.legs.get(&id).and_then(|leg| self.legs.get(&leg.call)).filter(|origin| origin.id != id);
+        if let Some(origin) = origin
+            && let Some(media) = &origin.media
+        {
+            negotiate::suit(&mut codecs, media, origin.offer().as_ref());
+        }
         let Some(leg) = self.legs.get_mut(&id) else { return };
         let Leg { role: Role::Outbound(outbound), media: Some(media), context, call, .. } = leg else { return };
         let Some(address) = outbound.address else { return };
         outbound.over = over.map(|over| (over.clone(), Instant::now()));
         // A new dialog: nothing of what was offered and agreed with another place holds for it.
-        let codecs = over.map(|over| over.codecs.clone()).unwrap_or_default();
         let srtp = over.and_then(|over| over.srtp).unwrap_or(self.config.srtp);
         *media = Media::new(media.key, Terms { address, codecs, srtp }, Manner::default());
         outbound.early = None;

@@ -18,6 +18,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 use std::{io, thread};
 
+pub use opentact_media::jitter::Delay;
 use opentact_media::leg::WallClock;
 pub use opentact_media::{Codec, Command, Event, LegKey, LegParams, LegStats, RecordEnd, Source, ToneSpec, ToneStep};
 use opentact_media::{Leg, LegConfig};
@@ -42,6 +43,8 @@ pub struct MediaConfig {
     pub rtp_timeout: Duration,
     /// Symmetric RTP: answer where the packets come from.
     pub latch: bool,
+    /// How long packets wait where one codec is turned into another.
+    pub jitter: Delay,
     /// Send silence on a leg that has nothing else to send and is not bridged.
     pub fill_silence: bool,
 }
@@ -54,6 +57,7 @@ impl Default for MediaConfig {
             ports: 20000..=29999,
             rtp_timeout: Duration::from_secs(60),
             latch: true,
+            jitter: Delay::default(),
             fill_silence: true,
         }
     }
@@ -161,6 +165,7 @@ impl MediaPool {
             latch: pool.config.latch,
             rtp_timeout: Some(pool.config.rtp_timeout),
             grain: worker::SLICE,
+            delay: pool.config.jitter,
             fill_silence: pool.config.fill_silence,
         });
         thread.legs.fetch_add(1, Ordering::Relaxed);

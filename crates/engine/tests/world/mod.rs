@@ -23,7 +23,7 @@ use opentact_engine::speech::{LocalSpeech, SpeechConfig};
 use opentact_engine::stir::StirConfig;
 use opentact_engine::trace::TraceConfig;
 use opentact_engine::transport::{Outside, TcpLimits, TransportConfig};
-use opentact_engine::{Engine, EngineConfig, MessageConfig, SubscribeConfig, TrunkConfig};
+use opentact_engine::{CodecOrder, Engine, EngineConfig, MessageConfig, SubscribeConfig, TrunkConfig};
 use opentact_events::{Filter, Hub, Subscription};
 use opentact_sip::digest::{Algorithm, Credentials};
 use opentact_sip::flow::{Flow, Transport};
@@ -96,6 +96,7 @@ impl World {
             },
             dns: DnsConfig::default(),
             media: MediaConfig { ports: 42_000..=43_999, ..MediaConfig::default() },
+            codecs: CodecOrder::default(),
             media_outside: Outside::default(),
             srtp: SrtpPolicy::Optional,
             router: RouterConfig {

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::{Leg, Opened, Route};
-use crate::control::Event;
+use crate::codec::Codec;
+use crate::control::{Event, LegParams};
 use crate::relay::{Frame, FrameKind};
 use crate::rtp::{self, Packet};
 use crate::stats::Arrival;
@@ -14,6 +15,27 @@ use crate::telephone_event::{Payload, Press};
 const REBOUND: Duration = Duration::from_secs(1);
 /// RFC 3389: comfort noise, which some send without having agreed on it.
 const COMFORT_NOISE: u8 = 13;
+
+/// What a packet is, by its payload type.
+enum Meaning {
+    Audio(Codec),
+    Event { clock_rate: u32 },
+    ComfortNoise,
+}
+
+impl Meaning {
+    fn of(params: &LegParams, payload_type: u8) -> Option<Meaning> {
+        if let Some((_, codec)) = params.receive_codecs.iter().find(|(known, _)| *known == payload_type) {
+            return Some(Meaning::Audio(*codec));
+        }
+        match params.dtmf {
+            Some(format) if format.receive_payload_type == payload_type => {
+                Some(Meaning::Event { clock_rate: format.clock_rate })
+            }
+            _ => (payload_type == COMFORT_NOISE).then_some(Meaning::ComfortNoise),
+        }
+    }
+}
 
 impl Leg {
     /// Of what is not protected by the agreed keys nothing is heard, and nothing is learned.
@@ -32,20 +54,18 @@ impl Leg {
             return self.receive_rtcp(now, from, datagram);
         }
         let Some(params) = &self.params else { return };
-        let (codec, receive) = (params.codec, params.receive);
-        let (audio, event) = (params.payload_type, params.dtmf_payload_type);
+        let receive = params.receive;
         let Ok(packet) = Packet::parse(datagram) else {
             self.discarded += 1;
             return;
         };
-        let payload_type = packet.header.payload_type;
-        let is_audio = payload_type == audio;
-        let is_event = event == Some(payload_type);
-        if !(is_audio || is_event || payload_type == COMFORT_NOISE) || !self.is_peer(now, from) {
+        let Some(meaning) = Meaning::of(params, packet.header.payload_type).filter(|_| self.is_peer(now, from)) else {
             self.discarded += 1;
             return;
-        }
-        let arrival = self.reception.receive(now, &packet.header, packet.payload.len(), is_audio);
+        };
+        // A codec on another clock than ours of this call says nothing about jitter.
+        let timed = matches!(meaning, Meaning::Audio(codec) if codec.clock_rate() == self.stream.clock_rate());
+        let arrival = self.reception.receive(now, &packet.header, packet.payload.len(), timed);
         if arrival == Arrival::Duplicate {
             return;
         }
@@ -54,19 +74,26 @@ impl Leg {
         if !receive {
             return;
         }
-        if is_audio {
-            if let Some(recorder) = &mut self.recordings.current {
-                let rtp::Header { sequence, timestamp, .. } = packet.header;
-                recorder.hear(arrival == Arrival::Restart, sequence, timestamp, codec, packet.payload);
+        let rtp::Header { sequence, timestamp, .. } = packet.header;
+        match meaning {
+            Meaning::Audio(codec) => {
+                if let Some(recorder) = &mut self.recordings.current {
+                    recorder.hear(arrival == Arrival::Restart, sequence, timestamp, codec, packet.payload);
+                }
+                self.pass_on(now, &packet, FrameKind::Audio(codec));
             }
-            self.pass_on(now, &packet, FrameKind::Audio(codec));
-        } else if is_event {
-            self.receive_event(now, &packet);
+            Meaning::Event { clock_rate } => self.receive_event(now, &packet, clock_rate),
+            Meaning::ComfortNoise => {
+                if let Some(recorder) = &mut self.recordings.current {
+                    recorder.hear_comfort_noise(sequence, timestamp, packet.payload);
+                }
+                self.pass_on(now, &packet, FrameKind::ComfortNoise);
+            }
         }
     }
 
     /// Takes a packet of a key. Its press is told once; the packet itself goes on to the bridged leg.
-    fn receive_event(&mut self, now: Instant, packet: &Packet<'_>) {
+    fn receive_event(&mut self, now: Instant, packet: &Packet<'_>, clock_rate: u32) {
         let Some(payload) = Payload::parse(packet.payload) else {
             self.discarded += 1;
             return;
@@ -77,7 +104,8 @@ impl Leg {
         }
         // Not echoed: it would come back as a key of the party at the other end.
         if self.route == Route::Bridge {
-            self.pass_on(now, packet, FrameKind::TelephoneEvent { pressed });
+            let audio = self.voice.codec();
+            self.pass_on(now, packet, FrameKind::TelephoneEvent { pressed, clock_rate, audio });
         }
     }
 

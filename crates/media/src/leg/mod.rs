@@ -6,6 +6,8 @@ mod outgoing;
 mod player;
 mod recording;
 mod reports;
+mod transcoding;
+mod voice;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -13,8 +15,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use crate::codec::Codec;
+use crate::codec::{Codec, OpusParams};
 use crate::control::{Command, Event, LegParams, RecordEnd, Source};
+use crate::jitter::Delay;
+use crate::prompt::FRAME_MS;
 use crate::recorder::Order;
 use crate::relay::{Frame, OutgoingStream};
 use crate::stats::{LegStats, Reception};
@@ -26,10 +30,13 @@ use outgoing::Keys;
 use player::Player;
 use recording::Recordings;
 use reports::Reports;
+use transcoding::{RelayedKey, Transcoding};
+use voice::Voice;
 
 /// Behind schedule by more, packet times are left out instead of sent late.
 const MAX_LAG: Duration = Duration::from_millis(100);
-const CLOCK_RATE: u32 = Codec::Pcmu.clock_rate();
+/// Samples per second of recordings, and units per second of keys that wait to be sent.
+const CLOCK_RATE: u32 = 8_000;
 
 /// How a leg behaves whatever it is told.
 #[derive(Debug, Clone)]
@@ -45,6 +52,8 @@ pub struct LegConfig {
     /// How often the leg is looked after. What is due within half of it is due: a schedule that lies just where the
     /// wake-ups lie would flutter between two of them.
     pub grain: Duration,
+    /// How long packets wait where they are decoded to be encoded again.
+    pub delay: Delay,
     /// Send silence while there is nothing else to send, so that NATs and the peer's own timeout stay content.
     pub fill_silence: bool,
 }
@@ -106,6 +115,10 @@ pub struct Leg {
     remote: Remote,
     route: Route,
     stream: OutgoingStream,
+    voice: Voice,
+    /// What the bridged leg hears and this one does not speak.
+    transcoding: Option<Box<Transcoding>>,
+    key_relayed: Option<RelayedKey>,
     reception: Reception,
     keys_in: telephone_event::Receiver,
     keys_out: Keys,
@@ -145,6 +158,9 @@ impl Leg {
             remote: Remote::default(),
             route: Route::Nowhere,
             stream,
+            voice: Voice::new(Codec::Pcmu, OpusParams::default()),
+            transcoding: None,
+            key_relayed: None,
             reception: Reception::new(CLOCK_RATE),
             keys_in: telephone_event::Receiver::new(CLOCK_RATE),
             keys_out: Keys::default(),
@@ -207,7 +223,7 @@ impl Leg {
             max_jitter_ms: self.reception.max_jitter_ms(),
             round_trip_ms: self.reports.round_trip_ms(),
             remote_lost: self.reports.remote_lost(),
-            remote_jitter_ms: self.reports.remote_jitter_ms(CLOCK_RATE),
+            remote_jitter_ms: self.reports.remote_jitter_ms(self.stream.clock_rate()),
             dtmf_received: self.keys_received,
         }
     }
@@ -224,16 +240,14 @@ impl Leg {
             Command::Bridge { .. } => self.route = Route::Bridge,
             Command::Unbridge => {
                 if self.route == Route::Bridge {
-                    self.route = Route::Nowhere;
-                    self.stream.forget_source();
+                    self.part();
                 }
             }
             Command::Echo { on } => {
                 if on {
                     self.route = Route::Echo;
                 } else if self.route == Route::Echo {
-                    self.route = Route::Nowhere;
-                    self.stream.forget_source();
+                    self.part();
                 }
             }
             Command::Record { id, path, channels, max_ms, silence_ms, beep } => {
@@ -249,8 +263,34 @@ impl Leg {
         }
     }
 
+    fn part(&mut self) {
+        self.route = Route::Nowhere;
+        self.stream.forget_source();
+        self.transcoding = None;
+        self.key_relayed = None;
+    }
+
     fn start(&mut self, now: Instant, mut params: LegParams) {
-        params.ptime_ms = params.ptime_ms.clamp(10, 60) / 10 * 10;
+        let most = match params.codec {
+            // RFC 7587 6.1: a packet time is what the peer would like; prompts are made once for all.
+            Codec::Opus => FRAME_MS,
+            // A longer packet would not fit into a datagram.
+            Codec::L16Wide => 40,
+            _ => 60,
+        };
+        let least = if params.codec == Codec::Opus { FRAME_MS } else { 10 };
+        params.ptime_ms = params.ptime_ms.clamp(least, most) / 10 * 10;
+        let (clock_rate, format) = (params.codec.clock_rate(), params.dtmf);
+        if self.stream.clock_rate() != clock_rate {
+            // RFC 7160 4.1: another clock, another source.
+            self.stream.change_clock(self.rng.random(), self.rng.random(), clock_rate);
+        }
+        self.reception.set_clock_rate(clock_rate);
+        self.keys_in.set_clock_rate(format.map_or(CLOCK_RATE, |format| format.clock_rate));
+        if self.voice.codec() != params.codec {
+            self.transcoding = None;
+        }
+        self.voice.change(params.codec, params.opus);
         let same_remote = self.params.as_ref().is_some_and(|before| before.remote == params.remote);
         if !same_remote {
             self.remote = Remote::default();
@@ -299,20 +339,21 @@ impl Leg {
             return;
         }
         let packet_time = Duration::from_millis(u64::from(params.ptime_ms));
-        let samples = u32::from(params.ptime_ms) * CLOCK_RATE / 1000;
+        let ms = params.ptime_ms;
+        let samples = u64::from(ms) * u64::from(CLOCK_RATE) / 1000;
         let sending = params.send;
         let lag = now.saturating_duration_since(due);
-        let mut passed = u64::from(samples);
+        let mut passed = samples;
         if lag > MAX_LAG {
             let left_out = (lag.as_nanos() / packet_time.as_nanos()) as u32;
             due += packet_time * left_out;
-            passed += u64::from(samples) * u64::from(left_out);
+            passed += samples * u64::from(left_out);
         }
         self.next_tick = Some(due + packet_time);
         // Of the time before this packet: a recording that begins with it has recorded nothing yet.
         self.tick_record(passed);
         if sending {
-            self.send_scheduled(due, samples);
+            self.send_scheduled(due, ms);
         }
         if let Some(press) = self.keys_in.expire(now) {
             self.tell_press(press);

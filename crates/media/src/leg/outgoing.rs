@@ -3,9 +3,9 @@
 use std::time::Instant;
 
 use super::player::Filled;
+use super::voice::{MAX_PAYLOAD, MAX_SAMPLES};
 use super::{CLOCK_RATE, Leg, Route};
-use crate::codec::Codec;
-use crate::control::Event;
+use crate::control::{Event, EventFormat};
 use crate::relay::{Frame, FrameKind, Numbers};
 use crate::rtp;
 use crate::telephone_event::{self, Packet, Payload};
@@ -14,8 +14,6 @@ use crate::tone::{ToneGenerator, ToneSpec};
 /// How long a key sounds in the audio of a peer that takes no events, when the other leg's party pressed it.
 const RELAYED_KEY_ON_MS: u16 = 100;
 const RELAYED_KEY_GAP_MS: u16 = 60;
-/// Samples of the longest packet time, 60 ms.
-const MAX_SAMPLES: usize = 480;
 
 /// Keys being sent, as events or, to a peer that takes none, as tones.
 #[derive(Default)]
@@ -39,8 +37,8 @@ impl Keys {
         self.sender.is_idle() && self.tone.is_none()
     }
 
-    /// Fills `samples` with the tones of the queued keys. False when none are left.
-    fn sound(&mut self, samples: &mut [i16]) -> bool {
+    /// Fills `samples`, of which there are `rate` a second, with the tones of the queued keys. False when none are left.
+    fn sound(&mut self, rate: u32, samples: &mut [i16]) -> bool {
         let mut made = 0;
         while made < samples.len() {
             if self.tone.is_none() {
@@ -49,9 +47,10 @@ impl Keys {
                 let spec = key
                     .and_then(|key| ToneSpec::dtmf(key, ms(on), ms(gap)))
                     .unwrap_or_else(|| ToneSpec::cadence(&[], 0, ms(gap), 0.0));
-                self.tone = Some(ToneGenerator::new(spec, CLOCK_RATE));
+                self.tone = Some(ToneGenerator::new(spec, rate));
             }
             if let Some(tone) = &mut self.tone {
+                tone.set_rate(rate);
                 let count = tone.fill(&mut samples[made..]);
                 made += count;
                 if made < samples.len() || tone.is_over() {
@@ -65,13 +64,13 @@ impl Keys {
 }
 
 impl Leg {
-    /// One packet time of `samples`, scheduled for `due`.
-    pub(super) fn send_scheduled(&mut self, due: Instant, samples: u32) {
-        let Some((codec, events)) = self.params.as_ref().map(|p| (p.codec, p.dtmf_payload_type)) else { return };
+    /// One packet time of `ms` milliseconds, scheduled for `due`.
+    pub(super) fn send_scheduled(&mut self, due: Instant, ms: u8) {
+        let Some(events) = self.params.as_ref().map(|params| params.dtmf) else { return };
         if !self.keys_out.is_idle() {
             let sent = match events {
-                Some(payload_type) => self.send_event(due, samples, payload_type),
-                None => self.send_key_tone(due, samples, codec),
+                Some(format) => self.send_event(due, ms, format),
+                None => self.send_key_tone(due, ms),
             };
             if self.keys_out.is_idle() && std::mem::take(&mut self.keys_out.owed) {
                 self.outbox.event(Event::DtmfSent);
@@ -80,63 +79,80 @@ impl Leg {
                 return;
             }
         }
-        let mut octets = [0u8; MAX_SAMPLES];
-        let octets = &mut octets[..(samples as usize).min(MAX_SAMPLES)];
+        let mut octets = [0u8; MAX_PAYLOAD];
         if let Some(beep) = &mut self.recordings.beep {
-            let filled = beep.fill(codec, octets);
-            self.send_audio(due, octets);
-            if filled != Filled::Whole {
+            let filled = beep.fill(&mut self.voice, ms, &mut octets);
+            if let Filled::Whole(length) | Filled::Ended(Some(length)) = filled {
+                self.send_audio(due, ms, &octets[..length]);
+            }
+            if !matches!(filled, Filled::Whole(_)) {
                 self.begin_record();
             }
             return;
         }
         if let Some(player) = &mut self.player {
-            match player.fill(codec, octets) {
-                Filled::Whole => return self.send_audio(due, octets),
-                Filled::Ended { octets: used } => {
-                    if used > 0 {
-                        self.send_audio(due, octets);
+            match player.fill(&mut self.voice, ms, &mut octets) {
+                Filled::Whole(length) => return self.send_audio(due, ms, &octets[..length]),
+                Filled::Ended(length) => {
+                    if let Some(length) = length {
+                        self.send_audio(due, ms, &octets[..length]);
                     }
                     self.end_play(true);
-                    if used > 0 {
+                    if length.is_some() {
                         return;
                     }
                 }
                 Filled::NotReady => {}
             }
         }
+        if self.transcoding.is_some() {
+            return self.send_transcoded(due, ms);
+        }
         if self.config.fill_silence && self.route == Route::Nowhere {
-            octets.fill(codec.silence());
-            self.send_audio(due, octets);
+            let length = self.voice.silence(ms, &mut octets);
+            self.send_audio(due, ms, &octets[..length]);
         }
     }
 
-    fn send_audio(&mut self, due: Instant, octets: &[u8]) {
-        let numbers = self.stream.local(due, octets.len() as u32);
+    /// Sends a packet of `ms` milliseconds; of an empty one only its time passes.
+    pub(super) fn send_audio(&mut self, due: Instant, ms: u8, octets: &[u8]) {
+        let units = self.units(ms);
+        if octets.is_empty() {
+            return self.stream.pause(due, units);
+        }
+        let numbers = self.stream.local(due, units);
         self.write_audio(numbers, octets);
     }
 
-    fn send_key_tone(&mut self, due: Instant, samples: u32, codec: Codec) -> bool {
-        let mut pcm = [0i16; MAX_SAMPLES];
-        let pcm = &mut pcm[..(samples as usize).min(MAX_SAMPLES)];
-        if !self.keys_out.sound(pcm) {
+    /// Milliseconds in units of the outgoing timestamps.
+    fn units(&self, ms: u8) -> u32 {
+        u32::from(ms) * self.stream.clock_rate() / 1000
+    }
+
+    fn send_key_tone(&mut self, due: Instant, ms: u8) -> bool {
+        let mut samples = [0i16; MAX_SAMPLES];
+        let rate = self.voice.rate();
+        let samples = &mut samples[..(rate as usize * usize::from(ms) / 1000).min(MAX_SAMPLES)];
+        if !self.keys_out.sound(rate, samples) {
             return false;
         }
-        let mut octets = [0u8; MAX_SAMPLES];
-        codec.encode(pcm, &mut octets);
-        self.send_audio(due, &octets[..pcm.len()]);
+        let mut octets = [0u8; MAX_PAYLOAD];
+        let length = self.voice.encode(samples, &mut octets);
+        self.send_audio(due, ms, &octets[..length]);
         true
     }
 
-    fn send_event(&mut self, due: Instant, samples: u32, payload_type: u8) -> bool {
-        let Some(packet) = self.keys_out.sender.next(samples) else { return false };
+    fn send_event(&mut self, due: Instant, ms: u8, format: EventFormat) -> bool {
+        let units = self.units(ms);
+        let scale = format.clock_rate / CLOCK_RATE;
+        let Some(packet) = self.keys_out.sender.next(u32::from(ms) * CLOCK_RATE / 1000, scale) else { return false };
         let (payload, marker) = match packet {
             Packet::Begin { payload, marker } => {
-                self.keys_out.timestamp = self.stream.begin_event(due, samples);
+                self.keys_out.timestamp = self.stream.begin_event(due, units);
                 (Some(payload), marker)
             }
             Packet::Segment { payload } => {
-                self.keys_out.timestamp = self.stream.begin_event(due, samples);
+                self.keys_out.timestamp = self.stream.begin_event(due, units);
                 (Some(payload), false)
             }
             Packet::Continue { payload } => (Some(payload), false),
@@ -144,12 +160,12 @@ impl Leg {
         };
         if let (Some(payload), Some(to)) = (payload, self.rtp_remote()) {
             let numbers = self.stream.event(self.keys_out.timestamp, marker);
-            let header = self.header(numbers, payload_type);
+            let header = self.header(numbers, format.payload_type);
             let octets = payload.octets();
             self.outbox.rtp(to, header, octets.len()).copy_from_slice(&octets);
             self.stream.count(octets.len());
         }
-        self.stream.pass(due, samples);
+        self.stream.pass(due, units);
         true
     }
 
@@ -157,24 +173,26 @@ impl Leg {
     pub(super) fn send_relayed(&mut self, now: Instant, frame: Frame<'_>) {
         let Some(params) = self.params.as_ref().filter(|params| params.send) else { return };
         if self.player.is_some() || self.recordings.beep.is_some() || !self.keys_out.is_idle() {
-            return;
+            return self.drop_transcoded();
         }
+        let (codec, payload_type, dtmf) = (params.codec, params.payload_type, params.dtmf);
         match frame.kind {
+            FrameKind::Audio(from) if !from.passes_as(codec) => self.transcode(from, &frame),
             FrameKind::Audio(from) => {
-                let (codec, payload_type) = (params.codec, params.payload_type);
-                let Some(numbers) = self.stream.relayed(now, &frame, frame.payload.len() as u32) else { return };
+                self.transcoding = None;
+                let Some(numbers) = self.stream.relayed(now, &frame, codec.units(frame.payload)) else { return };
                 let Some(to) = self.rtp_remote() else { return };
                 let header = self.header(numbers, payload_type);
                 let payload = self.outbox.rtp(to, header, frame.payload.len());
                 payload.copy_from_slice(frame.payload);
-                from.transcode(codec, payload);
+                from.translate(codec, payload);
                 if let Some(recorder) = &mut self.recordings.current {
                     recorder.say(header.sequence, header.timestamp, codec, payload);
                 }
                 self.stream.count(frame.payload.len());
             }
-            FrameKind::TelephoneEvent { pressed } => {
-                let Some(payload_type) = params.dtmf_payload_type else {
+            FrameKind::TelephoneEvent { pressed, clock_rate, audio } => {
+                let Some(format) = dtmf else {
                     if let Some(key) = pressed {
                         let mut text = [0; 4];
                         let key: &str = key.encode_utf8(&mut text);
@@ -182,13 +200,19 @@ impl Leg {
                     }
                     return;
                 };
-                let pressed_for = Payload::parse(frame.payload).map_or(0, |payload| payload.duration);
-                let Some(numbers) = self.stream.relayed(now, &frame, u32::from(pressed_for)) else { return };
+                if clock_rate != format.clock_rate || !audio.passes_as(codec) {
+                    return self.translate_event(now, &frame, clock_rate);
+                }
+                // In units of the audio: an event is taken on another clock where the peer has no better (RFC 4733 2.1).
+                let pressed_for = Payload::parse(frame.payload).map_or(0, |payload| u32::from(payload.duration));
+                let pressed_for = pressed_for * (self.stream.clock_rate() / format.clock_rate).max(1);
+                let Some(numbers) = self.stream.relayed(now, &frame, pressed_for) else { return };
                 let Some(to) = self.rtp_remote() else { return };
-                let header = self.header(numbers, payload_type);
+                let header = self.header(numbers, format.payload_type);
                 self.outbox.rtp(to, header, frame.payload.len()).copy_from_slice(frame.payload);
                 self.stream.count(frame.payload.len());
             }
+            FrameKind::ComfortNoise => self.relay_comfort_noise(&frame),
         }
     }
 
@@ -203,7 +227,7 @@ impl Leg {
         self.stream.count(octets.len());
     }
 
-    fn header(&self, numbers: Numbers, payload_type: u8) -> rtp::Header {
+    pub(super) fn header(&self, numbers: Numbers, payload_type: u8) -> rtp::Header {
         let Numbers { sequence, timestamp, marker } = numbers;
         rtp::Header { marker, payload_type, sequence, timestamp, ssrc: self.stream.ssrc }
     }

@@ -1,14 +1,16 @@
-//! Plays one source, a packet time at a time, in the octets of the leg's codec.
+//! Plays one source, a packet time at a time, in the payloads of the leg's codec.
 
 use std::sync::Arc;
 
-use crate::codec::Codec;
+use super::voice::{MAX_SAMPLES, Voice};
+use crate::codec::{Codec, Decoder};
 use crate::control::Source;
 use crate::prompt::Prompt;
+use crate::resample::Resampler;
 use crate::tone::ToneGenerator;
 
-/// Samples a tone makes at a time.
-const CHUNK: usize = 160;
+/// Units per second of silence: every codec's rate divides it.
+const SILENCE_RATE: u64 = 48_000;
 
 pub(super) struct Player {
     pub id: u64,
@@ -18,56 +20,109 @@ pub(super) struct Player {
 }
 
 enum Audio {
-    Prompt { prompt: Arc<Prompt>, at: usize },
+    Prompt {
+        prompt: Arc<Prompt>,
+        /// Octets or frames played.
+        at: usize,
+        /// For a leg of another codec than the prompt's.
+        recoding: Option<Box<Recoding>>,
+    },
     Tone(Box<ToneGenerator>),
-    Silence { left: usize, total: usize },
+    Silence {
+        left: u64,
+        total: u64,
+    },
 }
 
 /// What became of a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Filled {
-    Whole,
-    /// The source ended; the rest of the packet is silence. Nothing of it was used when `octets` is 0.
-    Ended {
-        octets: usize,
-    },
+    /// Octets of the packet; 0 where the codec sends nothing for it.
+    Whole(usize),
+    /// The source ended; the rest of the packet is silence. `None`: nothing of it was used.
+    Ended(Option<usize>),
     /// The prompt is still being made.
     NotReady,
 }
 
 impl Player {
     pub fn new(id: u64, source: Source, loops: u32, codec: Codec) -> Player {
-        let rate = codec.clock_rate();
+        let prompt = |prompt| Audio::Prompt { prompt, at: 0, recoding: None };
         let audio = match source {
-            Source::Pcm { samples, rate } => Audio::Prompt { prompt: Prompt::encode(codec, &samples, rate), at: 0 },
-            Source::Prompt(prompt) => Audio::Prompt { prompt, at: 0 },
-            Source::Tone(spec) => Audio::Tone(Box::new(ToneGenerator::new(spec, rate))),
+            Source::Pcm { samples, rate } => prompt(Prompt::encode(codec, &samples, rate)),
+            Source::Prompt(encoded) => prompt(encoded),
+            Source::Tone(spec) => Audio::Tone(Box::new(ToneGenerator::new(spec, codec.sample_rate()))),
             Source::Silence { ms } => {
-                let total = (u64::from(ms) * u64::from(rate) / 1000) as usize;
+                let total = u64::from(ms) * SILENCE_RATE / 1000;
                 Audio::Silence { left: total, total }
             }
         };
         Player { id, audio, loops_left: (loops > 0).then_some(loops) }
     }
 
-    /// Fills `out` with the next octets in `codec`, from loop to loop without a seam.
-    pub fn fill(&mut self, codec: Codec, out: &mut [u8]) -> Filled {
-        let mut filled = 0;
-        if let Audio::Prompt { prompt, .. } = &self.audio
-            && prompt.octets().is_none()
-        {
-            return Filled::NotReady;
-        }
-        while filled < out.len() {
-            let count = self.audio.fill(codec, &mut out[filled..]);
-            filled += count;
-            if filled < out.len() && !self.next_loop() {
-                out[filled..].fill(codec.silence());
-                return Filled::Ended { octets: filled };
+    /// Fills `out` with the next `ms` milliseconds, from loop to loop without a seam.
+    pub fn fill(&mut self, voice: &mut Voice, ms: u8, out: &mut [u8]) -> Filled {
+        if let Audio::Prompt { prompt, .. } = &self.audio {
+            if !prompt.is_ready() {
+                return Filled::NotReady;
+            }
+            let (ours, theirs) = (prompt.codec(), voice.codec());
+            if prompt.suits(theirs, voice.opus()) || ours != theirs && ours.passes_as(theirs) {
+                return self.copy(theirs, ms, out);
             }
         }
-        // The end is told with its last packet, not one packet time later.
-        if self.audio.is_over() && !self.next_loop() { Filled::Ended { octets: filled } } else { Filled::Whole }
+        let rate = voice.rate();
+        let mut samples = [0i16; MAX_SAMPLES];
+        let samples = &mut samples[..(rate as usize * usize::from(ms) / 1000).min(MAX_SAMPLES)];
+        let mut filled = 0;
+        while filled < samples.len() {
+            filled += self.audio.sound(rate, &mut samples[filled..]);
+            if filled < samples.len() && !self.next_loop() {
+                return Filled::Ended((filled > 0).then(|| voice.encode(samples, out)));
+            }
+        }
+        self.told(voice.encode(samples, out))
+    }
+
+    /// The prompt's own octets.
+    fn copy(&mut self, codec: Codec, ms: u8, out: &mut [u8]) -> Filled {
+        // A frame is a packet, whatever its length.
+        let wanted = codec.octets_per_ms().map(|per_ms| (usize::from(ms) * per_ms).min(out.len()));
+        let mut filled = 0;
+        loop {
+            if let Audio::Prompt { prompt, at, .. } = &mut self.audio {
+                let piece = prompt.after(*at, wanted.unwrap_or(out.len()) - filled);
+                let length = piece.len();
+                let octets = &mut out[filled..filled + length];
+                octets.copy_from_slice(piece);
+                prompt.codec().translate(codec, octets);
+                filled += length;
+                match wanted {
+                    Some(wanted) => {
+                        *at += length;
+                        if filled == wanted {
+                            break;
+                        }
+                    }
+                    None if !prompt.is_over(*at) => {
+                        *at += 1;
+                        break;
+                    }
+                    None => {}
+                }
+            }
+            if !self.next_loop() {
+                let Some(wanted) = wanted.filter(|_| filled > 0) else { return Filled::Ended(None) };
+                out[filled..wanted].fill(codec.silence().unwrap_or_default());
+                return Filled::Ended(Some(wanted));
+            }
+        }
+        self.told(filled)
+    }
+
+    /// The end is told with its last packet, not one packet time later.
+    fn told(&mut self, octets: usize) -> Filled {
+        if self.audio.is_over() && !self.next_loop() { Filled::Ended(Some(octets)) } else { Filled::Whole(octets) }
     }
 
     fn next_loop(&mut self) -> bool {
@@ -82,35 +137,24 @@ impl Player {
 }
 
 impl Audio {
-    fn fill(&mut self, codec: Codec, out: &mut [u8]) -> usize {
+    /// The next samples at `rate`; fewer when it ends.
+    fn sound(&mut self, rate: u32, out: &mut [i16]) -> usize {
         match self {
-            Audio::Prompt { prompt, at } => {
-                let rest = prompt.octets().unwrap_or_default().get(*at..).unwrap_or_default();
-                let count = rest.len().min(out.len());
-                out[..count].copy_from_slice(&rest[..count]);
-                // After a re-INVITE changed the codec.
-                prompt.codec().transcode(codec, &mut out[..count]);
-                *at += count;
-                count
+            Audio::Prompt { prompt, at, recoding } => {
+                if recoding.as_ref().is_none_or(|recoding| recoding.rate != rate) {
+                    *recoding = Recoding::new(prompt.codec(), rate).map(Box::new);
+                }
+                recoding.as_mut().map_or(0, |recoding| recoding.sound(prompt, at, out))
             }
             Audio::Tone(tone) => {
-                let mut samples = [0i16; CHUNK];
-                let mut filled = 0;
-                while filled < out.len() {
-                    let wanted = (out.len() - filled).min(CHUNK);
-                    let count = tone.fill(&mut samples[..wanted]);
-                    codec.encode(&samples[..count], &mut out[filled..]);
-                    filled += count;
-                    if count < wanted {
-                        break;
-                    }
-                }
-                filled
+                tone.set_rate(rate);
+                tone.fill(out)
             }
             Audio::Silence { left, .. } => {
-                let count = (*left).min(out.len());
-                out[..count].fill(codec.silence());
-                *left -= count;
+                let unit = SILENCE_RATE / u64::from(rate);
+                let count = left.div_ceil(unit).min(out.len() as u64) as usize;
+                out[..count].fill(0);
+                *left = left.saturating_sub(count as u64 * unit);
                 count
             }
         }
@@ -118,7 +162,9 @@ impl Audio {
 
     fn is_over(&self) -> bool {
         match self {
-            Audio::Prompt { prompt, at } => *at >= prompt.octets().unwrap_or_default().len(),
+            Audio::Prompt { prompt, at, recoding } => {
+                prompt.is_over(*at) && recoding.as_ref().is_none_or(|recoding| recoding.ready.is_empty())
+            }
             Audio::Tone(tone) => tone.is_over(),
             Audio::Silence { left, .. } => *left == 0,
         }
@@ -127,9 +173,9 @@ impl Audio {
     /// Back to the beginning. False when there is nothing to play, ever.
     fn rewind(&mut self) -> bool {
         match self {
-            Audio::Prompt { prompt, at } => {
+            Audio::Prompt { prompt, at, .. } => {
                 *at = 0;
-                prompt.octets().is_some_and(|octets| !octets.is_empty())
+                prompt.is_ready() && !prompt.is_empty()
             }
             Audio::Tone(tone) => {
                 tone.rewind();
@@ -140,5 +186,42 @@ impl Audio {
                 *total > 0
             }
         }
+    }
+}
+
+/// A prompt decoded again, for a leg whose codec has changed or that asks for less than others.
+struct Recoding {
+    rate: u32,
+    decoder: Decoder,
+    resampler: Option<Resampler>,
+    decoded: Vec<i16>,
+    ready: Vec<i16>,
+}
+
+impl Recoding {
+    fn new(codec: Codec, rate: u32) -> Option<Recoding> {
+        let decoder = Decoder::new(codec, rate)?;
+        let from = decoder.rate();
+        let resampler = (from != rate).then(|| Resampler::live(from, rate)).transpose().ok()?;
+        Some(Recoding { rate, decoder, resampler, decoded: Vec::new(), ready: Vec::new() })
+    }
+
+    fn sound(&mut self, prompt: &Prompt, at: &mut usize, out: &mut [i16]) -> usize {
+        while self.ready.len() < out.len() && !prompt.is_over(*at) {
+            let per_ms = prompt.codec().octets_per_ms();
+            let piece = prompt.after(*at, per_ms.unwrap_or(1) * 10);
+            *at += per_ms.map_or(1, |_| piece.len());
+            let Some(resampler) = &mut self.resampler else {
+                self.decoder.decode(piece, &mut self.ready);
+                continue;
+            };
+            self.decoded.clear();
+            self.decoder.decode(piece, &mut self.decoded);
+            resampler.process(&self.decoded, &mut self.ready);
+        }
+        let count = self.ready.len().min(out.len());
+        out[..count].copy_from_slice(&self.ready[..count]);
+        self.ready.drain(..count);
+        count
     }
 }

@@ -2,7 +2,6 @@
 
 use super::player::Player;
 use super::{CLOCK_RATE, Leg};
-use crate::codec::Codec;
 use crate::control::{RecordEnd, Source};
 use crate::recorder::{Order, Recorder, Recording};
 use crate::tone::ToneSpec;
@@ -23,7 +22,7 @@ impl Leg {
         let audible = self.params.as_ref().is_some_and(|params| params.send);
         self.recordings.ordered = Some(order);
         if beep && audible {
-            self.recordings.beep = Some(Player::new(0, Source::Tone(ToneSpec::beep()), 1, Codec::Pcmu));
+            self.recordings.beep = Some(Player::new(0, Source::Tone(ToneSpec::beep()), 1, self.voice.codec()));
         } else {
             self.begin_record();
         }

@@ -95,18 +95,19 @@ impl Leg {
 
     pub(super) fn send_goodbye(&mut self, now: Instant) {
         // RFC 3550 6.6: who never sent does not say goodbye.
-        if self.stream.packets > 0 {
+        if self.stream.sent().0 > 0 {
             self.write_compound(now, true);
         }
     }
 
     fn write_compound(&mut self, now: Instant, goodbye: bool) {
         let Some(to) = self.rtcp_remote() else { return };
-        let sender = (self.stream.packets > 0).then(|| SenderInfo {
+        let (packets, octets) = self.stream.sent();
+        let sender = (packets > 0).then(|| SenderInfo {
             ntp: self.config.clock.ntp(now),
             timestamp: self.stream.timestamp_at(now),
-            packets: self.stream.packets as u32,
-            octets: self.stream.octets as u32,
+            packets: packets as u32,
+            octets: octets as u32,
         });
         let last_sender = self.reports.last_sender;
         let block = self.reception.report().map(|reception| ReportBlock {

@@ -42,6 +42,11 @@ impl Receiver {
         Receiver { clock_rate, current: None, ended: [None; 4] }
     }
 
+    /// Durations of what comes from now on have this many units per second.
+    pub fn set_clock_rate(&mut self, clock_rate: u32) {
+        self.clock_rate = clock_rate;
+    }
+
     /// Takes a packet's payload. First: the key, when the packet is the first seen of its press. Then: a press that
     /// is over with it, which may be the one before when its end was lost.
     pub fn receive(&mut self, now: Instant, timestamp: u32, payload: Payload) -> (Option<char>, Option<Press>) {

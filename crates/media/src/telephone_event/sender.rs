@@ -100,8 +100,10 @@ impl Sender {
         })
     }
 
-    /// The packet for a packet time of `samples` units. `None` when all is sent.
-    pub fn next(&mut self, samples: u32) -> Option<Packet> {
+    /// The packet for a packet time of `samples` units. `None` when all is sent. `scale`: how many units of the peer's clock
+    /// one of ours is.
+    pub fn next(&mut self, samples: u32, scale: u32) -> Option<Packet> {
+        let clamp = |units: u32| u16::try_from(units * scale).unwrap_or(u16::MAX);
         match self.state {
             State::Idle => match self.queue.pop_front()? {
                 Item::Pause { left } => {
@@ -117,7 +119,7 @@ impl Sender {
             },
             State::On { event, elapsed, on, gap, segment } => {
                 let elapsed = elapsed + samples;
-                if segment + samples > 0xFFFF {
+                if (segment + samples) * scale > 0xFFFF {
                     self.state = State::On { event, elapsed, on, gap, segment: samples };
                     return Some(Packet::Segment { payload: Payload { event, end: false, duration: clamp(samples) } });
                 }
@@ -149,8 +151,4 @@ impl Sender {
             }
         }
     }
-}
-
-fn clamp(units: u32) -> u16 {
-    u16::try_from(units).unwrap_or(u16::MAX)
 }

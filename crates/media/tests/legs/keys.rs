@@ -87,7 +87,7 @@ fn packets_of_a_key_are_as_rfc_4733_wants_them() {
 #[test]
 fn without_telephone_events_keys_are_tones() {
     let mut world = World::new(4, Network::default());
-    let (leg, _) = world.call_with(|params| params.dtmf_payload_type = None);
+    let (leg, _) = world.call_with(|params| params.dtmf = None);
     world.command(leg, Command::SendDtmf { digits: "5".into(), on_ms: 100, gap_ms: 100 });
     world.run(300);
     assert_eq!(world.events, [(leg, Event::DtmfSent)]);

@@ -7,4 +7,5 @@ mod recording;
 mod relaying;
 mod reports;
 mod securing;
+mod transcoding;
 mod world;

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use opentact_media::codec::Codec;
-use opentact_media::{Command, Event, Prompt, Source, ToneSpec, ToneStep};
+use opentact_media::{Command, Event, LegParams, Prompt, Source, ToneSpec, ToneStep};
 
 use crate::world::{Network, World, frequency, level_db};
 
@@ -18,10 +18,7 @@ fn sine(hz: f64, rate: u32, ms: u32) -> Source {
 fn a_prompt_is_sent_without_a_gap_and_its_end_is_told_with_its_last_packet() {
     for codec in [Codec::Pcmu, Codec::Pcma] {
         let mut world = World::new(1, Network::default());
-        let (leg, _) = world.call_with(|params| {
-            params.codec = codec;
-            params.payload_type = codec.payload_type();
-        });
+        let (leg, _) = world.call_in(codec);
         world.command(leg, Command::Play { id: 3, source: sine(440.0, 44_100, 1990), loops: 1 });
         world.run(1970);
         assert_eq!(world.events, []);
@@ -199,7 +196,7 @@ fn after_a_stall_packets_come_neither_in_a_burst_nor_out_of_time() {
 fn silence_is_sent_between_prompts_where_asked_for() {
     let mut world = World::new(11, Network::default());
     let leg = world.add_with(|config| config.fill_silence = true);
-    world.command(leg, Command::Start(opentact_media::LegParams::pcmu(World::address(7))));
+    world.command(leg, Command::Start(LegParams::pcmu(World::address(7))));
     world.run(100);
     world.command(leg, Command::Play { id: 1, source: sine(440.0, 8000, 100), loops: 1 });
     world.run(199);
@@ -216,10 +213,7 @@ fn a_reinvite_changes_codec_and_address_but_not_the_stream() {
     let (leg, phone) = world.call();
     world.command(leg, Command::Play { id: 1, source: sine(440.0, 8000, 1000), loops: 1 });
     world.run(500);
-    let mut params = opentact_media::LegParams::pcmu(World::address(phone));
-    params.codec = Codec::Pcma;
-    params.payload_type = 8;
-    world.command(leg, Command::Start(params));
+    world.command(leg, Command::Start(LegParams::of(World::address(phone), Codec::Pcma)));
     world.run(600);
     let sent = &world.sent[leg];
     assert_eq!((sent[0].header.payload_type, sent[49].header.payload_type), (0, 8));
@@ -235,7 +229,7 @@ fn a_reinvite_changes_codec_and_address_but_not_the_stream() {
 fn on_hold_nothing_is_sent() {
     let mut world = World::new(13, Network::default());
     let (leg, phone) = world.call();
-    let mut params = opentact_media::LegParams::pcmu(World::address(phone));
+    let mut params = LegParams::pcmu(World::address(phone));
     params.send = false;
     world.command(leg, Command::Start(params));
     world.command(leg, Command::Play { id: 1, source: sine(440.0, 8000, 1000), loops: 1 });
@@ -252,7 +246,7 @@ fn a_grain_of_wake_ups_does_not_flutter() {
     });
     // Started just after a wake-up, then woken a little earlier or later each time.
     world.run(1);
-    world.command(leg, Command::Start(opentact_media::LegParams::pcmu(World::address(7))));
+    world.command(leg, Command::Start(LegParams::pcmu(World::address(7))));
     for wake in 1..200u64 {
         world.wake(leg, Duration::from_micros(wake * 5000 + [0, 1900, 400, 1300][wake as usize % 4]));
     }

@@ -1,5 +1,5 @@
 use opentact_media::codec::Codec;
-use opentact_media::{Command, Event, Source, ToneSpec};
+use opentact_media::{Command, Event, EventFormat, LegParams, Source, ToneSpec};
 
 use crate::world::{Network, World, frequency, level_db};
 
@@ -87,7 +87,7 @@ fn loss_and_order_are_passed_on_as_they_are() {
 fn keys_are_passed_on_and_seen() {
     for seed in 0..100 {
         let mut world = World::new(seed, Network { loss: 0.08, duplication: 0.05, delay: (5, 45) });
-        let (a, alice) = world.call_with(|params| params.dtmf_payload_type = Some(96));
+        let (a, alice) = world.call_with(|params| params.dtmf = Some(EventFormat::of(96)));
         let (b, bob) = world.call();
         world.bridge(a, b);
         world.command(alice, Command::SendDtmf { digits: "12#33".into(), on_ms: 100, gap_ms: 100 });
@@ -103,7 +103,7 @@ fn keys_are_passed_on_and_seen() {
 fn keys_become_tones_for_a_peer_without_events() {
     let mut world = World::new(1, Network::default());
     let (a, alice) = world.call();
-    let (b, _) = world.call_with(|params| params.dtmf_payload_type = None);
+    let (b, _) = world.call_with(|params| params.dtmf = None);
     world.bridge(a, b);
     world.command(alice, Command::SendDtmf { digits: "5".into(), on_ms: 100, gap_ms: 100 });
     world.run(500);
@@ -117,10 +117,7 @@ fn keys_become_tones_for_a_peer_without_events() {
 fn two_codecs_are_transcoded() {
     let mut world = World::new(1, Network::default());
     let (a, alice) = world.call();
-    let (b, bob) = world.call_with(|params| {
-        params.codec = Codec::Pcma;
-        params.payload_type = 8;
-    });
+    let (b, bob) = world.call_in(Codec::Pcma);
     world.bridge(a, b);
     world.command(alice, Command::Play { id: 1, source: tone(440.0), loops: 0 });
     world.command(bob, Command::Play { id: 1, source: tone(1000.0), loops: 0 });
@@ -159,8 +156,8 @@ fn a_new_source_is_mapped_anew() {
     world.run(500);
     // The party moved to another phone, as a re-INVITE says.
     world.command(alice, Command::Close);
-    world.command(a, Command::Start(opentact_media::LegParams::pcmu(World::address(carol))));
-    world.command(carol, Command::Start(opentact_media::LegParams::pcmu(World::address(a))));
+    world.command(a, Command::Start(LegParams::pcmu(World::address(carol))));
+    world.command(carol, Command::Start(LegParams::pcmu(World::address(a))));
     world.command(carol, Command::Play { id: 1, source: tone(440.0), loops: 0 });
     world.run(500);
     let sent = &world.sent[b];

@@ -123,8 +123,7 @@ fn the_same_keys_told_again_go_on_and_others_take_their_place() {
     world.run(500);
     let mut params = LegParams::pcmu(World::address(phone));
     secured(&mut params, key(suite, 1), key(suite, 2));
-    params.codec = Codec::Pcma;
-    params.payload_type = 8;
+    params = LegParams { security: params.security, ..LegParams::of(params.remote, Codec::Pcma) };
     world.command(leg, Command::Start(params.clone()));
     // A replay from before is still known as one.
     let first = world.datagrams[phone][0].clone();
@@ -132,8 +131,7 @@ fn the_same_keys_told_again_go_on_and_others_take_their_place() {
     world.run(1);
     assert_eq!(world.legs[leg].stats().packets_discarded, 1);
     secured(&mut params, key(suite, 4), key(suite, 5));
-    params.codec = Codec::Pcmu;
-    params.payload_type = 0;
+    params = LegParams { security: params.security, ..LegParams::of(params.remote, Codec::Pcmu) };
     world.command(leg, Command::Start(params));
     let received = world.legs[leg].stats().packets_received;
     world.run(200);

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
-use opentact_media::codec::Codec;
+use opentact_media::codec::{Codec, Decoder};
+use opentact_media::jitter::Delay;
 use opentact_media::leg::{Input, Output, WallClock};
 use opentact_media::recorder::Recording;
 use opentact_media::rtp::{Header, Packet};
@@ -61,6 +62,7 @@ impl World {
             latch: true,
             rtp_timeout: Some(Duration::from_secs(30)),
             grain: Duration::ZERO,
+            delay: Delay::default(),
             fill_silence: false,
         };
         World {
@@ -104,6 +106,10 @@ impl World {
     /// A leg of the product and the phone at its other end, both started.
     pub fn call(&mut self) -> (usize, usize) {
         self.call_with(|_| {})
+    }
+
+    pub fn call_in(&mut self, codec: Codec) -> (usize, usize) {
+        self.call_with(|params| *params = LegParams::of(params.remote, codec))
     }
 
     pub fn call_with(&mut self, change: impl Fn(&mut LegParams)) -> (usize, usize) {
@@ -256,18 +262,16 @@ impl World {
             .collect()
     }
 
-    /// All audio a leg sent, decoded.
+    /// All audio a leg sent, decoded at 8,000 samples per second, or at 16,000 in G.722 and wide L16.
     pub fn audio(&self, leg: usize) -> Vec<i16> {
+        const ALL: [Codec; 6] = [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus, Codec::L16Narrow, Codec::L16Wide];
+        let mut decoders: HashMap<u8, Decoder> =
+            ALL.iter().map(|codec| (codec.payload_type(), Decoder::new(*codec, 8000).unwrap())).collect();
         let mut samples = Vec::new();
         for sent in &self.sent[leg] {
-            let codec = match sent.header.payload_type {
-                0 => Codec::Pcmu,
-                8 => Codec::Pcma,
-                _ => continue,
-            };
-            let start = samples.len();
-            samples.resize(start + sent.payload.len(), 0);
-            codec.decode(&sent.payload, &mut samples[start..]);
+            if let Some(decoder) = decoders.get_mut(&sent.header.payload_type) {
+                decoder.decode(&sent.payload, &mut samples);
+            }
         }
         samples
     }
@@ -285,6 +289,10 @@ fn pair(legs: &mut [Leg], index: usize, peer: Option<usize>) -> Option<(&mut Leg
 
 /// Hertz, by rising zero crossings with their places between samples interpolated.
 pub fn frequency(samples: &[i16]) -> f64 {
+    frequency_at(samples, 8000)
+}
+
+pub fn frequency_at(samples: &[i16], rate: u32) -> f64 {
     let crossings: Vec<f64> = samples
         .windows(2)
         .enumerate()
@@ -292,7 +300,7 @@ pub fn frequency(samples: &[i16]) -> f64 {
         .map(|(at, pair)| at as f64 + f64::from(-pair[0]) / (f64::from(pair[1]) - f64::from(pair[0])))
         .collect();
     let turns = crossings.len().saturating_sub(1) as f64;
-    turns * 8000.0 / (crossings[crossings.len() - 1] - crossings[0])
+    turns * f64::from(rate) / (crossings[crossings.len() - 1] - crossings[0])
 }
 
 /// The peak of a sine as loud, in decibels below full scale.

@@ -7,7 +7,9 @@ use std::time::Duration;
 use ipnet::IpNet;
 use uuid::Uuid;
 
-use super::value::{CarrierName, Digest, External, LogFormat, Ports, Secret, SignUp, Size, Span, Srtp, Value};
+use super::value::{
+    CarrierName, CodecName, Digest, External, LogFormat, Ports, Secret, SignUp, Size, Span, Srtp, Value,
+};
 use super::{Layers, Setting};
 
 /// Declares one section: a struct whose fields are settings, and their table.
@@ -232,6 +234,17 @@ section! {
         srtp: Srtp = "optional",
         /// A leg that should receive and gets no RTP for this long is hung up.
         timeout: Span = "60s",
+        /// Codecs spoken with phones and browsers of SIP users, the one liked best first. `L16` is offered at 16,000 and
+        /// 8,000 Hz. `G729` is passed through between two who both speak it: such a call hears no prompts, and is
+        /// recorded as silence.
+        codecs: Vec<CodecName> = "opus,G722,PCMU,PCMA",
+        /// Codecs spoken with trunks that have no `codecs` of their own, with the carrier and with SIP addresses elsewhere.
+        trunk_codecs: Vec<CodecName> = "PCMU,PCMA,G722,opus",
+        /// Milliseconds that packets wait at first where they are decoded to be encoded in another codec; more where they
+        /// come unevenly, less where they do not.
+        jitter: u32 = "40",
+        /// Milliseconds that packets wait at most; what came before is dropped.
+        jitter_max: u32 = "300",
     }
 }
 
@@ -474,6 +487,15 @@ impl Config {
         fault(window.as_secs() == 0 || window.subsec_nanos() != 0, "stir.window", "expected whole seconds, 1 at least");
         fault(self.stir.verify_timeout.0.is_zero(), "stir.verify_timeout", "must be more than 0s");
         let media = &self.media;
+        for (key, codecs) in [("media.codecs", &media.codecs), ("media.trunk_codecs", &media.trunk_codecs)] {
+            fault(codecs.is_empty(), key, "must name at least one codec");
+        }
+        fault(media.jitter > 200, "media.jitter", "must be at most 200");
+        fault(
+            !(media.jitter + 40..=1_000).contains(&media.jitter_max),
+            "media.jitter_max",
+            "must be from 40 more than media.jitter to 1000",
+        );
         let heard = |told: IpAddr| told.is_ipv4() == media.address.is_ipv4() || media.address == Ipv6Addr::UNSPECIFIED;
         fault(
             media.external_address.iter().filter_map(|view| view.told).any(|told| !heard(told)),

@@ -399,8 +399,13 @@ macro_rules! words {
                 }
             }
             fn show(&self) -> Option<toml::Value> {
-                let word = match self { $(Self::$variant => $word),+ };
-                Some(toml::Value::String(word.to_owned()))
+                Some(toml::Value::String(self.word().to_owned()))
+            }
+        }
+
+        impl $name {
+            pub fn word(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
             }
         }
     };
@@ -426,6 +431,17 @@ words! {
 words! {
     /// Algorithm of digest authentication (RFC 8760).
     Digest, "md5 or sha-256" { Md5 = "md5", Sha256 = "sha-256" }
+}
+
+words! {
+    /// A codec, or several of one name.
+    CodecName, "PCMU, PCMA, G722, opus, L16 or G729" {
+        Pcmu = "PCMU", Pcma = "PCMA", G722 = "G722", Opus = "opus", L16 = "L16", G729 = "G729"
+    }
+}
+
+impl Element for CodecName {
+    const LIST: &'static str = "list of PCMU, PCMA, G722, opus, L16, G729";
 }
 
 impl Element for Digest {

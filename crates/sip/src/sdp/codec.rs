@@ -56,6 +56,18 @@ impl Codec {
         payload_type: 111,
         fmtp: Some(Cow::Borrowed("minptime=10;useinbandfec=1")),
     };
+    /// Linear samples (RFC 3551 4.5.11), one channel.
+    pub const L16_WIDE: Self =
+        Self { name: Cow::Borrowed("L16"), clock: 16_000, channels: 1, payload_type: 112, fmtp: None };
+    pub const L16_NARROW: Self = Self::fixed("L16", 113);
+    /// Without the pauses of annex B, which the other side of a bridge may not know.
+    pub const G729: Self = Self {
+        name: Cow::Borrowed("G729"),
+        clock: 8_000,
+        channels: 1,
+        payload_type: 18,
+        fmtp: Some(Cow::Borrowed("annexb=no")),
+    };
 
     const fn fixed(name: &'static str, payload_type: u8) -> Self {
         Self { name: Cow::Borrowed(name), clock: 8_000, channels: 1, payload_type, fmtp: None }
@@ -71,7 +83,7 @@ impl Codec {
             9 => Self::G722,
             13 => Self::fixed("CN", 13),
             15 => Self::fixed("G728", 15),
-            18 => Self::fixed("G729", 18),
+            18 => Self::G729,
             _ => return None,
         })
     }
@@ -82,6 +94,8 @@ impl Codec {
 
     /// Whether a payload type so described carries this codec.
     pub fn is(&self, map: &RtpMap) -> bool {
-        self.name.eq_ignore_ascii_case(&map.name) && self.clock == map.clock && self.channels == map.channels
+        // RFC 7587 7: opus always says two channels; some leave them out, and it makes no difference.
+        let channels = self.channels == map.channels || self.name.eq_ignore_ascii_case("opus");
+        self.name.eq_ignore_ascii_case(&map.name) && self.clock == map.clock && channels
     }
 }

@@ -14,7 +14,7 @@ mod session;
 
 pub use codec::{Codec, RtpMap};
 pub use error::SdpError;
-pub use negotiate::{Agreed, Answer, Capabilities, Local, Preference, accept, answer, offer};
+pub use negotiate::{Agreed, Answer, Capabilities, Events, Local, Preference, accept, answer, offer};
 pub use negotiator::Negotiator;
 pub use security::{Crypto, CryptoSuite, Random, Security, SessionKeys, SrtpPolicy};
 pub use session::{Attribute, Connection, Direction, Line, Media, Origin, Session};

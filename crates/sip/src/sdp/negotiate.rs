@@ -9,7 +9,8 @@ use super::{Attribute, Codec, Connection, Direction, Line, Media, Origin, RtpMap
 pub struct Capabilities {
     /// In our order of preference.
     pub codecs: Vec<Codec>,
-    /// Payload type of telephone-event (RFC 4733) in our offers, 96..=127; `None` neither offers nor takes it.
+    /// Payload type of telephone-event (RFC 4733) at 8000 Hz in our offers, 96..=110; those above it are for the other
+    /// clocks of our codecs. `None` neither offers nor takes it.
     pub telephone_event: Option<u8>,
     /// Packet length we ask for, milliseconds.
     pub ptime: u8,
@@ -59,8 +60,12 @@ pub struct Agreed {
     pub payload_type: u8,
     /// Payload type we receive.
     pub receive_payload_type: u8,
-    /// Payload type of telephone-event we send with; `None` when the other side does not take it.
-    pub telephone_event: Option<u8>,
+    /// All that may come, `codec` among them: any codec of the answer (RFC 3264 6.1), by the payload type it comes with.
+    pub receive: Vec<(u8, Codec)>,
+    /// `a=fmtp` of the other side for `codec`.
+    pub fmtp: Option<String>,
+    /// How keys are told; `None` when the other side takes no telephone-event.
+    pub telephone_event: Option<Events>,
     /// Where RTP goes.
     pub remote: SocketAddr,
     /// Where RTCP goes (RFC 3605, else the next port).
@@ -71,6 +76,17 @@ pub struct Agreed {
     pub direction: Direction,
     /// Place of the stream among the `m=` lines.
     pub index: usize,
+}
+
+/// telephone-event as agreed on (RFC 4733).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Events {
+    /// Payload type we send with.
+    pub payload_type: u8,
+    /// Payload type we receive.
+    pub receive_payload_type: u8,
+    /// Hz.
+    pub clock: u32,
 }
 
 impl Agreed {
@@ -131,13 +147,16 @@ pub fn accept(our_offer: &Session, answer: &Session, capabilities: &Capabilities
         if ours.port == 0 || theirs.port == 0 || !is_rtp_audio(theirs) {
             continue;
         }
-        let common = theirs.payload_types().find_map(|pt| {
-            let map = theirs.rtpmap(pt)?;
-            let codec = capabilities.codecs.iter().find(|codec| codec.is(&map))?;
-            let receive = ours.payload_types().find(|pt| ours.rtpmap(*pt).is_some_and(|map| codec.is(&map)))?;
-            Some((codec, pt, receive))
-        });
-        let Some((codec, payload_type, receive_payload_type)) = common else { continue };
+        let common: Vec<(&Codec, u8, u8)> = theirs
+            .payload_types()
+            .filter_map(|pt| {
+                let map = theirs.rtpmap(pt)?;
+                let codec = capabilities.codecs.iter().find(|codec| codec.is(&map))?;
+                let receive = ours.payload_types().find(|pt| ours.rtpmap(*pt).is_some_and(|map| codec.is(&map)))?;
+                Some((codec, pt, receive))
+            })
+            .collect();
+        let Some(&(codec, payload_type, receive_payload_type)) = common.first() else { continue };
         match remote_addresses(answer, theirs) {
             Ok((remote, remote_rtcp)) => {
                 let direction = our_offer.direction(ours).and(answer.direction(theirs).reversed());
@@ -145,11 +164,9 @@ pub fn accept(our_offer: &Session, answer: &Session, capabilities: &Capabilities
                     codec: codec.clone(),
                     payload_type,
                     receive_payload_type,
-                    telephone_event: ours
-                        .payload_types()
-                        .any(|pt| ours.rtpmap(pt).is_some_and(|map| map.is_telephone_event()))
-                        .then(|| telephone_event(theirs, codec.clock))
-                        .flatten(),
+                    receive: common.iter().map(|(codec, _, receive)| (*receive, (*codec).clone())).collect(),
+                    fmtp: theirs.fmtp(payload_type).map(str::to_owned),
+                    telephone_event: events_of(ours, theirs, codec.clock),
                     remote,
                     remote_rtcp,
                     ptime: ptime(theirs, capabilities),
@@ -186,8 +203,10 @@ pub(super) fn audio(capabilities: &Capabilities, local: &Local) -> Media {
     for codec in &capabilities.codecs {
         describe(&mut media, codec.payload_type, &codec.rtpmap(), codec.fmtp.as_deref());
     }
-    if let Some(pt) = capabilities.telephone_event {
-        describe(&mut media, pt, &telephone_event_map(8_000), Some("0-15"));
+    if let Some(first) = capabilities.telephone_event {
+        for (pt, clock) in (first..).zip(event_clocks(capabilities)) {
+            describe(&mut media, pt, &telephone_event_map(clock), Some("0-15"));
+        }
     }
     media.attributes.push(Attribute::new("ptime", capabilities.ptime.to_string()));
     media.attributes.push(Attribute::flag(local.direction.as_str()));
@@ -222,14 +241,14 @@ fn take(
     let (remote, remote_rtcp) = remote_addresses(offer, media)?;
     let direction = sendable(offer.direction(media).reversed().and(local.direction), remote);
     let event = capabilities.telephone_event.and_then(|_| telephone_event(media, codec.clock));
+    let event = event.map(|(pt, clock)| Events { payload_type: pt, receive_payload_type: pt, clock });
     let ptime = ptime(media, capabilities);
 
     let mut answer = stream(local.rtp.port(), &media.protocol);
     // RFC 3264 6.1: the payload types of the offer, so that they mean the same both ways.
     describe(&mut answer, payload_type, &codec.rtpmap(), codec.fmtp.as_deref());
-    if let Some(pt) = event {
-        let clock = media.rtpmap(pt).map_or(8_000, |map| map.clock);
-        describe(&mut answer, pt, &telephone_event_map(clock), Some("0-15"));
+    if let Some(events) = event {
+        describe(&mut answer, events.payload_type, &telephone_event_map(events.clock), Some("0-15"));
     }
     answer.attributes.push(Attribute::new("ptime", ptime.to_string()));
     answer.attributes.push(Attribute::flag(direction.as_str()));
@@ -237,6 +256,8 @@ fn take(
         codec: codec.clone(),
         payload_type,
         receive_payload_type: payload_type,
+        receive: vec![(payload_type, codec.clone())],
+        fmtp: media.fmtp(payload_type).map(str::to_owned),
         telephone_event: event,
         remote,
         remote_rtcp,
@@ -290,15 +311,41 @@ fn telephone_event_map(clock: u32) -> RtpMap {
     RtpMap { name: "telephone-event".into(), clock, channels: 1 }
 }
 
-/// RFC 4733 2.1: events run on the clock of the audio; 8000 is taken from those who offer only that.
-fn telephone_event(media: &Media, clock: u32) -> Option<u8> {
-    let events = || {
-        media.payload_types().filter_map(|pt| Some((pt, media.rtpmap(pt)?))).filter(|(_, map)| map.is_telephone_event())
+/// RFC 4733 2.1: events run on the clock of the audio, so every clock of our codecs needs its own; 8000 first, which all
+/// know.
+fn event_clocks(capabilities: &Capabilities) -> Vec<u32> {
+    let mut clocks = vec![8_000];
+    for codec in &capabilities.codecs {
+        if !clocks.contains(&codec.clock) {
+            clocks.push(codec.clock);
+        }
+    }
+    clocks
+}
+
+/// The events of a stream, by payload type and clock.
+fn telephone_events(media: &Media) -> impl Iterator<Item = (u8, u32)> {
+    media
+        .payload_types()
+        .filter_map(|pt| Some((pt, media.rtpmap(pt)?)))
+        .filter(|(_, map)| map.is_telephone_event() && map.clock % 8_000 == 0)
+        .map(|(pt, map)| (pt, map.clock))
+}
+
+/// The events on the clock of the audio; 8000 is taken from those who offer only that.
+fn telephone_event(media: &Media, clock: u32) -> Option<(u8, u32)> {
+    let of = |wanted| telephone_events(media).find(|(_, clock)| *clock == wanted);
+    of(clock).or_else(|| of(8_000))
+}
+
+/// The events of our offer that the answer takes.
+fn events_of(ours: &Media, theirs: &Media, clock: u32) -> Option<Events> {
+    let both = |wanted| {
+        let (payload_type, clock) = telephone_events(theirs).find(|(_, clock)| *clock == wanted)?;
+        let (receive_payload_type, _) = telephone_events(ours).find(|(_, clock)| *clock == wanted)?;
+        Some(Events { payload_type, receive_payload_type, clock })
     };
-    events()
-        .find(|(_, map)| map.clock == clock)
-        .or_else(|| events().find(|(_, map)| map.clock == 8_000))
-        .map(|(pt, _)| pt)
+    both(clock).or_else(|| both(8_000))
 }
 
 /// The packet length the other side asks for, in steps media can do.

@@ -35,6 +35,11 @@ impl Negotiator {
         Self { security, ..self }
     }
 
+    /// What the description will be made of from now on.
+    pub fn capabilities(&mut self) -> &mut Capabilities {
+        &mut self.capabilities
+    }
+
     /// Our offer: the first, or a new one that keeps every stream in its place.
     pub fn offer(&mut self, direction: Direction) -> Session {
         self.local.direction = direction;
@@ -154,7 +159,17 @@ fn keep_payload_types(stream: &mut super::Media, agreed: &Agreed) {
     if ours == agreed.receive_payload_type {
         return;
     }
-    let (from, to) = (ours.to_string(), agreed.receive_payload_type.to_string());
+    let to = agreed.receive_payload_type;
+    if stream.payload_types().any(|taken| taken == to) {
+        // What has that number in our offers takes another.
+        let free = (96..=127).rev().find(|free| *free != to && stream.payload_types().all(|taken| taken != *free));
+        renumber(stream, to, free.unwrap_or(127));
+    }
+    renumber(stream, ours, to);
+}
+
+fn renumber(stream: &mut super::Media, from: u8, to: u8) {
+    let (from, to) = (from.to_string(), to.to_string());
     for format in &mut stream.formats {
         if *format == from {
             format.clone_from(&to);

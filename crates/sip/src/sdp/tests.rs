@@ -64,7 +64,9 @@ fn an_answer_keeps_every_stream_in_its_place() {
     m=application 0 UDP/DTLS/SCTP webrtc-datachannel
     ");
     let agreed = answer.agreed;
-    assert_eq!((agreed.codec, agreed.payload_type, agreed.telephone_event), (Codec::PCMU, 0, Some(101)));
+    assert_eq!((agreed.codec, agreed.payload_type), (Codec::PCMU, 0));
+    let events = Events { payload_type: 101, receive_payload_type: 101, clock: 8_000 };
+    assert_eq!(agreed.telephone_event, Some(events));
     assert_eq!((agreed.remote, agreed.remote_rtcp), (address("192.0.2.11:49170"), address("192.0.2.11:49171")));
     assert_eq!((agreed.ptime, agreed.direction, agreed.index), (30, Direction::SendRecv, 1));
 }
@@ -84,12 +86,14 @@ fn our_offer() {
     s=-
     c=IN IP4 198.51.100.1
     t=0 0
-    m=audio 20000 RTP/AVP 111 8 101
+    m=audio 20000 RTP/AVP 111 8 101 102
     a=rtpmap:111 opus/48000/2
     a=fmtp:111 minptime=10;useinbandfec=1
     a=rtpmap:8 PCMA/8000
     a=rtpmap:101 telephone-event/8000
     a=fmtp:101 0-15
+    a=rtpmap:102 telephone-event/48000
+    a=fmtp:102 0-15
     a=ptime:20
     a=sendrecv
     ");
@@ -175,9 +179,42 @@ fn a_payload_type_keeps_its_meaning() {
     let offer = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n\
         m=audio 9 RTP/AVP 96 97\r\na=rtpmap:96 OPUS/48000/2\r\na=rtpmap:97 telephone-event/48000\r\n";
     let (answer, agreed) = callee.answer(&session(offer), Direction::SendRecv).unwrap();
-    assert_eq!((agreed.payload_type, agreed.telephone_event), (96, Some(97)));
+    let events = agreed.telephone_event.map(|events| (events.payload_type, events.clock));
+    assert_eq!((agreed.payload_type, events), (96, Some((97, 48_000))));
     assert_eq!(answer.media[0].formats, ["96", "97"]);
     assert_eq!(callee.offer(Direction::SendRecv).media[0].formats[0], "96");
+}
+
+#[test]
+fn each_direction_has_numbers_of_its_own() {
+    let capabilities = Capabilities { codecs: vec![Codec::OPUS, Codec::PCMU], ..Capabilities::default() };
+    let mut caller = Negotiator::new(1, address("198.51.100.1:20000"), capabilities);
+    caller.offer(Direction::SendRecv);
+    let answer = session(
+        "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 9 RTP/AVP 97 0 100 101\r\n\
+         a=rtpmap:97 opus/48000/2\r\na=fmtp:97 maxaveragebitrate=20000\r\na=rtpmap:100 telephone-event/48000\r\n\
+         a=rtpmap:101 telephone-event/8000\r\n",
+    );
+    let agreed = caller.accept(&answer).unwrap();
+    assert_eq!((agreed.payload_type, agreed.receive_payload_type), (97, 111));
+    assert_eq!(agreed.receive, [(111, Codec::OPUS), (0, Codec::PCMU)]);
+    assert_eq!(agreed.fmtp.as_deref(), Some("maxaveragebitrate=20000"));
+    let events = Events { payload_type: 100, receive_payload_type: 102, clock: 48_000 };
+    assert_eq!(agreed.telephone_event, Some(events));
+}
+
+#[test]
+fn a_number_taken_by_the_other_side_is_nothing_else_in_our_offers() {
+    let capabilities = Capabilities { codecs: vec![Codec::OPUS, Codec::PCMU], ..Capabilities::default() };
+    let mut callee = Negotiator::new(1, address("198.51.100.1:20000"), capabilities);
+    let offer = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n\
+        m=audio 9 RTP/AVP 101\r\na=rtpmap:101 opus/48000\r\n";
+    let (_, agreed) = callee.answer(&session(offer), Direction::SendRecv).unwrap();
+    assert_eq!((agreed.payload_type, agreed.telephone_event), (101, None));
+    let again = callee.offer(Direction::SendRecv);
+    assert_eq!(again.media[0].formats, ["101", "0", "127", "102"]);
+    assert!(again.media[0].rtpmap(101).unwrap().name.eq_ignore_ascii_case("opus"));
+    assert!(again.media[0].rtpmap(127).unwrap().is_telephone_event());
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use opentact_media::control::{Codec, Command, LegKey, LegParams, Security};
+use opentact_media::control::{Codec, Command, EventFormat, LegKey, LegParams};
 use opentact_sip::sdp::{Agreed, Capabilities, Direction, Negotiator, SdpError, Session};
 use opentact_sip::ua::{Body, SessionId};
 use opentact_sip::uri::NameAddr;
@@ -129,17 +129,21 @@ impl Leg {
 
     fn start(&self, agreed: &Agreed, media: &mut impl Media) {
         let codec = if agreed.codec.name.eq_ignore_ascii_case("PCMA") { Codec::Pcma } else { Codec::Pcmu };
+        let dtmf = agreed.telephone_event.map(|events| EventFormat {
+            payload_type: events.payload_type,
+            receive_payload_type: events.receive_payload_type,
+            clock_rate: events.clock,
+        });
         media.command(
             self.key,
             Command::Start(LegParams {
-                remote: agreed.remote,
-                codec,
                 payload_type: agreed.payload_type,
-                dtmf_payload_type: agreed.telephone_event,
+                receive_codecs: vec![(agreed.receive_payload_type, codec)],
+                dtmf,
                 ptime_ms: agreed.ptime,
                 send: agreed.direction.sends(),
                 receive: agreed.direction.receives(),
-                security: Security::Plain,
+                ..LegParams::of(agreed.remote, codec)
             }),
         );
     }
