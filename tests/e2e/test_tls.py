@@ -14,20 +14,21 @@ FLOW = "<Response><Answer/><Pause length='1'/><Hangup/></Response>"
 
 
 @pytest.mark.timeout(90)
-def test_a_phone_registers_and_is_called_over_tls(own_server, tmp_path):
+@pytest.mark.parametrize("transport", ["tcp", "tls"])
+def test_a_phone_registers_and_is_called_over_its_connection(own_server, tmp_path, transport):
     server = own_server()
     rest = server.rest()
     domain = rest.post("/rest/sip/domain", {"domain": "office"})["domain"]
     user = rest.post(f"/rest/sip/domain/{domain}/user", {"login": "desk", "password": SECRET})
-    host, port = server.sip("tls")
+    host, port = server.sip(transport)
     account = (
-        f"<sip:desk@{domain};transport=tls>;auth_user=desk;auth_pass={SECRET};regint=60;answermode=auto"
-        f';outbound="sip:{host}:{port};transport=tls"'
+        f"<sip:desk@{domain};transport={transport}>;auth_user=desk;auth_pass={SECRET};regint=60;answermode=auto"
+        f';outbound="sip:{host}:{port};transport={transport}"'
     )
     with Baresip(tmp_path / "phone", account, ca=server.ca) as phone, server.events() as events:
         path = f"/rest/sip/domain/{domain}/user/{user['uuid']}"
         (registration,) = rest.until(lambda: rest.get(path)["registrations"], lambda found: found)
-        assert registration["transport"] == "tls"
+        assert registration["transport"] == transport
         call = rest.post("/rest/call", {"to": f"desk@{domain}", "xml": FLOW})
         phone.wait("CALL_ESTABLISHED")
         phone.wait("CALL_CLOSED")
