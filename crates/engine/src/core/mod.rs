@@ -432,6 +432,7 @@ impl Core {
             Event::SubscriptionEnded { subscription } => self.on_subscription_ended(subscription),
             Event::Response { id, response } => self.on_response(id, response.code(), Some(&response)),
             Event::RequestFailed { id, code } => self.on_response(id, code, None),
+            Event::Unreadable { flow } => self.drivers.transports.malformed(&flow),
         }
     }
 

@@ -165,7 +165,7 @@ impl Transports {
             runtime: Handle::current(),
         });
         for socket in &this.udp {
-            signalling.spawn(udp::receive(socket.clone(), this.inbox.clone(), this.gate.clone(), this.stop.clone()));
+            signalling.spawn(udp::receive(socket.clone(), this.clone()));
         }
         for (transport, listeners) in [(Transport::Tcp, tcp), (Transport::Tls, tls)] {
             for listener in listeners {
@@ -271,6 +271,11 @@ impl Transports {
     /// Whether a message is not let in.
     fn drops(&self, flow: &Flow, message: &[u8]) -> bool {
         self.gate.lock().admit(Instant::now(), flow.remote.ip(), flow.transport, message) == Verdict::Drop
+    }
+
+    /// What nobody can read has come from an address.
+    pub(crate) fn malformed(&self, flow: &Flow) {
+        self.gate.lock().malformed(Instant::now(), flow.remote.ip());
     }
 
     /// Somebody is registered from an address.

@@ -325,7 +325,7 @@ async fn read(transports: &Transports, mut stream: impl AsyncRead + Unpin, flow:
                 Ok(Frame::KeepAlive) => say(keep_alive::PONG),
                 // After a framing error nobody knows where the next message starts.
                 Err(error) => {
-                    transports.gate.lock().malformed(Instant::now(), flow.remote.ip());
+                    transports.malformed(&flow);
                     return format!("framing: {error}");
                 }
             }

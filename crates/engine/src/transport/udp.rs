@@ -2,18 +2,14 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use opentact_sip::flow::{Flow, Transport};
+use opentact_sip::flow::Flow;
 use socket2::{Domain, Protocol, Type};
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
-
-use crate::defence::{SharedGate, Verdict};
 
 use super::own::advertised;
-use super::{Inbound, Outside, SharedUdp, deliver_or_drop, stun};
+use super::{Inbound, Outside, SharedUdp, Transports, deliver_or_drop, stun};
 
 /// Kernel buffer: 20,000 INVITEs of 1 KB fit while the core is busy elsewhere for a moment.
 const SOCKET_BUFFER: usize = 8 << 20;
@@ -90,7 +86,7 @@ impl Socket {
 }
 
 /// Reads datagrams until stopped.
-pub(super) async fn receive(socket: Socket, inbox: mpsc::Sender<Inbound>, gate: SharedGate, stop: CancellationToken) {
+pub(super) async fn receive(socket: Socket, transports: Arc<Transports>) {
     let mut buffer = BytesMut::with_capacity(MAX_DATAGRAM * 4);
     loop {
         // Datagrams share one allocation until it is used up; a message keeps only its slice alive.
@@ -98,27 +94,31 @@ pub(super) async fn receive(socket: Socket, inbox: mpsc::Sender<Inbound>, gate: 
             buffer = BytesMut::with_capacity(MAX_DATAGRAM * 4);
         }
         let received = tokio::select! {
-            () = stop.cancelled() => return,
+            () = transports.stop.cancelled() => return,
             received = socket.socket.recv_buf_from(&mut buffer) => received,
         };
         match received {
             Ok((length, remote)) => {
                 let datagram = buffer.split_to(length);
                 if stun::is_stun(&datagram) {
-                    if !gate.lock().refuses(Instant::now(), remote.ip())
+                    if !transports.refuses(remote.ip())
                         && let Some(answer) = stun::answer(&datagram, remote)
                     {
                         socket.send(&answer, remote);
                     }
                     continue;
                 }
-                if gate.lock().admit(Instant::now(), remote.ip(), Transport::Udp, &datagram) == Verdict::Drop {
+                let flow = socket.flow_with(remote);
+                if datagram.len() > transports.limits.message {
+                    transports.malformed(&flow);
                     continue;
                 }
-                let flow = socket.flow_with(remote);
+                if transports.drops(&flow, &datagram) {
+                    continue;
+                }
                 // A large shared buffer kept alive by one small stored message would be a leak in slow motion.
                 let bytes = Bytes::copy_from_slice(&datagram);
-                deliver_or_drop(&inbox, Inbound::Message { bytes, flow });
+                deliver_or_drop(&transports.inbox, Inbound::Message { bytes, flow });
             }
             // An ICMP error of an earlier send shows up here (ECONNREFUSED); it names no flow.
             Err(error) => tracing::debug!(%error, local = %socket.local, "SIP UDP receive"),

@@ -2,7 +2,6 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Instant;
 
 use axum::Router;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
@@ -162,7 +161,7 @@ async fn read(
             Ok(Some(Ok(Message::Binary(bytes)))) => bytes,
         };
         if bytes.len() > transports.limits.message {
-            transports.gate.lock().malformed(Instant::now(), flow.remote.ip());
+            transports.malformed(&flow);
             return (close_code::SIZE, "message too long");
         }
         if bytes.iter().all(|octet| matches!(octet, b'\r' | b'\n')) {

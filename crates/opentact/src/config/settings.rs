@@ -112,7 +112,7 @@ section! {
         connections_per_address: u32 = "1000",
         /// TLS handshakes at once that are not done; they are none of the connections. One more is closed.
         handshakes: u32 = "1000",
-        /// Longest message over a connection; a longer one ends it.
+        /// Longest message; a longer one ends its connection, and is dropped and counted where it is a datagram.
         message_limit: Size = "64KiB",
         /// Longest request to a trunk or SIP address over UDP; a longer one goes over TCP where that is taken (RFC 3261 18.1.1).
         udp_request_limit: Size = "1300B",

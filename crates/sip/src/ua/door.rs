@@ -11,7 +11,7 @@ use super::timer::{TIMER, too_short};
 use super::{Owner, SessionId, Ua};
 use crate::dialog::of_response;
 use crate::flow::Flow;
-use crate::message::{Message, Method, Name, Refusal, Request, Response, Support, validate_with};
+use crate::message::{Message, Method, Name, ParseError, Refusal, Request, Response, Support, validate_with};
 use crate::transaction::Arrival;
 use crate::transaction::key::Key;
 
@@ -19,18 +19,15 @@ impl Ua {
     pub(super) fn received(&mut self, now: Instant, octets: Bytes, flow: Flow) {
         match Message::parse(octets) {
             Ok(Message::Request(request)) => self.request_in(now, request, flow),
-            Ok(Message::Response(response)) => self.response_in(now, response),
-            // Noise and keep-alives: nothing in them can be answered.
-            Err(_) => {}
+            Ok(Message::Response(response)) => self.response_in(now, response, flow),
+            Err(ParseError::KeepAlive) => {}
+            Err(_) => self.events.push_back(Event::Unreadable { flow }),
         }
     }
 
-    fn response_in(&mut self, now: Instant, response: Response) {
-        if !response.is_sound() {
-            return;
-        }
-        let (Ok(via), Ok(cseq)) = (response.via(), response.cseq()) else {
-            return;
+    fn response_in(&mut self, now: Instant, response: Response, flow: Flow) {
+        let (true, Ok(via), Ok(cseq)) = (response.is_sound(), response.via(), response.cseq()) else {
+            return self.events.push_back(Event::Unreadable { flow });
         };
         let key = self.keys.client(via.branch().unwrap_or_default(), &cseq.method);
         let tag = self.keys.tag(response.to_tag().unwrap_or_default());
@@ -49,7 +46,7 @@ impl Ua {
     fn request_in(&mut self, now: Instant, request: Request, flow: Flow) {
         // Without a readable Via there is no telling a transaction by, nor a way back.
         let Ok(via) = request.via() else {
-            return;
+            return self.events.push_back(Event::Unreadable { flow });
         };
         let back = of_response(flow, &via);
         let key = self.keys.server(&request, &via);

@@ -62,6 +62,9 @@ pub enum Event {
     SubscriptionRefreshed { subscription: SubscriptionId },
     /// The last one is sent, or the subscriber has refused one or is not there.
     SubscriptionEnded { subscription: SubscriptionId },
+    /// What came is no SIP message, cut short or too long, a request without a way back, or a response with which nothing can
+    /// be done. Nobody is answered.
+    Unreadable { flow: Flow },
     /// The request got no answer: 408, or 503 for a flow that failed, or 481 with the end of its dialog.
     RequestFailed { id: RequestId, code: u16 },
 }

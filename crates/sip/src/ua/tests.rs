@@ -293,6 +293,7 @@ fn name(event: &Event) -> String {
         Event::InDialog { request, .. } => format!("InDialog {}", request.method()),
         Event::Request { request, .. } => format!("Request {}", request.method()),
         Event::Response { response, .. } => format!("Response {}", response.code()),
+        Event::Unreadable { .. } => "Unreadable".into(),
         Event::RequestFailed { code, .. } => format!("RequestFailed {code}"),
         Event::NotifyDue { .. } => "NotifyDue".into(),
         Event::SubscriptionRefreshed { .. } => "SubscriptionRefreshed".into(),

@@ -79,6 +79,7 @@ fn kind(event: &Event) -> &'static str {
         Event::Response { response, .. } if response.is_success() => "request answered",
         Event::Response { .. } => "request refused",
         Event::RequestFailed { .. } => "request lost",
+        Event::Unreadable { .. } => "unreadable",
         Event::NotifyDue { .. } | Event::SubscriptionRefreshed { .. } | Event::SubscriptionEnded { .. } => {
             "subscription"
         }
@@ -284,6 +285,7 @@ impl Ledger {
                 self.done(at, *id)
             }
             Event::RequestFailed { id, .. } => self.done(at, *id),
+            Event::Unreadable { .. } => Err(format!("{at} is sent what nobody can read")),
             Event::NotifyDue { .. } | Event::SubscriptionRefreshed { .. } | Event::SubscriptionEnded { .. } => {
                 Err(format!("nobody subscribes, and {at} is told {event:?}"))
             }

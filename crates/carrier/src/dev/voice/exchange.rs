@@ -181,6 +181,7 @@ impl<M: Media> Exchange<M> {
             // None are sent.
             Event::ReinviteAnswered { .. } | Event::ReinviteFailed { .. } | Event::Pracked { .. } => {}
             Event::Response { .. } | Event::RequestFailed { .. } => {}
+            Event::Unreadable { .. } => {}
             // Nobody is granted a subscription.
             Event::NotifyDue { .. } | Event::SubscriptionRefreshed { .. } | Event::SubscriptionEnded { .. } => {}
             Event::InDialog { id, request, .. } | Event::Request { id, request, .. } => self.respond(now, id, &request),

@@ -52,6 +52,10 @@ fn stray_ack_and_noise_are_not_answered() {
     line.receive(B, "\n\n");
     line.receive(B, "GET / HTTP/1.1\n\n");
     line.receive(B, "SIP/2.0 200 OK\nCSeq: 1 INVITE\n\n");
+    line.receive(B, &INVITE.replace("Via: SIP/2.0/UDP", "Via: UDP"));
+    line.receive(B, &INVITE.replace("Max-Forwards: 70", &"X: y\n".repeat(600)));
+    line.receive(B, &format!("INVITE sip:bob@192.0.2.2 SIP/2.0\nX: {}", "y".repeat(9_000)));
+    assert_eq!(line.told(B), ["Unreadable"; 5]);
     assert!(line.b.sent.is_empty());
     assert_eq!(line.b.ua.stats(), UaStats::default());
 }
