@@ -132,6 +132,11 @@ impl Name {
         })
     }
 
+    #[cfg(test)]
+    pub(crate) fn all() -> impl Iterator<Item = Name> {
+        TABLE.iter().map(|(name, _)| *name)
+    }
+
     /// The long form as the RFCs write it.
     pub const fn as_str(self) -> &'static str {
         TABLE[self as usize].1

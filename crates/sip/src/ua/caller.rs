@@ -10,7 +10,7 @@ use super::compose::{Defaults, contact_value, finish_request, given};
 use super::event::Event;
 use super::reliable::RELIABLE;
 use super::session::{Calling, Cancel, Live, Phase, Session};
-use super::timer::{MAX_RAISES, allows_update, granted, raise, write_offer};
+use super::timer::{MAX_RAISES, allows_update, granted, raise, wanted, write_offer};
 use super::{Owner, SessionId, Ua};
 use crate::dialog::{Dialog, Via};
 use crate::flow::Flow;
@@ -167,8 +167,10 @@ impl Ua {
 
     /// RFC 4028 7.3: takes the longer interval that a 422 wants.
     fn raise_interval(&self, calling: &mut Calling, response: &Response) -> bool {
-        let least = raise(response, calling.raised).filter(|_| calling.raises < MAX_RAISES);
-        if let Some(least) = least.filter(|_| self.config.session_expires.is_some()) {
+        let Some(offered) = wanted(&self.config, calling.raised) else {
+            return false;
+        };
+        if let Some(least) = raise(response, offered).filter(|_| calling.raises < MAX_RAISES) {
             calling.raised = least;
             calling.raises += 1;
             return true;

@@ -2,6 +2,7 @@
 
 mod calls;
 mod faults;
+mod headers;
 mod noise;
 mod reliable;
 mod requests;

@@ -73,7 +73,7 @@ fn floor(config: &UaConfig) -> u64 {
 }
 
 /// What we ask for when nothing is agreed yet; `None` without session timers. `raised` is what a 422 wanted at least.
-fn wanted(config: &UaConfig, raised: u64) -> Option<u64> {
+pub(super) fn wanted(config: &UaConfig, raised: u64) -> Option<u64> {
     config.session_expires.map(|wanted| wanted.as_secs().max(floor(config)).max(raised))
 }
 
