@@ -132,3 +132,18 @@ async fn an_update_before_the_answer_moves_the_media() {
     assert_eq!(raw.answer_to(&Method::Invite).await.code(), 487);
     world.idle().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_waits_for_its_prack_is_taken_back_with_the_call() {
+    let world = World::new().await;
+    world.number_with("<Response><Tone hz='440' timeout='40'/><Answer/><Hangup/></Response>").await;
+    let mut raw = Raw::new(world.sip).await;
+    world.trunk_at(raw.address, SipTransport::Udp).await;
+    let offered = String::from_utf8(offer(40_200).to_vec()).unwrap();
+    raw.invite("Supported: 100rel\r\nContent-Type: application/sdp\r\n", &offered).await;
+    raw.provisional(183).await;
+    let refused = raw.answer_to(&Method::Invite).await;
+    assert_eq!(refused.code(), 480);
+    raw.acknowledge(&refused, "").await;
+    world.idle().await;
+}

@@ -367,6 +367,10 @@ impl Core {
             Role::Inbound(inbound) if inbound.answered => {
                 let session = inbound.session;
                 self.command(Command::Bye { session, headers });
+                // An answer that waited for a PRACK is taken back: nothing more is told of the session.
+                if self.ua.session(session).is_none() {
+                    self.sessions.remove(&session);
+                }
             }
             Role::Inbound(inbound) => {
                 let session = inbound.session;

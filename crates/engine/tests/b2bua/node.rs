@@ -8,7 +8,7 @@ use bytes::Bytes;
 use opentact_call::*;
 use opentact_sip::flow::Flow;
 use opentact_sip::message::{Method, Name, Request, Response};
-use opentact_sip::ua::{Command, Event, OutgoingInvite, RequestId, SessionId, Ua};
+use opentact_sip::ua::{Command, Event, OutgoingInvite, RequestId, SessionId, SessionState, Ua};
 use uuid::Uuid;
 
 use crate::phone::{replaces_of, sdp};
@@ -32,6 +32,8 @@ pub struct Node {
     pub commands: VecDeque<Command>,
     /// How often each leg was recorded as there and as destroyed.
     records: BTreeMap<LegId, [u32; 2]>,
+    /// What each leg was told to be last.
+    states: HashMap<LegId, CallState>,
     /// MESSAGEs passed on, with those they came from.
     passed: HashMap<RequestId, RequestId>,
     referrals: HashMap<LegId, SessionId>,
@@ -49,6 +51,7 @@ impl Node {
             pending: VecDeque::new(),
             commands: VecDeque::new(),
             records: BTreeMap::new(),
+            states: HashMap::new(),
             passed: HashMap::new(),
             referrals: HashMap::new(),
             next: 0,
@@ -69,15 +72,22 @@ impl Node {
         self.settle(now, ua);
     }
 
-    /// No RTP comes on any leg: those that are joined are hung up, as two are that a transfer has left going in a ring
-    /// between the nodes, with no phone at it. Others have to end by themselves.
-    pub fn hear_nothing(&mut self, now: Now, ua: &mut Ua, tally: &mut Tally) {
-        let joined =
-            |leg: &LegId, entry: &Leg| self.calls.get(&entry.call).is_some_and(|call| call.partner(*leg).is_some());
-        let silent = self.legs.iter().filter(|(id, leg)| leg.answered && !leg.ended && joined(id, leg));
-        let silent: Vec<(LegId, SessionId)> = silent.map(|(id, leg)| (*id, leg.session)).collect();
-        for (leg, session) in silent {
-            *tally.entry("ring without a phone").or_default() += 1;
+    /// Sessions of the legs that are joined.
+    pub fn joined(&self) -> Vec<SessionId> {
+        let talks = self.legs.values().filter(|leg| leg.answered && !leg.ended);
+        talks.map(|leg| leg.session).filter(|session| self.joined_with(*session).is_some()).collect()
+    }
+
+    /// The session of the leg that this one's is joined with.
+    pub fn joined_with(&self, session: SessionId) -> Option<SessionId> {
+        let leg = self.sessions.get(&session)?;
+        let partner = self.calls.get(&self.legs.get(leg)?.call)?.partner(*leg)?;
+        self.legs.get(&partner).map(|leg| leg.session)
+    }
+
+    /// No RTP comes on this leg.
+    pub fn hears_nothing(&mut self, now: Now, ua: &mut Ua, session: SessionId) {
+        if let Some(&leg) = self.sessions.get(&session) {
             self.leg_event(leg, LegEvent::HungUp { q850: Q850::RECOVERY_ON_TIMER_EXPIRE });
             self.commands.push_back(Command::Bye { session, headers: Vec::new() });
             self.close(leg);
@@ -302,6 +312,9 @@ impl Node {
             }
         }
         for (leg, entry) in &self.legs {
+            if !self.calls.contains_key(&entry.call) {
+                self.fault.get_or_insert(format!("{leg} is a leg of no call"));
+            }
             let Some(partner) = self.calls.get(&entry.call).and_then(|call| call.partner(*leg)) else { continue };
             let back = self
                 .legs
@@ -321,6 +334,10 @@ impl Node {
         match output {
             Output::Leg { leg, command } => self.leg_command(call, ua, leg, command),
             Output::State { leg } => {
+                let last = self.states.insert(leg.leg, leg.state);
+                if last.is_some_and(|last| rank(last) >= rank(leg.state)) {
+                    self.fault.get_or_insert(format!("{} is {:?} after {last:?}", leg.leg, leg.state));
+                }
                 let record = self.records.entry(leg.leg).or_default();
                 match leg.state {
                     CallState::Init => record[0] += 1,
@@ -396,7 +413,9 @@ impl Node {
                     (false, true) => Command::Reject { session, code, reason: None, headers },
                     (false, false) => Command::Cancel { session, headers },
                 });
-                if leg.inbound && !leg.answered {
+                // An answer that waits for a PRACK is taken back.
+                let called = ua.session(session).is_some_and(|known| known.state() == SessionState::Called);
+                if leg.inbound && (!leg.answered || called) {
                     self.sessions.remove(&session);
                 }
                 self.close(id);
@@ -430,9 +449,23 @@ impl Node {
         if let Some((leg, [begun, destroyed])) = self.records.iter().find(|(_, record)| **record != [1, 1]) {
             return Err(format!("{leg} is recorded {begun} and {destroyed} times"));
         }
-        match (self.calls.len(), self.legs.len(), self.passed.len(), self.referrals.len(), self.deadline()) {
-            (0, 0, 0, 0, None) => Ok(()),
-            left => Err(format!("node {} keeps calls, legs, messages, referrals, timers: {left:?}", self.index)),
+        let kept = [self.calls.len(), self.legs.len(), self.sessions.len(), self.passed.len(), self.referrals.len()];
+        match (kept, self.deadline()) {
+            ([0, 0, 0, 0, 0], None) => Ok(()),
+            left => {
+                Err(format!("node {} keeps calls, legs, sessions, messages, referrals, timers: {left:?}", self.index))
+            }
         }
+    }
+}
+
+/// States in the order there is (domain.md, call states).
+fn rank(state: CallState) -> u8 {
+    match state {
+        CallState::Init => 0,
+        CallState::Ringing => 1,
+        CallState::Live => 2,
+        CallState::Hangup => 3,
+        CallState::Destroyed => 4,
     }
 }

@@ -26,6 +26,8 @@ const PHONES: usize = 4;
 const LONGEST: Duration = Duration::from_secs(3_600);
 /// Steps after which something goes in circles.
 const MOST_STEPS: u32 = 100_000;
+/// More than there can be one after the other.
+const MOST_LEGS: usize = 64;
 /// When the last phone has hung up long ago.
 const SILENCE: Duration = Duration::from_secs(600);
 
@@ -155,13 +157,7 @@ impl World {
                         self.handle(at, Input::Received { message, flow })?;
                     }
                     Some((_, Happening::Done { by, act })) => self.act(by, act)?,
-                    Some((_, Happening::Silence)) => {
-                        for index in 0..2 {
-                            let now = self.both();
-                            self.nodes[index].hear_nothing(now, &mut self.uas[PHONES + index], &mut self.tally);
-                            self.order(index)?;
-                        }
-                    }
+                    Some((_, Happening::Silence)) => self.fall_silent()?,
                     None => {}
                 }
             } else {
@@ -179,6 +175,46 @@ impl World {
             self.settle()?;
         }
         Err("goes in circles".into())
+    }
+
+    /// Nobody is left but legs in rings: their RTP stops, which ends them.
+    fn fall_silent(&mut self) -> Result<(), String> {
+        let joined = |index: usize| self.nodes[index].joined().into_iter().map(move |session| (index, session));
+        let joined: Vec<(usize, SessionId)> = (0..2).flat_map(joined).collect();
+        for &(index, session) in &joined {
+            match self.other_end(index, session) {
+                None => *self.tally.entry("leg of a ring without a phone").or_default() += 1,
+                Some(end) => return Err(format!("node {index} keeps a leg joined that leads to {end}")),
+            }
+        }
+        for (index, session) in joined {
+            let now = self.both();
+            self.nodes[index].hears_nothing(now, &mut self.uas[PHONES + index], session);
+            self.order(index)?;
+        }
+        Ok(())
+    }
+
+    /// Who is at the far end of a joined leg, from dialog to dialog through the nodes; `None` where that leads back to itself,
+    /// because phones have handed each other on and left.
+    fn other_end(&self, index: usize, first: SessionId) -> Option<String> {
+        let (mut at, mut session) = (index, first);
+        for _ in 0..MOST_LEGS {
+            let Some(known) = self.uas[PHONES + at].session(session) else { return Some("nobody".into()) };
+            let (id, theirs, ours) = (known.call_id(), known.remote_tag().unwrap_or_default(), known.local_tag());
+            let peers = self.uas.iter().enumerate().filter(|(peer, _)| *peer != PHONES + at);
+            let found = peers.filter_map(|(peer, ua)| Some((peer, ua.find_session(id, theirs, ours)?))).next();
+            let Some((peer, there)) = found else { return Some("nobody".into()) };
+            let Some(node) = peer.checked_sub(PHONES) else { return Some(format!("phone {peer}")) };
+            let Some(partner) = self.nodes[node].joined_with(there) else {
+                return Some(format!("a leg of node {node} that is joined with nobody"));
+            };
+            if (node, partner) == (index, first) {
+                return None;
+            }
+            (at, session) = (node, partner);
+        }
+        Some("a circle that it is not part of".into())
     }
 
     fn close(self) -> Result<Tally, String> {

@@ -18,7 +18,7 @@ pub enum Output {
 }
 
 /// What the layer above has to know. The last event of a session is exactly one of `Failed`, `Cancelled`, `Bye` and
-/// `Ended`; only a call refused by `Reject` ends without one.
+/// `Ended`; only a call that is refused by `Reject`, or by `Bye` before its answer has gone out, ends without one.
 #[derive(Debug, Clone)]
 pub enum Event {
     /// A call comes in; 100 has been sent.
