@@ -1,8 +1,13 @@
 //! A session description: what is written from it means the same, and any offer gets an answer that fits it.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
+use libfuzzer_sys::{fuzz_mutator, fuzz_target};
+use opentact_fuzz::{SDP, mutate};
 use opentact_sip::sdp::{Capabilities, Direction, Local, Negotiator, Session, accept, answer};
+
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    mutate(&SDP, 0, data, size, max_size, seed)
+});
 
 fuzz_target!(|octets: &[u8]| {
     let Ok(session) = Session::parse(octets) else { return };

@@ -2,7 +2,8 @@
 #![no_main]
 
 use bytes::Bytes;
-use libfuzzer_sys::fuzz_target;
+use libfuzzer_sys::{fuzz_mutator, fuzz_target};
+use opentact_fuzz::{SIP, mutate};
 use opentact_sip::digest::{Authorization, Challenge};
 use opentact_sip::message::{Headers, Message, Name, ResponseBuilder, validate};
 use opentact_sip::uri::NameAddr;
@@ -24,6 +25,10 @@ fn read_all(headers: &Headers) {
     let _ = Challenge::all(headers);
     let _ = Authorization::find(headers.get_all(Name::Authorization), "example.com");
 }
+
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    mutate(&SIP, 0, data, size, max_size, seed)
+});
 
 fuzz_target!(|octets: &[u8]| {
     let Ok(message) = Message::parse(Bytes::copy_from_slice(octets)) else { return };

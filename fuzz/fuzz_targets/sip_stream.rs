@@ -1,7 +1,8 @@
 //! A TCP stream: what comes out does not depend on how it was cut, and is bounded.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
+use libfuzzer_sys::{fuzz_mutator, fuzz_target};
+use opentact_fuzz::{SIP, mutate};
 use opentact_sip::message::{Frame, FrameError, StreamFramer};
 
 const LIMIT: usize = 4_096;
@@ -25,6 +26,10 @@ fn frames<'a>(chunks: impl Iterator<Item = &'a [u8]>) -> Vec<Result<Frame, Frame
     }
     frames
 }
+
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    mutate(&SIP, 1, data, size, max_size, seed)
+});
 
 fuzz_target!(|octets: &[u8]| {
     let Some((&size, stream)) = octets.split_first() else { return };
