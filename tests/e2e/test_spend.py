@@ -1,5 +1,6 @@
 """What calls may cost, and calls for help, which nothing keeps: with the simulated network, and sipp as the emergency service."""
 
+import signal
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -47,4 +48,27 @@ def test_a_profile_that_has_spent_its_limit_calls_no_more_but_for_help(own_serve
         told = [event for event in events.all if event["type"] in ("spend_limit", "emergency_call")]
         assert [event["payload"].get("state", "stopped") for event in told] == ["stopped", "no_route", "routed"]
         assert told[-1]["payload"]["from"] == f"+{tn}"
+    assert server.is_healthy()
+
+
+def test_what_was_spent_counts_after_the_server_was_killed_too(own_server):
+    server = own_server()
+    rest = server.rest()
+    (tn,) = rest.numbers()
+    profile = rest.post("/rest/profile/outbound_voice", {"name": "careful", "daily_spend_limit": 0.015})["uuid"]
+    call = lambda rest, xml=SHORT: rest.post(  # noqa: E731
+        "/rest/call", {"to": OUTSIDE, "from": tn, "outbound_voice_profile": profile, "xml": xml}
+    )
+    with server.events() as events:
+        events.destroyed(call(rest)["uuid"])
+        # One more talks as the server is killed: it has cost at least its first half a minute.
+        talks = call(rest, "<Response><Answer/><Pause length='60000'/></Response>")["uuid"]
+        events.wait(lambda e: e["type"] == "call_state" and e["call"]["uuid"] == talks and e["payload"]["state"] == "live")
+        server.signal(signal.SIGKILL)
+        server.wait(5)
+    server.start()
+    with pytest.raises(Refused) as refused:
+        call(server.rest())
+    answer = refused.value.answer.json()
+    assert (answer["code"], answer["message"]) == (407, "Spend Limit Reached: 0.014 of 0.015 in the last day")
     assert server.is_healthy()

@@ -178,6 +178,7 @@ impl Engine {
         let lost = end_lost_calls(&store, &hub, Utc::now()).await?;
         if lost > 0 {
             tracing::warn!(calls = lost, "calls of a run that was killed are ended");
+            hub.flush().await;
         }
         let stored = store.registrations().load(Utc::now()).await?;
         let bindings = Writer::start(store.clone());
@@ -189,6 +190,7 @@ impl Engine {
         let router = Router::new(config.router, store, challenger, guard, gate.clone(), locator, stir, journal.clone());
         let router = Arc::new(router);
         trust_trunks(&gate, &router).await?;
+        router.restore_spending().await?;
 
         let ua = UaConfig {
             product: PRODUCT.into(),

@@ -366,6 +366,8 @@ fn record(leg: &LegSnapshot, page: &Page) -> CallRecord {
         freeswitch_call_state: leg.freeswitch_call_state.to_owned(),
         freeswitch_channel_state: leg.freeswitch_channel_state.to_owned(),
         stir_shaken_attest_level: context.attest_level,
+        outbound_voice_profile: context.spends.map(|(profile, _)| profile),
+        minute_price: context.spends.map(|(_, price)| price),
         related: Json(context.related.clone()),
         meta: Json(meta),
     }

@@ -1,16 +1,19 @@
-//! What the calls of an outbound voice profile cost, for its spend limits. Kept in memory, by each node from its start on.
+//! What the calls of an outbound voice profile cost, for its spend limits. Kept in memory; a node begins with what the records
+//! say of all calls of the last day, and counts its own from then on.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use opentact_store::Money;
+use opentact_store::calls::SpentCall;
 use parking_lot::Mutex;
 use uuid::Uuid;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
-const DAY: Duration = Duration::from_secs(86_400);
+pub(crate) const DAY: Duration = Duration::from_secs(86_400);
 /// Seconds that a call which is answered costs at least, and the steps it costs more in (domain.md, billing).
 const FIRST: u32 = 30;
 const STEP: u32 = 6;
@@ -64,6 +67,8 @@ struct Open {
 pub(crate) struct Spending {
     meter: Arc<Mutex<Meter>>,
     id: u64,
+    of: Uuid,
+    minute: Money,
 }
 
 /// The price of a conversation.
@@ -103,7 +108,11 @@ impl Meter {
 
     fn end(&mut self, now: Instant, id: u64) {
         let Some(open) = self.open.remove(&id).filter(|open| open.answered.is_some()) else { return };
-        let cost = open.cost(now);
+        self.add(now, open.cost(now));
+    }
+
+    /// A call that ended now has cost this.
+    fn add(&mut self, now: Instant, cost: Money) {
         while self.minutes.front().is_some_and(|(begun, _)| now.saturating_duration_since(*begun) >= DAY) {
             self.minutes.pop_front();
         }
@@ -119,11 +128,27 @@ impl Meters {
     pub(crate) fn begin(&self, now: Instant, limits: SpendLimits, minute: Money) -> Result<Spending, Stop> {
         let meter = self.0.lock().entry(limits.of).or_default().clone();
         let id = meter.lock().begin(now, limits, minute)?;
-        Ok(Spending { meter, id })
+        Ok(Spending { meter, id, of: limits.of, minute })
+    }
+
+    /// Takes over what calls of earlier have cost, in the order they ended. Before the first `begin`.
+    pub(crate) fn restore(&self, (now, date): (Instant, DateTime<Utc>), calls: &[SpentCall]) {
+        for call in calls {
+            // Later by the clock than now, it ended just now.
+            let ago = (date - call.hangup_on).to_std().unwrap_or_default();
+            let talked = (call.hangup_on - call.answer_on).to_std().unwrap_or_default();
+            let meter = self.0.lock().entry(call.outbound_voice_profile).or_default().clone();
+            meter.lock().add(now.checked_sub(ago).unwrap_or(now), price(call.minute_price, talked));
+        }
     }
 }
 
 impl Spending {
+    /// Whose limits it counts for, and the price of a minute.
+    pub(crate) fn price(&self) -> (Uuid, Money) {
+        (self.of, self.minute)
+    }
+
     pub(crate) fn answered(&self, now: Instant) {
         if let Some(open) = self.meter.lock().open.get_mut(&self.id) {
             open.answered.get_or_insert(now);
@@ -197,6 +222,31 @@ mod tests {
         assert!(meters.begin(now + MINUTE, one, CENT).is_err());
         let other = SpendLimits { of: Uuid::from_u128(1), ..one };
         assert!(meters.begin(now + MINUTE, other, CENT).is_ok());
+    }
+
+    #[test]
+    fn what_calls_of_before_have_cost_counts_for_as_long_as_if_they_had_been_ours() {
+        let (meters, now, date) = (Meters::default(), Instant::now(), Utc::now());
+        let one = limits(Some(5), Some(20));
+        let talked = |minutes: u32, ago: Duration| SpentCall {
+            uuid: Uuid::new_v4(),
+            outbound_voice_profile: one.of,
+            minute_price: CENT,
+            answer_on: date - ago - MINUTE * minutes,
+            hangup_on: date - ago,
+        };
+        let other = SpentCall { outbound_voice_profile: Uuid::from_u128(1), ..talked(100, HOUR / 2) };
+        let calls = [talked(100, DAY), talked(10, HOUR * 2), other, talked(3, HOUR / 2), talked(2, Duration::ZERO)];
+        meters.restore((now, date), &calls);
+        let stop = meters.begin(now, one, CENT).unwrap_err();
+        assert_eq!((stop.period, stop.spent), ("hour", CENT.times(5)));
+        // Three of them are an hour old.
+        let id = meters.begin(now + HOUR / 2, one, CENT).unwrap();
+        assert_eq!(meters.0.lock()[&one.of].lock().spent(now + HOUR / 2, DAY), CENT.times(15) + CENT.share(1, 2));
+        drop(id);
+        let daily = limits(None, Some(15));
+        assert_eq!(meters.begin(now + HOUR, daily, CENT).unwrap_err().spent, CENT.times(15));
+        assert!(meters.begin(now + HOUR * 22, daily, CENT).is_ok());
     }
 
     #[test]

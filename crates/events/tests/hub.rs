@@ -55,6 +55,8 @@ fn call(account: Uuid) -> CallRecord {
         freeswitch_call_state: "DOWN".into(),
         freeswitch_channel_state: "CS_NEW".into(),
         stir_shaken_attest_level: None,
+        outbound_voice_profile: None,
+        minute_price: None,
         related: Json::default(),
         meta: Json::default(),
     }

@@ -317,6 +317,8 @@ fn call() -> CallRecord {
         freeswitch_call_state: "HANGUP".into(),
         freeswitch_channel_state: "CS_DESTROY".into(),
         stir_shaken_attest_level: Some(Attestation::A),
+        outbound_voice_profile: None,
+        minute_price: None,
         related: Json(Related {
             tn: Some(view::tn_short(&number()).into()),
             sip_control_app: Some(view::sip_control_app_short(&app()).into()),
@@ -348,6 +350,8 @@ fn child() -> CallRecord {
         freeswitch_call_state: "DIALING".into(),
         freeswitch_channel_state: "CS_INIT".into(),
         stir_shaken_attest_level: None,
+        outbound_voice_profile: None,
+        minute_price: None,
         related: Json(Related {
             sip_user: Some(view::sip_user_short(&sip_user(), Some(&domain())).into()),
             ..Related::default()

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use sea_orm::{ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder};
+use chrono::{DateTime, Utc};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
@@ -13,7 +16,7 @@ use crate::entity::call::{Column, Entity};
 use crate::entity::call_flow_log;
 pub use crate::entity::call_flow_log::Model as CallFlowLog;
 use crate::search::{Found, Search, digits_mask, run, searchable, sortable, tn_mask};
-use crate::types::{CallState, CallType, Direction, Shown};
+use crate::types::{CallState, CallType, Direction, Money, Shown};
 use crate::{Result, Store, owned};
 
 searchable!(call, {
@@ -58,6 +61,17 @@ pub struct CallFilter {
     /// Seconds.
     pub duration_max: Option<i64>,
     pub sip_control_app: Option<Uuid>,
+}
+
+/// What is left to know of a call that has cost something.
+#[derive(Debug, Clone, PartialEq, FromQueryResult)]
+pub struct SpentCall {
+    pub uuid: Uuid,
+    /// Whose spend limits it counts for.
+    pub outbound_voice_profile: Uuid,
+    pub minute_price: Money,
+    pub answer_on: DateTime<Utc>,
+    pub hangup_on: DateTime<Utc>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -149,6 +163,26 @@ impl Calls<'_> {
         let filters = filters.into_iter().flatten().collect();
         let always = Condition::all().add_option(filter.sip_control_app.map(|v| Column::SipControlApp.eq(v)));
         run::<call_flow_log::Entity>(self.store.reader(), account, always, filters, search).await
+    }
+
+    /// Answered calls that count for spend limits and have ended at `since` or later, of all accounts, in the order they
+    /// ended: those after `after`, `limit` at most.
+    pub async fn spent(&self, since: DateTime<Utc>, after: Option<&SpentCall>, limit: u64) -> Result<Vec<SpentCall>> {
+        let later = after.map(|last| {
+            let same = Condition::all().add(Column::HangupOn.eq(last.hangup_on)).add(Column::Uuid.gt(last.uuid));
+            Condition::any().add(Column::HangupOn.gt(last.hangup_on)).add(same)
+        });
+        let spent = Condition::all()
+            .add(Column::MinutePrice.is_not_null())
+            .add(Column::OutboundVoiceProfile.is_not_null())
+            .add(Column::AnswerOn.is_not_null())
+            .add(Column::HangupOn.gte(since))
+            .add_option(later);
+        let columns =
+            [Column::Uuid, Column::OutboundVoiceProfile, Column::MinutePrice, Column::AnswerOn, Column::HangupOn];
+        let found = Entity::find().select_only().columns(columns).filter(spent);
+        let found = found.order_by_asc(Column::HangupOn).order_by_asc(Column::Uuid).limit(limit);
+        Ok(found.into_model::<SpentCall>().all(self.store.reader()).await?)
     }
 
     /// Records of all accounts that a node left behind unfinished: to be closed at start.

@@ -64,6 +64,7 @@ impl MigratorTrait for Migrator {
                 sqlite: Some(include_str!("migration/m0010_packed_events.sqlite.sql")),
             },
             file!("m0012_trunk_srtp"),
+            file!("m0013_spent_calls"),
         ];
         files.into_iter().map(|file| Box::new(file) as Box<dyn MigrationTrait>).collect()
     }

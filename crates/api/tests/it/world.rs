@@ -191,6 +191,8 @@ pub fn call_record(account: Uuid, state: CallState, to: &str) -> CallRecord {
         freeswitch_call_state: "DOWN".to_owned(),
         freeswitch_channel_state: "CS_INIT".to_owned(),
         stir_shaken_attest_level: None,
+        outbound_voice_profile: None,
+        minute_price: None,
         related: Json::default(),
         meta: Json(Map::new()),
     }

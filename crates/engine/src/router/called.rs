@@ -400,6 +400,7 @@ impl LegContext {
             domain: None,
             own_number: None,
             voice_profile: None,
+            spends: None,
             pass_headers: Vec::new(),
             codecs: Vec::new(),
             srtp: None,

@@ -176,6 +176,7 @@ impl Router {
             Some(profile) => self.spending(profile, caller).await?,
             None => None,
         };
+        context.spends = spending.as_ref().map(|spending| spending.price());
         let carriers = self.carriers.load();
         if carriers.is_empty() {
             return Err(DialFault::new(503, "no carrier for telephone numbers is configured"));

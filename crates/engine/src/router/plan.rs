@@ -12,6 +12,7 @@ use opentact_sip::flow::{Flow, Transport};
 use opentact_sip::message::{Method, Name, Request};
 use opentact_sip::sdp::SrtpPolicy;
 use opentact_sip::uri::Uri;
+use opentact_store::Money;
 use opentact_store::accounts::Account;
 use opentact_store::calls::Related;
 use opentact_store::connections::SipConnection;
@@ -52,6 +53,8 @@ pub struct LegContext {
     pub own_number: Option<u64>,
     /// The outbound voice profile that children of this leg take.
     pub voice_profile: Option<Uuid>,
+    /// Whose spend limits it counts for, and the price of a minute.
+    pub(crate) spends: Option<(Uuid, Money)>,
     /// Headers of its INVITE that legs made for it get too: those its trunk lets pass.
     pub pass_headers: Vec<String>,
     /// The only codecs its trunk takes; empty means all.

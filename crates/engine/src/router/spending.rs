@@ -4,15 +4,34 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use chrono::Utc;
+use opentact_store::calls::SpentCall;
 use opentact_store::voice_profiles::OutboundVoiceProfile;
-use opentact_store::{Money, Tn};
+use opentact_store::{Money, StoreError, Tn};
 use serde_json::json;
 
 use super::dial::unreadable;
 use super::{About, DialFault, Router};
-use crate::spend::{SpendLimits, Spending};
+use crate::spend::{DAY, SpendLimits, Spending};
+
+/// Records of calls read at once.
+const PAGE: u64 = 10_000;
 
 impl Router {
+    /// Takes over what the calls of the last day have cost. For the start, before any call.
+    pub(crate) async fn restore_spending(&self) -> Result<(), StoreError> {
+        let (now, date) = (Instant::now(), Utc::now());
+        let mut last: Option<SpentCall> = None;
+        loop {
+            let page = self.store.calls().spent(date - DAY, last.as_ref(), PAGE).await?;
+            self.meters.restore((now, date), &page);
+            match page.last().filter(|_| page.len() as u64 == PAGE) {
+                Some(latest) => last = Some(latest.clone()),
+                None => return Ok(()),
+            }
+        }
+    }
+
     /// Counts a call that goes out from this number, where its profile limits what calls cost.
     pub(super) async fn spending(
         &self,

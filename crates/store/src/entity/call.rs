@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::Date;
 use crate::calls::Related;
-use crate::types::{Attestation, CallState, CallType, Direction, Json, Tn};
+use crate::types::{Attestation, CallState, CallType, Direction, Json, Money, Tn};
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize, Deserialize)]
 #[sea_orm(table_name = "calls")]
@@ -49,6 +49,10 @@ pub struct Model {
     pub freeswitch_call_state: String,
     pub freeswitch_channel_state: String,
     pub stir_shaken_attest_level: Option<Attestation>,
+    /// Whose spend limits it counts for.
+    pub outbound_voice_profile: Option<Uuid>,
+    /// What a minute of it costs, where it counts for those.
+    pub minute_price: Option<Money>,
     /// Objects as they were when the call began.
     pub related: Json<Related>,
     pub meta: Json<Map<String, Value>>,

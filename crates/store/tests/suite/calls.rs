@@ -1,9 +1,9 @@
 use std::time::Duration;
 
-use opentact_store::calls::{CallFilter, CallFlowLog, CallRecord, FlowLogFilter, Related};
+use opentact_store::calls::{CallFilter, CallFlowLog, CallRecord, FlowLogFilter, Related, SpentCall};
 use opentact_store::events::{Batch, Event};
 use opentact_store::types::{CallState, CallType, Direction, EventType, Json, now};
-use opentact_store::{Search, Store, StoreError, Tn};
+use opentact_store::{Money, Search, Store, StoreError, Tn};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -40,6 +40,8 @@ fn call(account: Uuid, from: &str, to: &str) -> CallRecord {
         freeswitch_call_state: "DOWN".into(),
         freeswitch_channel_state: "CS_NEW".into(),
         stir_shaken_attest_level: None,
+        outbound_voice_profile: None,
+        minute_price: None,
         related: Json(Related { tn: Some(json!({ "tn": 12015550100_u64 }).into()), ..Related::default() }),
         meta: Json(json!({ "ticket": 1.50 }).as_object().unwrap().clone()),
     }
@@ -173,5 +175,45 @@ on_both! {
         assert_eq!(events.prune_older(now() - Duration::from_secs(60)).await.unwrap(), 0);
         assert_eq!(events.prune_older(now() + Duration::from_secs(60)).await.unwrap(), 3 + 2);
         assert_eq!(events.heads().await.unwrap(), [(a, 10), (b, 3)].into(), "the newest stay");
+    }
+
+    async fn calls_that_cost_something_are_found_in_the_order_they_ended(world: &World) {
+        let store = &world.store;
+        let account = Uuid::new_v4();
+        let (profile, price) = (Uuid::new_v4(), "0.014".parse::<Money>().unwrap());
+        let noon = now() - Duration::from_secs(7_200);
+        let at = |minutes: u64| noon + Duration::from_secs(minutes * 60);
+        let ended = |minutes: Option<u64>, counts: bool, answered: bool| CallRecord {
+            answer_on: answered.then_some(noon),
+            hangup_on: minutes.map(at),
+            outbound_voice_profile: counts.then_some(profile),
+            minute_price: counts.then_some(price),
+            ..call(account, "12015550100", "12065550100")
+        };
+        let mut expected = Vec::new();
+        for minutes in [5, 3, 3, 9, 1] {
+            let call = ended(Some(minutes), true, true);
+            expected.push((call.hangup_on.unwrap(), call.uuid));
+            store.calls().save(call).await.unwrap();
+        }
+        // That goes on, was not answered, counts for nothing, or is long ago.
+        for other in
+            [ended(None, true, true), ended(Some(4), true, false), ended(Some(4), false, true), ended(Some(0), true, true)]
+        {
+            store.calls().save(other).await.unwrap();
+        }
+        expected.sort();
+        let mut found: Vec<SpentCall> = Vec::new();
+        loop {
+            let page = store.calls().spent(at(1), found.last(), 2).await.unwrap();
+            let last = page.len() < 2;
+            found.extend(page);
+            if last {
+                break;
+            }
+        }
+        assert_eq!(found.iter().map(|call| (call.hangup_on, call.uuid)).collect::<Vec<_>>(), expected);
+        assert!(found.iter().all(|call| (call.outbound_voice_profile, call.minute_price) == (profile, price)));
+        assert!(found.iter().all(|call| call.answer_on == noon));
     }
 }
