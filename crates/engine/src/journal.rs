@@ -70,6 +70,11 @@ impl Journal {
         self.publish(NewEvent::spend_limit(account, profile, name, payload));
     }
 
+    /// A filter has rejected a call.
+    pub(crate) fn filtered(&self, account: Uuid, filter: Uuid) {
+        let _ = self.hub.record(Write::Rejected { account, filter });
+    }
+
     /// Somebody calls for help.
     pub(crate) fn emergency_call(&self, account: Uuid, number: &str, from: &str, state: &str, payload: &Value) {
         self.publish(NewEvent::emergency_call(account, number, from, state, payload));

@@ -62,6 +62,11 @@ pub enum Write {
     /// The state of a call now; an older one that waits in the same batch is left out.
     CallRecord(Arc<CallRecord>),
     FlowLog(Box<CallFlowLog>),
+    /// A filter has rejected one more call.
+    Rejected {
+        account: Uuid,
+        filter: Uuid,
+    },
 }
 
 /// An event that is on disk.

@@ -11,6 +11,7 @@ use crate::bulk::{self, Conflict};
 use crate::calls::{self, CallFlowLog, CallRecord};
 pub use crate::entity::event::Model as Event;
 use crate::entity::event::{Column, Entity};
+use crate::tn_filters::{self, RejectedCalls};
 use crate::{Result, Store};
 
 /// What one group commit writes, all or nothing.
@@ -19,12 +20,14 @@ pub struct Batch {
     /// The newest state of each call, each call once.
     pub calls: Vec<CallRecord>,
     pub flow_logs: Vec<CallFlowLog>,
+    /// Calls that filters have rejected besides those counted before.
+    pub rejected: Vec<RejectedCalls>,
     pub events: Vec<Event>,
 }
 
 impl Batch {
     pub fn is_empty(&self) -> bool {
-        self.calls.is_empty() && self.flow_logs.is_empty() && self.events.is_empty()
+        self.calls.is_empty() && self.flow_logs.is_empty() && self.rejected.is_empty() && self.events.is_empty()
     }
 }
 
@@ -43,6 +46,7 @@ impl Events<'_> {
         let tx = self.store.begin().await?;
         calls::upsert(&tx, batch.calls).await?;
         calls::insert_logs(&tx, batch.flow_logs).await?;
+        tn_filters::count_rejected(&tx, batch.rejected).await?;
         bulk::insert::<Entity, _>(&tx, batch.events, &Conflict::Refuse).await?;
         tx.commit().await?;
         Ok(())

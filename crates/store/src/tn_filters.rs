@@ -1,7 +1,7 @@
 //! TN filter profiles: who may call a number.
 
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
 pub use crate::entity::tn_filter::Model as TnFilter;
@@ -14,6 +14,14 @@ use crate::{Result, Store, StoreError, owned};
 pub const LONGEST_LIST: usize = 10_000;
 /// What matches a withheld number.
 pub const ANONYMOUS: &str = "anonymous";
+
+/// How many more calls a filter has rejected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RejectedCalls {
+    pub account: Uuid,
+    pub filter: Uuid,
+    pub count: i64,
+}
 
 impl Store {
     pub fn tn_filters(&self) -> TnFilters<'_> {
@@ -93,17 +101,6 @@ impl TnFilters<'_> {
         Ok(row)
     }
 
-    /// One more call was rejected.
-    pub async fn count_rejected(&self, account: Uuid, uuid: Uuid) -> Result<()> {
-        Entity::update_many()
-            .col_expr(Column::Rejected, Expr::col(Column::Rejected).add(1))
-            .filter(Column::Account.eq(account))
-            .filter(Column::Uuid.eq(uuid))
-            .exec(self.store.writer())
-            .await?;
-        Ok(())
-    }
-
     /// [`StoreError::InUse`] while a lease has it.
     pub async fn delete(&self, account: Uuid, uuid: Uuid) -> Result<()> {
         let tx = self.store.begin().await?;
@@ -113,6 +110,20 @@ impl TnFilters<'_> {
         tx.commit().await?;
         Ok(())
     }
+}
+
+/// Adds up, in an order that two nodes have in common. Filters that are gone are passed over.
+pub(crate) async fn count_rejected(db: &impl ConnectionTrait, mut rejected: Vec<RejectedCalls>) -> Result<(), DbErr> {
+    rejected.sort_unstable_by_key(|calls| calls.filter);
+    for RejectedCalls { account, filter, count } in rejected {
+        Entity::update_many()
+            .col_expr(Column::Rejected, Expr::col(Column::Rejected).add(count))
+            .filter(Column::Account.eq(account))
+            .filter(Column::Uuid.eq(filter))
+            .exec(db)
+            .await?;
+    }
+    Ok(())
 }
 
 async fn check_app(db: &impl ConnectionTrait, filter: &TnFilter) -> Result<()> {

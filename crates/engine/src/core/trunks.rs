@@ -1,6 +1,6 @@
 //! Trunks that are asked by OPTIONS whether they are there, and those we register with.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -58,6 +58,15 @@ struct Watched {
     failures: u32,
     registration: Option<Registration>,
     call_id: Bytes,
+    /// Its place in `Trunks::due`.
+    due: Option<Instant>,
+}
+
+impl Watched {
+    fn deadline(&self) -> Option<Instant> {
+        let refresh = self.registration.as_ref().and_then(Registration::deadline);
+        [self.ping_due, refresh].into_iter().flatten().min()
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,13 +82,15 @@ pub(super) struct Trunks {
     config: TrunkConfig,
     board: TrunkBoard,
     watched: HashMap<Uuid, Watched>,
+    /// When there is something to be done with each, the first first.
+    due: BTreeSet<(Instant, Uuid)>,
     /// Requests on their way, and for which version of a trunk.
     asked: HashMap<RequestId, (Uuid, DateTime<Utc>, Question)>,
 }
 
 impl Trunks {
     pub(super) fn new(config: TrunkConfig, board: TrunkBoard) -> Self {
-        Self { config, board, watched: HashMap::new(), asked: HashMap::new() }
+        Self { config, board, watched: HashMap::new(), due: BTreeSet::new(), asked: HashMap::new() }
     }
 
     pub(super) fn board(&self) -> &TrunkBoard {
@@ -87,10 +98,33 @@ impl Trunks {
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let due = |trunk: &Watched| {
-            [trunk.ping_due, trunk.registration.as_ref().and_then(Registration::deadline)].into_iter().flatten().min()
-        };
-        self.watched.values().filter_map(due).min()
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// Puts a trunk where its deadline now is.
+    fn queue(&mut self, uuid: Uuid) {
+        let Some(trunk) = self.watched.get_mut(&uuid) else { return };
+        let deadline = trunk.deadline();
+        if trunk.due == deadline {
+            return;
+        }
+        if let Some(former) = std::mem::replace(&mut trunk.due, deadline) {
+            self.due.remove(&(former, uuid));
+        }
+        self.due.extend(deadline.map(|at| (at, uuid)));
+    }
+
+    fn remove(&mut self, uuid: Uuid) -> Option<Watched> {
+        let trunk = self.watched.remove(&uuid)?;
+        if let Some(at) = trunk.due {
+            self.due.remove(&(at, uuid));
+        }
+        Some(trunk)
+    }
+
+    /// Trunks with something due.
+    fn due(&self, now: Instant) -> Vec<Uuid> {
+        self.due.iter().take_while(|(at, _)| *at <= now).map(|(_, uuid)| *uuid).collect()
     }
 }
 
@@ -117,9 +151,12 @@ impl Core {
                         failures: 0,
                         registration: target.register.as_ref().map(|_| Registration::new(now, expires)),
                         call_id: Uuid::new_v4().to_string().into(),
+                        due: None,
                         target,
                     };
-                    self.trunks.watched.insert(watched.target.uuid, watched);
+                    let uuid = watched.target.uuid;
+                    self.trunks.watched.insert(uuid, watched);
+                    self.trunks.queue(uuid);
                 }
             }
         }
@@ -135,7 +172,7 @@ impl Core {
     fn unwatch_trunks(&mut self, trunks: Vec<Uuid>) {
         for uuid in trunks {
             self.trunks.board.unwatch(uuid);
-            let Some(mut trunk) = self.trunks.watched.remove(&uuid) else { continue };
+            let Some(mut trunk) = self.trunks.remove(uuid) else { continue };
             if let Some(register) = trunk.registration.take().and_then(Registration::end) {
                 self.ask_trunk(&trunk.target, trunk.call_id, Question::Farewell, Some(register));
             }
@@ -144,7 +181,8 @@ impl Core {
 
     pub(super) fn trunks_on_time(&mut self, now: Instant) {
         let mut due = Vec::new();
-        for trunk in self.trunks.watched.values_mut() {
+        for uuid in self.trunks.due(now) {
+            let Some(trunk) = self.trunks.watched.get_mut(&uuid) else { continue };
             if trunk.ping_due.is_some_and(|at| at <= now) {
                 trunk.ping_due = None;
                 // Each OPTIONS stands for itself.
@@ -154,6 +192,7 @@ impl Core {
             if let Some(register) = trunk.registration.as_mut().and_then(|registration| registration.poll(now)) {
                 due.push((trunk.target.clone(), trunk.call_id.clone(), Question::Register, Some(register)));
             }
+            self.trunks.queue(uuid);
         }
         for (target, call_id, question, register) in due {
             let asked = self.ask_trunk(&target, call_id, question, register);
@@ -211,6 +250,11 @@ impl Core {
     }
 
     fn trunk_answered(&mut self, uuid: Uuid, question: Question, code: u16, response: Option<&Response>) {
+        self.note_answer(uuid, question, code, response);
+        self.trunks.queue(uuid);
+    }
+
+    fn note_answer(&mut self, uuid: Uuid, question: Question, code: u16, response: Option<&Response>) {
         let now = Instant::now();
         let Some(trunk) = self.trunks.watched.get_mut(&uuid) else { return };
         match question {

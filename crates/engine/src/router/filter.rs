@@ -37,9 +37,7 @@ impl Router {
         let Some(hit) = hit(&filter, from) else { return Ok(None) };
         tracing::info!(filter = %uuid, called = %lease.tn, from, hit.list, hit.rule, "a caller is kept out");
         metrics::counter!("opentact_filtered_calls_total", "list" => hit.list).increment(1);
-        if let Err(error) = self.store.tn_filters().count_rejected(lease.account, uuid).await {
-            tracing::error!(%error, "a rejected call is not counted");
-        }
+        self.journal.filtered(lease.account, uuid);
         let (code, reason) = match filter.on_reject {
             OnReject::Busy => (486, "Busy Here"),
             OnReject::Decline | OnReject::VoicemailApp => (603, "Decline"),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use opentact_store::calls::{CallFlowLog, CallRecord};
 use opentact_store::events::{Batch, Event};
+use opentact_store::tn_filters::RejectedCalls;
 use opentact_store::types::now;
 use opentact_store::{Result, StoreError};
 use tokio::sync::{mpsc, oneshot};
@@ -82,6 +83,8 @@ struct Writer {
 struct Parts {
     calls: HashMap<Uuid, Arc<CallRecord>>,
     flow_logs: Vec<CallFlowLog>,
+    /// By account and filter.
+    rejected: HashMap<(Uuid, Uuid), i64>,
     events: Vec<Pending>,
 }
 
@@ -102,6 +105,9 @@ impl Group {
                     group.parts.calls.insert(record.uuid, record);
                 }
                 Item::Write(Write::FlowLog(log)) => group.parts.flow_logs.push(*log),
+                Item::Write(Write::Rejected { account, filter }) => {
+                    *group.parts.rejected.entry((account, filter)).or_default() += 1;
+                }
                 Item::Flush(done) => group.flushes.push(done),
                 Item::Close(done) => group.close = Some(done),
             }
@@ -112,7 +118,12 @@ impl Group {
 
 impl Parts {
     fn is_empty(&self) -> bool {
-        self.calls.is_empty() && self.flow_logs.is_empty() && self.events.is_empty()
+        self.calls.is_empty() && self.flow_logs.is_empty() && self.rejected.is_empty() && self.events.is_empty()
+    }
+
+    fn rejected(&self) -> Vec<RejectedCalls> {
+        let calls = self.rejected.iter();
+        calls.map(|(&(account, filter), &count)| RejectedCalls { account, filter, count }).collect()
     }
 
     /// Each part alone, rows before the events that tell of them.
@@ -120,7 +131,9 @@ impl Parts {
         let calls = self.calls.into_iter().map(|call| Parts { calls: HashMap::from([call]), ..Parts::default() });
         let logs = self.flow_logs.into_iter().map(|log| Parts { flow_logs: vec![log], ..Parts::default() });
         let events = self.events.into_iter().map(|event| Parts { events: vec![event], ..Parts::default() });
-        calls.chain(logs).chain(events)
+        let rejected =
+            self.rejected.into_iter().map(|one| Parts { rejected: HashMap::from([one]), ..Parts::default() });
+        calls.chain(logs).chain(rejected).chain(events)
     }
 }
 
@@ -179,7 +192,8 @@ impl Writer {
             rows.push(row(pending, *head, self.accounts.get(account)));
         }
         let calls = parts.calls.values().map(|record| CallRecord::clone(record)).collect();
-        let batch = Batch { calls, flow_logs: parts.flow_logs.clone(), events: rows.clone() };
+        let (flow_logs, rejected) = (parts.flow_logs.clone(), parts.rejected());
+        let batch = Batch { calls, flow_logs, rejected, events: rows.clone() };
         self.shared.store.events().commit(batch).await?;
 
         self.grown.extend(heads.keys());

@@ -2,12 +2,13 @@ use std::time::Duration;
 
 use opentact_store::calls::{CallFilter, CallFlowLog, CallRecord, FlowLogFilter, Related, SpentCall};
 use opentact_store::events::{Batch, Event};
-use opentact_store::types::{CallState, CallType, Direction, EventType, Json, now};
+use opentact_store::tn_filters::RejectedCalls;
+use opentact_store::types::{CallState, CallType, Direction, EventType, Json, OnReject, now};
 use opentact_store::{Money, Search, Store, StoreError, Tn};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::world::on_both;
+use crate::world::{on_both, tenant};
 
 fn call(account: Uuid, from: &str, to: &str) -> CallRecord {
     CallRecord {
@@ -136,12 +137,17 @@ on_both! {
 
     async fn a_batch_is_written_whole_or_not_at_all(world: &World) {
         let store = &world.store;
-        let account = Uuid::new_v4();
+        let account = tenant(store, "batch", 0).await.0.uuid;
+        let filters = store.tn_filters();
+        let spam = filters.create(account, None, "spam".into(), true, OnReject::Decline, None).await.unwrap().uuid;
+        let rejected = |filter, count| RejectedCalls { account, filter, count };
         let record = CallRecord { sip_control_app: Some(Uuid::new_v4()), ..call(account, "1", "2") };
         let logs = vec![log(&record, 0, "Answer", true), log(&record, 1, "Say", false)];
         let batch = Batch {
             calls: vec![record.clone()],
             flow_logs: logs.clone(),
+            // One of a filter that is gone.
+            rejected: vec![rejected(spam, 2), rejected(Uuid::new_v4(), 1)],
             events: (1..=1200).map(|seq| event(account, seq)).collect(),
         };
         store.events().commit(batch).await.unwrap();
@@ -151,9 +157,11 @@ on_both! {
         assert_eq!(failed.data, logs[1..]);
 
         let other = call(account, "3", "4");
-        let taken = Batch { calls: vec![other.clone()], events: vec![event(account, 1200)], ..Batch::default() };
+        let (calls, counts) = (vec![other.clone()], vec![rejected(spam, 5)]);
+        let taken = Batch { calls, rejected: counts, events: vec![event(account, 1200)], ..Batch::default() };
         assert!(matches!(store.events().commit(taken).await, Err(StoreError::Conflict(_))));
         assert!(matches!(store.calls().get(account, other.uuid).await, Err(StoreError::NotFound(_))));
+        assert_eq!(filters.get(account, spam).await.unwrap().rejected, 2);
     }
 
     async fn the_log_is_read_in_order_and_pruned_to_the_newest(world: &World) {
