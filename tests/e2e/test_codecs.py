@@ -13,6 +13,7 @@ from harness.baresip import Baresip
 from test_softphones import SECRET, account, judge, users
 
 # What baresip's log calls an encoder and decoder, by the module that has it.
+SHOWN = {"g711": "PCMU", "g722": "G722", "opus": "opus"}
 NAMES = {"g711": "PCMU 8000Hz 1ch", "g722": "G722 16000Hz 1ch", "opus": "opus 48000Hz 2ch"}
 
 
@@ -55,8 +56,19 @@ def test_two_phones_hear_each_other_whatever_they_speak(office, tmp_path, ours, 
         speaks(caller, ours)
         speaks(callee, theirs)
         time.sleep(6)  # the talk itself
+        origin = next(call["uuid"] for call in rest.get("/rest/call/online") if call["parent"] is None)
+        live = rest.get(f"/rest/call/{origin}/trace")["media"]
         caller.command("hangup")
         callee.wait("CALL_CLOSED")
+    call = rest.call(origin)
+    ended = [call["media"], *(child["media"] for child in call["children"])]
+    for legs in (live, ended):
+        assert sorted(leg["codec"] for leg in legs) == sorted([SHOWN[ours], SHOWN[theirs]])
+        for leg in legs:
+            # Without loss and delay the scale ends at 4.4.
+            assert leg["mos"] > 4 and leg["packets_lost"] == 0 and leg["packets_received"] > 200
+            assert (leg["transcoding"] is None) == (ours == theirs)
+    assert all(leg["live"] for leg in live) and len(live) == 2
     judge(callee.heard(), 440, 6)
     judge(caller.heard(), 880, 6)
 

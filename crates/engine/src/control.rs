@@ -6,11 +6,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use opentact_call::{DialOptions, DialTarget, LegId, OutboundStart, Q850, Target, Variables};
 use opentact_callflow::Document;
+use opentact_media::LegStats;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use crate::core::{Message, Stats, new_leg};
+use crate::core::{Message, Stats, new_leg, quality};
 use crate::ports::{CallControl, ControlError, DevCall, DevCaller, FlowSource, LegMessage, Originate, Registration};
 use crate::router::{About, App, DialFault, DialPlan, DialRequest, Router};
 
@@ -46,6 +47,12 @@ pub(crate) enum ControlRequest {
         account: Uuid,
         call: LegId,
         reply: oneshot::Sender<Vec<LegMessage>>,
+    },
+    /// Each leg answers for itself.
+    Quality {
+        account: Uuid,
+        call: LegId,
+        reply: oneshot::Sender<Vec<(Uuid, oneshot::Receiver<LegStats>)>>,
     },
     Registrations {
         sip_user: Uuid,
@@ -191,6 +198,17 @@ impl CallControl for Control {
 
     async fn trace(&self, account: Uuid, call: Uuid) -> Result<Vec<LegMessage>, ControlError> {
         self.ask(|reply| ControlRequest::Trace { account, call: LegId(call), reply }).await
+    }
+
+    async fn quality(&self, account: Uuid, call: Uuid) -> Result<Vec<(Uuid, Value)>, ControlError> {
+        let mut legs = Vec::new();
+        for (leg, answer) in self.ask(|reply| ControlRequest::Quality { account, call: LegId(call), reply }).await? {
+            // One that has ended meanwhile does not answer; its record will say.
+            if let Ok(stats) = answer.await {
+                legs.push((leg, quality::view(&stats)));
+            }
+        }
+        Ok(legs)
     }
 
     async fn registrations(&self, sip_user: Uuid) -> Vec<Registration> {

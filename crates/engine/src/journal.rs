@@ -270,6 +270,13 @@ impl CallBook {
         }
     }
 
+    /// The audio of a leg has ended, and was so.
+    pub(crate) fn measured(&mut self, leg: LegId, quality: Value) {
+        if let Some(page) = self.pages.get_mut(&leg) {
+            page.context.related.media = Some(Arc::new(quality));
+        }
+    }
+
     /// Closes the records of a call whose machine is lost.
     pub(crate) fn abandon(&mut self, now: DateTime<Utc>) {
         let open: Vec<LegId> = self.open().collect();

@@ -151,6 +151,9 @@ pub trait CallControl: Send + Sync + 'static {
     async fn get(&self, account: Uuid, call: Uuid) -> Result<Option<Value>, ControlError>;
     /// The SIP messages of a call and of the legs it dialled, as far as they are still kept, oldest first.
     async fn trace(&self, account: Uuid, call: Uuid) -> Result<Vec<LegMessage>, ControlError>;
+    /// How the audio of a call and of the legs it dialled is now, by leg; of a dialled leg only its own. Empty when it is
+    /// not (or no longer) in memory.
+    async fn quality(&self, account: Uuid, call: Uuid) -> Result<Vec<(Uuid, Value)>, ControlError>;
     /// What a SIP user has registered; empty means offline.
     async fn registrations(&self, sip_user: Uuid) -> Vec<Registration>;
     /// How a trunk does.

@@ -64,6 +64,18 @@ pub struct Playout {
     pub dropped: u64,
 }
 
+impl Playout {
+    /// Both together.
+    pub fn and(self, other: Playout) -> Playout {
+        Playout {
+            played_us: self.played_us + other.played_us,
+            concealed_us: self.concealed_us + other.concealed_us,
+            late: self.late + other.late,
+            dropped: self.dropped + other.dropped,
+        }
+    }
+}
+
 /// A playout buffer with its decoder. No allocation once every slot has held a packet.
 #[derive(Debug)]
 pub struct JitterBuffer {

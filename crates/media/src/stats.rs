@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use crate::codec::Codec;
+use crate::jitter::Playout;
 use crate::rtp;
 
 /// Totals of a leg.
@@ -30,6 +32,17 @@ pub struct LegStats {
     pub remote_jitter_ms: Option<f32>,
     /// Keys received.
     pub dtmf_received: u32,
+    /// What was spoken last; `None` for a leg that never began.
+    pub codec: Option<Codec>,
+    /// Where what is heard is encoded again for the bridged leg: what became of it, and milliseconds of it that wait.
+    pub playout: Option<Playout>,
+    pub jitter_buffer_ms: u32,
+    /// Mean opinion score of what the party is heard as, by the E-model ([`crate::quality`]), and its lowest value of an
+    /// interval between two reports. `None` before anything was received.
+    pub mos: Option<f32>,
+    pub lowest_mos: Option<f32>,
+    /// The same of what the party hears, by its last report.
+    pub remote_mos: Option<f32>,
 }
 
 /// RFC 3550 A.1: how far ahead a sequence number may be and still be of the same stream.

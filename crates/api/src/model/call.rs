@@ -54,6 +54,10 @@ pub struct Call {
     /// of what does not hold; `identity`, the headers. Absent when there is nothing.
     #[schema(schema_with = types::any_object)]
     pub stir_shaken: Option<serde_json::Value>,
+    /// How its audio was, once that has ended: as in `media` of `/rest/call/{uuid}/trace`, which tells it while it lasts. Absent
+    /// where there was none.
+    #[schema(schema_with = types::any_object)]
+    pub media: Option<serde_json::Value>,
     /// Recordings.
     #[schema(schema_with = types::objects)]
     pub records: Vec<serde_json::Value>,
@@ -83,6 +87,43 @@ pub struct CallFlowLog {
 pub struct CallTrace {
     /// Oldest first.
     pub sip: Vec<SipMessage>,
+    /// One of each leg that has, or had, audio.
+    pub media: Vec<LegMedia>,
+}
+
+/// How the audio of a leg is, or was when it ended. `null` is what nothing is known of.
+#[derive(ToSchema)]
+pub struct LegMedia {
+    pub leg: Uuid,
+    /// Whether it goes on.
+    pub live: bool,
+    #[schema(example = "opus")]
+    pub codec: Option<String>,
+    pub packets_sent: u64,
+    pub packets_received: u64,
+    /// Never received, of those that were sent to us.
+    pub packets_lost: u64,
+    pub packets_reordered: u64,
+    pub packets_duplicate: u64,
+    /// Malformed, of another source, or of a codec that was not agreed on.
+    pub packets_discarded: u64,
+    /// Interarrival jitter (RFC 3550) of what is received, now and at most.
+    pub jitter_ms: f64,
+    pub max_jitter_ms: f64,
+    /// By RTCP.
+    pub round_trip_ms: Option<f64>,
+    /// Mean opinion score of what is received, 1 to 4.4, by the E-model (ITU-T G.107), and that of its worst 5 s.
+    pub mos: Option<f64>,
+    pub lowest_mos: Option<f64>,
+    /// Where what the other leg says is encoded anew for this one: how long it waits, what was made up for what was lost
+    /// or late, and packets that were too late or too many.
+    #[schema(schema_with = types::or_null::any_object)]
+    pub transcoding: Option<serde_json::Value>,
+    /// What the other side tells by RTCP of what it receives: `packets_lost`, `jitter_ms`, `mos`.
+    #[schema(schema_with = types::or_null::any_object)]
+    pub remote: Option<serde_json::Value>,
+    /// Keys received.
+    pub dtmf_received: u32,
 }
 
 /// One SIP message.

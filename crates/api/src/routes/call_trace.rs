@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+use uuid::Uuid;
 
 use super::call::one;
 use crate::auth::Caller;
@@ -37,9 +38,9 @@ struct TraceQuery {
     format: Option<String>,
 }
 
-/// The SIP messages of a call and of the legs it dialled.
+/// The SIP messages of a call and of the legs it dialled, and how their audio is.
 ///
-/// Those that the node still keeps (`sip.trace_messages`, `sip.trace_bytes`), oldest first; of a dialled leg only its own.
+/// Of the messages those that the node still keeps (`sip.trace_messages`, `sip.trace_bytes`), oldest first; of a dialled leg only its own.
 /// Credentials are starred out. A capture file is also had by `Accept: application/vnd.tcpdump.pcap`.
 #[utoipa::path(get, path = "/rest/call/{uuid}/trace", operation_id = "GetCallTrace", tag = "call",
     params(("uuid" = Uuid, Path), TraceQuery),
@@ -54,7 +55,7 @@ async fn trace(
     Query(query): Query<TraceQuery>,
     headers: HeaderMap,
 ) -> Result<Response, AppError> {
-    one(&state, &caller, uuid).await?;
+    let call = one(&state, &caller, uuid).await?;
     let messages = state.calls.trace(caller.account(), uuid).await?;
     let accepts_pcap =
         headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).is_some_and(|accept| accept.contains(PCAP));
@@ -63,8 +64,25 @@ async fn trace(
         Some("pcap") => ([(header::CONTENT_TYPE, PCAP)], pcap::write(wire())).into_response(),
         None if accepts_pcap => ([(header::CONTENT_TYPE, PCAP)], pcap::write(wire())).into_response(),
         Some("ladder") => lines(wire()).into_response(),
-        _ => ok(json!({"sip": messages.iter().map(shape).collect::<Vec<_>>()})).into_response(),
+        _ => {
+            let media = media(&call, state.calls.quality(caller.account(), uuid).await?);
+            ok(json!({"sip": messages.iter().map(shape).collect::<Vec<_>>(), "media": media})).into_response()
+        }
     })
+}
+
+/// How the audio is on each leg that is there, and was on each that has ended.
+fn media(call: &Value, live: Vec<(Uuid, Value)>) -> Vec<Value> {
+    let legs = std::iter::once(call).chain(call["children"].as_array().into_iter().flatten());
+    let ended = legs.filter_map(|leg| Some((leg["uuid"].as_str()?.parse().ok()?, leg.get("media")?.clone())));
+    let live = live.into_iter().map(|(leg, media)| (leg, media, true));
+    let all = live.chain(ended.map(|(leg, media)| (leg, media, false)));
+    all.map(|(leg, mut media, live)| {
+        media["leg"] = json!(leg);
+        media["live"] = json!(live);
+        media
+    })
+    .collect()
 }
 
 fn shape(LegMessage { leg, message }: &LegMessage) -> Value {

@@ -7,7 +7,7 @@ use opentact_store::types::{CallState, Json, now};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::world::{World, call_record, shown};
+use crate::world::{World, call_record, leg_media, shown};
 
 const FLOW: &str = "<Response><Say>Hello.</Say><Hangup/></Response>";
 
@@ -182,8 +182,19 @@ async fn the_simulated_network_calls_a_number_of_ours() {
 #[tokio::test]
 async fn a_trace_is_json_a_ladder_or_a_capture_file_and_no_strangers_business() {
     let world = World::new().await;
-    let record = call_record(world.me.account.uuid, CallState::Destroyed, "12125550001");
+    let mut record = call_record(world.me.account.uuid, CallState::Destroyed, "12125550001");
+    record.related.0.media = Some(leg_media("PCMU").into());
     world.store.calls().save(record.clone()).await.unwrap();
+    let talking = call_record(world.me.account.uuid, CallState::Live, "12125550002");
+    world.calls.live.lock().push(talking.clone());
+    let live = world.get(&format!("/rest/call/{}/trace", talking.uuid)).expect(200).await["media"].clone();
+    let told = |codec, leg, live| {
+        let mut media = leg_media(codec);
+        media["leg"] = json!(leg);
+        media["live"] = json!(live);
+        json!([media])
+    };
+    assert_eq!(live, told("opus", talking.uuid, true));
     let (local, remote) = ("127.0.0.1:5060".parse().unwrap(), "127.0.0.1:5070".parse().unwrap());
     let message = |direction, octets: &'static str| {
         let message = SipMessage {
@@ -202,7 +213,9 @@ async fn a_trace_is_json_a_ladder_or_a_capture_file_and_no_strangers_business() 
         message("out", "SIP/2.0 180 Ringing\r\nCall-ID: a@b\r\n\r\n"),
     ];
     let path = format!("/rest/call/{}/trace", record.uuid);
-    let sip = world.get(&path).expect(200).await["sip"].clone();
+    let trace = world.get(&path).expect(200).await;
+    assert_eq!(trace["media"], told("PCMU", record.uuid, false));
+    let sip = trace["sip"].clone();
     assert_eq!(sip[0]["summary"], "INVITE sip:alice@example.com");
     assert_eq!(sip[1]["summary"], "180 Ringing");
     assert_eq!((&sip[1]["direction"], &sip[1]["remote"]), (&json!("out"), &json!("127.0.0.1:5070")));

@@ -35,6 +35,9 @@ impl Core {
             ControlRequest::Trace { account, call, reply } => {
                 let _ = reply.send(self.trace.messages(account, call.0));
             }
+            ControlRequest::Quality { account, call, reply } => {
+                let _ = reply.send(self.measure(account, call));
+            }
             ControlRequest::Registrations { sip_user, reply } => {
                 let _ = reply.send(self.registrations(sip_user));
             }
@@ -143,7 +146,7 @@ impl Core {
         after.or(before).ok_or_else(not_live)
     }
 
-    fn find(&self, account: Uuid, leg: LegId) -> Option<(LegId, &CallEntry)> {
+    pub(super) fn find(&self, account: Uuid, leg: LegId) -> Option<(LegId, &CallEntry)> {
         let origin = self.legs.get(&leg).map_or(leg, |leg| leg.call);
         let entry = self.calls.get(&origin).filter(|entry| entry.account == account)?;
         entry.book.snapshot(leg).map(|_| (origin, entry))

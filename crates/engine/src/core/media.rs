@@ -7,7 +7,7 @@ use opentact_media::control::{Command, Event, LegKey, RecordEnd, Source};
 use uuid::Uuid;
 
 use super::calls::{PromptStage, RecordingFile};
-use super::{Core, Message};
+use super::{Core, Message, quality};
 use crate::speech::SayRequest;
 use crate::tone;
 
@@ -36,8 +36,13 @@ impl Core {
             }
             Event::Timeout => self.on_rtp_timeout(leg),
             Event::DtmfSent => {}
-            Event::Closed(_) => {
+            Event::Closed(stats) => {
                 self.media_legs.remove(&key);
+                if stats.codec.is_some()
+                    && let Some(entry) = self.calls.get_mut(&call)
+                {
+                    entry.book.measured(leg, quality::view(&stats));
+                }
                 self.leg_event(leg, LegEvent::Closed);
             }
         }

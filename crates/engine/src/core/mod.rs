@@ -18,6 +18,7 @@ mod negotiate;
 mod outbound;
 mod outside;
 mod passing;
+pub(crate) mod quality;
 mod reason;
 mod register;
 mod replaces;

@@ -11,7 +11,8 @@ use std::{io, thread};
 use metrics::{Counter, Gauge, counter, gauge};
 use opentact_media::leg::{Input, Output};
 use opentact_media::recorder::Recording;
-use opentact_media::{Codec, Command, Event, Leg, LegKey, Source};
+use opentact_media::{Codec, Command, Event, Leg, LegKey, LegStats, Source};
+use tokio::sync::oneshot;
 
 use super::net::{Batch, Epoll, Inbox, hurry};
 use super::ports::PortPair;
@@ -36,6 +37,10 @@ pub(super) enum Message {
     Command {
         key: LegKey,
         command: Command,
+    },
+    Measure {
+        key: LegKey,
+        reply: oneshot::Sender<LegStats>,
     },
     /// A leg comes from another thread to be bridged with one of this.
     Adopt {
@@ -187,6 +192,7 @@ impl Worker {
                 self.settle(Slot { key, leg, pair, peer: None, visited: Vec::new(), recorded: false, farewell: None });
             }
             Message::Command { key, command } => self.command(now, key, command),
+            Message::Measure { key, reply } => self.measure(key, reply),
             Message::Adopt { slot, with } => self.adopt(now, *slot, with),
             Message::Forget { key } => {
                 self.moved.remove(&key);
@@ -217,6 +223,18 @@ impl Worker {
                 self.handle(now, index, Input::Command(command));
                 self.drain(now, index);
             }
+        }
+    }
+
+    fn measure(&mut self, key: LegKey, reply: oneshot::Sender<LegStats>) {
+        match (self.places.get(&key), self.moved.get(&key)) {
+            (Some(&index), _) => {
+                if let Some(slot) = &self.slots[index] {
+                    let _ = reply.send(slot.leg.stats());
+                }
+            }
+            (None, Some(&thread)) => self.pass_on(thread, Message::Measure { key, reply }),
+            (None, None) => {}
         }
     }
 

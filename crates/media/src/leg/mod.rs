@@ -17,7 +17,7 @@ use rand::{Rng, SeedableRng};
 
 use crate::codec::{Codec, OpusParams};
 use crate::control::{Command, Event, LegParams, RecordEnd, Source};
-use crate::jitter::Delay;
+use crate::jitter::{Delay, Playout};
 use crate::prompt::FRAME_MS;
 use crate::recorder::Order;
 use crate::relay::{Frame, OutgoingStream};
@@ -119,6 +119,8 @@ pub struct Leg {
     /// What the bridged leg hears and this one does not speak.
     transcoding: Option<Box<Transcoding>>,
     key_relayed: Option<RelayedKey>,
+    /// Of what was transcoded before.
+    played: Option<Playout>,
     reception: Reception,
     keys_in: telephone_event::Receiver,
     keys_out: Keys,
@@ -161,6 +163,7 @@ impl Leg {
             voice: Voice::new(Codec::Pcmu, OpusParams::default()),
             transcoding: None,
             key_relayed: None,
+            played: None,
             reception: Reception::new(CLOCK_RATE),
             keys_in: telephone_event::Receiver::new(CLOCK_RATE),
             keys_out: Keys::default(),
@@ -225,6 +228,12 @@ impl Leg {
             remote_lost: self.reports.remote_lost(),
             remote_jitter_ms: self.reports.remote_jitter_ms(self.stream.clock_rate()),
             dtmf_received: self.keys_received,
+            codec: self.last_heard.map(|_| self.voice.codec()),
+            playout: self.playout(),
+            jitter_buffer_ms: self.transcoding.as_ref().map_or(0, |transcoding| transcoding.delay_ms()),
+            mos: self.heard_as(),
+            lowest_mos: self.reports.lowest_mos,
+            remote_mos: self.hears_us_as(),
         }
     }
 
@@ -266,7 +275,7 @@ impl Leg {
     fn part(&mut self) {
         self.route = Route::Nowhere;
         self.stream.forget_source();
-        self.transcoding = None;
+        self.end_transcoding();
         self.key_relayed = None;
     }
 
@@ -288,7 +297,7 @@ impl Leg {
         self.reception.set_clock_rate(clock_rate);
         self.keys_in.set_clock_rate(format.map_or(CLOCK_RATE, |format| format.clock_rate));
         if self.voice.codec() != params.codec {
-            self.transcoding = None;
+            self.end_transcoding();
         }
         self.voice.change(params.codec, params.opus);
         let same_remote = self.params.as_ref().is_some_and(|before| before.remote == params.remote);

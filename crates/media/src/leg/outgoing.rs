@@ -179,7 +179,7 @@ impl Leg {
         match frame.kind {
             FrameKind::Audio(from) if !from.passes_as(codec) => self.transcode(from, &frame),
             FrameKind::Audio(from) => {
-                self.transcoding = None;
+                self.end_transcoding();
                 let Some(numbers) = self.stream.relayed(now, &frame, codec.units(frame.payload)) else { return };
                 let Some(to) = self.rtp_remote() else { return };
                 let header = self.header(numbers, payload_type);

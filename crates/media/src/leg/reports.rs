@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use rand::Rng;
 
 use super::Leg;
+use crate::quality::Conditions;
 use crate::rtcp::{self, Packet, ReportBlock, SenderInfo};
 
 /// RFC 3550 6.2: the minimum, which two parties never exceed; 6.3.1: half of it at first.
@@ -20,11 +21,21 @@ pub(super) struct Reports {
     last_sender: Option<(u32, Instant)>,
     round_trip: Option<Duration>,
     remote: Option<ReportBlock>,
+    /// Of the intervals between our reports.
+    pub lowest_mos: Option<f32>,
 }
 
 impl Reports {
     pub fn new(cname: String) -> Reports {
-        Reports { cname, next: None, closed: false, last_sender: None, round_trip: None, remote: None }
+        Reports {
+            cname,
+            next: None,
+            closed: false,
+            last_sender: None,
+            round_trip: None,
+            remote: None,
+            lowest_mos: None,
+        }
     }
 
     pub fn schedule_first(&mut self, now: Instant, rng: &mut impl Rng) {
@@ -88,6 +99,31 @@ impl Leg {
         }
     }
 
+    /// How the party is heard.
+    pub(super) fn heard_as(&self) -> Option<f32> {
+        let (lost, received) = (self.reception.lost(), self.reception.received);
+        let loss = 100.0 * lost as f64 / (lost + received) as f64;
+        (received > 0).then(|| self.score(loss, f64::from(self.reception.jitter_ms())))
+    }
+
+    /// How the party hears us, as far as its reports tell.
+    pub(super) fn hears_us_as(&self) -> Option<f32> {
+        let reception = self.reports.remote?.reception;
+        let (sent, _) = self.stream.sent();
+        let loss = 100.0 * f64::from(reception.cumulative_lost.max(0)) / sent.max(1) as f64;
+        let jitter = f64::from(self.reports.remote_jitter_ms(self.stream.clock_rate()).unwrap_or_default());
+        Some(self.score(loss, jitter))
+    }
+
+    /// By the E-model: mouth to ear is half a round trip, a packet, and the buffer of whoever plays it, taken as twice the
+    /// jitter.
+    fn score(&self, loss: f64, jitter_ms: f64) -> f32 {
+        let packet_ms = self.params.as_ref().map_or(20, |params| params.ptime_ms);
+        let way = f64::from(self.reports.round_trip_ms().unwrap_or_default()) / 2.0;
+        let delay_ms = way + f64::from(packet_ms) + 2.0 * jitter_ms;
+        Conditions { codec: self.voice.codec(), loss, delay_ms }.mos()
+    }
+
     pub(super) fn send_report(&mut self, now: Instant) {
         self.reports.next = Some(now + INTERVAL.mul_f64(self.rng.random_range(0.5..1.5)));
         self.write_compound(now, false);
@@ -110,7 +146,12 @@ impl Leg {
             octets: octets as u32,
         });
         let last_sender = self.reports.last_sender;
-        let block = self.reception.report().map(|reception| ReportBlock {
+        let reception = self.reception.report();
+        if let Some(reception) = &reception {
+            let mos = self.score(f64::from(reception.fraction_lost) / 2.56, f64::from(self.reception.jitter_ms()));
+            self.reports.lowest_mos = Some(self.reports.lowest_mos.map_or(mos, |lowest| lowest.min(mos)));
+        }
+        let block = reception.map(|reception| ReportBlock {
             reception,
             last_report: last_sender.map_or(0, |(ntp, _)| ntp),
             delay: last_sender

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::voice::{MAX_PAYLOAD, MAX_SAMPLES};
 use super::{Leg, Route};
 use crate::codec::Codec;
-use crate::jitter::JitterBuffer;
+use crate::jitter::{JitterBuffer, Playout};
 use crate::relay::Frame;
 use crate::rtp;
 use crate::telephone_event::Payload;
@@ -45,6 +45,21 @@ impl Leg {
         if let Some(transcoding) = &mut self.transcoding {
             transcoding.follow(frame.ssrc);
             transcoding.heard.push(frame.sequence, frame.timestamp, from, frame.payload);
+        }
+    }
+
+    /// The bridged leg is another, or speaks the same now.
+    pub(super) fn end_transcoding(&mut self) {
+        self.played = self.playout();
+        self.transcoding = None;
+    }
+
+    /// What became of all that was transcoded for this leg.
+    pub(super) fn playout(&self) -> Option<Playout> {
+        let now = self.transcoding.as_ref().map(|transcoding| transcoding.heard.counts());
+        match (self.played, now) {
+            (Some(before), Some(now)) => Some(before.and(now)),
+            (before, now) => before.or(now),
         }
     }
 
@@ -112,6 +127,11 @@ impl Leg {
 }
 
 impl Transcoding {
+    /// Milliseconds that wait.
+    pub fn delay_ms(&self) -> u32 {
+        self.heard.delay_ms()
+    }
+
     fn follow(&mut self, ssrc: u32) {
         if self.ssrc != ssrc {
             self.ssrc = ssrc;

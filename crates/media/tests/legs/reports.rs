@@ -2,7 +2,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use opentact_media::rtcp::{self, Packet};
-use opentact_media::{Command, Event, LegParams, Source};
+use opentact_media::{Codec, Command, Event, LegParams, Source};
 
 use crate::world::{Network, World};
 
@@ -128,4 +128,41 @@ fn garbage_is_counted_and_survived() {
     world.run(1000);
     assert!(world.legs[leg].stats().packets_discarded > 100);
     assert!(world.elapsed() >= Duration::from_secs(1));
+}
+
+#[test]
+fn opinion_follows_loss_delay_and_jitter() {
+    let measure = |network: Network, codec: Codec| {
+        let mut world = World::new(7, network);
+        let (leg, phone) = world.call_in(codec);
+        for one in [leg, phone] {
+            world.command(one, Command::Play { id: 1, source: Source::Silence { ms: 1000 }, loops: 0 });
+        }
+        world.run(60_000);
+        let stats = world.legs[leg].stats();
+        assert_eq!(stats.codec, Some(codec));
+        (stats.mos.unwrap(), stats.lowest_mos.unwrap(), stats.remote_mos.unwrap())
+    };
+    let network = |loss, delay| Network { loss, delay, ..Network::default() };
+    let (good, lowest, remote) = measure(network(0.0, (10, 10)), Codec::Pcmu);
+    assert!(good > 4.3 && lowest > 4.3 && remote > 4.3, "{good} {lowest} {remote}");
+    let (lossy, lowest, remote) = measure(network(0.05, (10, 10)), Codec::Pcmu);
+    assert!((3.6..4.1).contains(&lossy) && (3.4..4.2).contains(&remote), "{lossy} {remote}");
+    assert!(lowest < lossy, "{lowest} in the worst interval, {lossy} in all");
+    let (far, ..) = measure(network(0.0, (300, 300)), Codec::Opus);
+    assert!((3.0..4.0).contains(&far), "{far}");
+    let (shaky, ..) = measure(network(0.0, (10, 90)), Codec::G722);
+    assert!(shaky < good, "{shaky} with jitter, {good} without");
+}
+
+#[test]
+fn who_is_never_heard_has_no_score() {
+    let mut world = World::new(8, Network::default());
+    let leg = world.add();
+    assert_eq!(world.legs[leg].stats().codec, None);
+    world.command(leg, Command::Start(LegParams::pcmu(World::address(7))));
+    world.run(10_000);
+    let stats = world.legs[leg].stats();
+    assert_eq!((stats.mos, stats.lowest_mos, stats.remote_mos), (None, None, None));
+    assert_eq!(stats.codec, Some(Codec::Pcmu));
 }
