@@ -122,6 +122,8 @@ pub(crate) struct Transactions<O> {
     free: Vec<u32>,
     by_key: KeyMap<Key, TransactionId>,
     by_merge: KeyMap<Key, TransactionId>,
+    /// Tombstones of answered requests other than INVITE, the oldest first; some may be gone.
+    answered: VecDeque<TransactionId>,
     transmits: VecDeque<Transmit>,
 }
 
@@ -134,6 +136,7 @@ impl<O: Copy> Transactions<O> {
             free: Vec::new(),
             by_key: KeyMap::default(),
             by_merge: KeyMap::default(),
+            answered: VecDeque::new(),
             transmits: VecDeque::new(),
         }
     }
@@ -246,7 +249,11 @@ impl<O: Copy> Transactions<O> {
             }
             Machine::NonInviteServer(machine) => {
                 match machine.respond(now, &timing, flow.is_reliable(), code, &response) {
-                    non_invite_server::Sent::Open | non_invite_server::Sent::Completed => false,
+                    non_invite_server::Sent::Open => false,
+                    non_invite_server::Sent::Completed => {
+                        self.bury(id);
+                        false
+                    }
                     non_invite_server::Sent::Over => true,
                     non_invite_server::Sent::Refused => return false,
                 }
@@ -367,6 +374,28 @@ impl<O: Copy> Transactions<O> {
     }
 
     // ---- life ----
+
+    /// All tombstones here stand equally long, so those that are gone are in front.
+    fn bury(&mut self, id: TransactionId) {
+        while let Some(oldest) = self.answered.front()
+            && self.get(*oldest).is_none()
+        {
+            self.answered.pop_front();
+        }
+        self.answered.push_back(id);
+    }
+
+    /// Makes room for another transaction: forgets the request other than INVITE that was answered longest ago. Should it
+    /// come once more, it is a new one. False when there is none.
+    pub(crate) fn forget_answered(&mut self) -> bool {
+        while let Some(oldest) = self.answered.pop_front() {
+            if self.get(oldest).is_some() {
+                self.remove(oldest);
+                return true;
+            }
+        }
+        false
+    }
 
     /// Ends a transaction without a word: an INVITE given up after its CANCEL.
     pub(crate) fn remove(&mut self, id: TransactionId) {

@@ -212,3 +212,27 @@ fn alarm_moved_later_rings_once_and_at_its_new_time() {
     assert!(!timers.rings(start + 3 * second, at, &mut alarm, wake));
     assert_eq!(timers.next(), None);
 }
+
+#[test]
+fn answered_requests_are_forgotten_the_oldest_first() {
+    let start = Instant::now();
+    let mut table = Table::new(Timing::default());
+    let octets = |id: usize| KeyMaker::new([1, 2]).client(format!("z9hG4bK{id}").as_bytes(), &Method::Options);
+    let open = |table: &mut Table, number: usize, now: Instant| {
+        let id = table.open_server(now, octets(number), None, &Method::Options, flow(Transport::Udp), 7);
+        assert!(table.respond(now, id, 200, Bytes::from_static(b"SIP/2.0 200 OK\r\n\r\n")));
+    };
+    for number in 0..3 {
+        open(&mut table, number, start);
+    }
+    assert!(table.forget_answered());
+    assert!(table.find(octets(0)).is_none() && table.find(octets(1)).is_some());
+    // Those whose time has come leave nothing behind that grows.
+    let later = start + Timing::default().lifetime();
+    while table.fire(later).is_some() {}
+    assert_eq!(table.len(), 0);
+    open(&mut table, 3, later);
+    assert_eq!(table.answered.len(), 1);
+    assert!(table.forget_answered());
+    assert!(!table.forget_answered());
+}

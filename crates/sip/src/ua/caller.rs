@@ -26,7 +26,7 @@ impl Ua {
         if self.sessions.contains_key(&id) {
             return;
         }
-        if self.sessions.len() >= self.config.max_sessions || self.transactions.len() >= self.config.max_transactions {
+        if self.sessions.len() >= self.config.max_sessions || !self.has_room() {
             self.events.push_back(Event::Failed { session: id, code: 503, response: None });
             return;
         }

@@ -19,7 +19,8 @@ pub struct UaConfig {
     pub extensions: &'static [&'static str],
     /// Sessions at once. A further INVITE is answered 503 with Retry-After, one of our own fails with 503.
     pub max_sessions: usize,
-    /// Transactions at once, tombstones included. A further request is answered 503 with Retry-After.
+    /// Transactions at once, tombstones included. For a further one the oldest tombstone of an answered request other than
+    /// INVITE is forgotten; where there is none, a request is answered 503 with Retry-After, and one of our own fails so.
     pub max_transactions: usize,
     /// Subscriptions at once; a further one is answered 503 with Retry-After.
     pub max_subscriptions: usize,

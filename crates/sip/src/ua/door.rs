@@ -57,7 +57,7 @@ impl Ua {
             Arrival::New if method == Method::Ack => return self.acked(now, request),
             Arrival::New => {}
         }
-        if self.transactions.len() >= self.config.max_transactions {
+        if !self.has_room() {
             let refusal = self.overload();
             let octets = self.compose_refusal(&request, flow, &refusal);
             self.transactions.send(back, octets);
@@ -82,6 +82,11 @@ impl Ua {
             Method::Invite => self.called(now, key, request, flow, back),
             _ => self.asked_in(now, key, request, flow, back, None),
         }
+    }
+
+    /// Whether there may be another transaction.
+    pub(super) fn has_room(&mut self) -> bool {
+        self.transactions.len() < self.config.max_transactions || self.transactions.forget_answered()
     }
 
     /// What cannot be wrong with a request by itself, only here and now.

@@ -46,7 +46,7 @@ impl Asked {
 impl Ua {
     pub(super) fn ask(&mut self, now: Instant, id: RequestId, mut request: OutgoingRequest) {
         let own = matches!(request.method, Method::Invite | Method::Ack | Method::Cancel);
-        if own || self.transactions.len() >= self.config.max_transactions || self.asking.contains_key(&id) {
+        if own || self.asking.contains_key(&id) || !self.has_room() {
             self.events.push_back(Event::RequestFailed { id, code: 503 });
             return;
         }

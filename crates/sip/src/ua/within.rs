@@ -128,7 +128,7 @@ impl Ua {
             .is_some_and(|session| session.dialog.is_some() && !matches!(session.phase, Phase::Leaving));
         // Those have orders of their own, or no transaction.
         let own = matches!(method, Method::Invite | Method::Ack | Method::Bye | Method::Cancel);
-        if alive && !own && self.transactions.len() < self.config.max_transactions {
+        if alive && !own && self.has_room() {
             self.send_within(now, session, Purpose::Other(id), method, headers, body, 0, None);
         } else {
             self.events.push_back(Event::RequestFailed { id, code: if alive { 503 } else { 481 } });

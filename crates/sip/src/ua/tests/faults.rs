@@ -184,6 +184,27 @@ fn too_many_transactions_get_503_without_one_more() {
 }
 
 #[test]
+fn an_answered_request_makes_room_for_a_new_one() {
+    let mut line = Line::with(UaConfig::default(), UaConfig { max_transactions: 2, ..UaConfig::default() });
+    let unknown = |number: u32| INVITE.replace("INVITE", "INFO").replace("z9hG4bKf1", &format!("z9hG4bKf{number}"));
+    for number in 1..=4 {
+        line.receive(B, &unknown(number));
+        assert_eq!(line.last_response(B).code(), 481, "{number}");
+        assert_eq!(line.b.ua.stats().transactions, number.min(2) as usize);
+    }
+    // The newest is remembered, and only answered once more.
+    let answers = line.b.sent.len();
+    line.receive(B, &unknown(4));
+    assert_eq!((line.b.sent.len(), line.b.ua.stats().transactions), (answers + 1, 2));
+    // A call that rings makes room for nothing.
+    line.receive(B, INVITE);
+    line.receive(B, &INVITE.replace("Call-ID: f", "Call-ID: g").replace("z9hG4bKf1", "z9hG4bKg1"));
+    line.receive(B, &unknown(5));
+    assert_eq!(line.last_response(B).code(), 503);
+    assert_eq!(line.b.ua.stats().transactions, 2);
+}
+
+#[test]
 fn own_call_beyond_the_limit_fails_with_503() {
     let mut line = Line::with(UaConfig { max_sessions: 0, ..UaConfig::default() }, UaConfig::default());
     line.call();
