@@ -383,6 +383,7 @@ words! {
     tn_kind: opentact_store::types::TnKind;
     channel: opentact_store::types::Channel;
     event_type: opentact_store::types::EventType;
+    ref_type: opentact_store::types::RefType;
     account_level: opentact_store::types::AccountLevel;
     record_format: opentact_store::types::RecordFormat;
     on_reject: opentact_store::types::OnReject;

@@ -40,8 +40,7 @@ use crate::stir::{Stir, StirConfig};
 use crate::trace::{SipWatch, Trace, TraceConfig};
 use crate::transport::{self, Outside, TransportConfig, Transports, WsDoor};
 
-/// SIP transactions for each call that may be there, tombstones of half a minute included: at so many at once a request is
-/// answered 503.
+/// SIP transactions for each call that may be there, tombstones of half a minute included.
 const TRANSACTIONS: usize = 16;
 /// Option tags that a request may require.
 const EXTENSIONS: &[&str] = &["path", "outbound", "gruu", "100rel", "replaces"];

@@ -10,7 +10,9 @@ use chrono::{DateTime, Utc};
 use opentact_call::q850::Q850;
 use opentact_call::{CallState, CallType, Direction, LegId, LegSnapshot, Recording, StepReport};
 use opentact_events::view::{CallContext, CallView};
-use opentact_events::{Hub, NewEvent, Write, view};
+use opentact_events::{Charge, Hub, NewEvent, Write, view};
+use opentact_store::Money;
+use opentact_store::accounts::Account;
 use opentact_store::calls::{CallFlowLog, CallRecord};
 use opentact_store::types::{self, Json, ordered_uuid};
 use serde_json::{Map, Value, json};
@@ -25,7 +27,7 @@ const LOGS_SHOWN: usize = 200;
 const FULL: f32 = 0.5;
 
 /// The way to the hub.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(crate) struct Journal {
     hub: Hub,
 }
@@ -73,6 +75,13 @@ impl Journal {
     /// A filter has rejected a call.
     pub(crate) fn filtered(&self, account: Uuid, filter: Uuid) {
         let _ = self.hub.record(Write::Rejected { account, filter });
+    }
+
+    /// Calls of the account were charged.
+    pub(crate) fn balance(&self, account: &Account, balance: Money, source_action: &str) {
+        if let Some(event) = NewEvent::balance(account, balance, source_action) {
+            self.publish(event);
+        }
     }
 
     /// Somebody calls for help.
@@ -184,6 +193,15 @@ impl CallBook {
 
     /// A leg entered a state: its record is written, the event goes out.
     pub(crate) fn state(&mut self, snapshot: LegSnapshot) {
+        self.tell(snapshot, None);
+    }
+
+    /// A leg entered its last state, and has cost this.
+    pub(crate) fn charged(&mut self, snapshot: LegSnapshot, charge: Charge) {
+        self.tell(snapshot, Some(charge));
+    }
+
+    fn tell(&mut self, snapshot: LegSnapshot, charge: Option<Charge>) {
         let leg = snapshot.leg;
         // A leg that is being dialled is its origin's child until the router has said more.
         if !self.pages.contains_key(&leg) {
@@ -194,7 +212,10 @@ impl CallBook {
         let record = Arc::new(record(&snapshot, page));
         page.snapshot = Some(snapshot);
         page.record = Some(record.clone());
-        let _ = self.journal.hub.record(Write::CallRecord(record.clone()));
+        let _ = self.journal.hub.record(match charge {
+            Some(charge) => Write::Charged(record.clone(), Arc::new(charge)),
+            None => Write::CallRecord(record.clone()),
+        });
         if let Some(event) = self.show(leg, |call| NewEvent::call_state(&record, call)) {
             self.journal.publish(event);
         }

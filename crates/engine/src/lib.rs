@@ -15,6 +15,7 @@ mod engine;
 mod fetch;
 pub mod http;
 mod journal;
+pub mod ledger;
 mod lost;
 pub mod media;
 mod messages;

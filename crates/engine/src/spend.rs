@@ -11,12 +11,11 @@ use opentact_store::calls::SpentCall;
 use parking_lot::Mutex;
 use uuid::Uuid;
 
+use crate::ledger::Steps;
+
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
 pub(crate) const DAY: Duration = Duration::from_secs(86_400);
-/// Seconds that a call which is answered costs at least, and the steps it costs more in (domain.md, billing).
-const FIRST: u32 = 30;
-const STEP: u32 = 6;
 
 /// The limits of one profile.
 #[derive(Debug, Clone, Copy)]
@@ -42,10 +41,14 @@ pub(crate) struct Stop {
 
 /// All profiles that have had a call under a limit.
 #[derive(Debug, Default)]
-pub(crate) struct Meters(Mutex<HashMap<Uuid, Arc<Mutex<Meter>>>>);
+pub(crate) struct Meters {
+    steps: Steps,
+    meters: Mutex<HashMap<Uuid, Arc<Mutex<Meter>>>>,
+}
 
 #[derive(Debug, Default)]
 struct Meter {
+    steps: Steps,
     /// What calls that ended in a minute have cost, by its beginning, the oldest first; of the last 24 hours.
     minutes: VecDeque<(Instant, Money)>,
     open: HashMap<u64, Open>,
@@ -71,16 +74,13 @@ pub(crate) struct Spending {
     minute: Money,
 }
 
-/// The price of a conversation.
-fn price(minute: Money, talked: Duration) -> Money {
-    let seconds = u32::try_from(talked.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX - STEP);
-    minute.share(seconds.div_ceil(STEP).saturating_mul(STEP).max(FIRST), 60)
-}
-
 impl Open {
     /// So far; one that may yet be answered costs the least that it then would.
-    fn cost(&self, now: Instant) -> Money {
-        price(self.minute, self.answered.map_or(Duration::ZERO, |answered| now.saturating_duration_since(answered)))
+    fn cost(&self, steps: Steps, now: Instant) -> Money {
+        steps.price(
+            self.minute,
+            self.answered.map_or(Duration::ZERO, |answered| now.saturating_duration_since(answered)),
+        )
     }
 }
 
@@ -89,14 +89,14 @@ impl Meter {
     fn spent(&self, now: Instant, period: Duration) -> Money {
         let recent = |begun: &Instant| now.saturating_duration_since(*begun) < period;
         let ended = self.minutes.iter().rev().take_while(|(begun, _)| recent(begun)).map(|(_, cost)| *cost);
-        ended.chain(self.open.values().map(|open| open.cost(now))).sum()
+        ended.chain(self.open.values().map(|open| open.cost(self.steps, now))).sum()
     }
 
     fn begin(&mut self, now: Instant, limits: SpendLimits, minute: Money) -> Result<u64, Stop> {
         for (period, length, limit) in [("hour", HOUR, limits.hourly), ("day", DAY, limits.daily)] {
             let Some(limit) = limit else { continue };
             let spent = self.spent(now, length);
-            if spent + price(minute, Duration::ZERO) > limit {
+            if spent + self.steps.price(minute, Duration::ZERO) > limit {
                 return Err(Stop { period, limit, spent, first: !std::mem::replace(&mut self.stopped, true) });
             }
         }
@@ -108,7 +108,7 @@ impl Meter {
 
     fn end(&mut self, now: Instant, id: u64) {
         let Some(open) = self.open.remove(&id).filter(|open| open.answered.is_some()) else { return };
-        self.add(now, open.cost(now));
+        self.add(now, open.cost(self.steps, now));
     }
 
     /// A call that ended now has cost this.
@@ -124,9 +124,18 @@ impl Meter {
 }
 
 impl Meters {
+    pub(crate) fn new(steps: Steps) -> Self {
+        Self { steps, meters: Mutex::default() }
+    }
+
+    fn meter(&self, of: Uuid) -> Arc<Mutex<Meter>> {
+        let meter = || Arc::new(Mutex::new(Meter { steps: self.steps, ..Meter::default() }));
+        self.meters.lock().entry(of).or_insert_with(meter).clone()
+    }
+
     /// A call goes out, at this price of a minute.
     pub(crate) fn begin(&self, now: Instant, limits: SpendLimits, minute: Money) -> Result<Spending, Stop> {
-        let meter = self.0.lock().entry(limits.of).or_default().clone();
+        let meter = self.meter(limits.of);
         let id = meter.lock().begin(now, limits, minute)?;
         Ok(Spending { meter, id, of: limits.of, minute })
     }
@@ -137,8 +146,8 @@ impl Meters {
             // Later by the clock than now, it ended just now.
             let ago = (date - call.hangup_on).to_std().unwrap_or_default();
             let talked = (call.hangup_on - call.answer_on).to_std().unwrap_or_default();
-            let meter = self.0.lock().entry(call.outbound_voice_profile).or_default().clone();
-            meter.lock().add(now.checked_sub(ago).unwrap_or(now), price(call.minute_price, talked));
+            let cost = self.steps.price(call.minute_price, talked);
+            self.meter(call.outbound_voice_profile).lock().add(now.checked_sub(ago).unwrap_or(now), cost);
         }
     }
 }
@@ -171,16 +180,6 @@ mod tests {
     fn limits(hourly: Option<i64>, daily: Option<i64>) -> SpendLimits {
         let cents = |count: Option<i64>| count.map(|count| CENT.times(count));
         SpendLimits { of: Uuid::nil(), hourly: cents(hourly), daily: cents(daily) }
-    }
-
-    #[test]
-    fn half_a_minute_is_the_least_and_steps_of_six_seconds_follow() {
-        for (millis, seconds) in
-            [(0, 30), (1, 30), (30_000, 30), (30_001, 36), (36_000, 36), (60_000, 60), (61_000, 66)]
-        {
-            let expected = CENT.share(seconds, 60);
-            assert_eq!(price(CENT, Duration::from_millis(millis)), expected, "{millis}");
-        }
     }
 
     #[test]
@@ -242,7 +241,7 @@ mod tests {
         assert_eq!((stop.period, stop.spent), ("hour", CENT.times(5)));
         // Three of them are an hour old.
         let id = meters.begin(now + HOUR / 2, one, CENT).unwrap();
-        assert_eq!(meters.0.lock()[&one.of].lock().spent(now + HOUR / 2, DAY), CENT.times(15) + CENT.share(1, 2));
+        assert_eq!(meters.meter(one.of).lock().spent(now + HOUR / 2, DAY), CENT.times(15) + CENT.share(1, 2));
         drop(id);
         let daily = limits(None, Some(15));
         assert_eq!(meters.begin(now + HOUR, daily, CENT).unwrap_err().spent, CENT.times(15));

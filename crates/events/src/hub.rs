@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use opentact_store::calls::{CallFlowLog, CallRecord};
+use opentact_store::transactions::NewTransaction;
 use opentact_store::types::{EventType, now};
-use opentact_store::{Result, Store, events::Event};
+use opentact_store::{Money, Result, Store, events::Event};
 use tokio::sync::{Notify, mpsc, oneshot};
 use uuid::Uuid;
 
@@ -56,11 +57,27 @@ impl Default for Settings {
     }
 }
 
+/// What a call has cost.
+#[derive(Debug)]
+pub struct Charge {
+    pub transaction: NewTransaction,
+    /// Told once it is booked.
+    pub booked: Box<dyn Booked>,
+}
+
+/// Who holds money back for what is not booked yet.
+pub trait Booked: Send + Sync + std::fmt::Debug {
+    /// It is on disk, and so is `balance`. `last`: of the charges of the account that were written together.
+    fn booked(&self, balance: Money, last: bool);
+}
+
 /// A row that goes to disk with the events, in the order it was given.
 #[derive(Debug, Clone)]
 pub enum Write {
     /// The state of a call now; an older one that waits in the same batch is left out.
     CallRecord(Arc<CallRecord>),
+    /// The last state of a call, and what it has cost: both are written or neither.
+    Charged(Arc<CallRecord>, Arc<Charge>),
     FlowLog(Box<CallFlowLog>),
     /// A filter has rejected one more call.
     Rejected {

@@ -4,11 +4,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use opentact_events::{Ended, EventType, Filter, Hub, NewEvent, Refused, Settings, Write};
+use opentact_events::{Booked, Charge, Ended, EventType, Filter, Hub, NewEvent, Refused, Settings, Write};
 use opentact_store::accounts::NewAccount;
 use opentact_store::calls::{CallFlowLog, CallRecord};
-use opentact_store::types::{CallState, CallType, Direction, Json, now};
-use opentact_store::{Keyring, Store, StoreError};
+use opentact_store::search::Search;
+use opentact_store::transactions::{NewTransaction, TransactionFilter};
+use opentact_store::types::{CallState, CallType, Direction, Json, RefType, now};
+use opentact_store::{Keyring, Money, Store, StoreError};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -229,6 +231,50 @@ async fn call_records_and_logs_are_written_with_their_events() {
     assert_eq!(store.calls().get(account, record.uuid).await.unwrap().state, CallState::Destroyed);
     assert_eq!(store.calls().logs(account, record.uuid).await.unwrap().len(), 3);
     assert_eq!(hub.replay(account, 0, 100).await.unwrap().len(), 5);
+}
+
+/// What was told of each charge: the balance, and whether it was the last of its account.
+#[derive(Debug, Clone, Default)]
+struct Told(Arc<std::sync::Mutex<Vec<(Money, bool)>>>);
+
+impl Booked for Told {
+    fn booked(&self, balance: Money, last: bool) {
+        self.0.lock().unwrap().push((balance, last));
+    }
+}
+
+#[tokio::test]
+async fn what_calls_have_cost_is_booked_with_their_last_records() {
+    let store = Store::in_memory().await.unwrap();
+    let new = NewAccount {
+        name: "a".into(),
+        email: "a@example.com".into(),
+        balance: Money::units(1),
+        ..NewAccount::default()
+    };
+    let account = store.accounts().create(new).await.unwrap().uuid;
+    let hub = Hub::start(store.clone(), Settings::default()).await.unwrap();
+    let told = Told::default();
+    let mut records: Vec<CallRecord> = (0..3).map(|_| call(account)).collect();
+    for record in &mut records {
+        hub.record(Write::CallRecord(Arc::new(record.clone()))).unwrap();
+        record.state = CallState::Destroyed;
+        let transaction = NewTransaction::charge(Money::micros(600_000), RefType::VoiceOutgoing, record.uuid, "Call");
+        let charge = Charge { transaction, booked: Box::new(told.clone()) };
+        hub.record(Write::Charged(Arc::new(record.clone()), Arc::new(charge))).unwrap();
+    }
+    hub.flush().await;
+    // They were together in the queue: one commit. What was used is owed, beyond the balance too.
+    let owed = Money::micros(-800_000);
+    assert_eq!(*told.0.lock().unwrap(), [(owed, false), (owed, false), (owed, true)]);
+    assert_eq!(store.accounts().get(account).await.unwrap().balance, owed);
+    for record in records {
+        assert_eq!(store.calls().get(account, record.uuid).await.unwrap().state, CallState::Destroyed);
+        let filter = TransactionFilter { ref_uuid: Some(record.uuid), ..TransactionFilter::default() };
+        let booked = store.transactions().search(account, filter, Search::default()).await.unwrap().data;
+        assert_eq!(booked.iter().map(|booked| booked.amount).collect::<Vec<_>>(), [Money::micros(-600_000)]);
+        assert_eq!(booked[0].account_balance_after, booked[0].account_balance_before + booked[0].amount);
+    }
 }
 
 #[tokio::test]

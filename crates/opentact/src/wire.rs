@@ -11,6 +11,7 @@ use opentact_carrier::dev::{DevMessaging, DevNumbers, DevVoice, SmscConfig, Voic
 use opentact_carrier::messages::MessagesConfig;
 use opentact_engine::defence::DefenceConfig;
 use opentact_engine::dns::DnsConfig;
+use opentact_engine::ledger::Steps;
 use opentact_engine::media::{Delay, MediaConfig};
 use opentact_engine::router::{EmergencyConfig, RouterConfig};
 use opentact_engine::speech::{LocalSpeech, SpeechConfig};
@@ -210,6 +211,7 @@ fn engine_config(config: &Config, tls: TlsConfig, stir: StirConfig) -> anyhow::R
         digest: config.sip.digest.iter().map(algorithm).collect(),
         cache_ttl: ROUTER_CACHE,
         emergency: EmergencyConfig { numbers: config.sip.emergency_numbers.clone(), trunk: config.sip.emergency_trunk },
+        billing: Steps { first: config.billing.voice_minimum.0, each: config.billing.voice_step.0 },
     };
     let session_expires = config.sip.session_expires.0;
     let media_external = match &config.media.external_address[..] {

@@ -1,6 +1,6 @@
 //! The event log, and the batches in which calls and events are written.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
@@ -12,7 +12,8 @@ use crate::calls::{self, CallFlowLog, CallRecord};
 pub use crate::entity::event::Model as Event;
 use crate::entity::event::{Column, Entity};
 use crate::tn_filters::{self, RejectedCalls};
-use crate::{Result, Store};
+use crate::transactions::{self, NewTransaction};
+use crate::{Money, Result, Store};
 
 /// What one group commit writes, all or nothing.
 #[derive(Debug, Clone, Default)]
@@ -23,11 +24,14 @@ pub struct Batch {
     /// Calls that filters have rejected besides those counted before.
     pub rejected: Vec<RejectedCalls>,
     pub events: Vec<Event>,
+    /// What the calls have cost, by account.
+    pub charges: BTreeMap<Uuid, Vec<NewTransaction>>,
 }
 
 impl Batch {
     pub fn is_empty(&self) -> bool {
-        self.calls.is_empty() && self.flow_logs.is_empty() && self.rejected.is_empty() && self.events.is_empty()
+        let rows = self.calls.is_empty() && self.flow_logs.is_empty() && self.events.is_empty();
+        rows && self.rejected.is_empty() && self.charges.is_empty()
     }
 }
 
@@ -42,14 +46,20 @@ pub struct Events<'a> {
 }
 
 impl Events<'_> {
-    pub async fn commit(&self, batch: Batch) -> Result<()> {
+    /// Returns the balance of each account that was charged.
+    pub async fn commit(&self, batch: Batch) -> Result<HashMap<Uuid, Money>> {
         let tx = self.store.begin().await?;
         calls::upsert(&tx, batch.calls).await?;
         calls::insert_logs(&tx, batch.flow_logs).await?;
         tn_filters::count_rejected(&tx, batch.rejected).await?;
         bulk::insert::<Entity, _>(&tx, batch.events, &Conflict::Refuse).await?;
+        let mut balances = HashMap::with_capacity(batch.charges.len());
+        // In the order of accounts: nodes that charge the same two at once do not wait for each other.
+        for (account, charges) in batch.charges {
+            balances.insert(account, transactions::book_used(&tx, account, charges).await?);
+        }
         tx.commit().await?;
-        Ok(())
+        Ok(balances)
     }
 
     /// The account's events after `seq`, in order, up to `limit`.

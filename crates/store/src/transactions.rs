@@ -5,10 +5,11 @@ use sea_orm::sea_query::ExprTrait;
 use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect};
 use uuid::Uuid;
 
+use crate::bulk::{self, Conflict};
 pub use crate::entity::transaction::Model as Transaction;
 use crate::entity::transaction::{Column, Entity};
 use crate::search::{Found, Search, mask, run, searchable, sortable};
-use crate::types::{Money, RefType, now};
+use crate::types::{Money, RefType, now, ordered_uuid};
 use crate::{Result, Store, StoreError, accounts, owned};
 
 searchable!(transaction, {
@@ -118,6 +119,22 @@ impl Transactions<'_> {
     }
 }
 
+/// Books several changes of one balance, in their order, whatever it was and becomes: what was used is owed. Returns the
+/// balance after them.
+pub(crate) async fn book_used(db: &impl ConnectionTrait, account: Uuid, used: Vec<NewTransaction>) -> Result<Money> {
+    let mut balance = accounts::lock(db, account).await?.balance;
+    let created_on = now();
+    let rows = used.into_iter().map(|new| {
+        let before = balance;
+        balance = before + new.amount;
+        row(account, new, before, created_on)
+    });
+    let rows = rows.collect();
+    accounts::set_balance(db, account, balance).await?;
+    bulk::insert::<Entity, _>(db, rows, &Conflict::Refuse).await?;
+    Ok(balance)
+}
+
 /// Books within a transaction that also writes what is charged.
 pub(crate) async fn book(db: &impl ConnectionTrait, account: Uuid, new: NewTransaction) -> Result<Transaction> {
     let before = accounts::lock(db, account).await?.balance;
@@ -126,19 +143,22 @@ pub(crate) async fn book(db: &impl ConnectionTrait, account: Uuid, new: NewTrans
         return Err(StoreError::InsufficientBalance);
     }
     accounts::set_balance(db, account, after).await?;
-    let created_on = now();
-    let transaction = Transaction {
-        uuid: Uuid::new_v4(),
+    let transaction = row(account, new, before, now());
+    owned::insert(db, transaction.clone()).await?;
+    Ok(transaction)
+}
+
+fn row(account: Uuid, new: NewTransaction, before: Money, created_on: DateTime<Utc>) -> Transaction {
+    Transaction {
+        uuid: ordered_uuid(created_on),
         created_on,
         modified_on: created_on,
         account,
         amount: new.amount,
         account_balance_before: before,
-        account_balance_after: after,
+        account_balance_after: before + new.amount,
         ref_type: new.ref_type,
         ref_uuid: new.ref_uuid,
         description: new.description,
-    };
-    owned::insert(db, transaction.clone()).await?;
-    Ok(transaction)
+    }
 }

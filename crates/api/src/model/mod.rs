@@ -10,6 +10,7 @@ mod message;
 mod number;
 mod page;
 mod sip;
+mod transaction;
 
 pub use account::*;
 pub use call::*;
@@ -18,3 +19,4 @@ pub use message::*;
 pub use number::*;
 pub use page::*;
 pub use sip::*;
+pub use transaction::*;

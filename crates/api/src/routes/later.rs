@@ -78,8 +78,6 @@ pub(crate) const LATER: &[(&str, &[Method])] = &[
     ("/rest/webhook/delivery", &[GET, POST]),
     ("/rest/webhook/delivery/{uuid}", &[GET]),
     ("/rest/webhook/delivery/{uuid}/redeliver", &[POST]),
-    ("/rest/transaction/search", &[POST]),
-    ("/rest/transaction/{uuid}", &[GET]),
     ("/rest/transaction/report/invoice", &[GET]),
     ("/rest/transaction/report/dashboard/{ref_type}", &[GET]),
     ("/rest/payment", &[GET, POST]),

@@ -29,6 +29,7 @@ mod subscription;
 mod tn;
 mod tn_filter;
 mod token;
+mod transaction;
 mod user;
 
 use axum::Router;
@@ -69,6 +70,7 @@ pub(crate) fn implemented(public_url: &str) -> OpenApiRouter<ApiState> {
         sms::router(),
         subscription::router(),
         event::router(),
+        transaction::router(),
         dev::router(),
         health::router(),
     ]

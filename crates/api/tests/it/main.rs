@@ -13,6 +13,7 @@ mod numbers;
 mod shaken;
 mod sip;
 mod tokens;
+mod transactions;
 mod users;
 mod websocket;
 mod world;

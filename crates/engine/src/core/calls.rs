@@ -199,10 +199,21 @@ impl Core {
     fn on_state(&mut self, call: LegId, snapshot: LegSnapshot) {
         let (leg, state) = (snapshot.leg, snapshot.state);
         self.light(&snapshot);
+        let charge = match state {
+            CallState::Destroyed => self.credit_ends(&snapshot),
+            CallState::Live => {
+                self.credit_begins(leg);
+                None
+            }
+            _ => None,
+        };
         let Some(entry) = self.calls.get_mut(&call) else { return };
         let (from, to) = (snapshot.from.clone(), snapshot.to.clone());
         metrics::counter!("opentact_call_states_total", "state" => state.as_str()).increment(1);
-        entry.book.state(snapshot);
+        match charge {
+            Some(charge) => entry.book.charged(snapshot, charge),
+            None => entry.book.state(snapshot),
+        }
         if let Some(webhook) = entry.book.context().webhook.clone()
             && let Some(object) = entry.book.object(leg)
         {

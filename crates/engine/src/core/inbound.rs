@@ -10,6 +10,7 @@ use opentact_sip::flow::Flow;
 use opentact_sip::message::{Name, Request, Response};
 use opentact_sip::ua::{Command, RequestId, SessionId};
 
+use super::credit::Credit;
 use super::described::{Manner, Media, Terms};
 use super::leg::{Inbound, Leg, Role, new_leg};
 use super::negotiate::{self, SDP};
@@ -89,6 +90,9 @@ impl Core {
     fn on_accepted(&mut self, session: SessionId, request: Request, plan: Plan) {
         let id = new_leg();
         let Some(context) = self.take_in(session, request, plan.context, plan.limit, (id, id), None) else { return };
+        if let Some(leg) = self.legs.get_mut(&id) {
+            leg.credit = plan.credit.map(Credit::new);
+        }
         let start = InboundStart {
             leg: id,
             from: plan.from,
@@ -152,7 +156,8 @@ impl Core {
         self.media_legs.insert(key, id);
         let media = Some(Media::new(key, Terms { address, ..terms }, manner));
         let role = Role::Inbound(Inbound { session, request, answered: false });
-        let leg = Leg { id, call, context: context.clone(), media, role, channel, spending: None, ended: false };
+        let (context_of_leg, ended) = (context.clone(), false);
+        let leg = Leg { id, call, context: context_of_leg, media, role, channel, spending: None, credit: None, ended };
         self.legs.insert(id, leg);
         Some(context)
     }

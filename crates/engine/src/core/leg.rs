@@ -16,6 +16,7 @@ use opentact_store::types::{now, ordered_uuid};
 use uuid::Uuid;
 
 use super::channels::Channel;
+use super::credit::Credit;
 use super::described::Media;
 use super::negotiate::Headers;
 use crate::router::{Attempt, LegContext, Over};
@@ -38,6 +39,8 @@ pub(super) struct Leg {
     pub(super) channel: Option<Channel>,
     /// What it costs, where its outbound voice profile limits that.
     pub(super) spending: Option<Arc<Spending>>,
+    /// What is held back of the account's balance for it, where it costs.
+    pub(super) credit: Option<Credit>,
     /// Signalling is over; media is closed or closing.
     pub(super) ended: bool,
 }

@@ -7,6 +7,7 @@
 mod calls;
 mod channels;
 mod control;
+mod credit;
 mod described;
 mod forwarding;
 mod groups;
@@ -124,6 +125,8 @@ pub(crate) enum Message {
     },
     Text(MessageStep),
     Watch(subscribe::WatchStep),
+    /// The balance of this leg's account was read again.
+    CreditLooked(LegId),
     /// The trunks that are to be watched from now on.
     Trunks(Vec<Target>),
     Control(ControlRequest),
@@ -216,6 +219,8 @@ pub(crate) struct Core {
     timers: Timers,
     /// When what is tried for a leg has had its time and the next is tried.
     trials: Timers,
+    /// When more of a balance must be held for a leg.
+    credits: Timers,
     trunks: Trunks,
     /// Inputs of calls that wait until the outputs before them are carried out.
     pending: VecDeque<(LegId, Option<CallInput>)>,
@@ -262,6 +267,7 @@ impl Core {
             referred: HashMap::new(),
             timers: Timers::default(),
             trials: Timers::default(),
+            credits: Timers::default(),
             trunks,
             pending: VecDeque::new(),
             settling: false,
@@ -331,6 +337,7 @@ impl Core {
             self.registrar.deadline(),
             self.timers.first(),
             self.trials.first(),
+            self.credits.first(),
             self.trunks.deadline(),
         ]
         .into_iter()
@@ -351,6 +358,9 @@ impl Core {
         }
         for leg in self.trials.take_due(now) {
             self.pass_over(leg);
+        }
+        for leg in self.credits.take_due(now) {
+            self.on_credit_due(leg);
         }
         for call in self.timers.take_due(now) {
             self.tell_call(call, CallInput::Tick);
@@ -406,6 +416,7 @@ impl Core {
             Message::PromptReady { call, leg, id, loops, source } => self.on_prompt_ready(call, leg, id, loops, source),
             Message::Text(step) => self.on_message_step(step),
             Message::Watch(step) => self.on_watch_step(step),
+            Message::CreditLooked(leg) => self.on_credit_looked(leg),
             Message::Trunks(targets) => self.on_trunks(targets),
             Message::Control(request) => self.on_control(request),
         }

@@ -12,6 +12,7 @@ use opentact_sip::ua::{Command, OutgoingInvite, SessionId};
 use opentact_sip::uri::NameAddr;
 
 use super::channels::Channel;
+use super::credit::Credit;
 use super::described::{Manner, Media, Terms};
 use super::leg::{Leg, Outbound, Role};
 use super::negotiate::{self, Headers, NegotiateError, SDP};
@@ -42,6 +43,7 @@ impl Core {
                 role,
                 channel: None,
                 spending: None,
+                credit: None,
                 ended: false,
             },
         );
@@ -92,6 +94,7 @@ impl Core {
         leg.context = plan.context.clone();
         leg.channel = channel;
         leg.spending = plan.spending;
+        leg.credit = plan.credit.map(Credit::new);
         if let Role::Outbound(outbound) = &mut leg.role {
             let mut from = NameAddr::new(plan.from);
             if let Some(display) = &plan.from_display {

@@ -47,7 +47,9 @@ impl Router {
             Caller::Network => {
                 let from = self.caller_text(inquiry);
                 let lease = self.dialled_lease(inquiry).await?.ok_or_else(|| Refusal::new(404, "Number Not Found"))?;
-                self.to_lease(&lease, from, None).await
+                let plan = self.to_lease(&lease, from, None).await?;
+                let credit = self.incoming_credit(lease.tn, &plan.context).await?;
+                Ok(Plan { credit, ..plan })
             }
             Caller::Trunks(trunks) => {
                 let unknown = || Refusal::new(404, "Number Not Found");
@@ -232,6 +234,7 @@ impl Router {
             from,
             to,
             limit: None,
+            credit: None,
         })
     }
 
@@ -285,6 +288,7 @@ impl Router {
             max_length: None,
             variables: Variables::new(),
             limit: None,
+            credit: None,
         }
     }
 

@@ -154,7 +154,7 @@ impl Router {
         let profile = self.voice_profile(request, tn).await?;
         // Whose trunks they are pays for them.
         let own = profile.as_ref().is_some_and(|profile| !profile.sip_connections.is_empty());
-        if !own && account.balance <= opentact_store::Money::ZERO {
+        if !own && !self.ledger.pays(request.account).await.map_err(unreadable)? {
             return Err(DialFault::about(About::Balance, 402, "not enough account balance"));
         }
         let Some(tn) = tn else {
@@ -181,6 +181,7 @@ impl Router {
         if carriers.is_empty() {
             return Err(DialFault::new(503, "no carrier for telephone numbers is configured"));
         }
+        let credit = Some(self.outgoing_credit(account, caller).await?);
         context.tn = Some(caller.into());
         context.related.tn =
             self.directory.number(caller).await.map_err(unreadable)?.map(|tn| view::tn_short(&tn).into());
@@ -213,6 +214,7 @@ impl Router {
             attempts,
             limit: profile.as_deref().and_then(Limit::of_profile),
             spending,
+            credit,
         })
     }
 

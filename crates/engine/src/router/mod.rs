@@ -5,6 +5,7 @@
 
 mod called;
 mod caller;
+mod credit;
 mod dial;
 mod directory;
 mod domain;
@@ -42,6 +43,7 @@ use crate::defence::SharedGate;
 use crate::dns::Locator;
 use crate::http::EgressGuard;
 use crate::journal::Journal;
+use crate::ledger::{Ledger, Steps};
 use crate::ports::VoiceCarrier;
 use crate::spend::Meters;
 use crate::stir::Stir;
@@ -79,6 +81,8 @@ pub struct RouterConfig {
     /// How long a row read from the database is used.
     pub cache_ttl: Duration,
     pub emergency: EmergencyConfig,
+    /// How the time of calls that cost is counted.
+    pub billing: Steps,
 }
 
 pub struct Router {
@@ -101,6 +105,8 @@ pub struct Router {
     journal: Journal,
     /// What the calls of outbound voice profiles have cost.
     meters: Meters,
+    /// What the calls of accounts cost.
+    ledger: Ledger,
 }
 
 impl Router {
@@ -115,6 +121,8 @@ impl Router {
         journal: Journal,
     ) -> Self {
         let directory = Directory::new(store.clone(), config.cache_ttl);
+        let ledger = Ledger::new(store.clone(), journal.clone(), config.billing);
+        let meters = Meters::new(config.billing);
         Self {
             config,
             store,
@@ -129,7 +137,8 @@ impl Router {
             locator,
             stir,
             journal,
-            meters: Meters::default(),
+            meters,
+            ledger,
         }
     }
 
@@ -140,6 +149,10 @@ impl Router {
             carriers.push(carrier);
             carriers
         });
+    }
+
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
     /// How the trunks do.
@@ -153,8 +166,9 @@ impl Router {
     }
 
     /// Forgets what was read: something of the account has changed.
-    pub fn invalidate(&self, _account: Uuid) {
+    pub fn invalidate(&self, account: Uuid) {
         self.directory.clear();
+        self.ledger.forget(account);
         self.changed.notify_one();
         self.stir.clear();
     }

@@ -22,6 +22,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::identity::{asserted, date, identities, is_withheld};
+use crate::ledger::Holding;
 use crate::spend::Spending;
 use crate::stir::{Outgoing, Vouched};
 use crate::webhook::Webhook;
@@ -122,6 +123,8 @@ pub struct Plan {
     pub variables: Variables,
     /// That of the trunk it comes from.
     pub limit: Option<Limit>,
+    /// What is held back for it, where the account pays for it.
+    pub(crate) credit: Option<Arc<Holding>>,
 }
 
 /// What becomes of a REGISTER.
@@ -170,6 +173,8 @@ pub struct DialPlan {
     pub limit: Option<Limit>,
     /// What it costs, where the profile limits that.
     pub(crate) spending: Option<Arc<Spending>>,
+    /// What is held back for it, where the account pays for it.
+    pub(crate) credit: Option<Arc<Holding>>,
 }
 
 #[derive(Debug, Clone)]
@@ -310,8 +315,9 @@ impl Inquiry {
 impl DialPlan {
     /// One that says nothing of the caller besides From and has no limit.
     pub(super) fn plain(context: LegContext, kind: CallType, from: Uri, to: Uri, attempts: Vec<Attempt>) -> Self {
-        let (from_display, identity, stir, limit, spending) = (None, Vec::new(), None, None, None);
-        Self { context, from, from_display, identity, stir, to, kind, attempts, limit, spending }
+        let (from_display, identity, stir) = (None, Vec::new(), None);
+        let (limit, spending, credit) = (None, None, None);
+        Self { context, from, from_display, identity, stir, to, kind, attempts, limit, spending, credit }
     }
 
     /// The caller as the call object shows it.

@@ -74,10 +74,9 @@ impl Router {
     }
 
     /// Of calls from a number: by the price profile of the number.
-    async fn minute_price(&self, caller: Tn) -> Result<Money, DialFault> {
-        let number = self.directory.number(caller).await.map_err(unreadable)?;
-        let number = number.ok_or_else(|| DialFault::new(404, format!("number {caller} is not in the inventory")))?;
-        let prices = self.directory.prices(number.profile).await.map_err(unreadable)?;
-        Ok(prices.prices.voice_outgoing_per_min_cost)
+    pub(super) async fn minute_price(&self, caller: Tn) -> Result<Money, DialFault> {
+        let prices = self.prices_of(caller).await.map_err(unreadable)?;
+        let prices = prices.ok_or_else(|| DialFault::new(404, format!("number {caller} is not in the inventory")))?;
+        Ok(prices.voice_outgoing_per_min_cost)
     }
 }

@@ -1,4 +1,4 @@
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -6,6 +6,7 @@ use std::time::Duration;
 use opentact_store::calls::{CallFlowLog, CallRecord};
 use opentact_store::events::{Batch, Event};
 use opentact_store::tn_filters::RejectedCalls;
+use opentact_store::transactions::NewTransaction;
 use opentact_store::types::now;
 use opentact_store::{Result, StoreError};
 use tokio::sync::{mpsc, oneshot};
@@ -13,7 +14,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use uuid::Uuid;
 
 use super::accounts::Accounts;
-use super::{Item, Pending, Shared, Write};
+use super::{Charge, Item, Pending, Shared, Write};
 use crate::event::Envelope;
 
 /// Attempts of a whole batch on a database that answers, before its parts are tried one by one.
@@ -78,10 +79,13 @@ struct Writer {
     accounts: Accounts,
 }
 
+/// A call, and what it has cost if it has ended.
+type Told = (Arc<CallRecord>, Option<Arc<Charge>>);
+
 /// What one commit holds.
 #[derive(Default)]
 struct Parts {
-    calls: HashMap<Uuid, Arc<CallRecord>>,
+    calls: HashMap<Uuid, Told>,
     flow_logs: Vec<CallFlowLog>,
     /// By account and filter.
     rejected: HashMap<(Uuid, Uuid), i64>,
@@ -101,9 +105,8 @@ impl Group {
         for item in items {
             match item {
                 Item::Event(pending) => group.parts.events.push(*pending),
-                Item::Write(Write::CallRecord(record)) => {
-                    group.parts.calls.insert(record.uuid, record);
-                }
+                Item::Write(Write::CallRecord(record)) => group.parts.tell(record, None),
+                Item::Write(Write::Charged(record, charge)) => group.parts.tell(record, Some(charge)),
                 Item::Write(Write::FlowLog(log)) => group.parts.flow_logs.push(*log),
                 Item::Write(Write::Rejected { account, filter }) => {
                     *group.parts.rejected.entry((account, filter)).or_default() += 1;
@@ -117,6 +120,18 @@ impl Group {
 }
 
 impl Parts {
+    fn tell(&mut self, record: Arc<CallRecord>, charge: Option<Arc<Charge>>) {
+        let uuid = record.uuid;
+        let before = self.calls.insert(uuid, (record, charge)).and_then(|(_, charge)| charge);
+        if let (Some(charge), Some((_, told @ None))) = (before, self.calls.get_mut(&uuid)) {
+            *told = Some(charge);
+        }
+    }
+
+    fn charges(&self) -> impl Iterator<Item = (Uuid, &Charge)> {
+        self.calls.values().filter_map(|(record, charge)| Some((record.account, &**charge.as_ref()?)))
+    }
+
     fn is_empty(&self) -> bool {
         self.calls.is_empty() && self.flow_logs.is_empty() && self.rejected.is_empty() && self.events.is_empty()
     }
@@ -191,10 +206,21 @@ impl Writer {
             *head += 1;
             rows.push(row(pending, *head, self.accounts.get(account)));
         }
-        let calls = parts.calls.values().map(|record| CallRecord::clone(record)).collect();
+        let calls = parts.calls.values().map(|(record, _)| CallRecord::clone(record)).collect();
+        let mut charges: BTreeMap<Uuid, Vec<NewTransaction>> = BTreeMap::new();
+        for (account, charge) in parts.charges() {
+            charges.entry(account).or_default().push(charge.transaction.clone());
+        }
+        let mut unbooked: HashMap<Uuid, usize> = charges.iter().map(|(account, all)| (*account, all.len())).collect();
         let (flow_logs, rejected) = (parts.flow_logs.clone(), parts.rejected());
-        let batch = Batch { calls, flow_logs, rejected, events: rows.clone() };
-        self.shared.store.events().commit(batch).await?;
+        let batch = Batch { calls, flow_logs, rejected, events: rows.clone(), charges };
+        let balances = self.shared.store.events().commit(batch).await?;
+        for (account, charge) in parts.charges() {
+            if let (Some(balance), Some(left)) = (balances.get(&account), unbooked.get_mut(&account)) {
+                *left -= 1;
+                charge.booked.booked(*balance, *left == 0);
+            }
+        }
 
         self.grown.extend(heads.keys());
         self.heads.extend(heads);

@@ -336,6 +336,16 @@ section! {
 }
 
 section! {
+    /// What is charged.
+    Billing "billing." {
+        /// What a call to or from the telephone network that is answered costs at least; whole seconds.
+        voice_minimum: Span = "30s",
+        /// Each begun one after that is charged; whole seconds, at least 1.
+        voice_step: Span = "6s",
+    }
+}
+
+section! {
     /// Limits of this node.
     Limits "limits." {
         /// Live calls (legs); at the limit new ones are answered 503 with Retry-After.
@@ -362,6 +372,7 @@ pub struct Config {
     pub speech: Speech,
     pub carrier: Carrier,
     pub messaging: Messaging,
+    pub billing: Billing,
     pub limits: Limits,
 }
 
@@ -400,6 +411,7 @@ sections! {
     speech: Speech = "speech",
     carrier: Carrier = "carrier",
     messaging: Messaging = "messaging",
+    billing: Billing = "billing",
     limits: Limits = "limits",
 }
 
@@ -470,6 +482,17 @@ impl Config {
             "sip.ws_ping",
             "expected a second at least and an hour at most",
         );
+        let billing = &self.billing;
+        for (key, steps, least) in
+            [("billing.voice_minimum", billing.voice_minimum, 0), ("billing.voice_step", billing.voice_step, 1)]
+        {
+            let whole = steps.0.subsec_nanos() == 0 && steps.0 <= minute * 60;
+            fault(
+                !whole || steps.0.as_secs() < least,
+                key,
+                "expected whole seconds, an hour at most and a step of 1s at least",
+            );
+        }
         fault(sip.dns_timeout.0 < Duration::from_millis(100), "sip.dns_timeout", "expected 100ms at least");
         fault(sip.udp.is_empty(), "sip.udp", "must name at least one address");
         for (setting, listeners) in [("sip.udp", &sip.udp), ("sip.tcp", &sip.tcp), ("sip.tls", &sip.tls)] {

@@ -149,6 +149,7 @@ on_both! {
             // One of a filter that is gone.
             rejected: vec![rejected(spam, 2), rejected(Uuid::new_v4(), 1)],
             events: (1..=1200).map(|seq| event(account, seq)).collect(),
+            ..Batch::default()
         };
         store.events().commit(batch).await.unwrap();
         assert_eq!(store.calls().logs(account, record.uuid).await.unwrap(), logs);
