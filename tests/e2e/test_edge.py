@@ -11,9 +11,9 @@ TONE = "<Response><Answer/><Tone hz='600' don='2000' doff='0' timeout='2000'/><H
 
 
 @pytest.fixture
-def office(own_server, tmp_path):
-    """A server with a user `web`, the edge in front of it, and where the user is seen by REST."""
-    server = own_server()
+def office(own_server, tmp_path, request):
+    """A server with a user `web`, the edge in front of it, and where the user is seen by REST. Its parameter is `media.srtp`."""
+    server = own_server(media__srtp=getattr(request, "param", "optional"))
     rest = server.rest()
     app = rest.app(TONE)["uuid"]
     domain = rest.post("/rest/sip/domain", {"domain": "office", "sip_control_app": app})["domain"]
@@ -29,6 +29,7 @@ def hears(phone):
 
 
 @pytest.mark.timeout(90)
+@pytest.mark.parametrize("office", ["off"], indirect=True)  # It is no browser: it takes no more than RTP/AVP.
 def test_a_websocket_client_calls_and_is_called_through_the_edge(office):
     server, edge, domain, path = office
     rest = server.rest()

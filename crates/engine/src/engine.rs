@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use chrono::Utc;
 use ipnet::IpNet;
 use opentact_events::Hub;
+use opentact_media::control::DtlsIdentity;
 use opentact_sip::digest::Challenger;
 use opentact_sip::flow::Transport;
 use opentact_sip::registrar::{Registrar, RegistrarConfig};
@@ -21,6 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::bindings::Writer;
 use crate::control::{Control, ControlRequest};
+use crate::core::described::Webrtc;
 use crate::core::{
     ALLOW, Core, CoreConfig, Drivers, Inboxes, MediaFace, Message, Stats, SubscribeConfig, TrunkConfig, restore,
 };
@@ -90,6 +92,8 @@ pub struct EngineConfig {
     pub media_outside: Outside,
     /// Whether audio is protected, where no trunk says otherwise.
     pub srtp: SrtpPolicy,
+    /// ICE only answers: for a node at an address that everybody reaches.
+    pub ice_lite: bool,
     pub router: RouterConfig,
     pub defence: DefenceConfig,
     pub trunks: TrunkConfig,
@@ -120,6 +124,8 @@ pub enum EngineError {
     Io(#[from] io::Error),
     #[error(transparent)]
     Store(#[from] opentact_store::StoreError),
+    #[error("certificate for DTLS: {0}")]
+    Certificate(#[from] rcgen::Error),
     #[error("outgoing HTTP: {0}")]
     Http(#[from] crate::http::HttpError),
 }
@@ -229,6 +235,7 @@ impl Engine {
             face,
             subscribe: config.subscribe,
             srtp: config.srtp,
+            webrtc: Webrtc { identity: identity()?, lite: config.ice_lite },
         };
         let watch = SipWatch::new();
         let trace = Trace::new(config.trace, watch.clone());
@@ -369,4 +376,15 @@ async fn follow_trunks(control: Arc<Control>, gate: SharedGate) {
             Err(error) => tracing::error!(%error, "the trunks could not be read; those known are watched"),
         }
     }
+}
+
+/// A certificate for DTLS of this run: who we are the session descriptions say (RFC 8827 6.5), not an authority.
+fn identity() -> Result<DtlsIdentity, EngineError> {
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?;
+    let mut params = rcgen::CertificateParams::default();
+    params.distinguished_name.push(rcgen::DnType::CommonName, "opentact");
+    // Firefox keeps certificates of one name and number apart by nothing else.
+    params.serial_number = Some(rand::random::<[u8; 16]>().to_vec().into());
+    let certificate = params.self_signed(&key)?;
+    Ok(DtlsIdentity::new(certificate.der(), &key.serialize_der()))
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures_util::SinkExt;
 use opentact_sip::message::Name;
+use opentact_sip::sdp::SrtpPolicy;
 use opentact_sip::ua::{Command, Event};
 use opentact_sip::uri::{NameAddr, Uri};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -18,7 +19,8 @@ use world::{DOMAIN, NUMBER, Peer, World};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_phone_is_called_by_the_connection_it_has_registered_over() {
-    let world = World::new().await;
+    // It is no browser: it takes no more than RTP/AVP.
+    let world = World::with(|config| config.srtp = SrtpPolicy::Off).await;
     world.domain_with(&["web"]).await;
     let node = world.websocket().await;
     let mut phone = WsPeer::new(node, "web").await;

@@ -9,6 +9,7 @@ pub use crate::prompt::Prompt;
 pub use crate::srtp::{MasterKey, SrtpKeys, Suite};
 pub use crate::stats::LegStats;
 pub use crate::tone::{ToneSpec, ToneStep};
+pub use crate::transport::DtlsIdentity;
 
 /// One leg of one process. Never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -42,6 +43,8 @@ pub struct LegParams {
     /// We want to hear the peer.
     pub receive: bool,
     pub security: Security,
+    /// RTCP goes to where RTP goes, from the RTP socket (RFC 5761).
+    pub rtcp_mux: bool,
 }
 
 /// How the packets are protected.
@@ -52,6 +55,61 @@ pub enum Security {
     Plain,
     /// SRTP with keys that the session descriptions told (RFC 4568). What is not protected with them is not heard.
     Srtp(Arc<SrtpKeys>),
+    /// SRTP with keys that a DTLS handshake on the RTP socket brings (RFC 5764). Nothing is sent or heard before.
+    Dtls(Arc<DtlsParams>),
+}
+
+/// Who the peer of a handshake is, and how to get to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DtlsParams {
+    pub identity: DtlsIdentity,
+    /// We begin.
+    pub active: bool,
+    /// Of the peer's certificate. Another one is nobody's.
+    pub fingerprint: Fingerprint,
+    /// `None`: the peer is where its description says, or where its packets come from.
+    pub ice: Option<IceParams>,
+}
+
+/// The digest of a certificate (RFC 8122).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fingerprint {
+    pub hash: FingerprintHash,
+    pub octets: Vec<u8>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FingerprintHash {
+    Sha256,
+    Sha384,
+    Sha512,
+}
+
+/// Both sides of ICE (RFC 8445).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IceParams {
+    pub local: IceCredentials,
+    pub remote: IceCredentials,
+    /// What the RTP socket is bound to.
+    pub address: SocketAddr,
+    /// The peer's, as `candidate:...` lines; the first 32 count.
+    pub candidates: Vec<String>,
+    /// We choose among the ways that are found.
+    pub controlling: bool,
+    /// We only answer the peer's checks.
+    pub lite: bool,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+pub struct IceCredentials {
+    pub ufrag: String,
+    pub password: String,
+}
+
+impl std::fmt::Debug for IceCredentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("IceCredentials").field("ufrag", &self.ufrag).finish_non_exhaustive()
+    }
 }
 
 /// `telephone-event` as agreed on (RFC 4733).
@@ -89,6 +147,7 @@ impl LegParams {
             send: true,
             receive: true,
             security: Security::Plain,
+            rtcp_mux: false,
         }
     }
 }

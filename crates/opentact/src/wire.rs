@@ -255,6 +255,7 @@ fn engine_config(config: &Config, tls: TlsConfig, stir: StirConfig) -> anyhow::R
             Srtp::Optional => SrtpPolicy::Optional,
             Srtp::Required => SrtpPolicy::Required,
         },
+        ice_lite: config.media.ice_lite,
         trunks: TrunkConfig {
             interval: config.sip.ping_interval.0,
             failures: config.sip.ping_failures,

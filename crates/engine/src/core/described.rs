@@ -3,10 +3,13 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use opentact_media::control::LegKey;
+use opentact_media::control::{DtlsIdentity, LegKey};
 use opentact_sip::flow::Flow;
-use opentact_sip::sdp::{Capabilities, Codec, Negotiator, Security, SrtpPolicy};
+use opentact_sip::sdp::{
+    Capabilities, CertificateFingerprint, CertificateHash, Codec, DtlsSide, Negotiator, Security, SrtpPolicy,
+};
 use opentact_sip::ua::SessionId;
+use opentact_sip::uri::Uri;
 use rand::RngCore;
 
 /// How we describe ourselves to a peer: it depends on the way to it.
@@ -14,12 +17,29 @@ use rand::RngCore;
 pub(super) struct Manner {
     /// Nobody reads it on its way.
     private: bool,
+    /// It is a browser's.
+    browser: bool,
 }
 
 impl Manner {
     pub(super) fn over(flow: &Flow) -> Self {
-        Self { private: flow.transport.is_secure() }
+        Self { private: flow.transport.is_secure(), browser: flow.transport.is_websocket() }
     }
+
+    /// To a phone that has registered this contact: behind a proxy the contact alone tells of a browser (RFC 7118 5.2).
+    pub(super) fn to(flow: &Flow, contact: &Uri) -> Self {
+        let over = Self::over(flow);
+        let browser = contact.param("transport").is_some_and(|transport| transport.eq_ignore_ascii_case("ws"));
+        Self { browser: over.browser || browser, ..over }
+    }
+}
+
+/// How DTLS and ICE are done, on all legs alike.
+#[derive(Debug, Clone)]
+pub(crate) struct Webrtc {
+    pub(crate) identity: DtlsIdentity,
+    /// ICE answers only.
+    pub(crate) lite: bool,
 }
 
 /// What is described, whatever the manner.
@@ -30,11 +50,15 @@ pub(super) struct Terms {
     /// What may be spoken, in our order.
     pub(super) codecs: Vec<Codec>,
     pub(super) srtp: SrtpPolicy,
+    pub(super) webrtc: Webrtc,
 }
 
 impl Terms {
     pub(super) fn negotiator(&self, manner: Manner) -> Negotiator {
         let security = Security::new(self.srtp, manner.private, |octets| rand::rng().fill_bytes(octets));
+        let fingerprint = self.webrtc.identity.fingerprint();
+        let fingerprint = CertificateFingerprint { hash: CertificateHash::Sha256, octets: fingerprint.octets };
+        let security = security.with_dtls(DtlsSide { fingerprint, lite: self.webrtc.lite, browser: manner.browser });
         let capabilities = Capabilities { codecs: self.codecs.clone(), ..Capabilities::default() };
         Negotiator::new(rand::random(), self.address, capabilities).securing(security)
     }
@@ -47,7 +71,7 @@ pub(super) struct Media {
     pub(super) described: Option<Bytes>,
     /// Our offer went out in a 2xx; the ACK answers it.
     pub(super) awaits_answer: bool,
-    terms: Terms,
+    pub(super) terms: Terms,
     manner: Manner,
     /// Who else was offered what: only one of them will be heard.
     others: Vec<(Manner, Negotiator)>,
@@ -98,16 +122,18 @@ mod tests {
     use super::*;
 
     fn terms(srtp: SrtpPolicy) -> Terms {
-        Terms { address: "127.0.0.1:20000".parse().unwrap(), codecs: vec![Codec::PCMU], srtp }
+        let webrtc = Webrtc { identity: DtlsIdentity::new(&[], &[]), lite: false };
+        Terms { webrtc, address: "127.0.0.1:20000".parse().unwrap(), codecs: vec![Codec::PCMU], srtp }
     }
 
     #[test]
     fn each_is_offered_what_its_way_allows_and_the_one_who_answers_counts() {
         let mut ua = Ua::new(UaConfig::default(), 1);
-        let (open, private) = (Manner { private: false }, Manner { private: true });
+        let [open, private, browser] =
+            [(false, false), (true, false), (true, true)].map(|(private, browser)| Manner { private, browser });
         let mut media = Media::new(LegKey(1), terms(SrtpPolicy::Optional), open);
-        let sessions = [ua.new_session(), ua.new_session(), ua.new_session()];
-        let offers = [private, open, private].into_iter().zip(sessions).map(|(manner, session)| {
+        let sessions = [ua.new_session(), ua.new_session(), ua.new_session(), ua.new_session()];
+        let offers = [private, open, private, browser].into_iter().zip(sessions).map(|(manner, session)| {
             let sdp = media.approach(session, manner);
             match sdp.description() {
                 Some(offer) => offer.clone(),
@@ -117,6 +143,7 @@ mod tests {
         let offers: Vec<_> = offers.collect();
         assert_eq!(offers[0], offers[2]);
         assert!(offers[0].media[0].attribute("crypto").is_some() && offers[1].media[0].attribute("crypto").is_none());
+        assert_eq!(offers[3].media[0].protocol, "UDP/TLS/RTP/SAVPF");
         for session in [sessions[1], sessions[1], sessions[2]] {
             media.take_up(session);
             let secured = media.sdp.description().unwrap().media[0].attribute("crypto").is_some();

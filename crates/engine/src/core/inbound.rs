@@ -124,8 +124,9 @@ impl Core {
         let manner = Manner::over(&flow);
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
         let srtp = context.srtp.unwrap_or(self.config.srtp);
+        let webrtc = self.config.webrtc.clone();
         let codecs = negotiate::codecs(self.codecs_of(&context));
-        let terms = Terms { address, codecs, srtp };
+        let terms = Terms { address, codecs, srtp, webrtc };
         if let Err(error) = negotiate::check_offer(&request, &terms, manner) {
             tracing::info!(%error, "offer refused");
             self.refuse(session, error.code(), None, negotiate::refusal(&error));

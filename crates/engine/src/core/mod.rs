@@ -8,7 +8,7 @@ mod calls;
 mod channels;
 mod control;
 mod credit;
-mod described;
+pub(crate) mod described;
 mod forwarding;
 mod groups;
 mod inbound;
@@ -69,6 +69,7 @@ use crate::transport::{Inbound, Transports};
 
 use self::calls::CallEntry;
 use self::channels::Channels;
+use self::described::Webrtc;
 use self::leg::Leg;
 pub(crate) use self::leg::new_leg;
 pub(crate) use self::message::MessageStep;
@@ -144,6 +145,7 @@ pub(crate) struct CoreConfig {
     pub(crate) subscribe: SubscribeConfig,
     /// Whether audio is protected, where no trunk says otherwise.
     pub(crate) srtp: SrtpPolicy,
+    pub(crate) webrtc: Webrtc,
 }
 
 /// What the core works with.

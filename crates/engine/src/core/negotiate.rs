@@ -3,10 +3,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use opentact_media::control::{Codec, EventFormat, LegParams, MasterKey, OpusParams, Security, SrtpKeys, Suite};
+use opentact_media::control::{
+    Codec, DtlsParams, EventFormat, Fingerprint, FingerprintHash, IceCredentials, IceParams, LegParams, MasterKey,
+    OpusParams, Security, SrtpKeys, Suite,
+};
 use opentact_sip::message::{Headers as SipHeaders, Request};
 use opentact_sip::sdp::{
-    Agreed, Codec as Described, Crypto, CryptoSuite, Direction, Media as MediaLine, Negotiator, SdpError, Session,
+    self, Agreed, CertificateHash, Codec as Described, Crypto, CryptoSuite, Direction, DtlsSession, Media as MediaLine,
+    Negotiator, Protection, SdpError, Session,
 };
 use opentact_sip::ua::SessionId;
 
@@ -105,7 +109,7 @@ pub(super) fn check_offer(request: &Request, terms: &Terms, manner: Manner) -> R
     let Some(offer) = description(request.headers(), request.body())? else { return Ok(()) };
     let mut sdp = terms.negotiator(manner);
     let (_, agreed) = sdp.answer(&offer, Direction::SendRecv)?;
-    params(&sdp, &agreed).map(drop)
+    params(terms, &sdp, &agreed).map(drop)
 }
 
 /// Our side for an INVITE or re-INVITE: the answer to its offer, else an offer of our own for the ACK to answer.
@@ -114,7 +118,7 @@ pub(super) fn respond(media: &mut Media, request: &Request) -> Result<(Bytes, Op
     let (session, agreed) = match description(request.headers(), request.body())? {
         Some(offer) => {
             let (session, agreed) = media.sdp.answer(&offer, Direction::SendRecv)?;
-            (session, Some(params(&media.sdp, &agreed)?))
+            (session, Some(params(&media.terms, &media.sdp, &agreed)?))
         }
         None => (media.sdp.offer(Direction::SendRecv), None),
     };
@@ -136,14 +140,14 @@ pub(super) fn offer(media: &mut Media, session: SessionId, manner: Manner) -> By
 pub(super) fn accept(media: &mut Media, headers: &SipHeaders, body: &[u8]) -> Result<LegParams, NegotiateError> {
     let answer = description(headers, body)?.ok_or(NegotiateError::Missing)?;
     let agreed = media.sdp.accept(&answer)?;
-    params(&media.sdp, &agreed)
+    params(&media.terms, &media.sdp, &agreed)
 }
 
 /// What the answer to our description means that a session refresh has repeated.
 pub(super) fn refreshed(media: &mut Media, headers: &SipHeaders, body: &[u8]) -> Result<LegParams, NegotiateError> {
     let answer = description(headers, body)?.ok_or(NegotiateError::Missing)?;
     let agreed = media.sdp.refreshed(&answer)?;
-    params(&media.sdp, &agreed)
+    params(&media.terms, &media.sdp, &agreed)
 }
 
 /// What an answer to our offer means that is known by its content type, with parameters, and its octets.
@@ -153,7 +157,7 @@ pub(super) fn accept_body(media: &mut Media, content: &[u8], body: &[u8]) -> Res
         return Err(NegotiateError::NotSdp);
     }
     let agreed = media.sdp.accept(&Session::parse(body)?)?;
-    params(&media.sdp, &agreed)
+    params(&media.terms, &media.sdp, &agreed)
 }
 
 /// The headers of a refusal for this: a Warning, 304 for media not available and 399 for anything else (RFC 3261
@@ -171,7 +175,7 @@ pub(super) fn refusal(error: &NegotiateError) -> Headers {
     headers
 }
 
-fn params(sdp: &Negotiator, agreed: &Agreed) -> Result<LegParams, NegotiateError> {
+fn params(terms: &Terms, sdp: &Negotiator, agreed: &Agreed) -> Result<LegParams, NegotiateError> {
     let known = |codec: &Described| Codec::of(&codec.name, codec.clock);
     let codec = known(&agreed.codec).ok_or_else(|| NegotiateError::Codec(agreed.codec.name.to_string()))?;
     let receive = agreed.receive.iter().filter_map(|(payload_type, codec)| Some((*payload_type, known(codec)?)));
@@ -189,14 +193,43 @@ fn params(sdp: &Negotiator, agreed: &Agreed) -> Result<LegParams, NegotiateError
         opus: agreed.fmtp.as_deref().map(OpusParams::parse).unwrap_or_default(),
         send: agreed.direction.sends(),
         receive: agreed.direction.receives(),
-        security: security(sdp)?,
+        security: security(terms, sdp)?,
+        rtcp_mux: sdp.rtcp_mux(),
     })
 }
 
-fn security(sdp: &Negotiator) -> Result<Security, NegotiateError> {
-    let Some(keys) = sdp.keys() else { return Ok(Security::Plain) };
+fn security(terms: &Terms, sdp: &Negotiator) -> Result<Security, NegotiateError> {
     let key = |crypto: &Crypto| MasterKey::new(suite(crypto.suite), &crypto.key).ok_or(NegotiateError::Keys);
-    Ok(Security::Srtp(Arc::new(SrtpKeys { local: key(&keys.local)?, remote: key(&keys.remote)? })))
+    Ok(match sdp.protection() {
+        None => Security::Plain,
+        Some(Protection::Keys(keys)) => {
+            Security::Srtp(Arc::new(SrtpKeys { local: key(&keys.local)?, remote: key(&keys.remote)? }))
+        }
+        Some(Protection::Dtls(session)) => Security::Dtls(Arc::new(dtls(terms, session))),
+    })
+}
+
+fn dtls(terms: &Terms, session: &DtlsSession) -> DtlsParams {
+    let credentials =
+        |of: &sdp::IceCredentials| IceCredentials { ufrag: of.ufrag.clone(), password: of.password.clone() };
+    let hash = match session.fingerprint.hash {
+        CertificateHash::Sha256 => FingerprintHash::Sha256,
+        CertificateHash::Sha384 => FingerprintHash::Sha384,
+        CertificateHash::Sha512 => FingerprintHash::Sha512,
+    };
+    DtlsParams {
+        identity: terms.webrtc.identity.clone(),
+        active: session.active,
+        fingerprint: Fingerprint { hash, octets: session.fingerprint.octets.clone() },
+        ice: session.ice.as_ref().map(|ice| IceParams {
+            local: credentials(&ice.local),
+            remote: credentials(&ice.remote.credentials),
+            address: terms.address,
+            candidates: ice.remote.candidates.clone(),
+            controlling: ice.controlling,
+            lite: ice.lite,
+        }),
+    }
 }
 
 fn suite(suite: CryptoSuite) -> Suite {

@@ -89,7 +89,8 @@ impl Core {
         };
         let Some(leg) = self.legs.get_mut(&id) else { return };
         // What is said in it is made anew for each attempt.
-        let terms = Terms { address, codecs: Vec::new(), srtp: self.config.srtp };
+        let webrtc = self.config.webrtc.clone();
+        let terms = Terms { address, codecs: Vec::new(), srtp: self.config.srtp, webrtc };
         leg.media = Some(Media::new(key, terms, Manner::default()));
         leg.context = plan.context.clone();
         leg.channel = channel;
@@ -227,7 +228,7 @@ impl Core {
             let session = self.ua.new_session();
             let Some(Leg { role: Role::Outbound(outbound), media, .. }) = self.legs.get_mut(&id) else { return false };
             let (Some(from), Some(to), Some(media)) = (&outbound.from, &outbound.to, media) else { return false };
-            let offer = negotiate::offer(media, session, Manner::over(&flow));
+            let offer = negotiate::offer(media, session, Manner::to(&flow, &uri));
             let invite = OutgoingInvite {
                 flow,
                 uri,

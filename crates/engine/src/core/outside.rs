@@ -38,9 +38,14 @@ impl MediaFace {
     /// The same description, where it is told to a peer.
     fn show(&self, description: &Bytes, peer: IpAddr) -> Bytes {
         let line = |ip: IpAddr| format!("IN {} {ip}\r\n", if ip.is_ipv4() { "IP4" } else { "IP6" });
+        let candidate = |ip: IpAddr| format!("a=candidate:1 1 udp 2130706431 {ip} ");
         match self.told(peer) {
             // What we describe ourselves is text; of it `o=` and `c=` end so.
-            Some(told) => String::from_utf8_lossy(description).replace(&line(self.own), &line(told)).into(),
+            Some(told) => {
+                let description = String::from_utf8_lossy(description).replace(&line(self.own), &line(told));
+                // And of the candidates of ICE.
+                description.replace(&candidate(self.own), &candidate(told)).into()
+            }
             None => description.clone(),
         }
     }
@@ -83,9 +88,9 @@ mod tests {
     #[test]
     fn origin_and_connection_are_told_and_nothing_else() {
         let face = face("10.0.0.2", &[("203.0.113.0/24", "203.0.113.5")]);
-        let sdp = "v=0\r\no=- 1 1 IN IP4 10.0.0.2\r\ns=10.0.0.2\r\nc=IN IP4 10.0.0.2\r\na=x:10.0.0.2\r\n";
+        let sdp = "v=0\r\no=- 1 1 IN IP4 10.0.0.2\r\ns=10.0.0.2\r\nc=IN IP4 10.0.0.2\r\na=x:10.0.0.2\r\na=candidate:1 1 udp 2130706431 10.0.0.2 4000 typ host\r\n";
         let shown = |peer: &str| face.show(&Bytes::from_static(sdp.as_bytes()), peer.parse().unwrap());
-        let expected = "v=0\r\no=- 1 1 IN IP4 203.0.113.5\r\ns=10.0.0.2\r\nc=IN IP4 203.0.113.5\r\na=x:10.0.0.2\r\n";
+        let expected = "v=0\r\no=- 1 1 IN IP4 203.0.113.5\r\ns=10.0.0.2\r\nc=IN IP4 203.0.113.5\r\na=x:10.0.0.2\r\na=candidate:1 1 udp 2130706431 203.0.113.5 4000 typ host\r\n";
         assert_eq!(shown("203.0.113.99"), expected);
         assert_eq!(shown("10.0.0.3"), sdp);
     }

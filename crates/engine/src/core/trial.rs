@@ -55,7 +55,11 @@ impl Core {
         outbound.over = over.map(|over| (over.clone(), Instant::now()));
         // A new dialog: nothing of what was offered and agreed with another place holds for it.
         let srtp = over.and_then(|over| over.srtp).unwrap_or(self.config.srtp);
-        *media = Media::new(media.key, Terms { address, codecs, srtp }, Manner::default());
+        *media = Media::new(
+            media.key,
+            Terms { address, codecs, srtp, webrtc: self.config.webrtc.clone() },
+            Manner::default(),
+        );
         outbound.early = None;
         if let Some(over) = over {
             outbound.from = Some(NameAddr::new(over.from.clone()));

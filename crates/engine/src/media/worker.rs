@@ -439,7 +439,7 @@ impl Worker {
         let (mut relayed, mut peer_panicked) = (false, false);
         while let Some(output) = slot.leg.poll() {
             match output {
-                Output::Rtp { to, packet } => self.rtp.push(to, packet),
+                Output::Rtp { to, packet } | Output::Connectivity { to, packet } => self.rtp.push(to, packet),
                 Output::Rtcp { to, packet } => self.rtcp.push(to, packet),
                 Output::Relay(frame) => {
                     if let Some(peer) = peer.as_mut().filter(|_| !peer_panicked) {

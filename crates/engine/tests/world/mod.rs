@@ -100,6 +100,7 @@ impl World {
             codecs: CodecOrder::default(),
             media_outside: Outside::default(),
             srtp: SrtpPolicy::Optional,
+            ice_lite: false,
             router: RouterConfig {
                 region: "US".to_owned(),
                 park_timeout: Duration::from_secs(30),

@@ -40,13 +40,15 @@ impl Meaning {
 impl Leg {
     /// Of what is not protected by the agreed keys nothing is heard, and nothing is learned.
     pub(super) fn receive_secured(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
-        let (buffer, opened) = self.transport.open(datagram);
+        let (buffer, opened) = self.transport.open(now, from, datagram);
         match opened {
             Ok(Opened::Rtp(length)) => self.receive_rtp(now, from, &buffer[..length]),
             Ok(Opened::Rtcp(length)) => self.receive_rtcp(now, from, &buffer[..length]),
+            Ok(Opened::Nothing) => {}
             Err(_) => self.discarded += 1,
         }
         self.transport.put_back(buffer);
+        self.connect();
     }
 
     pub(super) fn receive_rtp(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
@@ -126,12 +128,22 @@ impl Leg {
     }
 
     /// Whether `from` is the one to hear. The first is latched to; those after it that are others are not heard,
-    /// so that nobody can put himself into a call by guessing its port.
+    /// so that nobody can put himself into a call by guessing its port. Who was first gives way to the address that the
+    /// peer has told, which nobody else can have.
     fn is_peer(&mut self, now: Instant, from: SocketAddr) -> bool {
+        if self.transport.way().is_some() {
+            // Where its packets may come from ICE has found, and that they are its own SRTP has.
+            return true;
+        }
         if !self.config.latch {
             return self.params.as_ref().is_some_and(|params| params.remote.ip() == from.ip());
         }
+        let told = self.params.as_ref().is_some_and(|params| params.remote == from);
         let latched = self.remote.rtp.get_or_insert(from);
+        if told && *latched != from {
+            *latched = from;
+            self.remote.rtcp = None;
+        }
         let silent = self.last_heard.is_some_and(|last| now.saturating_duration_since(last) >= REBOUND);
         if *latched != from && latched.ip() == from.ip() && silent {
             *latched = from;
@@ -142,12 +154,22 @@ impl Leg {
 
     pub(super) fn rtp_remote(&self) -> Option<SocketAddr> {
         let params = self.params.as_ref()?;
-        Some(self.remote.rtp.unwrap_or(params.remote))
+        self.transport.way().unwrap_or_else(|| Some(self.remote.rtp.unwrap_or(params.remote)))
+    }
+
+    pub(super) fn rtcp_mux(&self) -> bool {
+        self.params.as_ref().is_some_and(|params| params.rtcp_mux)
     }
 
     /// RFC 3550 11: the port after the RTP port, until RTCP came from elsewhere.
     pub(super) fn rtcp_remote(&self) -> Option<SocketAddr> {
         let mut remote = self.rtp_remote()?;
+        if self.rtcp_mux() {
+            return Some(remote);
+        }
+        if self.transport.is_one_port() {
+            return None;
+        }
         if let Some(latched) = self.remote.rtcp {
             return Some(latched);
         }

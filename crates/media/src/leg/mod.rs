@@ -184,6 +184,8 @@ impl Leg {
         match input {
             Input::Rtp { from, datagram } if self.transport.is_plain() => self.receive_rtp(now, from, datagram),
             Input::Rtcp { from, datagram } if self.transport.is_plain() => self.receive_rtcp(now, from, datagram),
+            // RFC 5764 4.1: what shares one port shares one handshake; for another there is none.
+            Input::Rtcp { .. } if self.transport.is_one_port() => self.discarded += 1,
             Input::Rtp { from, datagram } | Input::Rtcp { from, datagram } => self.receive_secured(now, from, datagram),
             Input::Relayed(frame) => self.send_relayed(now, frame),
             Input::Tick => self.tick(now),
@@ -304,7 +306,7 @@ impl Leg {
         if !same_remote {
             self.remote = Remote::default();
         }
-        self.transport.secure(&params.security);
+        self.transport.secure(now, &params.security);
         if self.next_tick.is_none() {
             self.next_tick = Some(now);
             self.reports.schedule_first(now, &mut self.rng);
@@ -313,6 +315,15 @@ impl Leg {
         self.last_heard = Some(now);
         self.silent_since = Some(now);
         self.params = Some(params);
+        self.connect();
+    }
+
+    /// Sends what ICE and DTLS have to say.
+    fn connect(&mut self) {
+        let told = self.rtp_remote();
+        while let Some((to, packet)) = self.transport.poll(told) {
+            self.outbox.connectivity(to, &packet);
+        }
     }
 
     fn play(&mut self, id: u64, source: Source, loops: u32) {
@@ -343,10 +354,14 @@ impl Leg {
     }
 
     fn tick(&mut self, now: Instant) {
-        let (Some(params), Some(mut due)) = (&self.params, self.next_tick) else { return };
-        if self.deadline().is_some_and(|deadline| now < deadline) {
+        if self.params.is_none() || self.deadline().is_none_or(|deadline| now < deadline) {
             return;
         }
+        if !self.transport.is_plain() {
+            self.transport.tick(now);
+            self.connect();
+        }
+        let (Some(params), Some(mut due)) = (&self.params, self.next_tick) else { return };
         let packet_time = Duration::from_millis(u64::from(params.ptime_ms));
         let ms = params.ptime_ms;
         let samples = u64::from(ms) * u64::from(CLOCK_RATE) / 1000;

@@ -19,6 +19,11 @@ pub enum Output<'a> {
         to: SocketAddr,
         packet: &'a [u8],
     },
+    /// Send on the RTP socket: a message of ICE or DTLS.
+    Connectivity {
+        to: SocketAddr,
+        packet: &'a [u8],
+    },
     /// Send on the RTCP socket.
     Rtcp {
         to: SocketAddr,
@@ -40,7 +45,8 @@ pub(super) struct Outbox {
 #[derive(Debug)]
 enum Queued {
     Rtp { to: SocketAddr, range: Range<usize> },
-    Rtcp { to: SocketAddr, range: Range<usize> },
+    Rtcp { to: SocketAddr, range: Range<usize>, mux: bool },
+    Connectivity { to: SocketAddr, range: Range<usize> },
     Relay { header: rtp::Header, kind: FrameKind, range: Range<usize> },
     Recording(Recording),
     Event(Event),
@@ -71,14 +77,23 @@ impl Outbox {
         &mut self.buffer[payload..payload + len]
     }
 
-    /// Queues an RTCP compound that `write` appends.
-    pub fn rtcp(&mut self, to: SocketAddr, write: impl FnOnce(&mut Vec<u8>)) {
+    /// Queues a message of ICE or DTLS.
+    pub fn connectivity(&mut self, to: SocketAddr, packet: &[u8]) {
+        self.make_room();
+        let start = self.buffer.len();
+        self.buffer.extend_from_slice(packet);
+        let range = start..self.buffer.len();
+        self.queue.push_back(Queued::Connectivity { to, range });
+    }
+
+    /// Queues an RTCP compound that `write` appends; with `mux` for the RTP socket.
+    pub fn rtcp(&mut self, to: SocketAddr, mux: bool, write: impl FnOnce(&mut Vec<u8>)) {
         self.make_room();
         let start = self.buffer.len();
         write(&mut self.buffer);
         let range = start..self.buffer.len();
         self.buffer.resize(range.end + MAX_TRAILER, 0);
-        self.queue.push_back(Queued::Rtcp { to, range });
+        self.queue.push_back(Queued::Rtcp { to, range, mux });
     }
 
     pub fn relay(&mut self, header: rtp::Header, kind: FrameKind, payload: &[u8]) {
@@ -108,7 +123,9 @@ impl Outbox {
         };
         Some(match queued {
             Queued::Rtp { to, range } => Output::Rtp { to, packet: &self.buffer[range] },
-            Queued::Rtcp { to, range } => Output::Rtcp { to, packet: &self.buffer[range] },
+            Queued::Rtcp { to, range, mux: true } => Output::Rtp { to, packet: &self.buffer[range] },
+            Queued::Connectivity { to, range } => Output::Connectivity { to, packet: &self.buffer[range] },
+            Queued::Rtcp { to, range, mux: false } => Output::Rtcp { to, packet: &self.buffer[range] },
             Queued::Event(event) => Output::Event(event),
             Queued::Recording(recording) => Output::Recording(recording),
             Queued::Relay { header, kind, range } => Output::Relay(Frame {

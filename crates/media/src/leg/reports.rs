@@ -158,8 +158,9 @@ impl Leg {
                 .map_or(0, |(_, at)| (now.saturating_duration_since(at).as_nanos() * 65_536 / 1_000_000_000) as u32),
         });
         let ssrc = self.stream.ssrc;
+        let mux = self.rtcp_mux();
         let cname = &self.reports.cname;
-        self.outbox.rtcp(to, |out| {
+        self.outbox.rtcp(to, mux, |out| {
             rtcp::write_report(out, ssrc, sender, block);
             rtcp::write_cname(out, ssrc, cname);
             if goodbye {

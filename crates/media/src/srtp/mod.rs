@@ -134,6 +134,8 @@ pub enum SrtpError {
     /// 2^48 RTP or 2^31 RTCP packets were sent with one key (RFC 3711 9.2).
     #[error("the key is used up")]
     Exhausted,
+    #[error("no keys yet")]
+    Keyless,
     #[error("no room for the tag")]
     NoRoom,
 }

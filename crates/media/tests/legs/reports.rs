@@ -95,6 +95,22 @@ fn the_first_who_sends_is_latched_and_strangers_are_not_heard() {
 }
 
 #[test]
+fn a_stranger_who_was_first_gives_way_to_the_address_that_was_told() {
+    let mut world = World::new(5, Network::default());
+    let (leg, phone) = world.call();
+    let stranger = world.add();
+    world.command(stranger, Command::Start(LegParams::pcmu(World::address(leg))));
+    world.command(stranger, Command::Play { id: 1, source: Source::Silence { ms: 1000 }, loops: 1 });
+    world.run(100);
+    world.command(phone, Command::Play { id: 1, source: Source::Silence { ms: 500 }, loops: 1 });
+    world.command(leg, Command::Play { id: 1, source: Source::Silence { ms: 500 }, loops: 1 });
+    world.run(1000);
+    let stats = world.legs[leg].stats();
+    assert!((25 + 4..=25 + 6).contains(&stats.packets_received), "{stats:?}");
+    assert!(world.legs[phone].stats().packets_received >= 24);
+}
+
+#[test]
 fn a_phone_that_went_silent_is_followed_to_another_port() {
     let mut world = World::new(7, Network::default());
     let (leg, phone) = world.call();

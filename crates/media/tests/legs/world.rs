@@ -225,6 +225,7 @@ impl World {
                     self.datagrams[index].push(packet.to_vec());
                     flights.push((address, to, packet.to_vec()));
                 }
+                Output::Connectivity { to, packet } => flights.push((address, to, packet.to_vec())),
                 Output::Rtcp { to, packet } => {
                     self.rtcp_sent.push(packet.to_vec());
                     flights.push((rtcp_address, to, packet.to_vec()));

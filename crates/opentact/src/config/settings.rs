@@ -232,6 +232,9 @@ section! {
         /// SRTP, where a trunk does not say otherwise. `optional`: whoever offers it gets it, and it is offered where the
         /// signalling goes over TLS; `required`: a call without it is refused; `off`: it is not done.
         srtp: Srtp = "optional",
+        /// ICE only answers the checks of browsers, and makes none of its own: less to do, for a node at an address that
+        /// everybody reaches.
+        ice_lite: bool = "false",
         /// A leg that should receive and gets no RTP for this long is hung up.
         timeout: Span = "60s",
         /// Codecs spoken with phones and browsers of SIP users, the one liked best first. `L16` is offered at 16,000 and

@@ -4,19 +4,23 @@
 //! description of what media can do; that comes in as [`Capabilities`].
 
 mod codec;
+mod dtls;
 mod error;
 mod negotiate;
 mod negotiator;
 mod parse;
 mod print;
+mod sdes;
 mod security;
 mod session;
 
 pub use codec::{Codec, RtpMap};
+pub use dtls::{CertificateFingerprint, CertificateHash, DtlsDescription, IceCredentials, IceDescription, Setup};
 pub use error::SdpError;
 pub use negotiate::{Agreed, Answer, Capabilities, Events, Local, Preference, accept, answer, offer};
 pub use negotiator::Negotiator;
-pub use security::{Crypto, CryptoSuite, Random, Security, SessionKeys, SrtpPolicy};
+pub use sdes::{Crypto, CryptoSuite};
+pub use security::{DtlsSession, DtlsSide, IceSession, Protection, Random, Security, SessionKeys, SrtpPolicy};
 pub use session::{Attribute, Connection, Direction, Line, Media, Origin, Session};
 
 #[cfg(test)]

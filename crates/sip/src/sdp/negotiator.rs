@@ -1,7 +1,7 @@
 use std::net::SocketAddr;
 
 use super::negotiate::{audio, refused};
-use super::security::{Security, SessionKeys, in_the_clear};
+use super::security::{Protection, Security, in_the_clear};
 use super::{Agreed, Capabilities, Direction, Local, SdpError, Session, accept, answer, offer};
 
 /// One side of one session through all its offers and answers: keeps the `o=` line and the order of streams true.
@@ -56,9 +56,7 @@ impl Negotiator {
             }
         }
         let index = self.agreed.as_ref().map_or(0, |agreed| agreed.index);
-        if let Some(stream) = session.media.get_mut(index) {
-            self.security.offer(stream);
-        }
+        self.security.offer(&mut session, index);
         self.before = self.description.clone();
         let session = self.describe(session);
         self.open = Some(session.clone());
@@ -70,13 +68,7 @@ impl Negotiator {
         let local = Local { direction, ..self.local };
         let mut answer = answer(&self.security.admissible(offer), &self.capabilities, &local)?;
         let index = answer.agreed.index;
-        for (at, (offered, stream)) in offer.media.iter().zip(&mut answer.session.media).enumerate() {
-            if at == index {
-                self.security.answer(offered, stream);
-            } else {
-                stream.protocol.clone_from(&offered.protocol);
-            }
-        }
+        self.security.answer(offer, &mut answer.session, index);
         self.local.direction = direction;
         self.open = None;
         self.agreed = Some(answer.agreed.clone());
@@ -87,7 +79,7 @@ impl Negotiator {
     pub fn accept(&mut self, answer: &Session) -> Result<Agreed, SdpError> {
         let open = self.open.as_ref().ok_or(SdpError::NoOffer)?;
         let agreed = accept(&in_the_clear(open), &in_the_clear(answer), &self.capabilities)?;
-        secure(&mut self.security, open, answer, agreed.index, self.before.is_some())?;
+        self.security.accept(open, answer, agreed.index, self.before.is_some())?;
         self.agreed = Some(agreed.clone());
         Ok(agreed)
     }
@@ -96,7 +88,7 @@ impl Negotiator {
     pub fn refreshed(&mut self, answer: &Session) -> Result<Agreed, SdpError> {
         let last = self.description.as_ref().ok_or(SdpError::NoOffer)?;
         let agreed = accept(&in_the_clear(last), &in_the_clear(answer), &self.capabilities)?;
-        secure(&mut self.security, last, answer, agreed.index, true)?;
+        self.security.accept(last, answer, agreed.index, true)?;
         self.agreed = Some(agreed.clone());
         Ok(agreed)
     }
@@ -114,8 +106,13 @@ impl Negotiator {
     }
 
     /// What protects the audio; `None`: nothing does.
-    pub fn keys(&self) -> Option<&SessionKeys> {
+    pub fn protection(&self) -> Option<&Protection> {
         self.security.agreed()
+    }
+
+    /// RTCP goes with RTP.
+    pub fn rtcp_mux(&self) -> bool {
+        self.security.rtcp_mux()
     }
 
     pub fn agreed(&self) -> Option<&Agreed> {
@@ -138,19 +135,6 @@ impl Negotiator {
         }
         self.description = Some(session.clone());
         session
-    }
-}
-
-fn secure(
-    security: &mut Security,
-    offer: &Session,
-    answer: &Session,
-    index: usize,
-    within: bool,
-) -> Result<(), SdpError> {
-    match (offer.media.get(index), answer.media.get(index)) {
-        (Some(ours), Some(theirs)) => security.accept(ours, theirs, within),
-        _ => Err(SdpError::Mismatch),
     }
 }
 

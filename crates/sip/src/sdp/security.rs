@@ -1,141 +1,15 @@
-//! Keys for SRTP in a session description (RFC 4568, "SDES"), and who wants them.
+//! What protects the audio of a session, and what carries it: nothing, keys that are told (RFC 4568), or keys of a DTLS
+//! handshake (RFC 5763), with ICE (RFC 8839) below; RTCP beside RTP or on its port (RFC 5761).
 //!
 //! A session whose audio is protected is never made one in the clear, and an offer of RTP/SAVP is never answered in the
 //! clear. RTP/AVP with keys (RFC 8643) is taken as protected by whoever protects at all.
 
-use std::fmt;
+use super::dtls::{CertificateFingerprint, DtlsDescription, IceCredentials, IceDescription, Setup, is_dtls};
+use super::sdes::{Crypto, CryptoSuite};
+use super::{Attribute, Connection, Media, SdpError, Session};
 
-use base64::Engine;
-use base64::alphabet::STANDARD;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-
-use super::{Attribute, Media, SdpError, Session};
-
-/// Some leave the padding out.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
-/// Lines of keys of a stream that are looked at; a stream with more is used with one of these or not at all.
-const MAX_LINES: usize = 16;
-
-/// A crypto-suite (RFC 4568 6.2, RFC 6188 4, RFC 7714 14.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum CryptoSuite {
-    AesCm128HmacSha1_80,
-    AesCm128HmacSha1_32,
-    AesCm256HmacSha1_80,
-    AesCm256HmacSha1_32,
-    AeadAes128Gcm,
-    AeadAes256Gcm,
-}
-
-impl CryptoSuite {
-    const ALL: [Self; 6] = [
-        Self::AesCm128HmacSha1_80,
-        Self::AesCm128HmacSha1_32,
-        Self::AesCm256HmacSha1_80,
-        Self::AesCm256HmacSha1_32,
-        Self::AeadAes128Gcm,
-        Self::AeadAes256Gcm,
-    ];
-
-    /// What we offer: the cheapest that is as good first, then what everybody has, then longer keys. A short tag last.
-    const OFFERED: [Self; 5] = [
-        Self::AeadAes128Gcm,
-        Self::AesCm128HmacSha1_80,
-        Self::AeadAes256Gcm,
-        Self::AesCm256HmacSha1_80,
-        Self::AesCm128HmacSha1_32,
-    ];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::AesCm128HmacSha1_80 => "AES_CM_128_HMAC_SHA1_80",
-            Self::AesCm128HmacSha1_32 => "AES_CM_128_HMAC_SHA1_32",
-            Self::AesCm256HmacSha1_80 => "AES_256_CM_HMAC_SHA1_80",
-            Self::AesCm256HmacSha1_32 => "AES_256_CM_HMAC_SHA1_32",
-            Self::AeadAes128Gcm => "AEAD_AES_128_GCM",
-            Self::AeadAes256Gcm => "AEAD_AES_256_GCM",
-        }
-    }
-
-    fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|suite| suite.name().eq_ignore_ascii_case(name))
-    }
-
-    /// Octets of master key and master salt together.
-    pub fn key_length(self) -> usize {
-        match self {
-            Self::AesCm128HmacSha1_80 | Self::AesCm128HmacSha1_32 => 16 + 14,
-            Self::AesCm256HmacSha1_80 | Self::AesCm256HmacSha1_32 => 32 + 14,
-            Self::AeadAes128Gcm => 16 + 12,
-            Self::AeadAes256Gcm => 32 + 12,
-        }
-    }
-}
-
-/// One `a=crypto`: a key and what it is for.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Crypto {
-    /// By which the answer names what it takes.
-    pub tag: u32,
-    pub suite: CryptoSuite,
-    /// Master key and master salt, as long as the suite wants.
-    pub key: Vec<u8>,
-}
-
-/// Says of what kind the key is, and not the key.
-impl fmt::Debug for Crypto {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Crypto({} {})", self.tag, self.suite.name())
-    }
-}
-
-impl Crypto {
-    /// `None` for what we cannot do: another suite, several keys or one with a master key identifier, a session
-    /// parameter that changes what is protected (RFC 4568 6.3). What is malformed is passed over with them.
-    fn parse(value: &str) -> Option<Self> {
-        let mut fields = value.split_ascii_whitespace();
-        let (tag, suite, keys) = (fields.next()?, fields.next()?, fields.next()?);
-        if tag.len() > 9 || !tag.bytes().all(|digit| digit.is_ascii_digit()) || keys.contains(';') {
-            return None;
-        }
-        let suite = CryptoSuite::named(suite)?;
-        let (method, info) = keys.split_once(':')?;
-        if !method.eq_ignore_ascii_case("inline") {
-            return None;
-        }
-        let mut parts = info.split('|');
-        let key = BASE64.decode(parts.next()?).ok().filter(|key| key.len() == suite.key_length())?;
-        // A lifetime at most; the other part there may be is a master key identifier, `1:4`.
-        if !parts.next().is_none_or(is_lifetime) || parts.next().is_some() {
-            return None;
-        }
-        // A hint for the size of the replay window, and what may be left aside.
-        if !fields.all(|parameter| parameter.starts_with("WSH=") || parameter.starts_with('-')) {
-            return None;
-        }
-        Some(Self { tag: tag.parse().ok()?, suite, key })
-    }
-
-    fn attribute(&self) -> Attribute {
-        let (suite, key) = (self.suite.name(), BASE64.encode(&self.key));
-        Attribute::new("crypto", format!("{} {suite} inline:{key}", self.tag))
-    }
-
-    /// Those of a stream that can be used, in the order they are preferred.
-    fn of(media: &Media) -> impl Iterator<Item = Self> {
-        let lines = media.attributes.iter().filter(|attribute| attribute.name == "crypto").take(MAX_LINES);
-        lines.filter_map(|line| Self::parse(line.value.as_deref()?))
-    }
-}
-
-/// RFC 4568 6.1: `2^20` or `1048576`.
-fn is_lifetime(text: &str) -> bool {
-    let digits = text.strip_prefix("2^").unwrap_or(text);
-    !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit())
-}
+/// The name of our stream in offers (RFC 5888).
+const MID: &str = "0";
 
 /// Whether audio is protected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -160,22 +34,73 @@ pub struct SessionKeys {
     pub remote: Crypto,
 }
 
-/// One side's keys through all offers and answers of a session.
+/// How the keys of a session are come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DtlsSession {
+    /// We begin the handshake.
+    pub active: bool,
+    pub fingerprint: CertificateFingerprint,
+    /// `None`: packets go where the descriptions say.
+    pub ice: Option<IceSession>,
+}
+
+/// How a way between both sides is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IceSession {
+    pub local: IceCredentials,
+    pub remote: IceDescription,
+    /// We choose the way (RFC 8445 6.1.1).
+    pub controlling: bool,
+    /// We answer only.
+    pub lite: bool,
+}
+
+/// What protects a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Protection {
+    Keys(SessionKeys),
+    Dtls(DtlsSession),
+}
+
+/// Our side of DTLS-SRTP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DtlsSide {
+    pub fingerprint: CertificateFingerprint,
+    /// Our address is one that everybody reaches: ICE answers only (RFC 8445 2.5).
+    pub lite: bool,
+    /// The other side is a browser: it is offered nothing else.
+    pub browser: bool,
+}
+
+/// What one side does and has agreed on, through all offers and answers of a session.
 #[derive(Debug, Clone)]
 pub struct Security {
     policy: SrtpPolicy,
     /// The signalling is encrypted.
     private: bool,
     random: Random,
-    agreed: Option<SessionKeys>,
+    dtls: Option<DtlsSide>,
+    agreed: Option<Protection>,
     /// The stream the keys are of was RTP/SAVP.
     strict: bool,
+    /// Of the offers we make, and of the answers until the other side begins anew.
+    ice: Option<IceCredentials>,
+    mux: bool,
+    /// The stream's name, and whether it is told to be one of a bundle.
+    mid: Option<String>,
+}
+
+/// What an offered stream may be protected by.
+enum Offered {
+    Keys(Crypto),
+    Dtls(DtlsDescription),
 }
 
 impl Security {
     /// `private`: the signalling goes over TLS.
     pub fn new(policy: SrtpPolicy, private: bool, random: Random) -> Self {
-        Self { policy, private, random, agreed: None, strict: false }
+        let (dtls, agreed, ice, mid) = (None, None, None, None);
+        Self { policy, private, random, dtls, agreed, strict: false, ice, mux: false, mid }
     }
 
     /// Never any keys.
@@ -183,25 +108,54 @@ impl Security {
         Self::new(SrtpPolicy::Off, false, |_| {})
     }
 
-    pub fn agreed(&self) -> Option<&SessionKeys> {
+    /// The same, with a certificate for DTLS.
+    pub fn with_dtls(self, side: DtlsSide) -> Self {
+        Self { dtls: Some(side), ..self }
+    }
+
+    pub fn agreed(&self) -> Option<&Protection> {
         self.agreed.as_ref()
     }
 
-    /// Makes our audio stream one with new keys, where we want any.
-    pub(super) fn offer(&self, media: &mut Media) {
-        let strict = match (self.policy, &self.agreed) {
-            (SrtpPolicy::Off, _) => return,
-            (_, Some(_)) => self.strict,
-            (SrtpPolicy::Required, None) => true,
-            (SrtpPolicy::Optional, None) if self.private => false,
-            (SrtpPolicy::Optional, None) => return,
+    /// RTCP goes with RTP, in both directions (RFC 5761).
+    pub fn rtcp_mux(&self) -> bool {
+        self.mux
+    }
+
+    /// Makes the audio stream of our offer one that is protected, where we want that.
+    pub(super) fn offer(&mut self, session: &mut Session, index: usize) {
+        if self.policy == SrtpPolicy::Off {
+            return;
+        }
+        let strict = match (&self.agreed, self.policy, &self.dtls) {
+            (Some(Protection::Dtls(_)), _, Some(side)) => return self.offer_dtls(side.clone(), session, index),
+            (None, _, Some(side)) if side.browser => return self.offer_dtls(side.clone(), session, index),
+            (Some(_), ..) => self.strict,
+            (None, SrtpPolicy::Required, _) => true,
+            (None, ..) if self.private => false,
+            (None, ..) => return,
         };
+        let Some(media) = session.media.get_mut(index) else { return };
         if strict {
             media.protocol = secured(&media.protocol).to_owned();
         }
         for (tag, suite) in (1..).zip(CryptoSuite::OFFERED) {
             media.attributes.push(self.key(tag, suite).attribute());
         }
+    }
+
+    fn offer_dtls(&mut self, side: DtlsSide, session: &mut Session, index: usize) {
+        let Some(media) = session.media.get_mut(index) else { return };
+        let mid = self.mid.get_or_insert_with(|| MID.to_owned()).clone();
+        media.protocol = "UDP/TLS/RTP/SAVPF".to_owned();
+        media.attributes.push(Attribute::flag("rtcp-mux"));
+        media.attributes.push(Attribute::new("mid", mid.clone()));
+        session.attributes.push(Attribute::new("group", format!("BUNDLE {mid}")));
+        let random = self.random;
+        let credentials = self.ice.get_or_insert_with(|| IceCredentials::random(random)).clone();
+        let ice = IceDescription { credentials, candidates: Vec::new(), lite: side.lite };
+        let ours = DtlsDescription { fingerprint: side.fingerprint, setup: Setup::Either, ice: Some(ice) };
+        ours.write(session, index);
     }
 
     fn key(&self, tag: u32, suite: CryptoSuite) -> Crypto {
@@ -213,50 +167,141 @@ impl Security {
     /// The offer without the audio streams we must not take; where one is protected, without those in the clear. Those that
     /// are left read as if nothing protected them: what does is dealt with here.
     pub(super) fn admissible(&self, offer: &Session) -> Session {
-        let mut offer = offer.clone();
-        let takes = |media: &Media| match is_secured(media) {
-            true => self.keys_of(media).is_some(),
-            false => self.keys_of(media).is_some() || !self.must_secure(),
-        };
-        let any = offer.media.iter().any(|media| is_audio(media) && self.keys_of(media).is_some());
-        for media in offer.media.iter_mut().filter(|media| is_audio(media)) {
-            if !takes(media) || (any && self.keys_of(media).is_none()) {
+        let protected: Vec<bool> = offer.media.iter().map(|media| self.offered(offer, media).is_some()).collect();
+        let any = offer.media.iter().zip(&protected).any(|(media, protected)| is_audio(media) && *protected);
+        let must = self.policy == SrtpPolicy::Required || self.agreed.is_some();
+        let mut clear = in_the_clear(offer);
+        for ((media, offered), protected) in clear.media.iter_mut().zip(&offer.media).zip(protected) {
+            let refused = !protected && (any || must || is_secured(offered) || is_dtls(offered));
+            if is_audio(media) && refused {
                 media.port = 0;
-            } else {
-                media.protocol = unsecured(&media.protocol).to_owned();
             }
         }
-        offer
+        clear
     }
 
-    fn must_secure(&self) -> bool {
-        self.policy == SrtpPolicy::Required || self.agreed.is_some()
+    /// What protects an offered stream, of what we can do.
+    fn offered(&self, session: &Session, media: &Media) -> Option<Offered> {
+        if self.policy == SrtpPolicy::Off {
+            return None;
+        }
+        if is_dtls(media) {
+            return self.dtls.as_ref().and_then(|_| DtlsDescription::read(session, media)).map(Offered::Dtls);
+        }
+        Crypto::of(media).next().map(Offered::Keys)
     }
 
-    fn keys_of(&self, media: &Media) -> Option<Crypto> {
-        if self.policy == SrtpPolicy::Off { None } else { Crypto::of(media).next() }
+    /// Makes the answer one to what was offered: our key, or our side of the handshake, and what goes with it.
+    pub(super) fn answer(&mut self, offer: &Session, answer: &mut Session, index: usize) {
+        for (offered, stream) in offer.media.iter().zip(&mut answer.media) {
+            stream.protocol.clone_from(&offered.protocol);
+            // RFC 9143 7.1.2: a refused stream keeps its name too.
+            if let Some(mid) = offered.attribute("mid") {
+                stream.attributes.push(Attribute::new("mid", mid));
+            }
+        }
+        let (Some(offered), Some(stream)) = (offer.media.get(index), answer.media.get_mut(index)) else { return };
+        self.mux = offered.attribute("rtcp-mux").is_some();
+        if self.mux {
+            stream.attributes.push(Attribute::flag("rtcp-mux"));
+        }
+        self.mid = offered.attribute("mid").map(str::to_owned);
+        if let Some(mid) = self.mid.as_deref().filter(|mid| is_bundled(offer, mid)) {
+            answer.attributes.push(Attribute::new("group", format!("BUNDLE {mid}")));
+        }
+        match self.offered(offer, offered) {
+            None => self.agreed = None,
+            Some(Offered::Keys(remote)) => {
+                // Offered once more, the keys stay: packets on their way are of use, and counters go on.
+                let local = match self.agreed.take() {
+                    Some(Protection::Keys(before)) if before.remote == remote => before.local,
+                    _ => self.key(remote.tag, remote.suite),
+                };
+                if let Some(stream) = answer.media.get_mut(index) {
+                    stream.attributes.push(local.attribute());
+                }
+                self.strict = is_secured(offered);
+                self.agreed = Some(Protection::Keys(SessionKeys { local, remote }));
+            }
+            Some(Offered::Dtls(theirs)) => {
+                let Some(side) = self.dtls.clone() else { return };
+                let before = match self.agreed.take() {
+                    Some(Protection::Dtls(before)) => Some(before),
+                    _ => None,
+                };
+                let dtls = self.join(&side, theirs, before, false);
+                let ours = DtlsDescription {
+                    fingerprint: side.fingerprint,
+                    setup: if dtls.active { Setup::Active } else { Setup::Passive },
+                    ice: dtls.ice.as_ref().map(|ice| IceDescription {
+                        credentials: ice.local.clone(),
+                        candidates: Vec::new(),
+                        lite: ice.lite,
+                    }),
+                };
+                ours.write(answer, index);
+                self.agreed = Some(Protection::Dtls(dtls));
+            }
+        }
     }
 
-    /// Puts our key into the answer to a stream that has been admitted.
-    pub(super) fn answer(&mut self, offered: &Media, answer: &mut Media) {
-        answer.protocol.clone_from(&offered.protocol);
-        let Some(remote) = self.keys_of(offered) else {
-            self.agreed = None;
-            return;
+    /// What both sides of a handshake come to. What was agreed on before stays as far as it is told again.
+    fn join(
+        &mut self,
+        side: &DtlsSide,
+        theirs: DtlsDescription,
+        before: Option<DtlsSession>,
+        offered: bool,
+    ) -> DtlsSession {
+        let same = before.as_ref().filter(|before| before.fingerprint == theirs.fingerprint);
+        let active = match theirs.setup {
+            Setup::Passive => true,
+            Setup::Active => false,
+            // RFC 8842 5.3: who has begun once has begun.
+            Setup::Either => same.is_some_and(|before| before.active),
         };
-        // Offered once more, the keys stay: packets on their way are of use, and counters go on.
-        let local = match self.agreed.take() {
-            Some(before) if before.remote == remote => before.local,
-            _ => self.key(remote.tag, remote.suite),
-        };
-        answer.attributes.push(local.attribute());
-        self.strict = is_secured(offered);
-        self.agreed = Some(SessionKeys { local, remote });
+        let before = before.and_then(|before| before.ice);
+        let random = self.random;
+        let ice = theirs.ice.map(|remote| {
+            let same = before.filter(|before| before.remote.credentials == remote.credentials);
+            if same.is_none() && !offered {
+                // RFC 8839 4.4.1.1.1: who is asked to begin anew does so with a name of his own.
+                self.ice = Some(IceCredentials::random(random));
+            }
+            let local = self.ice.get_or_insert_with(|| IceCredentials::random(random)).clone();
+            // RFC 8445 6.1.1: who offers chooses, unless it answers only.
+            let controlling = same.map_or(!side.lite && (offered || remote.lite), |before| before.controlling);
+            IceSession { local, remote, controlling, lite: side.lite }
+        });
+        DtlsSession { active, fingerprint: theirs.fingerprint, ice }
     }
 
     /// What the answer to a stream of ours means. `within`: the offer was made within a session, and what that had agreed
     /// on holds; another answer to a first offer is one of another callee.
-    pub(super) fn accept(&mut self, ours: &Media, theirs: &Media, within: bool) -> Result<(), SdpError> {
+    pub(super) fn accept(
+        &mut self,
+        offer: &Session,
+        answer: &Session,
+        index: usize,
+        within: bool,
+    ) -> Result<(), SdpError> {
+        let (Some(ours), Some(theirs)) = (offer.media.get(index), answer.media.get(index)) else {
+            return Err(SdpError::Mismatch);
+        };
+        let mux = ours.attribute("rtcp-mux").is_some() && theirs.attribute("rtcp-mux").is_some();
+        if is_dtls(ours) {
+            let side = self.dtls.clone().ok_or(SdpError::Insecure)?;
+            let theirs = DtlsDescription::read(answer, theirs).filter(|_| is_dtls(theirs));
+            let theirs = theirs.filter(|theirs| theirs.setup != Setup::Either).ok_or(SdpError::Insecure)?;
+            let before = match self.agreed.take().filter(|_| within) {
+                Some(Protection::Dtls(before)) => Some(before),
+                _ => None,
+            };
+            let dtls = self.join(&side, theirs, before, true);
+            self.agreed = Some(Protection::Dtls(dtls));
+            self.mux = mux;
+            return Ok(());
+        }
         let keys = Crypto::of(theirs).find_map(|remote| {
             let local = Crypto::of(ours).find(|local| (local.tag, local.suite) == (remote.tag, remote.suite))?;
             Some(SessionKeys { local, remote })
@@ -264,12 +309,14 @@ impl Security {
         // Keys that nobody offered are no keys; of those offered some must be taken, or none.
         let in_the_clear = !is_secured(ours)
             && !is_secured(theirs)
+            && !is_dtls(theirs)
             && (ours.attribute("crypto").is_none() || theirs.attribute("crypto").is_none());
         match keys {
             None if !in_the_clear || (within && self.agreed.is_some()) => Err(SdpError::Insecure),
             keys => {
                 self.strict = is_secured(ours);
-                self.agreed = keys;
+                self.agreed = keys.map(Protection::Keys);
+                self.mux = mux;
                 Ok(())
             }
         }
@@ -285,20 +332,33 @@ fn is_secured(media: &Media) -> bool {
     ["RTP/SAVP", "RTP/SAVPF"].iter().any(|protocol| media.protocol.eq_ignore_ascii_case(protocol))
 }
 
-/// The description as if nothing protected its audio.
+/// RFC 9143 7.1: whether the stream of that name shares its transport with others, were there any.
+fn is_bundled(session: &Session, mid: &str) -> bool {
+    let groups = session.attributes.iter().filter(|attribute| attribute.name == "group");
+    let mut groups = groups.filter_map(|group| group.value.as_deref()?.strip_prefix("BUNDLE "));
+    groups.any(|group| group.split_ascii_whitespace().any(|one| one == mid))
+}
+
+/// The description as if nothing protected its audio, and as if its addresses were where it is.
 pub(super) fn in_the_clear(session: &Session) -> Session {
-    let mut session = session.clone();
-    for media in session.media.iter_mut().filter(|media| is_secured(media)) {
+    let mut clear = session.clone();
+    for media in clear.media.iter_mut().filter(|media| is_audio(media)) {
         media.protocol = unsecured(&media.protocol).to_owned();
+        // RFC 8839 4.2.1: who knows no address yet writes 0.0.0.0 and 9, and does not hold by that.
+        let unknown = media.connection.as_ref().or(session.connection.as_ref());
+        let unknown = unknown.and_then(Connection::to_ip).is_some_and(|ip| ip.is_unspecified());
+        if unknown && (media.attribute("ice-ufrag").is_some() || session.attribute("ice-ufrag").is_some()) {
+            media.connection = Some(Connection::ip(std::net::Ipv4Addr::LOCALHOST.into()));
+        }
     }
-    session
+    clear
 }
 
 fn unsecured(protocol: &str) -> &str {
-    match () {
-        () if protocol.eq_ignore_ascii_case("RTP/SAVP") => "RTP/AVP",
-        () if protocol.eq_ignore_ascii_case("RTP/SAVPF") => "RTP/AVPF",
-        () => protocol,
+    match protocol.to_ascii_uppercase().as_str() {
+        "RTP/SAVP" | "UDP/TLS/RTP/SAVP" => "RTP/AVP",
+        "RTP/SAVPF" | "UDP/TLS/RTP/SAVPF" => "RTP/AVPF",
+        _ => protocol,
     }
 }
 
@@ -310,219 +370,4 @@ fn secured(protocol: &str) -> &str {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicU8, Ordering};
-
-    use super::super::{Agreed, Capabilities, Direction, Negotiator};
-    use super::*;
-
-    /// Other octets each time.
-    fn counted(octets: &mut [u8]) {
-        static COUNT: AtomicU8 = AtomicU8::new(1);
-        octets.fill(COUNT.fetch_add(1, Ordering::Relaxed));
-    }
-
-    fn side(policy: SrtpPolicy, private: bool) -> Negotiator {
-        let negotiator = Negotiator::new(4, "192.0.2.1:4000".parse().unwrap(), Capabilities::default());
-        negotiator.securing(Security::new(policy, private, counted))
-    }
-
-    fn described(protocol: &str, more: &str) -> Session {
-        let text = format!(
-            "v=0\r\no=- 1 1 IN IP4 192.0.2.2\r\ns=-\r\nc=IN IP4 192.0.2.2\r\nt=0 0\r\nm=audio 5000 {protocol} 0\r\n{more}"
-        );
-        Session::parse(text.as_bytes()).unwrap()
-    }
-
-    /// 30 octets of one letter.
-    const KEY: &str = "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFh";
-
-    fn line(tag: u32, suite: &str) -> String {
-        format!("a=crypto:{tag} {suite} inline:{KEY}|2^31\r\n")
-    }
-
-    fn agree(one: &mut Negotiator, other: &mut Negotiator) -> Result<Agreed, SdpError> {
-        let offer = Session::parse(&one.offer(Direction::SendRecv).to_bytes()).unwrap();
-        let (answer, _) = other.answer(&offer, Direction::SendRecv)?;
-        one.accept(&Session::parse(&answer.to_bytes()).unwrap())
-    }
-
-    #[test]
-    fn a_line_is_read_as_the_standard_writes_it() {
-        let of = Crypto::parse;
-        let key = "WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz";
-        let read = of(&format!("1 AES_CM_128_HMAC_SHA1_80 inline:{key}|2^20")).unwrap();
-        assert_eq!((read.tag, read.suite, read.key.len()), (1, CryptoSuite::AesCm128HmacSha1_80, 30));
-        assert!(read.attribute().value.unwrap().ends_with(key));
-        assert!(of(&format!("1 AES_CM_128_HMAC_SHA1_32 inline:{key} WSH=64 -X=1")).is_some());
-        assert!(
-            of(&format!("1 aead_aes_128_gcm INLINE:{}|1048576", &format!("{}YQ", &KEY[..36]))).is_some(),
-            "without padding"
-        );
-    }
-
-    #[test]
-    fn a_line_we_cannot_do_is_passed_over() {
-        let key = KEY;
-        for wrong in [
-            format!("1 AES_CM_128_HMAC_SHA1_80 inline:{key}|2^20|1:4"),
-            format!("1 AES_CM_128_HMAC_SHA1_80 inline:{key}|1:4"),
-            format!("1 AES_CM_128_HMAC_SHA1_80 inline:{key};inline:{key}"),
-            format!("1 AES_CM_128_HMAC_SHA1_80 inline:{key} UNENCRYPTED_SRTCP"),
-            format!("1 AES_CM_128_HMAC_SHA1_80 inline:{key} KDR=1"),
-            format!("1 AES_CM_128_HMAC_SHA1_80 inline:{}", &key[..36]),
-            format!("1 F8_128_HMAC_SHA1_80 inline:{key}"),
-            format!("x AES_CM_128_HMAC_SHA1_80 inline:{key}"),
-            format!("1234567890 AES_CM_128_HMAC_SHA1_80 inline:{key}"),
-            "1 AES_CM_128_HMAC_SHA1_80".to_owned(),
-            "1 AES_CM_128_HMAC_SHA1_80 uri:https://example.com/key".to_owned(),
-            "1 AES_CM_128_HMAC_SHA1_80 inline:***".to_owned(),
-            String::new(),
-        ] {
-            assert_eq!(Crypto::parse(&wrong), None, "{wrong}");
-        }
-    }
-
-    #[test]
-    fn keys_are_not_shown() {
-        let crypto = Crypto::parse(&format!("7 AES_CM_128_HMAC_SHA1_80 inline:{KEY}")).unwrap();
-        assert_eq!(format!("{crypto:?}"), "Crypto(7 AES_CM_128_HMAC_SHA1_80)");
-    }
-
-    #[test]
-    fn both_sides_come_to_the_same_keys() {
-        for (one, private) in [(SrtpPolicy::Required, false), (SrtpPolicy::Optional, true)] {
-            for other in [SrtpPolicy::Required, SrtpPolicy::Optional] {
-                let (mut one, mut other) = (side(one, private), side(other, false));
-                agree(&mut one, &mut other).unwrap();
-                let (ours, theirs) = (one.keys().unwrap(), other.keys().unwrap());
-                assert_eq!((&ours.local, &ours.remote), (&theirs.remote, &theirs.local));
-                assert_ne!(ours.local.key, ours.remote.key);
-            }
-        }
-    }
-
-    #[test]
-    fn who_never_protects_meets_only_who_need_not() {
-        let (mut off, mut required) = (side(SrtpPolicy::Off, true), side(SrtpPolicy::Required, true));
-        assert_eq!(agree(&mut off, &mut required).unwrap_err(), SdpError::NoCommonMedia);
-        assert_eq!(agree(&mut required, &mut off).unwrap_err(), SdpError::NoCommonMedia);
-        let mut optional = side(SrtpPolicy::Optional, true);
-        agree(&mut optional, &mut off).unwrap();
-        assert!(optional.keys().is_none() && off.keys().is_none());
-    }
-
-    #[test]
-    fn keys_are_offered_in_secret_or_when_they_must_be() {
-        let offer = |policy, private| side(policy, private).offer(Direction::SendRecv).media.remove(0);
-        let count = |media: &Media| media.attributes.iter().filter(|attribute| attribute.name == "crypto").count();
-        for (policy, private, protocol, lines) in [
-            (SrtpPolicy::Off, true, "RTP/AVP", 0),
-            (SrtpPolicy::Optional, false, "RTP/AVP", 0),
-            (SrtpPolicy::Optional, true, "RTP/AVP", 5),
-            (SrtpPolicy::Required, false, "RTP/SAVP", 5),
-        ] {
-            let media = offer(policy, private);
-            assert_eq!((media.protocol.as_str(), count(&media)), (protocol, lines), "{policy:?} {private}");
-        }
-    }
-
-    #[test]
-    fn the_first_line_that_can_be_used_is_answered_with_its_tag() {
-        let lines =
-            [line(4, "F8_128_HMAC_SHA1_80"), line(9, "AES_CM_128_HMAC_SHA1_32"), line(1, "AES_CM_128_HMAC_SHA1_80")];
-        for protocol in ["RTP/SAVP", "RTP/AVP", "RTP/SAVPF"] {
-            let mut side = side(SrtpPolicy::Optional, false);
-            let (answer, _) = side.answer(&described(protocol, &lines.concat()), Direction::SendRecv).unwrap();
-            assert_eq!(answer.media[0].protocol, protocol);
-            let crypto = answer.media[0].attribute("crypto").unwrap();
-            assert!(crypto.starts_with("9 AES_CM_128_HMAC_SHA1_32 inline:"), "{crypto}");
-            assert_eq!(side.keys().unwrap().remote.key, vec![b'a'; 30]);
-        }
-    }
-
-    #[test]
-    fn a_protected_offer_is_never_answered_in_the_clear() {
-        for policy in [SrtpPolicy::Off, SrtpPolicy::Optional, SrtpPolicy::Required] {
-            for lines in [String::new(), line(1, "F8_128_HMAC_SHA1_80")] {
-                let answer = side(policy, true).answer(&described("RTP/SAVP", &lines), Direction::SendRecv);
-                assert_eq!(answer.unwrap_err(), SdpError::NoCommonMedia);
-            }
-        }
-        let keys = line(1, "AES_CM_128_HMAC_SHA1_80");
-        let answer = side(SrtpPolicy::Off, true).answer(&described("RTP/SAVP", &keys), Direction::SendRecv);
-        assert_eq!(answer.unwrap_err(), SdpError::NoCommonMedia);
-        let answer = side(SrtpPolicy::Off, true).answer(&described("RTP/AVP", &keys), Direction::SendRecv);
-        assert_eq!(answer.unwrap().0.media[0].attribute("crypto"), None);
-    }
-
-    #[test]
-    fn of_two_streams_the_protected_one_is_taken() {
-        let mut offer = described("RTP/AVP", "");
-        let secured = described("RTP/SAVP", &line(1, "AES_CM_128_HMAC_SHA1_80"));
-        offer.media.push(secured.media[0].clone());
-        let (answer, agreed) = side(SrtpPolicy::Optional, false).answer(&offer, Direction::SendRecv).unwrap();
-        assert_eq!((answer.media[0].port, agreed.index), (0, 1));
-        let (answer, agreed) = side(SrtpPolicy::Off, false).answer(&offer, Direction::SendRecv).unwrap();
-        assert_eq!((answer.media[1].port, agreed.index), (0, 0));
-    }
-
-    #[test]
-    fn a_protected_call_stays_so() {
-        let mut side = side(SrtpPolicy::Optional, true);
-        let keys = line(1, "AES_CM_128_HMAC_SHA1_80");
-        side.answer(&described("RTP/AVP", &keys), Direction::SendRecv).unwrap();
-        let before = side.keys().unwrap().clone();
-        let clear = side.answer(&described("RTP/AVP", ""), Direction::SendRecv);
-        assert_eq!(clear.unwrap_err(), SdpError::NoCommonMedia);
-        assert_eq!(side.keys(), Some(&before));
-        side.offer(Direction::SendRecv);
-        assert_eq!(side.accept(&described("RTP/AVP", "")).unwrap_err(), SdpError::Insecure);
-        assert_eq!(side.keys(), Some(&before));
-    }
-
-    #[test]
-    fn of_two_callees_each_answers_for_itself() {
-        let mut side = side(SrtpPolicy::Optional, true);
-        side.offer(Direction::SendRecv);
-        side.accept(&described("RTP/AVP", &line(2, "AES_CM_128_HMAC_SHA1_80"))).unwrap();
-        assert!(side.keys().is_some());
-        side.accept(&described("RTP/AVP", "")).unwrap();
-        assert!(side.keys().is_none());
-    }
-
-    #[test]
-    fn a_key_is_new_with_each_new_offer_and_stays_with_the_same() {
-        let (mut one, mut other) = (side(SrtpPolicy::Required, false), side(SrtpPolicy::Required, false));
-        agree(&mut one, &mut other).unwrap();
-        let first = one.keys().unwrap().clone();
-        let repeated = one.description().unwrap().clone();
-        let (answer, _) = other.answer(&repeated, Direction::SendRecv).unwrap();
-        one.refreshed(&answer).unwrap();
-        assert_eq!(one.keys(), Some(&first));
-        agree(&mut one, &mut other).unwrap();
-        assert_ne!(one.keys().unwrap().local.key, first.local.key);
-        assert_ne!(one.keys().unwrap().remote.key, first.remote.key);
-    }
-
-    #[test]
-    fn an_answer_must_take_what_was_offered() {
-        for (protocol, lines) in [
-            ("RTP/SAVP", String::new()),
-            ("RTP/SAVP", line(9, "AES_CM_128_HMAC_SHA1_80")),
-            ("RTP/SAVP", line(1, "AES_CM_128_HMAC_SHA1_80")),
-            ("RTP/AVP", String::new()),
-        ] {
-            let mut side = side(SrtpPolicy::Required, false);
-            side.offer(Direction::SendRecv);
-            assert_eq!(
-                side.accept(&described(protocol, &lines)).unwrap_err(),
-                SdpError::Insecure,
-                "{protocol} {lines}"
-            );
-        }
-        let mut side = side(SrtpPolicy::Required, false);
-        side.offer(Direction::SendRecv);
-        assert!(side.accept(&described("RTP/SAVP", &line(2, "AES_CM_128_HMAC_SHA1_80"))).is_ok());
-    }
-}
+mod tests;

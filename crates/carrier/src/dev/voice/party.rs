@@ -143,6 +143,7 @@ impl Leg {
                 ptime_ms: agreed.ptime,
                 send: agreed.direction.sends(),
                 receive: agreed.direction.receives(),
+                rtcp_mux: self.negotiator.rtcp_mux(),
                 ..LegParams::of(agreed.remote, codec)
             }),
         );
