@@ -84,6 +84,16 @@ def test_two_browsers_hear_each_other(own_server, tmp_path):
         alice.run("() => new Promise((done) => window.session.unhold({}, done))")
         bob.until_loud(500)
         hears(bob, 500)
+
+        # As after a change of network: ICE begins anew, with other credentials on both sides.
+        names = '() => [...window.session.connection.remoteDescription.sdp.matchAll(/ice-ufrag:(.*)/g)].map(([, name]) => name.trim())'
+        before = alice.run(names)
+        restart = "{ rtcOfferConstraints: { iceRestart: true } }"
+        assert alice.run(f"() => new Promise((done) => window.session.renegotiate({restart}, () => done(true)))")
+        assert set(alice.run(names)).isdisjoint(before)
+        for phone, hz in ((alice, 900), (bob, 500)):
+            phone.until_loud(hz)
+            hears(phone, hz)
         bob.hang_up()
         alice.wait("ended")
 

@@ -38,6 +38,12 @@ def frequency(samples, rate=RATE):
     return (peak + offset) * rate / len(samples)
 
 
+def strength(samples, hz, rate=RATE):
+    """How much there is of a frequency, give or take 20 Hz; to be compared with that of others."""
+    spectrum = np.abs(np.fft.rfft(np.asarray(samples, dtype=float) * np.hanning(len(samples))))
+    return float(np.max(spectrum[np.abs(np.fft.rfftfreq(len(samples), 1 / rate) - hz) < 20]))
+
+
 def loudness(samples):
     """RMS of 20 ms pieces, 0..32767."""
     samples = np.asarray(samples, dtype=float)
