@@ -28,6 +28,11 @@ pub struct NewEvent {
     members: Vec<u8>,
 }
 
+/// Octets that the payload of a call's event has, and its `call` and what else there is, as a rule: no event is copied while
+/// it is written.
+const PAYLOAD: usize = 512;
+const MEMBERS: usize = 3 << 10;
+
 impl NewEvent {
     pub fn new(
         account: Uuid,
@@ -36,13 +41,15 @@ impl NewEvent {
         payload: &impl Serialize,
         ref_id: impl Into<Option<Uuid>>,
     ) -> NewEvent {
-        let mut event =
-            NewEvent { account, kind, message, ref_id: ref_id.into(), payload: Vec::new(), members: Vec::new() };
-        write(&mut event.payload, payload);
-        event
+        let mut text = Vec::with_capacity(PAYLOAD);
+        write(&mut text, payload);
+        NewEvent { account, kind, message, ref_id: ref_id.into(), payload: text, members: Vec::new() }
     }
 
     fn with(mut self, name: &str, member: &impl Serialize) -> NewEvent {
+        if self.members.is_empty() {
+            self.members.reserve(MEMBERS);
+        }
         self.members.push(b',');
         self::member(&mut self.members, name, member);
         self
