@@ -11,6 +11,7 @@
 pub mod codec;
 pub mod conceal;
 pub mod control;
+pub mod dtmf;
 pub mod jitter;
 pub mod leg;
 pub mod prompt;

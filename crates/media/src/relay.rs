@@ -29,6 +29,10 @@ pub enum FrameKind {
     },
     /// RFC 3389.
     ComfortNoise,
+    /// A key that is heard as tones in the audio is pressed, or let go. Without payload.
+    Tones {
+        pressed: Option<char>,
+    },
 }
 
 /// Numbers given to a packet.
@@ -110,6 +114,11 @@ impl OutgoingStream {
     /// Packets and octets of this source, for its reports.
     pub fn sent(&self) -> (u64, u64) {
         (self.packets - self.before.0, self.octets - self.before.1)
+    }
+
+    /// The numbers of what would be sent next.
+    pub fn here(&self) -> Numbers {
+        Numbers { sequence: self.next_sequence, timestamp: self.next_timestamp, marker: false }
     }
 
     /// A packet of the relayed source that is not sent: no number is missing for it.
@@ -202,7 +211,7 @@ impl OutgoingStream {
             }
             self.expected = Some(match frame.kind {
                 FrameKind::Audio(_) => now + self.duration(samples),
-                FrameKind::TelephoneEvent { .. } | FrameKind::ComfortNoise => now,
+                FrameKind::TelephoneEvent { .. } | FrameKind::ComfortNoise | FrameKind::Tones { .. } => now,
             });
         }
         self.source = Some(mapping);

@@ -82,6 +82,7 @@ impl Leg {
                 if let Some(recorder) = &mut self.recordings.current {
                     recorder.hear(arrival == Arrival::Restart, sequence, timestamp, codec, packet.payload);
                 }
+                self.listen_for_keys(codec, &packet);
                 self.pass_on(now, &packet, FrameKind::Audio(codec));
             }
             Meaning::Event { clock_rate } => self.receive_event(now, &packet, clock_rate),

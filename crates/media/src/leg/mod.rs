@@ -1,5 +1,6 @@
 //! One leg's audio: packets in, a tick every packet time, packets out.
 
+mod inband;
 mod incoming;
 mod outbox;
 mod outgoing;
@@ -24,6 +25,7 @@ use crate::relay::{Frame, OutgoingStream};
 use crate::stats::{LegStats, Reception};
 use crate::telephone_event;
 use crate::transport::{Opened, Transport};
+use inband::Ear;
 use outbox::Outbox;
 pub use outbox::Output;
 use outgoing::Keys;
@@ -121,6 +123,10 @@ pub struct Leg {
     key_relayed: Option<RelayedKey>,
     /// Of what was transcoded before.
     played: Option<Playout>,
+    /// Listens for keys that come as tones.
+    ear: Option<Box<Ear>>,
+    /// The bridged leg's party presses a key that its leg hears as tones and this one sends as events.
+    hears_tones: bool,
     reception: Reception,
     keys_in: telephone_event::Receiver,
     keys_out: Keys,
@@ -164,6 +170,8 @@ impl Leg {
             transcoding: None,
             key_relayed: None,
             played: None,
+            ear: None,
+            hears_tones: false,
             reception: Reception::new(CLOCK_RATE),
             keys_in: telephone_event::Receiver::new(CLOCK_RATE),
             keys_out: Keys::default(),
@@ -279,6 +287,7 @@ impl Leg {
         self.stream.forget_source();
         self.end_transcoding();
         self.key_relayed = None;
+        self.hears_tones = false;
     }
 
     fn start(&mut self, now: Instant, mut params: LegParams) {
@@ -382,6 +391,7 @@ impl Leg {
         if let Some(press) = self.keys_in.expire(now) {
             self.tell_press(press);
         }
+        self.expire_tones(now);
         self.check_timeout(now);
         if self.reports.is_due(now) {
             self.send_report(now);

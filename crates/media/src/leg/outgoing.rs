@@ -11,7 +11,7 @@ use crate::rtp;
 use crate::telephone_event::{self, Packet, Payload};
 use crate::tone::{ToneGenerator, ToneSpec};
 
-/// How long a key sounds in the audio of a peer that takes no events, when the other leg's party pressed it.
+/// How long a key is that goes on in another way than it came.
 const RELAYED_KEY_ON_MS: u16 = 100;
 const RELAYED_KEY_GAP_MS: u16 = 60;
 
@@ -172,7 +172,16 @@ impl Leg {
     /// Sends what the bridged leg heard, unless this leg has something of its own to say.
     pub(super) fn send_relayed(&mut self, now: Instant, frame: Frame<'_>) {
         let Some(params) = self.params.as_ref().filter(|params| params.send) else { return };
-        if self.player.is_some() || self.recordings.beep.is_some() || !self.keys_out.is_idle() {
+        if let FrameKind::Tones { pressed } = frame.kind {
+            // Without events the tones themselves go on.
+            self.hears_tones = pressed.is_some() && params.dtmf.is_some();
+            if let Some(key) = pressed.filter(|_| params.dtmf.is_some()) {
+                self.relay_key(key);
+            }
+            return;
+        }
+        let sounds = self.hears_tones && matches!(frame.kind, FrameKind::Audio(_));
+        if sounds || self.player.is_some() || self.recordings.beep.is_some() || !self.keys_out.is_idle() {
             return self.drop_transcoded();
         }
         let (codec, payload_type, dtmf) = (params.codec, params.payload_type, params.dtmf);
@@ -194,9 +203,7 @@ impl Leg {
             FrameKind::TelephoneEvent { pressed, clock_rate, audio } => {
                 let Some(format) = dtmf else {
                     if let Some(key) = pressed {
-                        let mut text = [0; 4];
-                        let key: &str = key.encode_utf8(&mut text);
-                        self.keys_out.sender.push(key, RELAYED_KEY_ON_MS, RELAYED_KEY_GAP_MS, CLOCK_RATE);
+                        self.relay_key(key);
                     }
                     return;
                 };
@@ -213,7 +220,15 @@ impl Leg {
                 self.stream.count(frame.payload.len());
             }
             FrameKind::ComfortNoise => self.relay_comfort_noise(&frame),
+            FrameKind::Tones { .. } => {}
         }
+    }
+
+    /// Sends a key of the bridged leg's party the way this leg sends keys.
+    fn relay_key(&mut self, key: char) {
+        let mut text = [0; 4];
+        let key: &str = key.encode_utf8(&mut text);
+        self.keys_out.sender.push(key, RELAYED_KEY_ON_MS, RELAYED_KEY_GAP_MS, CLOCK_RATE);
     }
 
     fn write_audio(&mut self, numbers: Numbers, octets: &[u8]) {

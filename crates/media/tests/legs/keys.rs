@@ -1,4 +1,5 @@
-use opentact_media::{Command, Event, Source, ToneSpec};
+use opentact_media::dtmf::{Detector, Heard};
+use opentact_media::{Codec, Command, Event, LegParams, Source, ToneSpec};
 
 use crate::world::{Network, World};
 
@@ -87,10 +88,11 @@ fn packets_of_a_key_are_as_rfc_4733_wants_them() {
 #[test]
 fn without_telephone_events_keys_are_tones() {
     let mut world = World::new(4, Network::default());
-    let (leg, _) = world.call_with(|params| params.dtmf = None);
+    let (leg, phone) = world.call_with(|params| params.dtmf = None);
     world.command(leg, Command::SendDtmf { digits: "5".into(), on_ms: 100, gap_ms: 100 });
     world.run(300);
-    assert_eq!(world.events, [(leg, Event::DtmfSent)]);
+    assert!(world.events.contains(&(leg, Event::DtmfSent)));
+    assert_eq!(world.keys(phone), "5");
     let audio = world.audio(leg);
     assert_eq!(audio.len(), 1600);
     let power = |hz: f64| {
@@ -118,4 +120,65 @@ fn what_is_no_key_is_skipped_and_too_many_are_dropped() {
     world.command(phone, Command::SendDtmf { digits: "1".repeat(1000), on_ms: 40, gap_ms: 40 });
     world.run(60_000);
     assert_eq!(world.keys(leg).len(), 128);
+}
+
+#[test]
+fn keys_that_come_as_tones_are_heard_in_every_codec() {
+    for codec in [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus, Codec::L16Narrow, Codec::L16Wide] {
+        let mut world = World::new(6, Network { delay: (5, 15), ..Network::default() });
+        let (leg, phone) = world.call_with(|params| {
+            *params = LegParams { dtmf: None, ..LegParams::of(params.remote, codec) };
+        });
+        world.command(phone, send(ALL));
+        world.run(6000);
+        assert_eq!(world.keys(leg), ALL, "{codec:?}");
+        for (_, event) in &world.events {
+            if let Event::Dtmf { duration_ms, .. } = event {
+                assert!((80..=120).contains(duration_ms), "{codec:?}: {duration_ms}");
+            }
+        }
+    }
+}
+
+#[test]
+fn tones_become_events_for_a_leg_that_has_them_and_are_not_heard_as_well() {
+    for codec in [Codec::Pcmu, Codec::G722] {
+        let mut world = World::new(7, Network { delay: (5, 15), ..Network::default() });
+        let (a, alice) = world.call_with(|params| params.dtmf = None);
+        let (b, bob) = world.call_in(codec);
+        world.bridge(a, b);
+        world.command(alice, Command::SendDtmf { digits: "159#".into(), on_ms: 250, gap_ms: 100 });
+        world.run(3000);
+        assert_eq!((world.keys(a).as_str(), world.keys(bob).as_str()), ("159#", "159#"), "{codec:?}");
+        // What goes through before a key is known is too short to be one.
+        let audio = world.audio(b);
+        let rate = if codec == Codec::G722 { 16_000 } else { 8_000 };
+        let mut narrow = opentact_media::resample::convert(&audio, rate, 8_000).unwrap();
+        narrow.extend([0; 800]);
+        let mut doubled = Vec::new();
+        Detector::default().listen(&narrow, |heard| doubled.push(heard));
+        assert!(doubled.iter().all(|heard| !matches!(heard, Heard::Released(_, 40..))), "{codec:?}: {doubled:?}");
+    }
+}
+
+#[test]
+fn tones_stay_tones_between_two_who_have_nothing_else() {
+    let mut world = World::new(8, Network::default());
+    let (a, alice) = world.call_with(|params| params.dtmf = None);
+    let (b, bob) = world.call_with(|params| params.dtmf = None);
+    world.bridge(a, b);
+    world.command(alice, Command::SendDtmf { digits: "0A*".into(), on_ms: 100, gap_ms: 100 });
+    world.run(2000);
+    assert_eq!((world.keys(a).as_str(), world.keys(bob).as_str()), ("0A*", "0A*"));
+}
+
+#[test]
+fn a_tone_that_stops_with_its_packets_is_over() {
+    let mut world = World::new(9, Network::default());
+    let (leg, phone) = world.call_with(|params| params.dtmf = None);
+    world.command(phone, Command::SendDtmf { digits: "8".into(), on_ms: 2000, gap_ms: 100 });
+    world.run(500);
+    world.command(phone, Command::Close);
+    world.run(500);
+    assert_eq!(world.keys(leg), "8");
 }
