@@ -372,6 +372,7 @@ words! {
     attestation: opentact_store::types::Attestation;
     sip_transport: opentact_store::types::SipTransport;
     srtp: opentact_store::types::Srtp;
+    dtmf_mode: opentact_store::types::Dtmf;
     feature: opentact_store::types::Feature;
     call_state: opentact_store::types::CallState;
     call_type: opentact_store::types::CallType;

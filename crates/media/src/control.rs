@@ -34,6 +34,8 @@ pub struct LegParams {
     pub receive_codecs: Vec<(u8, Codec)>,
     /// How keys are told; `None`: they are sent as tones in the audio.
     pub dtmf: Option<EventFormat>,
+    /// Keys are sent by signalling, and not listened for in the audio either: [`Event::SignalKey`].
+    pub signals_keys: bool,
     /// Milliseconds of audio in one packet, 10..=60. Opus is sent in packets of 20.
     pub ptime_ms: u8,
     /// What the peer asks of Opus that is sent to it.
@@ -142,6 +144,7 @@ impl LegParams {
             payload_type: codec.payload_type(),
             receive_codecs: vec![(codec.payload_type(), codec)],
             dtmf: Some(EventFormat::of(101)),
+            signals_keys: false,
             ptime_ms: 20,
             opus: OpusParams::default(),
             send: true,
@@ -215,6 +218,10 @@ pub enum Command {
         on_ms: u16,
         gap_ms: u16,
     },
+    /// The party has pressed a key that signalling has told of: it goes on to the bridged leg.
+    PassKey {
+        digit: char,
+    },
     /// Ends the leg: RTCP BYE, recordings closed, [`Event::Closed`].
     Close,
 }
@@ -238,6 +245,8 @@ pub enum RecordEnd {
 pub enum Event {
     /// The party pressed a key (RFC 4733). One event a press, when it is let go.
     Dtmf { digit: char, duration_ms: u32 },
+    /// A key is to be sent by signalling.
+    SignalKey { digit: char, duration_ms: u32 },
     /// All keys of [`Command::SendDtmf`] went out.
     DtmfSent,
     /// `completed`: played to its end; else stopped or replaced.

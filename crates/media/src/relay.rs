@@ -29,6 +29,8 @@ pub enum FrameKind {
     },
     /// RFC 3389.
     ComfortNoise,
+    /// A key that came by signalling. Without payload.
+    Key(char),
     /// A key that is heard as tones in the audio is pressed, or let go. Without payload.
     Tones {
         pressed: Option<char>,
@@ -211,7 +213,10 @@ impl OutgoingStream {
             }
             self.expected = Some(match frame.kind {
                 FrameKind::Audio(_) => now + self.duration(samples),
-                FrameKind::TelephoneEvent { .. } | FrameKind::ComfortNoise | FrameKind::Tones { .. } => now,
+                FrameKind::TelephoneEvent { .. }
+                | FrameKind::ComfortNoise
+                | FrameKind::Key(_)
+                | FrameKind::Tones { .. } => now,
             });
         }
         self.source = Some(mapping);

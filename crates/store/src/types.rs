@@ -17,7 +17,7 @@ pub use ordered::ordered_uuid;
 pub use packed::Packed;
 pub use shown::Shown;
 pub use tn::{Tn, TnError};
-pub use trunk::{NumberRule, Party, TrunkRouting};
+pub use trunk::{Dtmf, NumberRule, Party, TrunkRouting};
 
 pub use crate::kinds::*;
 

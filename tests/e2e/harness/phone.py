@@ -93,7 +93,7 @@ class Phone:
         self.socket.settimeout(timeout)
         return Message(self.socket.recv(65536))
 
-    def request(self, method, uri, to, sequence=None, body=b"", more=(), branch=None):
+    def request(self, method, uri, to, sequence=None, body=b"", more=(), branch=None, content="application/sdp"):
         if sequence is None:
             self.sequence += 1
             sequence = self.sequence
@@ -110,7 +110,7 @@ class Phone:
             *more,
         ]
         if body:
-            lines.append("Content-Type: application/sdp")
+            lines.append(f"Content-Type: {content}")
         lines += [f"Content-Length: {len(body)}", "", ""]
         self.send("\r\n".join(lines).encode() + body)
         return branch

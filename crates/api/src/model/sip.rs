@@ -66,6 +66,9 @@ pub struct SipConnection {
     pub failover_codes: Option<Vec<u16>>,
     pub progress_timeout: Option<u16>,
     pub ring_timeout: Option<u16>,
+    /// How keys are sent.
+    #[schema(schema_with = types::dtmf_mode)]
+    pub dtmf: String,
     /// Where it is read.
     #[schema(required = false)]
     pub health: TrunkHealth,

@@ -5,7 +5,7 @@ use http::HeaderMap;
 use opentact_events::view;
 use opentact_store::connections::{NewConnection, SipConnection};
 use opentact_store::products::DEFAULT_PRODUCT;
-use opentact_store::types::{Attestation, NumberRule, SipTransport, Srtp, TrunkRouting};
+use opentact_store::types::{Attestation, Dtmf, NumberRule, SipTransport, Srtp, TrunkRouting};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
@@ -97,6 +97,10 @@ struct NewTrunk {
     /// Seconds without an answer after which the next trunk is tried; none given: as long as the call may ring.
     #[schema(minimum = 1, maximum = 600)]
     ring_timeout: Option<u16>,
+    /// How keys are sent: `auto` (the default), as events (RFC 4733) where the other side takes them, else as tones in the
+    /// audio; `inband`, as tones; `info`, by SIP INFO. Keys that come are taken by INFO and by what is agreed on.
+    #[schema(schema_with = types::dtmf_mode)]
+    dtmf: Option<Dtmf>,
     #[schema(minimum = 0, maximum = 3)]
     shaken_verify_policy: Option<i64>,
     #[schema(schema_with = types::attestation)]
@@ -158,6 +162,8 @@ struct TrunkChange {
     #[serde(default)]
     #[schema(value_type = Option<u16>, minimum = 1, maximum = 600)]
     ring_timeout: Change<u16>,
+    #[schema(schema_with = types::dtmf_mode)]
+    dtmf: Option<Dtmf>,
     #[schema(minimum = 0, maximum = 3)]
     shaken_verify_policy: Option<i64>,
     #[serde(default)]
@@ -282,6 +288,7 @@ async fn create(State(state): State<ApiState>, caller: Caller, Checked(form): Ch
             failover_codes: form.failover_codes,
             progress_timeout: form.progress_timeout,
             ring_timeout: form.ring_timeout,
+            dtmf: form.dtmf,
         },
         ..defaults
     };
@@ -353,6 +360,7 @@ async fn modify(
         form.failover_codes.apply(&mut trunk.routing.failover_codes);
         form.progress_timeout.apply(&mut trunk.routing.progress_timeout);
         form.ring_timeout.apply(&mut trunk.routing.ring_timeout);
+        trunk.routing.dtmf = form.dtmf.or(trunk.routing.dtmf);
         trunk.priority = form.priority.unwrap_or(trunk.priority);
         trunk.weight = form.weight.unwrap_or(trunk.weight);
         trunk.options_ping = form.options_ping.unwrap_or(trunk.options_ping);

@@ -10,6 +10,7 @@ use opentact_sip::sdp::{
 };
 use opentact_sip::ua::SessionId;
 use opentact_sip::uri::Uri;
+use opentact_store::types::Dtmf;
 use rand::RngCore;
 
 /// How we describe ourselves to a peer: it depends on the way to it.
@@ -51,6 +52,8 @@ pub(super) struct Terms {
     pub(super) codecs: Vec<Codec>,
     pub(super) srtp: SrtpPolicy,
     pub(super) webrtc: Webrtc,
+    /// How keys are sent.
+    pub(super) dtmf: Dtmf,
 }
 
 impl Terms {
@@ -59,7 +62,10 @@ impl Terms {
         let fingerprint = self.webrtc.identity.fingerprint();
         let fingerprint = CertificateFingerprint { hash: CertificateHash::Sha256, octets: fingerprint.octets };
         let security = security.with_dtls(DtlsSide { fingerprint, lite: self.webrtc.lite, browser: manner.browser });
-        let capabilities = Capabilities { codecs: self.codecs.clone(), ..Capabilities::default() };
+        let mut capabilities = Capabilities { codecs: self.codecs.clone(), ..Capabilities::default() };
+        if self.dtmf != Dtmf::Auto {
+            capabilities.telephone_event = None;
+        }
         Negotiator::new(rand::random(), self.address, capabilities).securing(security)
     }
 }
@@ -123,7 +129,8 @@ mod tests {
 
     fn terms(srtp: SrtpPolicy) -> Terms {
         let webrtc = Webrtc { identity: DtlsIdentity::new(&[], &[]), lite: false };
-        Terms { webrtc, address: "127.0.0.1:20000".parse().unwrap(), codecs: vec![Codec::PCMU], srtp }
+        let address = "127.0.0.1:20000".parse().unwrap();
+        Terms { webrtc, address, codecs: vec![Codec::PCMU], srtp, dtmf: Dtmf::Auto }
     }
 
     #[test]

@@ -126,7 +126,7 @@ impl Core {
         let srtp = context.srtp.unwrap_or(self.config.srtp);
         let webrtc = self.config.webrtc.clone();
         let codecs = negotiate::codecs(self.codecs_of(&context));
-        let terms = Terms { address, codecs, srtp, webrtc };
+        let terms = Terms { address, codecs, srtp, webrtc, dtmf: context.dtmf };
         if let Err(error) = negotiate::check_offer(&request, &terms, manner) {
             tracing::info!(%error, "offer refused");
             self.refuse(session, error.code(), None, negotiate::refusal(&error));

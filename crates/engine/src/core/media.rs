@@ -36,6 +36,7 @@ impl Core {
             }
             Event::Timeout => self.on_rtp_timeout(leg),
             Event::DtmfSent => {}
+            Event::SignalKey { digit, duration_ms } => self.send_info(leg, digit, duration_ms),
             Event::Closed(stats) => {
                 self.media_legs.remove(&key);
                 if stats.codec.is_some()

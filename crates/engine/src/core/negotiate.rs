@@ -13,6 +13,7 @@ use opentact_sip::sdp::{
     Negotiator, Protection, SdpError, Session,
 };
 use opentact_sip::ua::SessionId;
+use opentact_store::types::Dtmf;
 
 use super::described::{Manner, Media, Terms};
 
@@ -193,6 +194,7 @@ fn params(terms: &Terms, sdp: &Negotiator, agreed: &Agreed) -> Result<LegParams,
         opus: agreed.fmtp.as_deref().map(OpusParams::parse).unwrap_or_default(),
         send: agreed.direction.sends(),
         receive: agreed.direction.receives(),
+        signals_keys: terms.dtmf == Dtmf::Info,
         security: security(terms, sdp)?,
         rtcp_mux: sdp.rtcp_mux(),
     })

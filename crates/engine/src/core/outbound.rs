@@ -10,6 +10,7 @@ use opentact_sip::message::Response;
 use opentact_sip::sdp::Codec;
 use opentact_sip::ua::{Command, OutgoingInvite, SessionId};
 use opentact_sip::uri::NameAddr;
+use opentact_store::types::Dtmf;
 
 use super::channels::Channel;
 use super::credit::Credit;
@@ -90,7 +91,7 @@ impl Core {
         let Some(leg) = self.legs.get_mut(&id) else { return };
         // What is said in it is made anew for each attempt.
         let webrtc = self.config.webrtc.clone();
-        let terms = Terms { address, codecs: Vec::new(), srtp: self.config.srtp, webrtc };
+        let terms = Terms { address, codecs: Vec::new(), srtp: self.config.srtp, webrtc, dtmf: Dtmf::Auto };
         leg.media = Some(Media::new(key, terms, Manner::default()));
         leg.context = plan.context.clone();
         leg.channel = channel;

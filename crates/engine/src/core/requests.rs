@@ -1,12 +1,14 @@
 //! Requests other than calls: OPTIONS, INFO, and those this version does not do.
 
 use bytes::Bytes;
-use opentact_call::Input;
+use opentact_call::{Input, LegId};
+use opentact_media::control::Command as MediaCommand;
 use opentact_sip::flow::Flow;
 use opentact_sip::message::{Method, Request, Response};
 use opentact_sip::ua::{Command, RequestId, SessionId};
 
 use super::Core;
+use super::leg::{Outbound, Role};
 use super::message::TEXTS;
 use super::negotiate::Headers;
 use super::reason::retry_after;
@@ -68,8 +70,23 @@ impl Core {
         if let Some(&leg) = self.sessions.get(&session)
             && let Some(call) = self.legs.get(&leg).map(|leg| leg.call)
         {
+            // Whoever it talks to hears it too.
+            self.media_command(leg, MediaCommand::PassKey { digit });
             self.tell_call(call, Input::Dtmf { leg, digit, duration_ms });
         }
+    }
+
+    /// Sends a key the way a trunk takes them that has no other.
+    pub(super) fn send_info(&mut self, leg: LegId, digit: char, duration_ms: u32) {
+        let session = match self.legs.get(&leg).map(|leg| &leg.role) {
+            Some(Role::Inbound(inbound)) if inbound.answered => inbound.session,
+            Some(Role::Outbound(Outbound { answered: Some(session), .. })) => *session,
+            _ => return,
+        };
+        let id = self.ua.new_request();
+        let body = format!("Signal={digit}\r\nDuration={duration_ms}\r\n");
+        let body = Some((Bytes::from_static(KEYS[0].as_bytes()), Bytes::from(body)));
+        self.command(Command::InDialog { session, id, method: Method::Info, headers: Vec::new(), body });
     }
 
     /// RFC 3261 11.2.

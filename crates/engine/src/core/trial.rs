@@ -7,6 +7,7 @@ use opentact_call::LegId;
 use opentact_call::q850::Q850;
 use opentact_sip::ua::Command;
 use opentact_sip::uri::NameAddr;
+use opentact_store::types::Dtmf;
 
 use super::Core;
 use super::described::{Manner, Media, Terms};
@@ -55,11 +56,9 @@ impl Core {
         outbound.over = over.map(|over| (over.clone(), Instant::now()));
         // A new dialog: nothing of what was offered and agreed with another place holds for it.
         let srtp = over.and_then(|over| over.srtp).unwrap_or(self.config.srtp);
-        *media = Media::new(
-            media.key,
-            Terms { address, codecs, srtp, webrtc: self.config.webrtc.clone() },
-            Manner::default(),
-        );
+        let dtmf = over.map_or(Dtmf::Auto, |over| over.dtmf);
+        let terms = Terms { address, codecs, srtp, webrtc: self.config.webrtc.clone(), dtmf };
+        *media = Media::new(media.key, terms, Manner::default());
         outbound.early = None;
         if let Some(over) = over {
             outbound.from = Some(NameAddr::new(over.from.clone()));

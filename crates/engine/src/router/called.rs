@@ -12,7 +12,7 @@ use opentact_store::calls::Related;
 use opentact_store::connections::SipConnection;
 use opentact_store::domains::SipDomain;
 use opentact_store::numbers::TnLease;
-use opentact_store::types::{Direction, Feature, Method as AppMethod, Party};
+use opentact_store::types::{Direction, Dtmf, Feature, Method as AppMethod, Party};
 use opentact_store::{StoreError, Tn};
 use serde_json::Map;
 use uuid::Uuid;
@@ -408,6 +408,7 @@ impl LegContext {
             pass_headers: Vec::new(),
             codecs: Vec::new(),
             srtp: None,
+            dtmf: Dtmf::Auto,
         }
     }
 }
@@ -419,6 +420,7 @@ impl LegContext {
         self.pass_headers.clone_from(&trunk.routing.pass_headers);
         self.codecs.clone_from(&trunk.codecs.0);
         self.srtp = trunk.srtp.map(srtp_policy);
+        self.dtmf = trunk.routing.dtmf.unwrap_or(Dtmf::Auto);
         self.related.sip_connection = Some(view::sip_connection_short(trunk).into());
     }
 

@@ -13,7 +13,7 @@ use opentact_sip::flow::Transport;
 use opentact_sip::uri::{Scheme, Uri};
 use opentact_store::accounts::Account;
 use opentact_store::connections::SipConnection;
-use opentact_store::types::{Direction, Feature, Party, SipTransport};
+use opentact_store::types::{Direction, Dtmf, Feature, Party, SipTransport};
 use opentact_store::voice_profiles::OutboundVoiceProfile;
 use opentact_store::{StoreError, Tn};
 use uuid::Uuid;
@@ -324,6 +324,7 @@ impl Router {
             failover_codes: routing.failover_codes.clone(),
             progress_timeout: routing.progress_timeout.map(seconds),
             ring_timeout: routing.ring_timeout.map(seconds),
+            dtmf: routing.dtmf.unwrap_or(Dtmf::Auto),
         });
         let place = |Hop { remote, transport }| Place {
             uri: to.clone(),

@@ -16,7 +16,7 @@ use opentact_store::Money;
 use opentact_store::accounts::Account;
 use opentact_store::calls::Related;
 use opentact_store::connections::SipConnection;
-use opentact_store::types::{Shown, Srtp};
+use opentact_store::types::{Dtmf, Shown, Srtp};
 use opentact_store::voice_profiles::OutboundVoiceProfile;
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -62,6 +62,8 @@ pub struct LegContext {
     pub codecs: Vec<String>,
     /// Whether its audio is protected, where its trunk says so.
     pub srtp: Option<SrtpPolicy>,
+    /// How keys are sent to it.
+    pub dtmf: Dtmf,
 }
 
 /// An INVITE or REGISTER as far as routing looks at it.
@@ -220,6 +222,7 @@ pub struct Over {
     pub failover_codes: Option<Vec<u16>>,
     pub progress_timeout: Option<Duration>,
     pub ring_timeout: Option<Duration>,
+    pub dtmf: Dtmf,
 }
 
 /// What a trunk's field says.

@@ -7,6 +7,7 @@ use opentact_store::shaken_certificates::ShakenCertificate;
 use opentact_store::sip_switches::SipSwitch;
 use opentact_store::sip_user_groups::SipUserGroup;
 use opentact_store::sip_users::SipUser;
+use opentact_store::types::Dtmf;
 use opentact_store::voice_profiles::OutboundVoiceProfile;
 use serde_json::{Value, json};
 
@@ -95,6 +96,7 @@ pub fn sip_connection(connection: &SipConnection) -> Value {
         "failover_codes": connection.routing.failover_codes,
         "progress_timeout": connection.routing.progress_timeout,
         "ring_timeout": connection.routing.ring_timeout,
+        "dtmf": connection.routing.dtmf.unwrap_or(Dtmf::Auto),
         "created_by": author(connection.created_by),
         "modified_by": author(connection.modified_by),
     });

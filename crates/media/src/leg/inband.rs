@@ -49,7 +49,7 @@ impl Ear {
 impl Leg {
     /// Listens for keys in a packet of a party that has no other way to send them.
     pub(super) fn listen_for_keys(&mut self, codec: Codec, packet: &Packet<'_>) {
-        if self.params.as_ref().is_none_or(|params| params.dtmf.is_some()) {
+        if self.params.as_ref().is_none_or(|params| params.dtmf.is_some() || params.signals_keys) {
             self.ear = None;
             return;
         }

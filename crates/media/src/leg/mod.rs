@@ -21,7 +21,7 @@ use crate::control::{Command, Event, LegParams, RecordEnd, Source};
 use crate::jitter::{Delay, Playout};
 use crate::prompt::FRAME_MS;
 use crate::recorder::Order;
-use crate::relay::{Frame, OutgoingStream};
+use crate::relay::{Frame, FrameKind, OutgoingStream};
 use crate::stats::{LegStats, Reception};
 use crate::telephone_event;
 use crate::transport::{Opened, Transport};
@@ -273,6 +273,17 @@ impl Leg {
                 self.record(Order { id, path, channels, max_ms, silence_ms }, beep);
             }
             Command::StopRecord { id } => self.stop_record(id),
+            Command::SendDtmf { digits, on_ms, .. } if self.signals_keys() => {
+                for digit in digits.chars().filter(|digit| telephone_event::event_of(*digit).is_some()) {
+                    self.outbox.event(Event::SignalKey { digit, duration_ms: u32::from(on_ms) });
+                }
+                self.outbox.event(Event::DtmfSent);
+            }
+            Command::PassKey { digit } => {
+                if self.route == Route::Bridge {
+                    self.outbox.relay(self.header(self.stream.here(), 0), FrameKind::Key(digit), &[]);
+                }
+            }
             Command::SendDtmf { digits, on_ms, gap_ms } => {
                 if !self.keys_out.push(&digits, on_ms, gap_ms) {
                     self.outbox.event(Event::DtmfSent);

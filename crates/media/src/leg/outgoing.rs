@@ -172,13 +172,18 @@ impl Leg {
     /// Sends what the bridged leg heard, unless this leg has something of its own to say.
     pub(super) fn send_relayed(&mut self, now: Instant, frame: Frame<'_>) {
         let Some(params) = self.params.as_ref().filter(|params| params.send) else { return };
-        if let FrameKind::Tones { pressed } = frame.kind {
-            // Without events the tones themselves go on.
-            self.hears_tones = pressed.is_some() && params.dtmf.is_some();
-            if let Some(key) = pressed.filter(|_| params.dtmf.is_some()) {
-                self.relay_key(key);
+        // Without another way the tones themselves go on.
+        let translates = params.dtmf.is_some() || params.signals_keys;
+        match frame.kind {
+            FrameKind::Key(key) => return self.relay_key(key),
+            FrameKind::Tones { pressed } => {
+                self.hears_tones = pressed.is_some() && translates;
+                if let Some(key) = pressed.filter(|_| translates) {
+                    self.relay_key(key);
+                }
+                return;
             }
-            return;
+            _ => {}
         }
         let sounds = self.hears_tones && matches!(frame.kind, FrameKind::Audio(_));
         if sounds || self.player.is_some() || self.recordings.beep.is_some() || !self.keys_out.is_idle() {
@@ -220,12 +225,20 @@ impl Leg {
                 self.stream.count(frame.payload.len());
             }
             FrameKind::ComfortNoise => self.relay_comfort_noise(&frame),
-            FrameKind::Tones { .. } => {}
+            FrameKind::Tones { .. } | FrameKind::Key(_) => {}
         }
+    }
+
+    pub(super) fn signals_keys(&self) -> bool {
+        self.params.as_ref().is_some_and(|params| params.signals_keys)
     }
 
     /// Sends a key of the bridged leg's party the way this leg sends keys.
     fn relay_key(&mut self, key: char) {
+        if self.signals_keys() {
+            let duration_ms = u32::from(RELAYED_KEY_ON_MS);
+            return self.outbox.event(Event::SignalKey { digit: key, duration_ms });
+        }
         let mut text = [0; 4];
         let key: &str = key.encode_utf8(&mut text);
         self.keys_out.sender.push(key, RELAYED_KEY_ON_MS, RELAYED_KEY_GAP_MS, CLOCK_RATE);

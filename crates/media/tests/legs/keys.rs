@@ -182,3 +182,32 @@ fn a_tone_that_stops_with_its_packets_is_over() {
     world.run(500);
     assert_eq!(world.keys(leg), "8");
 }
+
+#[test]
+fn keys_go_by_signalling_where_that_is_the_way() {
+    let signalled = |world: &World, leg: usize| {
+        let told = |(of, event): &(usize, Event)| match event {
+            Event::SignalKey { digit, .. } if *of == leg => Some(*digit),
+            _ => None,
+        };
+        world.events.iter().filter_map(told).collect::<String>()
+    };
+    for events in [true, false] {
+        let mut world = World::new(10, Network::default());
+        let (a, alice) = world.call_with(|params| params.dtmf = params.dtmf.filter(|_| events));
+        let (b, bob) =
+            world.call_with(|params| *params = LegParams { dtmf: None, signals_keys: true, ..params.clone() });
+        world.bridge(a, b);
+        world.command(alice, Command::SendDtmf { digits: "4#".into(), on_ms: 150, gap_ms: 100 });
+        world.run(1500);
+        assert_eq!(signalled(&world, b), "4#", "events {events}");
+        // And back: told by signalling, sent as events or tones.
+        world.command(b, Command::PassKey { digit: '7' });
+        world.command(b, Command::PassKey { digit: '8' });
+        world.run(1500);
+        assert_eq!(world.keys(alice), "78", "events {events}");
+        assert_eq!(world.keys(b), "");
+        world.command(bob, Command::SendDtmf { digits: "x9".into(), on_ms: 150, gap_ms: 100 });
+        assert_eq!(signalled(&world, bob), "9");
+    }
+}

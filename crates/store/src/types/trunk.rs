@@ -10,6 +10,18 @@ text_enum! {
     pub enum Party { Caller = "caller", Called = "called" }
 }
 
+text_enum! {
+    /// How keys are sent over a trunk.
+    pub enum Dtmf {
+        /// As events (RFC 4733) where the other side takes them, else as tones in the audio.
+        Auto = "auto",
+        /// As tones in the audio.
+        Inband = "inband",
+        /// By SIP INFO with `application/dtmf-relay`.
+        Info = "info",
+    }
+}
+
 /// Kept as one column: it is only ever read whole.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -24,6 +36,8 @@ pub struct TrunkRouting {
     pub progress_timeout: Option<u16>,
     /// Seconds without an answer after which the next trunk is tried; `None`: as long as the call may ring.
     pub ring_timeout: Option<u16>,
+    /// How keys are sent; `None`: [`Dtmf::Auto`].
+    pub dtmf: Option<Dtmf>,
 }
 
 /// Makes one way of writing numbers another.
