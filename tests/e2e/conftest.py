@@ -5,6 +5,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from harness.baresip import Baresip  # noqa: E402
 from harness.server import Server  # noqa: E402
 
 
@@ -29,6 +30,14 @@ def own_server(tmp_path):
     yield make
     for server in started:
         server.stop()
+
+
+@pytest.fixture(autouse=True)
+def phones_end():
+    """A phone that a failed test has left behind would go on calling, and keep its ports."""
+    yield
+    for phone in list(Baresip.running):
+        phone.close()
 
 
 @pytest.fixture

@@ -38,8 +38,24 @@ snd_path {folder}/sound
 """
 
 
+def _sip_port(address):
+    """One that nobody has now, neither over UDP nor over TCP, nor the one after it, which is for TLS."""
+    while True:
+        port = free_port()
+        try:
+            for number in (port, port + 1):
+                with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+                    probe.bind((address, number))
+            return port
+        except OSError:
+            continue
+
+
 class Baresip:
     """Control is by netstrings of JSON over TCP (its module ctrl_tcp)."""
+
+    # Those that are not closed yet.
+    running = []
 
     def __init__(
         self, folder, account, hz=440, ports=(15000, 15999), ca=None, contacts="", mwi=False, address="127.0.0.1", modules=(), codecs=("g711",)
@@ -47,7 +63,7 @@ class Baresip:
         self.folder = Path(folder)
         (self.folder / "sound").mkdir(parents=True)
         write_tone(self.folder / "tone.wav", hz, seconds=60)
-        self.sip, control = free_port(), free_port(socket.SOCK_STREAM)
+        self.sip, control = _sip_port(address), free_port(socket.SOCK_STREAM)
         # The first of `contacts` is whom its command `message` writes to. Without `ca` it believes whatever certificate a TLS server shows.
         more = f"sip_cafile {ca}\n" if ca else ""
         # Modules of codecs, the first offered first.
@@ -63,6 +79,7 @@ class Baresip:
             self.process = subprocess.Popen(
                 ["baresip", "-f", self.folder], stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT
             )
+        Baresip.running.append(self)
         self.buffer = b""
         self.events = []
         self.control = self._connect(control)
@@ -131,9 +148,12 @@ class Baresip:
         return file
 
     def close(self):
-        self.control.close()
-        self.process.stdin.close()
-        end(self.process)
+        if self in Baresip.running:
+            Baresip.running.remove(self)
+            self.process.stdin.close()
+            end(self.process)
+            if hasattr(self, "control"):
+                self.control.close()
 
     def __enter__(self):
         return self
