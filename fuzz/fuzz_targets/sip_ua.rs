@@ -10,7 +10,8 @@ use libfuzzer_sys::fuzz_target;
 use opentact_sip::flow::{Flow, Transport};
 use opentact_sip::message::{Message, Method, Name, validate};
 use opentact_sip::ua::{
-    Command, Event, Input, OutgoingInvite, OutgoingRequest, Output, RequestId, SessionId, SessionState, Ua, UaConfig, UaStats,
+    Command, EndReason, Event, Input, OutgoingInvite, OutgoingRequest, Output, RequestId, SessionId, SessionState,
+    SubscriptionId, Ua, UaConfig, UaStats,
 };
 
 const METHODS: [&str; 15] = [
@@ -87,6 +88,14 @@ struct Stage {
     rejected: HashSet<SessionId>,
     requests: Vec<RequestId>,
     answered: HashMap<RequestId, bool>,
+    /// SUBSCRIBEs outside of dialogs.
+    subscribes: Vec<RequestId>,
+    subscriptions: Vec<SubscriptionId>,
+    ended: HashSet<SubscriptionId>,
+    /// NOTIFYs that are wanted.
+    due: Vec<SubscriptionId>,
+    /// Every NOTIFY that is wanted is sent at once.
+    obliging: bool,
 }
 
 impl Stage {
@@ -96,6 +105,11 @@ impl Stage {
             match output {
                 Output::Transmit { bytes, .. } => self.transmitted(bytes),
                 Output::Event(event) => self.told(event),
+            }
+        }
+        if self.obliging {
+            while let Some(subscription) = self.due.pop() {
+                self.handle(Input::Command(Command::Notify { subscription, body: None }));
             }
         }
         let UaStats { transactions, sessions, requests, subscriptions } = self.ua.stats();
@@ -125,7 +139,23 @@ impl Stage {
                 self.sessions.push(session);
                 (session, false)
             }
-            Event::Request { id, .. } | Event::InDialog { id, .. } => return self.requests.push(id),
+            Event::Request { id, request, .. } => {
+                if *request.method() == Method::Subscribe {
+                    self.subscribes.push(id);
+                }
+                return self.requests.push(id);
+            }
+            Event::InDialog { id, .. } => return self.requests.push(id),
+            Event::NotifyDue { subscription } => {
+                assert!(!self.ended.contains(&subscription), "a NOTIFY is wanted after the last one");
+                return self.due.push(subscription);
+            }
+            Event::SubscriptionRefreshed { subscription } => {
+                return assert!(!self.ended.contains(&subscription), "refreshed after its end");
+            }
+            Event::SubscriptionEnded { subscription } => {
+                return assert!(self.ended.insert(subscription), "a subscription ends twice");
+            }
             Event::Response { id, response } => return self.response(id, response.code() >= 200),
             Event::RequestFailed { id, .. } => return self.response(id, true),
             Event::Progress { session, .. }
@@ -236,7 +266,7 @@ impl Stage {
         let body = body.map(|body| (Bytes::from_static(b"application/sdp"), Bytes::from_static(body.as_bytes())));
         let headers = Vec::new();
         let session = |stage: &Self, script: &mut Script<'_>| script.one(&stage.sessions);
-        let command = match script.octet() % 11 {
+        let command = match script.octet() % 15 {
             0 => {
                 let session = self.ua.new_session();
                 self.sessions.push(session);
@@ -267,6 +297,25 @@ impl Stage {
                 let Some(id) = script.one(&self.requests) else { return };
                 let code = script.one(&CODES).unwrap_or(200);
                 Command::Respond { id, code, reason: None, headers, body: None }
+            }
+            11 => {
+                let Some(id) = script.one(&self.subscribes) else { return };
+                let subscription = self.ua.new_subscription();
+                self.subscriptions.push(subscription);
+                let seconds = script.one(&[0, 60, 3_600]).unwrap_or_default();
+                Command::AcceptSubscription { id, subscription, seconds }
+            }
+            12 => {
+                let Some(subscription) = self.due.pop() else { return };
+                Command::Notify { subscription, body }
+            }
+            13 | 14 => {
+                let Some(subscription) = script.one(&self.subscriptions) else { return };
+                let reasons = [EndReason::Timeout, EndReason::Probation, EndReason::Rejected, EndReason::NoResource];
+                match script.octet() % 3 {
+                    0 => Command::EndSubscription { subscription, reason: script.one(&reasons).unwrap_or(EndReason::Timeout) },
+                    _ => Command::SubscriptionChanged { subscription },
+                }
             }
             order => {
                 let Some(session) = session(self, script) else { return };
@@ -333,6 +382,11 @@ fuzz_target!(|octets: &[u8]| {
         rejected: HashSet::new(),
         requests: Vec::new(),
         answered: HashMap::new(),
+        subscribes: Vec::new(),
+        subscriptions: Vec::new(),
+        ended: HashSet::new(),
+        due: Vec::new(),
+        obliging: false,
     };
     while script.more() {
         let flow = match script.octet() % 4 {
@@ -373,6 +427,10 @@ fuzz_target!(|octets: &[u8]| {
     for session in stage.sessions.clone() {
         stage.refuse(session);
         stage.handle(Input::Command(Command::Bye { session, headers: Vec::new() }));
+    }
+    stage.obliging = true;
+    for subscription in stage.subscriptions.clone() {
+        stage.handle(Input::Command(Command::EndSubscription { subscription, reason: EndReason::NoResource }));
     }
     stage.wait(Duration::from_secs(7200));
     assert_eq!(stage.ua.stats(), UaStats::default(), "something stays for ever");
