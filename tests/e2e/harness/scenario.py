@@ -93,6 +93,14 @@ class Side:
         lines = ["[last_Via:]", "[last_From:]", "[last_To:]", "[last_Call-ID:]", "[last_CSeq:]"]
         return self._send(f"SIP/2.0 {status}", [*lines, *headers], body, retrans=False)
 
+    def hang_up(self, *headers):
+        self.request("BYE", *headers)
+        return self.hear(200)
+
+    def hung_up(self, **expected):
+        self.asked("BYE", **expected)
+        return self.respond("200 OK").linger()
+
     def refusal_taken(self):
         """The ACK of a refusal, within the INVITE's transaction (RFC 3261 17.1.1.3)."""
         uri = "[next_url]" if self.inside else "sip:[to]@[host]"
@@ -167,14 +175,6 @@ class Caller(Side):
     def acknowledge(self, answer=""):
         return self.request("ACK", body=answer, cseq=self.sequence)
 
-    def hang_up(self, *headers):
-        self.request("BYE", *headers)
-        return self.hear(200)
-
-    def hung_up(self, **expected):
-        self.asked("BYE", **expected)
-        return self.respond("200 OK").linger()
-
 
 class Callee(Side):
     """Answers INVITEs whatever has come since, under the tag `[pid]c[call_number]`."""
@@ -219,11 +219,3 @@ class Callee(Side):
             *headers,
         ]
         return self._send(f"{method} [next_url] SIP/2.0", lines, body, retrans=again and method != "ACK")
-
-    def hang_up(self, *headers):
-        self.request("BYE", *headers)
-        return self.hear(200)
-
-    def hung_up(self, **expected):
-        self.asked("BYE", **expected)
-        return self.respond("200 OK").linger()
