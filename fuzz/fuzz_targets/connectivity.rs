@@ -9,6 +9,7 @@ use libfuzzer_sys::fuzz_target;
 use opentact_media::control::{
     DtlsIdentity, DtlsParams, Fingerprint, FingerprintHash, IceCredentials, IceParams, Security,
 };
+use opentact_media::jitter::Delay;
 use opentact_media::leg::{Input, WallClock};
 use opentact_media::{Command, Leg, LegConfig, LegParams};
 
@@ -25,6 +26,7 @@ fuzz_target!(|octets: &[u8]| {
         latch: true,
         rtp_timeout: None,
         grain: Duration::from_millis(5),
+        delay: Delay::default(),
         fill_silence: true,
     };
     let named = |name: &str| IceCredentials { ufrag: name.to_owned(), password: name.repeat(6) };

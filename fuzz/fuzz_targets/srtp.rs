@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use libfuzzer_sys::fuzz_target;
 use opentact_media::control::{MasterKey, Security, SrtpKeys, Suite};
+use opentact_media::jitter::Delay;
 use opentact_media::leg::{Input, WallClock};
 use opentact_media::srtp::{Inbound, MAX_TRAILER, Outbound};
 use opentact_media::{Command, Leg, LegConfig, LegParams};
@@ -47,6 +48,7 @@ fuzz_target!(|octets: &[u8]| {
         latch: true,
         rtp_timeout: None,
         grain: Duration::from_millis(5),
+        delay: Delay::default(),
         fill_silence: true,
     };
     let mut leg = Leg::new(config);
