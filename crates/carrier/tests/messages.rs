@@ -478,7 +478,7 @@ async fn nobody_takes_it_in_time() {
     let mut ear = ground.listen();
     let carrier = Fake::busy();
     let running = ground.messages(carrier.clone(), MessagesConfig::default()).await;
-    let request = SendMessage { validity: Some(Duration::from_millis(100)), ..ground.request(&[12125550199], "x") };
+    let request = SendMessage { validity: Some(Duration::from_secs(1)), ..ground.request(&[12125550199], "x") };
     let sent = running.send(request).await;
     let seen = ear.until(&sent[0]["uuid"], |sms| sms["state"] == "failed").await;
     assert_eq!(seen.len(), 2, "nothing is told of the attempts");
