@@ -3,15 +3,15 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use libfuzzer_sys::fuzz_target;
+use opentact_fuzz::leg_config;
 use opentact_media::control::{
     DtlsIdentity, DtlsParams, Fingerprint, FingerprintHash, IceCredentials, IceParams, Security,
 };
-use opentact_media::jitter::Delay;
-use opentact_media::leg::{Input, WallClock};
-use opentact_media::{Command, Leg, LegConfig, LegParams};
+use opentact_media::leg::Input;
+use opentact_media::{Command, Leg, LegParams};
 
 const CERTIFICATE: &[u8] = include_bytes!("../identity/certificate.der");
 const KEY: &[u8] = include_bytes!("../identity/key.der");
@@ -20,15 +20,6 @@ fuzz_target!(|octets: &[u8]| {
     let Some((&choice, octets)) = octets.split_first() else { return };
     let mut now = Instant::now();
     let from: SocketAddr = ([192, 0, 2, 1], 4000).into();
-    let config = LegConfig {
-        seed: 1,
-        clock: WallClock::new(now, SystemTime::UNIX_EPOCH),
-        latch: true,
-        rtp_timeout: None,
-        grain: Duration::from_millis(5),
-        delay: Delay::default(),
-        fill_silence: true,
-    };
     let named = |name: &str| IceCredentials { ufrag: name.to_owned(), password: name.repeat(6) };
     let candidate = String::from_utf8_lossy(&octets[..octets.len().min(80)]).into_owned();
     let ice = IceParams {
@@ -46,7 +37,7 @@ fuzz_target!(|octets: &[u8]| {
         ice: (choice & 8 == 0).then_some(ice),
     };
     let params = LegParams { security: Security::Dtls(Arc::new(dtls)), rtcp_mux: true, ..LegParams::pcmu(from) };
-    let mut leg = Leg::new(config);
+    let mut leg = Leg::new(leg_config(now));
     leg.handle(now, Input::Command(Command::Start(params)));
     // A datagram is a length of two octets, then as many octets.
     let mut rest = octets;

@@ -2,11 +2,11 @@
 #![no_main]
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use libfuzzer_sys::fuzz_target;
-use opentact_media::jitter::Delay;
-use opentact_media::leg::{Input, Output, WallClock};
+use opentact_fuzz::leg_config;
+use opentact_media::leg::{Input, Output};
 use opentact_media::rtp::{HEADER_LEN, Packet};
 use opentact_media::{Command, Leg, LegConfig, LegParams};
 
@@ -21,15 +21,8 @@ fuzz_target!(|octets: &[u8]| {
     let mut now = Instant::now();
     let from: SocketAddr = ([192, 0, 2, 1], 4000).into();
     let mut legs = [1, 2].map(|seed| {
-        let config = LegConfig {
-            seed,
-            clock: WallClock::new(now, SystemTime::UNIX_EPOCH),
-            latch: true,
-            rtp_timeout: Some(Duration::from_secs(1)),
-            grain: Duration::from_millis(5),
-            delay: Delay::default(),
-            fill_silence: seed == 1,
-        };
+        let timeout = Some(Duration::from_secs(1));
+        let config = LegConfig { seed, rtp_timeout: timeout, fill_silence: seed == 1, ..leg_config(now) };
         let mut leg = Leg::new(config);
         leg.handle(now, Input::Command(Command::Start(LegParams::pcmu(from))));
         leg.handle(now, Input::Command(Command::Bridge { with: opentact_media::LegKey(seed) }));

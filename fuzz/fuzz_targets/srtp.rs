@@ -3,14 +3,14 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use libfuzzer_sys::fuzz_target;
+use opentact_fuzz::leg_config;
 use opentact_media::control::{MasterKey, Security, SrtpKeys, Suite};
-use opentact_media::jitter::Delay;
-use opentact_media::leg::{Input, WallClock};
+use opentact_media::leg::Input;
 use opentact_media::srtp::{Inbound, MAX_TRAILER, Outbound};
-use opentact_media::{Command, Leg, LegConfig, LegParams};
+use opentact_media::{Command, Leg, LegParams};
 
 fn key(suite: Suite) -> MasterKey {
     MasterKey::new(suite, &vec![7; suite.key_len() + suite.salt_len()]).unwrap()
@@ -42,16 +42,7 @@ fuzz_target!(|octets: &[u8]| {
 
     let mut now = Instant::now();
     let from: SocketAddr = ([192, 0, 2, 1], 4000).into();
-    let config = LegConfig {
-        seed: 1,
-        clock: WallClock::new(now, SystemTime::UNIX_EPOCH),
-        latch: true,
-        rtp_timeout: None,
-        grain: Duration::from_millis(5),
-        delay: Delay::default(),
-        fill_silence: true,
-    };
-    let mut leg = Leg::new(config);
+    let mut leg = Leg::new(leg_config(now));
     let keys = Arc::new(SrtpKeys { local: master, remote: master });
     let params = LegParams { security: Security::Srtp(keys), ..LegParams::pcmu(from) };
     leg.handle(now, Input::Command(Command::Start(params)));

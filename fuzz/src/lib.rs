@@ -1,10 +1,12 @@
 //! Mutations that know what a message looks like: of one that is right, some lines become others that may stand there, are
 //! repeated, left out, folded or written in another case, so that most of what comes out gets past the first check. Every
-//! other time the octets are changed as the fuzzer does by itself.
+//! other time the octets are changed as the fuzzer does by itself. And what several targets begin with.
 
+mod leg;
 mod sdp;
 mod sip;
 
+pub use leg::leg_config;
 pub use sdp::SDP;
 pub use sip::SIP;
 
@@ -74,7 +76,8 @@ impl Grammar {
 
     fn change(&self, message: &[u8], dice: &mut Dice) -> Vec<u8> {
         let text: Vec<&[u8]> = message.split(|octet| *octet == b'\n').collect();
-        let mut lines: Vec<Vec<u8>> = text.iter().map(|line| line.strip_suffix(b"\r").unwrap_or(line).to_vec()).collect();
+        let mut lines: Vec<Vec<u8>> =
+            text.iter().map(|line| line.strip_suffix(b"\r").unwrap_or(line).to_vec()).collect();
         let at = dice.roll(lines.len());
         let what = dice.roll(13);
         match what {
@@ -113,7 +116,8 @@ impl Grammar {
             // What is said of the length is true again.
             10 => {
                 if let Some(end) = lines.iter().position(Vec::is_empty) {
-                    let body: usize = lines[end + 1..].iter().map(|line| line.len() + 2).sum::<usize>().saturating_sub(2);
+                    let body: usize =
+                        lines[end + 1..].iter().map(|line| line.len() + 2).sum::<usize>().saturating_sub(2);
                     if let Some(length) = lines[..end].iter_mut().find(|line| line.starts_with(b"Content-Length")) {
                         *length = format!("Content-Length: {body}").into_bytes();
                     }
