@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from harness import sound
 from harness.baresip import Baresip
 from harness.linphone import Linphone
 from test_messages import office
@@ -41,3 +42,47 @@ def test_linphone_is_rung_and_calls(own_server, tmp_path):
         talk(lambda: desk.command(f"call sip:mate@{domain}"), lambda: desk.command("terminate"))
     judge(called, 440, 6)
     judge(calling, 440, 6)
+
+
+@pytest.mark.timeout(120)
+def test_linphone_asks_first_and_then_hands_the_call_on(own_server, tmp_path):
+    """An attended transfer: REFER with Replaces of the call that was made to ask (RFC 5589 7)."""
+    server = own_server()
+    rest = server.rest()
+    domain = office(rest, "desk", "mate", "boss")
+
+    def phone(login, hz, low):
+        its = account(server, login, domain, SECRET, regint=60, answermode="auto")
+        return Baresip(tmp_path / login, its, hz=hz, ports=(low, low + 99))
+
+    with (
+        Linphone(tmp_path / "desk", server.sip(), "desk", domain, SECRET, hz=440) as desk,
+        phone("mate", 660, 15500) as mate,
+        phone("boss", 880, 15600) as boss,
+        server.events() as events,
+    ):
+        rest.until(lambda: {user["state"] for user in users(rest, domain)}, lambda states: states == {"online"})
+
+        def bridged():
+            return [e["payload"]["calls"] for e in events.all if e["type"] == "call_bridge" and e["payload"]["state"] == "bridged"]
+
+        desk.command(f"call sip:mate@{domain}")
+        mate.wait("CALL_ESTABLISHED")
+        desk.said("Call 1 with")
+        desk.command("pause 1")
+        desk.said("paused")
+        desk.command(f"call sip:boss@{domain}")
+        boss.wait("CALL_ESTABLISHED")
+        events.wait(lambda _: len(bridged()) == 2)
+        desk.command("transfer 1 2")
+        events.wait(lambda _: len(bridged()) == 3)
+        (desk_mate, desk_boss, (one, other)) = bridged()
+        assert one in desk_mate and other in desk_boss
+        time.sleep(4)  # the talk itself
+        boss.command("hangup")
+        for call in (*desk_mate, *desk_boss):
+            events.destroyed(call)
+    for file, hz in ((mate.heard(), 880), (boss.heard(), 660)):
+        samples, rate = sound.read(file)
+        last = samples[0][-2 * rate : -rate // 2]
+        assert abs(sound.frequency(last, rate) - hz) < 1.0

@@ -90,7 +90,8 @@ def test_a_late_offer_that_is_not_answered_ends_the_call(node, tmp_path):
 
 def test_a_call_is_held_resumed_and_moved_by_reinvite(node, tmp_path):
     with RtpEar() as ear, RtpEar() as other:
-        caller = Caller().invite(body=media("[ear]")).answered()
+        # Half a second is heard before the hold.
+        caller = Caller().invite(body=media("[ear]")).answered().pause(500)
         caller.invite(body=media("[ear]", direction="sendonly", version=2), via="branch=[branch]")
         caller.answered(body=["a=recvonly"])
         # As phones of before RFC 3264 hold.

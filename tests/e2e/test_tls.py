@@ -81,6 +81,55 @@ def test_two_nodes_know_each_other_by_certificate(own_server):
         events.destroyed(arrived["call"]["uuid"])
 
 
+@pytest.mark.timeout(90)
+def test_sips_reaches_a_phone_over_tls_or_not_at_all(own_server, tmp_path):
+    server = own_server()
+    rest = server.rest()
+    domain = rest.post("/rest/sip/domain", {"domain": "office"})["domain"]
+    users = f"/rest/sip/domain/{domain}/user"
+
+    def phone(login, transport, ports):
+        uuid = rest.post(users, {"login": login, "password": SECRET})["uuid"]
+        host, port = server.sip(transport)
+        account = (
+            f"<sip:{login}@{domain};transport={transport}>;auth_user={login};auth_pass={SECRET};regint=60;answermode=auto"
+            f';outbound="sip:{host}:{port};transport={transport}"'
+        )
+        return uuid, Baresip(tmp_path / login, account, ca=server.ca, ports=ports)
+
+    (_, desk), (plain, lobby) = phone("desk", "tls", (15700, 15799)), phone("lobby", "udp", (15800, 15899))
+    with desk, lobby, server.events() as events:
+        for one in (desk, lobby):
+            one.said("registered successfully")
+        call = rest.post("/rest/call", {"to": f"sips:desk@{domain}", "xml": FLOW})
+        desk.wait("CALL_ESTABLISHED")
+        events.destroyed(call["uuid"])
+        call = rest.post("/rest/call", {"to": f"sips:lobby@{domain}", "xml": FLOW})
+        events.destroyed(call["uuid"])
+        refused = rest.call(call["uuid"])
+        assert refused["answer_on"] is None and refused["q850_cause"] == 18
+        # Without the s it would have been called.
+        assert rest.get(f"{users}/{plain}")["state"] == "online"
+    refused = rest.ask("POST", "/rest/call", json={"to": "sips:a@127.0.0.1:5061;transport=udp", "xml": FLOW})
+    assert refused.status_code == 422
+
+
+def test_sips_goes_to_another_node_over_tls_and_shows_itself_so(own_server):
+    callee = own_server("callee")
+    caller = own_server("caller", sip__tls_ca=callee.ca)
+    there, here = callee.rest(), caller.rest()
+    tn = there.number_with(FLOW)
+    trunk_to(there, 5061, ip="127.0.0.1")
+    with callee.events() as events:
+        here.post("/rest/call", {"to": f"sips:+{tn}@localhost:{callee.sip('tls')[1]}", "from": here.numbers()[0], "xml": FLOW})
+        arrived = events.wait(lambda e: e["type"] == "call_state" and e["payload"]["state"] == "live")
+        events.destroyed(arrived["call"]["uuid"])
+    invite, *answers = [step["text"] for step in there.get(f"/rest/call/{arrived['call']['uuid']}/trace")["sip"]]
+    answered = next(text for text in answers if text.startswith("SIP/2.0 200"))
+    for text in (invite, answered):
+        assert "Contact: <sips:" in text and ";transport=" not in text.split("Contact: ")[1].split("\r\n")[0]
+
+
 def openssl(folder, *words):
     subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
 
@@ -123,6 +172,22 @@ def test_a_trunk_of_another_make_is_told_by_the_domain_in_its_certificate(own_se
                     return code
 
     assert (answer(known), answer(stranger), answer(None)) == (486, 403, 403)
+
+
+def test_sips_over_anything_else_is_refused(own_server):
+    server = own_server()
+    host, port = server.sip("tcp")
+    with socket.create_connection((host, port)) as peer:
+        peer.settimeout(20)
+        for method in ("INVITE", "MESSAGE", "REGISTER"):
+            peer.sendall(
+                f"{method} sips:a@localhost SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1:9;branch=z9hG4bK{method}\r\n"
+                "Max-Forwards: 70\r\nFrom: <sip:b@localhost>;tag=1\r\nTo: <sips:a@localhost>\r\n"
+                f"Call-ID: {method}\r\nCSeq: 1 {method}\r\nContact: <sip:b@127.0.0.1:9;transport=tcp>\r\n"
+                "Content-Length: 0\r\n\r\n".encode()
+            )
+            answer = Message(peer.recv(65536))
+            assert (answer.code, answer.first) == (403, "SIP/2.0 403 SIPS Over TLS Only")
 
 
 def test_requests_are_framed_and_a_silent_handshake_holds_nobody_up(own_server):

@@ -77,7 +77,7 @@ async fn nobody_reaches_a_carrier_or_a_foreign_trunk_but_by_the_way_that_is_mean
     let event = caller.event().await;
     assert!(matches!(event, Event::Failed { code: 403, .. }), "{event:?}");
 
-    for to in ["sips:bob@127.0.0.1", "sip:bob@10.0.0.1", "sip:bob@127.0.0.1:1;transport=sctp"] {
+    for to in ["sips:bob@127.0.0.1;transport=udp", "sip:bob@10.0.0.1", "sip:bob@127.0.0.1:1;transport=sctp"] {
         assert!(world.originate(to, HANG_UP).await.is_err(), "{to}");
     }
     world.idle().await;

@@ -171,21 +171,27 @@ impl Core {
         let mut invites = Vec::new();
         let over = match &attempt {
             Attempt::Place(place) => place.over.clone(),
-            Attempt::Registered(_) | Attempt::Device(..) => None,
+            Attempt::Registered(_) => None,
         };
-        let phones = matches!(attempt, Attempt::Registered(_) | Attempt::Device(..));
+        let phones = matches!(attempt, Attempt::Registered(_));
         self.begin_attempt(id, over.as_ref(), phones);
         match attempt {
-            Attempt::Registered(sip_user) | Attempt::Device(sip_user, _) => {
+            Attempt::Registered(phones) => {
                 // By the user and not the address: who had the login before may still be registered under it.
-                let aor = self.registered.address(sip_user).unwrap_or_default();
+                let aor = self.registered.address(phones.user).unwrap_or_default();
+                let mut insecure = false;
                 for binding in self.registrar.lookup(Instant::now(), aor) {
-                    if let Attempt::Device(_, gr) = &attempt
-                        && !binding.is_instance(gr)
-                    {
+                    if phones.device.as_ref().is_some_and(|gr| !binding.is_instance(gr)) {
+                        continue;
+                    }
+                    if phones.secure && !binding.flow.transport.is_secure() {
+                        insecure = true;
                         continue;
                     }
                     invites.push((binding.flow, binding.contact.clone(), binding.path.to_vec(), None));
+                }
+                if insecure && invites.is_empty() {
+                    self.fail(id, 480, "not registered over TLS, which sips: asks for");
                 }
             }
             Attempt::Place(place) => {
@@ -279,9 +285,13 @@ impl Core {
     }
 
     fn no_way(&mut self, id: LegId, place: &Place) {
+        self.fail(id, 503, &format!("no way to {} over {}", place.remote, place.transport));
+    }
+
+    /// Why the leg fails, where no attempt after this one goes better and none before has said.
+    fn fail(&mut self, id: LegId, sip: u16, reason: &str) {
         if let Some(Leg { role: Role::Outbound(outbound), .. }) = self.legs.get_mut(&id) {
-            let reason = format!("no way to {} over {}", place.remote, place.transport);
-            outbound.failure.get_or_insert((503, Q850::TEMPORARY_FAILURE, reason));
+            outbound.failure.get_or_insert_with(|| (sip, Q850::from_sip(sip), reason.to_owned()));
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use opentact_call::{CallType, DialOptions, DialSpec, DialTarget, Target, Variables};
 use opentact_callflow::{HttpBody, HttpRequest, Method};
 use opentact_events::view;
+use opentact_sip::uri::{Scheme, Uri};
 use opentact_store::accounts::Account;
 use opentact_store::apps::SipControlApp;
 use opentact_store::calls::Related;
@@ -111,7 +112,7 @@ impl Router {
         if let Some(user) = lease.sip_user {
             let subscriber = self.directory.subscriber_by_id(lease.account, user).await.map_err(unreadable)?;
             let Some(subscriber) = subscriber else { return Err(refuse(&context, 404, "User Not Found")) };
-            return Ok(self.to_user(&subscriber, None, None, context, from, to));
+            return Ok(self.to_user(&subscriber, target_of(&subscriber, None), None, context, from, to));
         }
         if let Some(connection) = lease.sip_connection {
             let options = DialOptions { sip_connection: Some(connection.to_string()), ..DialOptions::default() };
@@ -173,8 +174,8 @@ impl Router {
             }
             let to = callee.address();
             let shown = inquiry.anonymous.then(|| ANONYMOUS.to_owned());
-            let gr = inquiry.request_uri.param("gr");
-            return Ok(self.to_user(&callee, gr, shown, context, from, to));
+            let target = target_of(&callee, Some(&inquiry.request_uri));
+            return Ok(self.to_user(&callee, target, shown, context, from, to));
         }
         let own = domain.account == context.account;
         if own && let Some(app) = domain.sip_control_app {
@@ -238,11 +239,10 @@ impl Router {
         })
     }
 
-    /// `gr` names one of the user's devices (RFC 5627).
     pub(super) fn to_user(
         &self,
         callee: &Subscriber,
-        gr: Option<&str>,
+        target: DialTarget,
         shown: Option<String>,
         mut context: LegContext,
         from: String,
@@ -253,10 +253,6 @@ impl Router {
             context.sip_user = Some(callee.user.uuid);
             context.related.sip_user = Some(view::sip_user_short(&callee.user, Some(&callee.domain)).into());
         }
-        let target = match gr {
-            Some(gr) => DialTarget::Uri(format!("sip:{};gr={gr}", callee.address())),
-            None => DialTarget::User { user: callee.user.login.clone(), domain: callee.domain.domain.clone() },
-        };
         self.bridge(target, shown, DialOptions::default(), CallType::User, context, from, to)
     }
 
@@ -384,6 +380,18 @@ impl Router {
             None => user,
         }
     }
+}
+
+/// A user, as dialled: by SIPS, or one device only (RFC 5627).
+pub(super) fn target_of(callee: &Subscriber, dialled: Option<&Uri>) -> DialTarget {
+    let gr = dialled.and_then(|uri| uri.param("gr"));
+    let secure = dialled.is_some_and(|uri| uri.scheme() == Scheme::Sips);
+    if gr.is_none() && !secure {
+        return DialTarget::User { user: callee.user.login.clone(), domain: callee.domain.domain.clone() };
+    }
+    let scheme = if secure { "sips" } else { "sip" };
+    let device = gr.map(|gr| format!(";gr={gr}")).unwrap_or_default();
+    DialTarget::Uri(format!("{scheme}:{}{device}", callee.address()))
 }
 
 impl LegContext {

@@ -24,7 +24,7 @@ use super::order::order;
 use super::place::Named;
 use super::plan::srtp_policy;
 use super::vouch::verstat;
-use super::{About, Attempt, DialFault, DialPlan, DialRequest, LegContext, Limit, Over, Place, Router};
+use super::{About, Attempt, DialFault, DialPlan, DialRequest, LegContext, Limit, Over, Phones, Place, Router};
 use crate::core::Target as WatchedTrunk;
 use crate::dns::{Hop, Target};
 use crate::trunk_board::Pulse;
@@ -60,17 +60,8 @@ impl Router {
             DialTarget::Group(_) => return Err(DialFault::new(484, "a group is called by <Dial> only")),
         };
         let user = uri.user_text().unwrap_or_default().into_owned();
-        match self.subscriber_plan(request, &account, &user, uri.host()).await? {
-            Some(mut plan) => {
-                if let Some(gr) = uri.param("gr") {
-                    let to_device = |attempt| match attempt {
-                        Attempt::Registered(user) => Attempt::Device(user, gr.to_owned()),
-                        other => other,
-                    };
-                    plan.attempts = plan.attempts.into_iter().map(to_device).collect();
-                }
-                Ok(plan)
-            }
+        match self.subscriber_plan(request, &account, &user, &uri).await? {
+            Some(plan) => Ok(plan),
             None => self.uri_plan(request, &account, uri).await,
         }
     }
@@ -81,9 +72,9 @@ impl Router {
         request: &DialRequest,
         account: &Arc<Account>,
         user: &str,
-        domain: &str,
+        uri: &Uri,
     ) -> Result<Option<DialPlan>, DialFault> {
-        let Some(domain) = self.directory.domain(domain).await.map_err(unreadable)? else { return Ok(None) };
+        let Some(domain) = self.directory.domain(uri.host()).await.map_err(unreadable)? else { return Ok(None) };
         let found = self.directory.subscriber(user, &domain.domain).await.map_err(unreadable)?;
         let Some(callee) = found.filter(|callee| callee.user.is_active) else {
             return Err(DialFault::new(404, format!("{user}@{} does not exist", domain.domain)));
@@ -104,13 +95,23 @@ impl Router {
         let to = Uri::sip(Some(&callee.user.login), &domain.domain, None)
             .map_err(|error| DialFault::new(500, error.to_string()))?;
         let from = caller_uri(request.from.as_deref(), &domain.domain);
-        let attempts = vec![Attempt::Registered(callee.user.uuid)];
-        Ok(Some(DialPlan::plain(context, CallType::User, from, to, attempts)))
+        let phones = Phones {
+            user: callee.user.uuid,
+            device: uri.param("gr").map(str::to_owned),
+            secure: uri.scheme() == Scheme::Sips,
+        };
+        Ok(Some(DialPlan::plain(context, CallType::User, from, to, vec![Attempt::Registered(phones)])))
     }
 
     /// A foreign SIP address.
     async fn uri_plan(&self, request: &DialRequest, account: &Arc<Account>, uri: Uri) -> Result<DialPlan, DialFault> {
+        let secure = uri.scheme() == Scheme::Sips;
         let transport = match uri.param("transport").map(str::to_ascii_lowercase).as_deref() {
+            // RFC 3261 19.1.2: tcp says what is below TLS here.
+            None | Some("tcp" | "tls") if secure => Some(Transport::Tls),
+            Some("udp") if secure => {
+                return Err(DialFault::about(About::Callee, 416, format!("{uri} cannot be reached over UDP")));
+            }
             None => None,
             Some("udp") => Some(Transport::Udp),
             Some("tcp") => Some(Transport::Tcp),
@@ -442,9 +443,8 @@ fn sip_uri(text: &str) -> Result<Uri, DialFault> {
     let text = text.split_once('?').map_or(text, |(address, _)| address);
     let uri = Uri::parse(text.as_bytes()).map_err(|error| DialFault::new(484, error.to_string()))?;
     match uri.scheme() {
-        Scheme::Sip => Ok(uri),
-        // It asks for TLS on every hop (RFC 3261 26.2.2): less is not what it asks for.
-        _ => Err(DialFault::about(About::Callee, 416, format!("{text} is no sip: address"))),
+        Scheme::Sip | Scheme::Sips => Ok(uri),
+        _ => Err(DialFault::about(About::Callee, 416, format!("{text} is no SIP address"))),
     }
 }
 

@@ -5,7 +5,7 @@ use opentact_call::{CallType, DialOptions, DialTarget};
 use opentact_events::view;
 use opentact_store::connections::SipConnection;
 
-use super::called::unreadable;
+use super::called::{target_of, unreadable};
 use super::{Inquiry, LegContext, Limit, Plan, Refusal, Router, is_closed};
 
 impl Router {
@@ -35,7 +35,8 @@ impl Router {
             if callee.user.same_domain_calls_only {
                 return Err(refuse(context, 403, "Same Domain Calls Only"));
             }
-            let plan = self.to_user(&callee, inquiry.request_uri.param("gr"), None, context, from, to);
+            let target = target_of(&callee, Some(&inquiry.request_uri));
+            let plan = self.to_user(&callee, target, None, context, from, to);
             return Ok(Some(Plan { limit, ..plan }));
         }
         if let Some(app) = domain.sip_control_app {

@@ -1,6 +1,6 @@
 //! Whom a MESSAGE is for. The rules are those of a call between the two users.
 
-use opentact_sip::uri::Uri;
+use opentact_sip::uri::{Scheme, Uri};
 use opentact_store::StoreError;
 use uuid::Uuid;
 
@@ -53,6 +53,10 @@ impl Router {
             Err(Admission::Refuse(refusal)) => return Ok(Err(MessageAdmission::Refuse(refusal))),
             Err(Admission::Accept(_)) => return refuse(403, "Forbidden"),
         };
+        if inquiry.request_uri.scheme() == Scheme::Sips {
+            // It waits for whatever phone of the recipient comes first.
+            return refuse(416, "Messages To sip: Only");
+        }
         let Some(user) = inquiry.request_uri.user_text().filter(|user| !user.is_empty()) else {
             return refuse(484, "Address Incomplete");
         };

@@ -56,7 +56,7 @@ pub(crate) use self::identity::{ANONYMOUS, is_history_withheld};
 pub(crate) use self::message::{Correspondence, MessageAdmission, party};
 use self::names::Names;
 pub use self::plan::{
-    About, Admission, Attempt, DialFault, DialPlan, DialRequest, Inquiry, LegContext, Limit, Over, Place, Plan,
+    About, Admission, Attempt, DialFault, DialPlan, DialRequest, Inquiry, LegContext, Limit, Over, Phones, Place, Plan,
     Refusal, Registration,
 };
 pub(crate) use self::replaces::{Newcomer, Seat};

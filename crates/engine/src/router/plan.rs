@@ -181,11 +181,18 @@ pub struct DialPlan {
 
 #[derive(Debug, Clone)]
 pub enum Attempt {
-    /// Every contact this SIP user has registered.
-    Registered(Uuid),
-    /// What one device of this SIP user has registered (RFC 5627).
-    Device(Uuid, String),
+    Registered(Phones),
     Place(Place),
+}
+
+/// What a SIP user has registered.
+#[derive(Debug, Clone)]
+pub struct Phones {
+    pub user: Uuid,
+    /// Only this device of it (RFC 5627).
+    pub device: Option<String>,
+    /// Only those that are reached over TLS (RFC 3261 26.2.2).
+    pub secure: bool,
 }
 
 /// Where an INVITE goes.

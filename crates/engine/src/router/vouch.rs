@@ -82,7 +82,7 @@ impl Router {
             Some(Attempt::Place(Place { over: Some(over), .. })) => Some(over.clone()),
             _ => None,
         };
-        let inside = matches!(plan.attempts.first(), Some(Attempt::Registered(_) | Attempt::Device(..)));
+        let inside = matches!(plan.attempts.first(), Some(Attempt::Registered(_)));
         let caller = match &over {
             // As it is, and not as the trunk wants it written.
             Some(over) => over.caller.map(|tn| tn.to_string()),

@@ -5,7 +5,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::command::{Body, ExtraHeaders};
-use super::compose::{Defaults, contact_value, response};
+use super::compose::{Defaults, contact_scheme, contact_value, response};
 use super::event::Event;
 use super::session::{Called, Phase, Received, Session, Unacked};
 use super::timer::{allows_update, grant};
@@ -37,7 +37,7 @@ impl Ua {
         self.transactions.respond(now, transaction, 100, trying);
 
         let uri = received.request.uri().ok();
-        let contact = contact_value(None, uri.as_ref().and_then(Uri::user), &flow);
+        let contact = contact_value(uri.as_ref().and_then(Uri::user), &flow, contact_scheme(&received.request));
         let called = Called { received, provisional: None, reliable: None };
         let phase = Phase::Called(Box::new(called));
         let mut session = Session::new(phase, dialog.call_id.clone(), dialog.local_tag.clone(), contact);
@@ -165,7 +165,7 @@ impl Ua {
             Phase::Calling(_) | Phase::Leaving => return,
         };
         if let Some(uri) = &contact {
-            session.contact = contact_value(Some(uri), None, &received.flow);
+            session.contact = format!("<{uri}>").into();
         }
         if let Some(dialog) = session.dialog.as_deref_mut().filter(|_| !first) {
             dialog.refresh_by_request(&received.request, received.flow);

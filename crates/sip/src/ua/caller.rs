@@ -32,7 +32,11 @@ impl Ua {
         }
         let call_id = invite.call_id.take().unwrap_or_else(|| (self.token() + &self.token()).into());
         let local_tag = Bytes::from(self.token());
-        let contact = contact_value(invite.contact.as_ref(), invite.from.uri.user(), &invite.flow);
+        let contact = match &invite.contact {
+            Some(uri) => format!("<{uri}>").into(),
+            // RFC 3261 8.1.1.8: who is called by SIPS is shown one.
+            None => contact_value(invite.from.uri.user(), &invite.flow, invite.uri.scheme()),
+        };
         let mut auth = invite.credentials.take().map(|credentials| Box::new(Auth::new(credentials)));
 
         let request = self.compose_invite(&invite, &call_id, &local_tag, &contact, 1, 0, auth.as_deref_mut());

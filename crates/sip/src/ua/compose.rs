@@ -9,7 +9,7 @@ use super::command::{Body, ExtraHeaders};
 use super::config::UaConfig;
 use crate::flow::Flow;
 use crate::message::{Name, Request, RequestBuilder, ResponseBuilder};
-use crate::uri::Uri;
+use crate::uri::Scheme;
 
 /// RFC 3891: told to the other side where the layer above takes such INVITEs.
 const REPLACES: &str = "replaces";
@@ -140,20 +140,59 @@ pub(super) fn response(
     rest(defaults.write(builder, Name::Server, headers), headers, body).build().bytes().clone()
 }
 
-/// The value of our Contact: the given URI, or `user` at the flow's local address.
-pub(super) fn contact_value(uri: Option<&Uri>, user: Option<&str>, flow: &Flow) -> Bytes {
+/// The value of our Contact: `user` at the flow's local address.
+pub(super) fn contact_value(user: Option<&str>, flow: &Flow, scheme: Scheme) -> Bytes {
     let mut text = String::with_capacity(64);
+    let sips = scheme == Scheme::Sips && flow.transport.is_secure();
+    text.push_str(if sips { "<sips:" } else { "<sip:" });
     // Writing to a String cannot fail.
-    let _ = match (uri, user) {
-        (Some(uri), _) => write!(text, "<{uri}>"),
-        (None, Some(user)) => write!(text, "<sip:{user}@{}", flow.local),
-        (None, None) => write!(text, "<sip:{}", flow.local),
+    let _ = match user {
+        Some(user) => write!(text, "{user}@{}", flow.local),
+        None => write!(text, "{}", flow.local),
     };
-    if uri.is_none() {
-        if let Some(transport) = flow.transport.uri_parameter() {
-            let _ = write!(text, ";transport={transport}");
-        }
-        text.push('>');
+    // RFC 5630 3.1.3: sips says TLS by itself, and `tls` is no transport of it.
+    if let Some(transport) = flow.transport.uri_parameter().filter(|transport| !sips || *transport != "tls") {
+        let _ = write!(text, ";transport={transport}");
     }
+    text.push('>');
     text.into()
+}
+
+/// The scheme our Contact must have in the answer to a request that makes a dialog (RFC 3261 12.1.1): that of the
+/// Request-URI, and SIPS too where the next hop of the dialog is known by such a URI.
+pub(super) fn contact_scheme(request: &Request) -> Scheme {
+    let hop = request.record_routes().next().or_else(|| request.contacts().next());
+    let hop = hop.and_then(Result::ok).map(|hop| hop.uri);
+    let asked = [request.uri().ok(), hop];
+    if asked.iter().flatten().any(|uri| uri.scheme() == Scheme::Sips) { Scheme::Sips } else { Scheme::Sip }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::Transport;
+    use crate::message::Message;
+
+    fn shown(uri: &str, record_route: &str, contact: &str, transport: Transport) -> String {
+        let text = format!(
+            "INVITE {uri} SIP/2.0\r\nVia: SIP/2.0/TLS 192.0.2.2;branch=z9hG4bK1\r\n{record_route}Contact: <{contact}>\r\n\r\n"
+        );
+        let Ok(Message::Request(request)) = Message::parse(text.into()) else { panic!("{uri} does not parse") };
+        let (local, remote) = (([192, 0, 2, 1], 5061).into(), ([192, 0, 2, 2], 5061).into());
+        let flow = Flow { transport, ..Flow::udp(local, remote) };
+        String::from_utf8(contact_value(Some("a"), &flow, contact_scheme(&request)).to_vec()).unwrap()
+    }
+
+    #[test]
+    fn contact_is_sips_where_the_request_or_its_next_hop_is() {
+        let (sip, sips) = ("<sip:a@192.0.2.1:5061;transport=tls>", "<sips:a@192.0.2.1:5061>");
+        let over_tls = |uri, route, contact| shown(uri, route, contact, Transport::Tls);
+        assert_eq!(over_tls("sip:a@x", "", "sip:b@x"), sip);
+        assert_eq!(over_tls("sips:a@x", "", "sip:b@x"), sips);
+        assert_eq!(over_tls("sip:a@x", "", "sips:b@x"), sips);
+        assert_eq!(over_tls("sip:a@x", "Record-Route: <sips:p;lr>\r\n", "sip:b@x"), sips);
+        assert_eq!(over_tls("sip:a@x", "Record-Route: <sip:p;lr>\r\n", "sips:b@x"), sip);
+        assert_eq!(shown("sips:a@x", "", "sip:b@x", Transport::Wss), "<sips:a@192.0.2.1:5061;transport=ws>");
+        assert_eq!(shown("sip:a@x", "", "sips:b@x", Transport::Udp), "<sip:a@192.0.2.1:5061>");
+    }
 }

@@ -10,10 +10,11 @@ use super::session::Phase;
 use super::timer::{TIMER, too_short};
 use super::{Owner, SessionId, Ua};
 use crate::dialog::of_response;
-use crate::flow::Flow;
+use crate::flow::{Flow, Transport};
 use crate::message::{Message, Method, Name, ParseError, Refusal, Request, Response, Support, validate_with};
 use crate::transaction::Arrival;
 use crate::transaction::key::Key;
+use crate::uri::Scheme;
 
 impl Ua {
     pub(super) fn received(&mut self, now: Instant, octets: Bytes, flow: Flow) {
@@ -68,7 +69,7 @@ impl Ua {
         let support = Support { extensions: &extensions, ..Support::default() };
         let wrong = validate_with(&request, &support)
             .err()
-            .or_else(|| self.out_of_place(&request))
+            .or_else(|| self.out_of_place(&request, flow.transport))
             .or_else(|| too_short(&self.config, &request));
         if let Some(refusal) = wrong {
             return self.refuse(now, key, &request, flow, back, refusal);
@@ -90,13 +91,17 @@ impl Ua {
     }
 
     /// What cannot be wrong with a request by itself, only here and now.
-    fn out_of_place(&self, request: &Request) -> Option<Refusal> {
+    fn out_of_place(&self, request: &Request, transport: Transport) -> Option<Refusal> {
         let method = request.method();
         if *method == Method::Cancel || request.to_tag().is_some() {
             return None;
         }
         if matches!(method, Method::Bye | Method::Prack | Method::Update | Method::Info) {
             return Some(Refusal::new(481, "Call/Transaction Does Not Exist"));
+        }
+        // RFC 3261 26.2.2: it was to come over TLS all the way. No 416, which would have it asked for again without.
+        if !transport.is_secure() && request.uri().is_ok_and(|uri| uri.scheme() == Scheme::Sips) {
+            return Some(Refusal::new(403, "SIPS Over TLS Only"));
         }
         // RFC 3261 16.3: what is for us whatever its Max-Forwards is answered; a call would go on to another leg.
         let ours = matches!(method, Method::Options | Method::Register);

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::command::{Body, ExtraHeaders};
-use super::compose::{Defaults, contact_value, finish_request};
+use super::compose::{Defaults, contact_scheme, contact_value, finish_request};
 use super::event::Event;
 use super::session::Received;
 use super::{Owner, RequestId, SubscriptionId, Ua};
@@ -101,7 +101,8 @@ impl Ua {
         };
         let received = asked.received;
         let uri = received.request.uri().ok();
-        let contact = contact_value(None, uri.as_ref().and_then(Uri::user), &received.flow);
+        let scheme = contact_scheme(&received.request);
+        let contact = contact_value(uri.as_ref().and_then(Uri::user), &received.flow, scheme);
         self.grant(now, &received, &dialog.local_tag, seconds, &contact);
         self.subscription_dialogs.insert(self.keys.dialog(&dialog.call_id, &dialog.local_tag, &dialog.remote_tag), new);
         let subscription = Subscription {
