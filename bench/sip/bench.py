@@ -19,6 +19,10 @@ from harness.phone import Phone
 from harness.sipp import SCENARIOS, free_port
 
 
+# Of a run that takes longer the memory is printed so often, in seconds.
+MINUTE = 60
+
+
 def wait_ready(peer):
     """Until the server answers anything at all."""
     end = time.monotonic() + 10
@@ -87,13 +91,15 @@ def drive(peer, folder, rate, seconds, *arguments):
     host, port = peer.address
     command = sipp(folder, f"{host}:{port}", *arguments, "-r", rate, "-m", rate * seconds, "-l", 100_000)
     before, begin = peer.usage.cpu(), time.monotonic()
-    subprocess.run(
-        [*command, "-timeout", f"{seconds + 60}s"],
-        cwd=folder,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        check=False,
+    load = subprocess.Popen(
+        [*command, "-timeout", f"{seconds + 60}s"], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
+    while True:
+        try:
+            load.wait(MINUTE)
+            break
+        except subprocess.TimeoutExpired:
+            print(f"{'':<10}{time.monotonic() - begin:>6.0f} s: {peer.usage.memory('VmRSS'):.0f} MiB", flush=True)
     took = time.monotonic() - begin
     succeeded, failed, repeated = screen(folder)
     cpu = (peer.usage.cpu() - before) / max(1, succeeded) * 1000

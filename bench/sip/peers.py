@@ -43,12 +43,12 @@ class Usage:
             total += int(fields[11]) + int(fields[12])
         return total / TICKS
 
-    def memory(self):
-        """Most octets ever resident, MiB; shared pages of several processes count once each."""
+    def memory(self, field="VmHWM"):
+        """Most octets ever resident, or with `VmRSS` those that are now, MiB; shared pages of several processes count once each."""
         total = 0
         for pid in self._family():
             status = Path(f"/proc/{pid}/status").read_text()
-            total += next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
+            total += next(int(line.split()[1]) for line in status.splitlines() if line.startswith(field))
         return total / 1024
 
 
