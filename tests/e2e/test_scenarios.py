@@ -2,11 +2,12 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 
-from harness import sipp
+from harness import sipp, sound
 from harness.phone import Phone
-from harness.rtp import RtpEar
+from harness.rtp import RtpEar, write_capture
 from harness.scenario import Callee, Caller, media
 from harness.server import Server
 from test_messages import office
@@ -41,7 +42,7 @@ class Node:
         self.rest.patch(f"/rest/lease/tn/{tn}", {"sip_connection": trunk["uuid"]})
         # Until the callee listens, the node's INVITEs are lost and sent again.
         with ThreadPoolExecutor() as pool:
-            called = pool.submit(self._run, folder, "callee", callee, far)
+            called = pool.submit(self._run, folder, "callee", callee, far, **keys)
             self.call(folder, caller, tn, **keys)
             called.result()
         found = self.rest.until(
@@ -106,6 +107,18 @@ def test_a_call_is_held_resumed_and_moved_by_reinvite(node, tmp_path):
         tn = node.number("<Response><Answer/><Tone hz='440' don='60000' doff='0' timeout='60000'/></Response>")
         node.call(tmp_path, caller.pause(500).hang_up(), tn, ear=ear.port, other=other.port)
         assert ear.streams() and other.streams()
+
+
+def test_the_capture_that_sipp_plays_is_heard_by_the_callee(node, tmp_path):
+    capture = write_capture(tmp_path / "tone.pcap", 12000 * np.sin(2 * np.pi * 660 * np.arange(3 * sound.RATE) / sound.RATE))
+    with RtpEar() as ear:
+        caller = Caller().invite().hear(180).answered().play(capture).pause(3500).hang_up()
+        callee = Callee().invited().answer("180 Ringing").answer("200 OK", body=media("[ear]")).asked("ACK").hung_up()
+        node.bridge(tmp_path, caller, callee, ear=ear.port)
+        heard = ear.audio()
+    loud = np.flatnonzero(np.abs(heard) > 3000)
+    middle = heard[loud[0] + 800 : loud[-1] - 800]
+    assert len(middle) > 2 * sound.RATE and abs(sound.frequency(middle) - 660) < 1.0
 
 
 def test_an_update_changes_the_media_and_one_without_an_offer_refreshes(node, tmp_path):

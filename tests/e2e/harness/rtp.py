@@ -126,3 +126,18 @@ def send_digit(ear, to, digit, ssrc=0x0DDBA11, sequence=30000, stamp=1 << 20, pa
         head = struct.pack("!BBHII", 0x80, marker | payload_type, (sequence + number) & 0xFFFF, stamp, ssrc)
         ear.socket.sendto(head + struct.pack("!BBH", event, end << 7 | 10, duration), to)
         time.sleep(0.02)
+
+
+def write_capture(path, samples, ssrc=0x0DDBA11):
+    """A capture file (pcap, Ethernet) of mu-law in packets of 20 ms, for sipp to play."""
+    octets = sound.to_ulaw(samples)
+    with open(path, "wb") as file:
+        file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))
+        for number in range(len(octets) // 160):
+            rtp = struct.pack("!BBHII", 0x80, 0x80 if number == 0 else 0, number & 0xFFFF, number * 160, ssrc)
+            rtp += octets[number * 160 : number * 160 + 160]
+            udp = struct.pack("!HHHH", 6000, 7000, 8 + len(rtp), 0) + rtp
+            ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), number & 0xFFFF, 0, 64, 17, 0, bytes([127, 0, 0, 1]), bytes([127, 0, 0, 1]))
+            frame = bytes(12) + b"\x08\x00" + ip + udp
+            file.write(struct.pack("<IIII", number // 50, number % 50 * 20_000, len(frame), len(frame)) + frame)
+    return path

@@ -44,6 +44,11 @@ class Side:
         self.steps.append(f'<pause milliseconds="{milliseconds}"/>')
         return self
 
+    def play(self, capture):
+        """The RTP of a capture file; the scenario goes on meanwhile."""
+        self.steps.append(f'<nop><action><exec play_pcap_audio="{capture}"/></action></nop>')
+        return self
+
     def linger(self, milliseconds=600):
         """Answers what comes again, and fails on what should not come."""
         self.steps.append(f'<timewait milliseconds="{milliseconds}"/>')
