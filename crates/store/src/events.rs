@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
 use crate::bulk::{self, Conflict};
@@ -87,25 +87,29 @@ impl Events<'_> {
         Ok(heads.into_iter().collect())
     }
 
-    /// Deletes all but the account's newest `keep` events, at least one: the next number is told by it.
-    pub async fn prune_surplus(&self, account: Uuid, head: i64, keep: u64) -> Result<u64> {
-        let keep = i64::try_from(std::cmp::max(keep, 1)).unwrap_or(i64::MAX);
-        let surplus = Entity::delete_many()
-            .filter(Column::Account.eq(account))
-            .filter(Column::Seq.lte(head.saturating_sub(keep)));
+    /// Deletes the account's events up to a sequence number.
+    pub async fn prune_until(&self, account: Uuid, seq: i64) -> Result<u64> {
+        let surplus = Entity::delete_many().filter(Column::Account.eq(account)).filter(Column::Seq.lte(seq));
         Ok(surplus.exec(self.store.writer()).await?.rows_affected)
     }
 
-    /// Deletes what is older, of all accounts; the newest event of each stays.
-    pub async fn prune_older(&self, than: DateTime<Utc>) -> Result<u64> {
+    /// Deletes what is older, of all accounts, the oldest first and no more than `limit`; the newest event of each stays.
+    pub async fn prune_older(&self, than: DateTime<Utc>, limit: u64) -> Result<u64> {
         let newest = Query::select()
-            .expr(Expr::col(("e", Column::Seq)).max())
-            .from_as(Entity, "e")
-            .and_where(Expr::col(("e", Column::Account)).equals((Entity, Column::Account)))
+            .expr(Expr::col(("newer", Column::Seq)).max())
+            .from_as(Entity, "newer")
+            .and_where(Expr::col(("newer", Column::Account)).equals(("old", Column::Account)))
             .to_owned();
-        let old = Entity::delete_many()
-            .filter(Column::CreatedOn.lt(than))
-            .filter(Expr::col((Entity, Column::Seq)).lt(Expr::SubQuery(None, Box::new(newest.into()))));
-        Ok(old.exec(self.store.writer()).await?.rows_affected)
+        let old = Query::select()
+            .columns([("old", Column::Account), ("old", Column::Seq)])
+            .from_as(Entity, "old")
+            .and_where(Expr::col(("old", Column::CreatedOn)).lt(than))
+            .and_where(Expr::col(("old", Column::Seq)).lt(Expr::SubQuery(None, Box::new(newest.into()))))
+            .order_by(("old", Column::CreatedOn), Order::Asc)
+            .limit(limit)
+            .to_owned();
+        let key = Expr::tuple([Expr::col(Column::Account), Expr::col(Column::Seq)]);
+        let deleted = Entity::delete_many().filter(key.in_subquery(old));
+        Ok(deleted.exec(self.store.writer()).await?.rows_affected)
     }
 }

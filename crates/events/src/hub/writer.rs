@@ -19,11 +19,15 @@ use crate::event::Envelope;
 
 /// Attempts of a whole batch on a database that answers, before its parts are tried one by one.
 const ATTEMPTS: u32 = 3;
+/// Events that one statement prunes at most: no call waits long behind it.
+const PRUNED: i64 = 4096;
+/// Events above `keep_count` that an account may have before they are pruned, or an eighth of it where that is less.
+const SURPLUS: i64 = 1024;
 const BACKOFF: std::ops::RangeInclusive<Duration> = Duration::from_millis(50)..=Duration::from_secs(5);
 
 /// The one task that numbers, writes and hands on.
 pub(super) async fn run(shared: Arc<Shared>, heads: HashMap<Uuid, i64>, mut items: mpsc::Receiver<Item>) {
-    let mut writer = Writer { shared, heads, grown: HashSet::new(), accounts: Accounts::default() };
+    let mut writer = Writer { shared, heads, pruned: HashMap::new(), accounts: Accounts::default() };
     let mut prune = tokio::time::interval(writer.shared.settings.prune_every);
     prune.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let batch = writer.shared.settings.batch.max(1);
@@ -37,7 +41,9 @@ pub(super) async fn run(shared: Arc<Shared>, heads: HashMap<Uuid, i64>, mut item
                 }
             }
             _ = prune.tick() => {
-                writer.prune().await;
+                if writer.prune_older().await {
+                    prune.reset_immediately();
+                }
                 continue;
             }
         }
@@ -56,7 +62,8 @@ pub(super) async fn run(shared: Arc<Shared>, heads: HashMap<Uuid, i64>, mut item
         due = Instant::now() + writer.shared.settings.commit_every;
         let group = Group::of(taken.drain(..));
         let (flushes, close) = (group.flushes, group.close);
-        writer.write(group.parts).await;
+        let accounts = writer.write(group.parts).await;
+        writer.prune_surplus(accounts).await;
         for flush in flushes {
             let _ = flush.send(());
         }
@@ -74,8 +81,8 @@ struct Writer {
     shared: Arc<Shared>,
     /// Highest number given out, by account.
     heads: HashMap<Uuid, i64>,
-    /// Accounts with new events since the last pruning.
-    grown: HashSet<Uuid>,
+    /// Number of the newest event of each account that the log keeps no longer.
+    pruned: HashMap<Uuid, i64>,
     accounts: Accounts,
 }
 
@@ -132,6 +139,11 @@ impl Parts {
         self.calls.values().filter_map(|(record, charge)| Some((record.account, &**charge.as_ref()?)))
     }
 
+    /// Those with events.
+    fn accounts(&self) -> HashSet<Uuid> {
+        self.events.iter().map(|pending| pending.event.account).collect()
+    }
+
     fn is_empty(&self) -> bool {
         self.calls.is_empty() && self.flow_logs.is_empty() && self.rejected.is_empty() && self.events.is_empty()
     }
@@ -154,12 +166,13 @@ impl Parts {
 
 impl Writer {
     /// Writes the parts, together if at all possible. Waits for a database that is away as long as it takes;
-    /// meanwhile the queue fills and its pressure tells.
-    async fn write(&mut self, parts: Parts) {
+    /// meanwhile the queue fills and its pressure tells. Returns the accounts that have more events now.
+    async fn write(&mut self, parts: Parts) -> HashSet<Uuid> {
+        let accounts = parts.accounts();
         if parts.is_empty() {
-            return;
+            return accounts;
         }
-        let Err(error) = self.commit_patiently(&parts).await else { return };
+        let Err(error) = self.commit_patiently(&parts).await else { return accounts };
         tracing::error!(%error, "a batch of events is refused, trying its parts one by one");
         for part in parts.split() {
             if let Err(error) = self.commit_patiently(&part).await {
@@ -169,6 +182,7 @@ impl Writer {
                 tracing::error!(%error, ?event, ?call, "lost: the database does not take it");
             }
         }
+        accounts
     }
 
     /// Fails only when the database is there and says no.
@@ -196,7 +210,7 @@ impl Writer {
     }
 
     async fn commit(&mut self, parts: &Parts) -> Result<()> {
-        let accounts: HashSet<Uuid> = parts.events.iter().map(|pending| pending.event.account).collect();
+        let accounts = parts.accounts();
         self.accounts.look_up(&self.shared.store, &accounts).await?;
         let mut heads: HashMap<Uuid, i64> = HashMap::with_capacity(accounts.len());
         let mut rows = Vec::with_capacity(parts.events.len());
@@ -222,7 +236,6 @@ impl Writer {
             }
         }
 
-        self.grown.extend(heads.keys());
         self.heads.extend(heads);
         let count = rows.len() as u64;
         let lagged = self.shared.listeners.send(rows);
@@ -233,19 +246,41 @@ impl Writer {
         Ok(())
     }
 
-    async fn prune(&mut self) {
-        let settings = &self.shared.settings;
-        let events = self.shared.store.events();
-        let result = async {
-            for account in &self.grown {
-                let head = self.heads.get(account).copied().unwrap_or(0);
-                events.prune_surplus(*account, head, settings.keep_count).await?;
+    /// Prunes what these accounts have above `keep_count`, a little more than they can have grown by.
+    async fn prune_surplus(&mut self, accounts: HashSet<Uuid>) {
+        let keep = i64::try_from(self.shared.settings.keep_count.max(1)).unwrap_or(i64::MAX);
+        for account in accounts {
+            let surplus = self.heads.get(&account).copied().unwrap_or(0).saturating_sub(keep);
+            let Ok(pruned) = self.pruned_until(account).await else { continue };
+            if surplus - pruned <= SURPLUS.min(keep / 8) {
+                continue;
             }
-            events.prune_older(now() - settings.keep_for).await
-        };
-        match result.await {
-            Ok(_) => self.grown.clear(),
-            Err(error) => tracing::warn!(%error, "the event log is not pruned"),
+            let until = surplus.min(pruned + PRUNED);
+            match self.shared.store.events().prune_until(account, until).await {
+                Ok(_) => drop(self.pruned.insert(account, until)),
+                Err(error) => tracing::warn!(%error, "the event log is not pruned"),
+            }
+        }
+    }
+
+    async fn pruned_until(&mut self, account: Uuid) -> Result<i64> {
+        if let Some(pruned) = self.pruned.get(&account) {
+            return Ok(*pruned);
+        }
+        let pruned = self.shared.store.events().oldest(account).await?.map_or(0, |oldest| oldest - 1);
+        self.pruned.insert(account, pruned);
+        Ok(pruned)
+    }
+
+    /// Prunes some of what is older than `keep_for`. True when there may be more.
+    async fn prune_older(&self) -> bool {
+        let oldest = now() - self.shared.settings.keep_for;
+        match self.shared.store.events().prune_older(oldest, PRUNED.unsigned_abs()).await {
+            Ok(pruned) => pruned >= PRUNED.unsigned_abs(),
+            Err(error) => {
+                tracing::warn!(%error, "the event log is not pruned");
+                false
+            }
         }
     }
 }

@@ -179,10 +179,11 @@ on_both! {
             (8, "{\"seq\":8}"),
             (9, "{\"seq\":9}"),
         ]);
-        assert_eq!(events.prune_surplus(a, 10, 4).await.unwrap(), 6);
+        assert_eq!(events.prune_until(a, 6).await.unwrap(), 6);
         assert_eq!(events.oldest(a).await.unwrap(), Some(7));
-        assert_eq!(events.prune_older(now() - Duration::from_secs(60)).await.unwrap(), 0);
-        assert_eq!(events.prune_older(now() + Duration::from_secs(60)).await.unwrap(), 3 + 2);
+        assert_eq!(events.prune_older(now() - Duration::from_secs(60), 100).await.unwrap(), 0);
+        assert_eq!(events.prune_older(now() + Duration::from_secs(60), 2).await.unwrap(), 2);
+        assert_eq!(events.prune_older(now() + Duration::from_secs(60), 100).await.unwrap(), 3);
         assert_eq!(events.heads().await.unwrap(), [(a, 10), (b, 3)].into(), "the newest stay");
     }
 
