@@ -116,6 +116,8 @@ pub struct EngineConfig {
     pub prompt_cache: u64,
     /// SIP messages that wait while the core is busy; more datagrams are dropped, and streams wait.
     pub sip_queue: usize,
+    /// A new call is refused with 503 when its INVITE has waited longer, unless it is for help.
+    pub overload_delay: Duration,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -229,6 +231,7 @@ impl Engine {
         };
         let core = CoreConfig {
             max_calls: config.max_calls,
+            overload_delay: config.overload_delay,
             trunks: config.trunks,
             recordings: config.recordings,
             codecs: config.codecs,

@@ -3,6 +3,8 @@
 
 mod world;
 
+use std::time::Duration;
+
 use opentact_engine::ports::ControlError;
 use opentact_sip::flow::Transport;
 use opentact_sip::ua::{Command, Event};
@@ -33,6 +35,27 @@ async fn a_full_node_asks_callers_to_come_again() {
         peer.command(Command::Bye { session, headers: Vec::new() });
         tokio::join!(peer.settle(), world.idle());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_behind_takes_no_new_calls_but_those_for_help() {
+    // However soon it is handled, it has waited longer than not at all.
+    let world = World::with(|config| config.overload_delay = Duration::ZERO).await;
+    world.number_with("<Response><Answer/><Hangup/></Response>").await;
+    let mut peer = Peer::new().await;
+    world.trunk(&peer).await;
+    peer.call_number(world.sip, 40_000);
+    match peer.event().await {
+        Event::Failed { code: 503, response: Some(response), .. } => {
+            assert!(response.headers().get_by_name("Retry-After").is_some());
+        }
+        other => panic!("{other:?}"),
+    }
+    // Taken, and then found to be a number that a trunk may not call.
+    peer.call_tn(world.sip, 911, 40_002);
+    let event = peer.event().await;
+    assert!(matches!(event, Event::Failed { code: 404, .. }), "{event:?}");
+    world.idle().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

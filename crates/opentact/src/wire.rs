@@ -266,6 +266,7 @@ fn engine_config(config: &Config, tls: TlsConfig, stir: StirConfig) -> anyhow::R
         stir,
         egress_allow: config.http.egress_allow.clone(),
         max_calls: config.limits.calls as usize,
+        overload_delay: config.limits.overload_delay.0,
         recordings,
         trace: TraceConfig { messages: config.sip.trace_messages as usize, octets: config.sip.trace_bytes.0 },
         registration: RegistrarConfig {

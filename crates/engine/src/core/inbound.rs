@@ -28,8 +28,14 @@ pub(super) struct Arriving {
 
 impl Core {
     pub(super) fn on_invite(&mut self, session: SessionId, request: Request, flow: Flow) {
-        if self.draining || self.is_full() {
-            let reason = if self.draining { "draining" } else { "limit" };
+        // Who is told at once does not send again and again, and does not wait for what comes too late.
+        let overloaded = self.waited > self.config.overload_delay && !self.is_call_for_help(&request);
+        if self.draining || self.is_full() || overloaded {
+            let reason = match (self.draining, overloaded) {
+                (true, _) => "draining",
+                (false, true) => "overload",
+                (false, false) => "limit",
+            };
             metrics::counter!("opentact_calls_refused_total", "reason" => reason).increment(1);
             return self.refuse(session, 503, None, vec![retry_after()]);
         }
@@ -49,6 +55,11 @@ impl Core {
                 Message::Replacing { session, admission: router.admit_replacing(inquiry, seat).await }
             }),
         };
+    }
+
+    fn is_call_for_help(&self, request: &Request) -> bool {
+        let uri = request.uri().ok();
+        uri.and_then(|uri| uri.user_text().map(|user| self.drivers.router.is_emergency(&user))).unwrap_or(false)
     }
 
     /// No further call is taken: as many as may be are here, or the database does not keep up.

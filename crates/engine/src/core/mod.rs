@@ -39,7 +39,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use opentact_call::{DialTarget, Input as CallInput, LegId, Now};
@@ -138,6 +138,8 @@ pub(crate) enum Message {
 pub(crate) struct CoreConfig {
     /// Calls (origin legs) at once; a further INVITE is answered 503.
     pub(crate) max_calls: usize,
+    /// New calls are refused whose INVITE has waited longer.
+    pub(crate) overload_delay: Duration,
     pub(crate) trunks: TrunkConfig,
     pub(crate) recordings: PathBuf,
     pub(crate) codecs: CodecOrder,
@@ -230,6 +232,8 @@ pub(crate) struct Core {
     /// What was asked for and known at once, in order; empty whenever something arrives.
     near: VecDeque<Message>,
     draining: bool,
+    /// How long the SIP message at hand has waited to be handled.
+    waited: Duration,
     /// Told when the last call has ended after a drain began.
     drained: Option<oneshot::Sender<()>>,
     /// Told when the last BYE is answered too.
@@ -275,6 +279,7 @@ impl Core {
             settling: false,
             near: VecDeque::new(),
             draining: false,
+            waited: Duration::ZERO,
             drained: None,
             quiet: None,
         }
@@ -372,7 +377,8 @@ impl Core {
 
     fn on_sip(&mut self, inbound: Inbound) {
         match inbound {
-            Inbound::Message { bytes, flow } => {
+            Inbound::Message { bytes, flow, at } => {
+                self.waited = at.elapsed();
                 self.trace.record(Utc::now(), Direction::In, flow, bytes.clone());
                 self.ua.handle(Instant::now(), ua::Input::Received { message: bytes, flow });
             }

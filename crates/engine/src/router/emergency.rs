@@ -22,7 +22,7 @@ pub struct EmergencyConfig {
 
 impl Router {
     /// Whether that is dialled for help.
-    pub(super) fn is_emergency(&self, dialled: &str) -> bool {
+    pub(crate) fn is_emergency(&self, dialled: &str) -> bool {
         self.config.emergency.numbers.iter().any(|number| number == dialled)
     }
 

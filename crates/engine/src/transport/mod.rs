@@ -49,6 +49,8 @@ pub enum Inbound {
     Message {
         bytes: Bytes,
         flow: Flow,
+        /// When it was read.
+        at: Instant,
     },
     /// The flow is gone or never came to be: connection refused, reset, closed.
     Failed {

@@ -318,7 +318,7 @@ async fn read(transports: &Transports, mut stream: impl AsyncRead + Unpin, flow:
                         }
                         continue;
                     }
-                    if transports.inbox.send(Inbound::Message { bytes, flow }).await.is_err() {
+                    if transports.inbox.send(Inbound::Message { bytes, flow, at: Instant::now() }).await.is_err() {
                         return "stopping".to_owned();
                     }
                 }

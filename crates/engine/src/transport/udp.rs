@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use opentact_sip::flow::Flow;
@@ -118,7 +119,7 @@ pub(super) async fn receive(socket: Socket, transports: Arc<Transports>) {
                 }
                 // A large shared buffer kept alive by one small stored message would be a leak in slow motion.
                 let bytes = Bytes::copy_from_slice(&datagram);
-                deliver_or_drop(&transports.inbox, Inbound::Message { bytes, flow });
+                deliver_or_drop(&transports.inbox, Inbound::Message { bytes, flow, at: Instant::now() });
             }
             // An ICMP error of an earlier send shows up here (ECONNREFUSED); it names no flow.
             Err(error) => tracing::debug!(%error, local = %socket.local, "SIP UDP receive"),

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Router;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
@@ -181,7 +182,7 @@ async fn read(
         }
         // Cut out of a buffer that is larger: what is kept of it keeps no more than itself.
         let bytes = Bytes::copy_from_slice(&bytes);
-        if transports.inbox.send(Inbound::Message { bytes, flow }).await.is_err() {
+        if transports.inbox.send(Inbound::Message { bytes, flow, at: Instant::now() }).await.is_err() {
             return (close_code::AWAY, "stopping");
         }
     }

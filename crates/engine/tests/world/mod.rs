@@ -124,6 +124,7 @@ impl World {
             stir: StirConfig::default(),
             egress_allow: vec!["127.0.0.0/8".parse().unwrap()],
             max_calls: 100,
+            overload_delay: Duration::from_secs(5),
             recordings: folder.path().join("recordings"),
             trace: TraceConfig { messages: 1000, octets: 1 << 20 },
             registration: RegistrarConfig::default(),

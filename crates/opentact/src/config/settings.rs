@@ -353,6 +353,9 @@ section! {
     Limits "limits." {
         /// Live calls (legs); at the limit new ones are answered 503 with Retry-After.
         calls: u32 = "5000",
+        /// A new call is answered 503 with Retry-After when its INVITE has waited longer to be handled: the node has more
+        /// to do than it can. Calls for help are taken none the less.
+        overload_delay: Span = "500ms",
         /// REST requests a minute and account; at the limit 429.
         requests_per_minute: u32 = "6000",
     }
