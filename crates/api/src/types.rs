@@ -384,6 +384,7 @@ words! {
     tn_kind: opentact_store::types::TnKind;
     channel: opentact_store::types::Channel;
     event_type: opentact_store::types::EventType;
+    delivery_state: opentact_store::types::DeliveryState;
     ref_type: opentact_store::types::RefType;
     account_level: opentact_store::types::AccountLevel;
     record_format: opentact_store::types::RecordFormat;

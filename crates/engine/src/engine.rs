@@ -41,6 +41,7 @@ use crate::speech::Speech;
 use crate::stir::{Stir, StirConfig};
 use crate::trace::{SipWatch, Trace, TraceConfig};
 use crate::transport::{self, Outside, TransportConfig, Transports, WsDoor};
+use crate::webhook::{Dispatcher, WebhookConfig};
 
 /// SIP transactions for each call that may be there, tombstones of half a minute included.
 const TRANSACTIONS: usize = 16;
@@ -118,6 +119,7 @@ pub struct EngineConfig {
     pub sip_queue: usize,
     /// A new call is refused with 503 when its INVITE has waited longer, unless it is for help.
     pub overload_delay: Duration,
+    pub webhooks: WebhookConfig,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -145,6 +147,29 @@ pub struct Engine {
     watch: SipWatch,
     sweep: tokio::task::JoinHandle<()>,
     signalling: Signalling,
+    webhooks: Option<tokio::task::JoinHandle<()>>,
+}
+
+/// What goes on until the last event is written. Dropped, it ends at once.
+#[must_use]
+pub struct Farewell(Option<tokio::task::JoinHandle<()>>);
+
+impl Farewell {
+    /// After [`Hub::close`]: waits until webhooks are told of the last events, 2 s at most. What is not told by then is after
+    /// the next start.
+    pub async fn finish(mut self) {
+        if let Some(webhooks) = self.0.take() {
+            let _ = webhooks.await;
+        }
+    }
+}
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        if let Some(webhooks) = &self.0 {
+            webhooks.abort();
+        }
+    }
 }
 
 impl Engine {
@@ -192,6 +217,8 @@ impl Engine {
         let mailroom = Mailroom::new(store.clone(), hub.clone(), config.messages);
         let awaited = mailroom.awaited().await?;
         let stir = Stir::new(config.stir, store.clone(), guard.clone(), config.router.cache_ttl)?;
+        let outbox = hub.outbox();
+        let webhook_store = store.clone();
         let journal = Journal::new(hub);
         let guard = Arc::new(guard);
         let router = Router::new(config.router, store, challenger, guard, gate.clone(), locator, stir, journal.clone());
@@ -251,7 +278,8 @@ impl Engine {
         tokio::spawn(follow_trunks(control.clone(), gate.clone()));
         tokio::spawn(gauge(control.clone(), gate));
         let sweep = tokio::spawn(mailroom.sweep(sweeper));
-        Ok(Self { control, transports, media, router, http, speech, core, bindings, watch, sweep, signalling })
+        let webhooks = outbox.map(|outbox| Dispatcher::start(config.webhooks, webhook_store, http.clone(), outbox));
+        Ok(Self { control, transports, media, router, http, speech, core, bindings, watch, sweep, signalling, webhooks })
     }
 
     pub fn control(&self) -> Arc<dyn CallControl> {
@@ -322,8 +350,9 @@ impl Engine {
         self.control.stats().await
     }
 
-    /// Stops everything, and has written what registrations have changed. Calls that are still there are lost: drain first.
-    pub async fn stop(self) {
+    /// Stops everything but webhooks, and has written what registrations have changed. Calls that are still there are lost:
+    /// drain first.
+    pub async fn stop(self) -> Farewell {
         self.sweep.abort();
         self.core.abort();
         // Only then has the core left everything, and heard of no connection that ends with the node.
@@ -332,6 +361,7 @@ impl Engine {
         self.transports.close();
         self.media.shutdown();
         self.signalling.end();
+        Farewell(self.webhooks)
     }
 }
 

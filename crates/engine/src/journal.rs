@@ -216,7 +216,9 @@ impl CallBook {
             Some(charge) => Write::Charged(record.clone(), Arc::new(charge)),
             None => Write::CallRecord(record.clone()),
         });
-        if let Some(event) = self.show(leg, |call| NewEvent::call_state(&record, call)) {
+        // Of a call that is an app's the app is told, of whichever leg.
+        let app = self.context.sip_control_app.filter(|_| self.context.webhook);
+        if let Some(event) = self.show(leg, |call| NewEvent::call_state(&record, call).for_app(app)) {
             self.journal.publish(event);
         }
     }

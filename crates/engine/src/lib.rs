@@ -34,5 +34,6 @@ mod trunk_board;
 mod webhook;
 
 pub use self::core::{Stats, SubscribeConfig, TrunkConfig};
-pub use engine::{CodecOrder, Engine, EngineConfig, EngineError};
+pub use engine::{CodecOrder, Engine, EngineConfig, EngineError, Farewell};
 pub use messages::MessageConfig;
+pub use webhook::WebhookConfig;

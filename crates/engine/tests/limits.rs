@@ -8,7 +8,10 @@ use std::time::Duration;
 use opentact_engine::ports::ControlError;
 use opentact_sip::flow::Transport;
 use opentact_sip::ua::{Command, Event};
+use opentact_store::Search;
 use opentact_store::apps::NewApp;
+use opentact_store::types::DeliveryState;
+use opentact_store::webhooks::DeliveryFilter;
 use world::http::serve;
 use world::raw::Raw;
 use world::{DOMAIN, NUMBER, PASSWORD, Peer, World};
@@ -133,6 +136,20 @@ async fn an_app_is_told_every_state_in_order_also_when_it_falters() {
     let states = ["init", "init", "ringing", "live", "hangup", "destroyed"];
     let expected = states.map(|state| format!("/told?app=1&state={state}&from=%2B12025550123&to={NUMBER}"));
     assert_eq!(*told.lock(), expected);
+    let filter = DeliveryFilter { sip_control_app: Some(app), ..DeliveryFilter::default() };
+    let settled = async {
+        loop {
+            let found = world.store.webhooks().search(world.account, filter.clone(), Search::first(10)).await.unwrap().data;
+            if found.len() == 5 && found.iter().all(|delivery| delivery.state == DeliveryState::Delivered) {
+                return found;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let found = tokio::time::timeout(Duration::from_secs(20), settled).await.unwrap();
+    let mut attempts: Vec<i64> = found.iter().map(|delivery| delivery.attempts).collect();
+    attempts.sort_unstable();
+    assert_eq!(attempts, [1, 1, 1, 1, 2]);
 }
 
 /// Whether the node closes a connection on which this is sent, without an answer.

@@ -22,6 +22,8 @@ pub struct NewEvent {
     pub message: String,
     /// Uuid of the object it tells of.
     pub ref_id: Option<Uuid>,
+    /// The app that is told of it by its webhook.
+    app: Option<Uuid>,
     /// JSON.
     payload: Vec<u8>,
     /// Members of the envelope besides those that every event has, each behind a comma: `,"call":{},"call_flow":{}`.
@@ -43,7 +45,8 @@ impl NewEvent {
     ) -> NewEvent {
         let mut text = Vec::with_capacity(PAYLOAD);
         write(&mut text, payload);
-        NewEvent { account, kind, message, ref_id: ref_id.into(), payload: text, members: Vec::new() }
+        let ref_id = ref_id.into();
+        NewEvent { account, kind, message, ref_id, app: None, payload: text, members: Vec::new() }
     }
 
     fn with(mut self, name: &str, member: &impl Serialize) -> NewEvent {
@@ -53,6 +56,15 @@ impl NewEvent {
         self.members.push(b',');
         self::member(&mut self.members, name, member);
         self
+    }
+
+    /// An app is to be told of it by its webhook.
+    pub fn for_app(self, app: Option<Uuid>) -> NewEvent {
+        NewEvent { app, ..self }
+    }
+
+    pub(crate) fn app(&self) -> Option<Uuid> {
+        self.app
     }
 
     /// JSON text.

@@ -1,7 +1,9 @@
 //! The way of an event: one bounded queue, one writer that commits in groups, fan-out after the commit.
 
 mod accounts;
+mod hooks;
 mod listeners;
+mod outbox;
 mod subscription;
 mod writer;
 
@@ -13,6 +15,7 @@ use chrono::{DateTime, Utc};
 use opentact_store::calls::{CallFlowLog, CallRecord};
 use opentact_store::transactions::NewTransaction;
 use opentact_store::types::{EventType, now};
+use opentact_store::webhooks::WebhookDelivery;
 use opentact_store::{Money, Result, Store, events::Event};
 use tokio::sync::{Notify, mpsc, oneshot};
 use uuid::Uuid;
@@ -20,6 +23,8 @@ use uuid::Uuid;
 use crate::NewEvent;
 pub use listeners::Filter;
 use listeners::Listeners;
+use outbox::Desk;
+pub use outbox::Outbox;
 pub use subscription::{Ended, Subscription};
 
 /// Sizes and times of the hub.
@@ -150,6 +155,7 @@ struct Shared {
     store: Store,
     settings: Settings,
     listeners: Listeners,
+    desk: Desk,
     counters: Counters,
     /// The writer is not to wait for more.
     hurry: Notify,
@@ -186,7 +192,7 @@ impl Hub {
         let heads = store.events().heads().await?;
         let (queue, items) = mpsc::channel(settings.queue.max(1));
         let (listeners, counters, hurry) = Default::default();
-        let shared = Arc::new(Shared { store, settings, listeners, counters, hurry });
+        let shared = Arc::new(Shared { store, settings, listeners, desk: Desk::new(), counters, hurry });
         tokio::spawn(writer::run(shared.clone(), heads, items));
         Ok(Hub { queue, shared })
     }
@@ -219,6 +225,16 @@ impl Hub {
             self.shared.hurry.notify_one();
         }
         Ok(())
+    }
+
+    /// What is to be told by HTTP. There is one: `None` for who comes second.
+    pub fn outbox(&self) -> Option<Outbox> {
+        self.shared.desk.take()
+    }
+
+    /// Somebody has asked for a delivery again that was over: it waits in the database now.
+    pub fn deliver_again(&self, delivery: WebhookDelivery) {
+        self.shared.desk.leave(delivery);
     }
 
     /// How full the queue is, 0.0..=1.0. New calls are to be refused well below 1, so that those that run can

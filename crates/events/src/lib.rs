@@ -10,5 +10,5 @@ mod hub;
 pub mod view;
 
 pub use event::{NewEvent, Recording, auth};
-pub use hub::{Booked, Charge, Ended, Filter, Hub, Published, Refused, Settings, Stats, Subscription, Write};
+pub use hub::{Booked, Charge, Ended, Filter, Hub, Outbox, Published, Refused, Settings, Stats, Subscription, Write};
 pub use opentact_store::types::EventType;

@@ -12,6 +12,7 @@ mod messaging;
 mod numbers;
 mod search;
 mod sip;
+mod webhook;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -27,6 +28,7 @@ pub(crate) use date::Date;
 pub use messaging::{SmsContext, messaging_profile, messaging_profile_short, sip_message, sms};
 pub use numbers::{LeaseContext, lease, lease_short, order, order_short, tn, tn_filter, tn_profile, tn_short};
 pub use search::found;
+pub use webhook::{webhook_delivery, webhook_delivery_log};
 pub use sip::{
     DomainContext, SipUserContext, outbound_voice_profile, outbound_voice_profile_short, product, shaken_certificate,
     sip_connection, sip_connection_short, sip_control_app, sip_control_app_short, sip_domain, sip_domain_short,

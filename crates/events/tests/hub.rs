@@ -8,8 +8,10 @@ use opentact_events::{Booked, Charge, Ended, EventType, Filter, Hub, NewEvent, R
 use opentact_store::accounts::NewAccount;
 use opentact_store::calls::{CallFlowLog, CallRecord};
 use opentact_store::search::Search;
+use opentact_store::subscriptions::NewSubscription;
 use opentact_store::transactions::{NewTransaction, TransactionFilter};
-use opentact_store::types::{CallState, CallType, Direction, Json, RefType, now};
+use opentact_store::types::{CallState, CallType, Channel, Direction, Filters, Json, RefType, Role, now};
+use opentact_store::users::NewUser;
 use opentact_store::{Keyring, Money, Store, StoreError};
 use serde_json::json;
 use uuid::Uuid;
@@ -379,4 +381,49 @@ async fn what_comes_soon_after_a_commit_is_written_together() {
     for seq in 2..=8 {
         assert_eq!(listener.recv().await.unwrap().seq, seq, "nor does a full batch");
     }
+}
+
+#[tokio::test]
+async fn who_is_to_be_told_by_http_is_written_with_the_event() {
+    let store = Store::in_memory().await.unwrap();
+    let new = NewAccount { name: "ada".into(), email: "ada@example.com".into(), ..NewAccount::default() };
+    let user = NewUser::new("ada@example.com", "correct horse", Role::Admin);
+    let (account, user) = store.users().sign_up(new, user).await.unwrap();
+    let (account, user) = (account.uuid, user.uuid);
+    let hub = Hub::start(store.clone(), Settings::default()).await.unwrap();
+    let mut outbox = hub.outbox().unwrap();
+    assert!(hub.outbox().is_none() && outbox.is_behind() && !outbox.is_behind());
+    let new = NewSubscription {
+        channel: Channel::Webhook,
+        kind: EventType::Sms,
+        is_active: true,
+        expired_on: None,
+        url: Some("https://example.com/told".into()),
+        failover_url: None,
+        secret: None,
+        filters: Some(Filters([("payload".to_owned(), vec![json!(1), json!(2)])].into())),
+    };
+    let subscription = store.subscriptions().create(account, user, new).await.unwrap().uuid;
+    let app = Uuid::new_v4();
+    hub.publish(event(account, EventType::Sms, 1)).unwrap();
+    hub.publish(event(account, EventType::Sms, 3)).unwrap();
+    hub.publish(event(account, EventType::Balance, 1)).unwrap();
+    hub.publish(event(Uuid::new_v4(), EventType::Sms, 1)).unwrap();
+    hub.publish(event(account, EventType::Sms, 2).for_app(Some(app))).unwrap();
+    hub.flush().await;
+    let waiting = store.webhooks().waiting(100).await.unwrap();
+    let told: Vec<_> = waiting.iter().map(|d| (d.account, d.seq, d.subscription, d.sip_control_app)).collect();
+    let expected = [(1, Some(subscription), None), (4, None, Some(app)), (4, Some(subscription), None)];
+    assert_eq!(told.len(), 3);
+    for (seq, subscription, app) in expected {
+        assert!(told.contains(&(account, seq, subscription, app)), "{told:?}");
+    }
+    assert_eq!(&*waiting[0].body, &*hub.replay(account, 0, 1).await.unwrap()[0].body);
+    let handed: Vec<_> = std::iter::from_fn(|| outbox.try_next()).map(|delivery| delivery.uuid).collect();
+    assert!(handed.len() == 3 && waiting.iter().all(|delivery| handed.contains(&delivery.uuid)));
+
+    store.subscriptions().delete(account, user, subscription).await.unwrap();
+    hub.publish(event(account, EventType::Sms, 1)).unwrap();
+    hub.close().await;
+    assert!(outbox.next().await.is_none(), "a deletion counts at once, and a closed hub has nothing more");
 }

@@ -20,6 +20,7 @@ use opentact_store::transactions::Transaction;
 use opentact_store::types::*;
 use opentact_store::users::User;
 use opentact_store::voice_profiles::OutboundVoiceProfile;
+use opentact_store::webhooks::{WebhookAttempt, WebhookDelivery};
 use opentact_store::{Found, Store};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -435,6 +436,31 @@ fn subscription(kind: EventType) -> Subscription {
         kind,
         is_active: true,
         expired_on: Some(at(60)),
+        url: None,
+        failover_url: None,
+        secret: None,
+        filters: None,
+    }
+}
+
+fn delivery() -> WebhookDelivery {
+    WebhookDelivery {
+        uuid: id(60),
+        created_on: at(0),
+        modified_on: at(2),
+        account: id(1),
+        subscription: Some(id(50)),
+        sip_control_app: None,
+        event: id(61),
+        seq: 7,
+        kind: EventType::Sms,
+        ref_id: Some(id(62)),
+        state: DeliveryState::Waiting,
+        attempts: 2,
+        since: at(0),
+        next_on: Some(at(4)),
+        reason: Some("answered 503".into()),
+        body: "{}".to_owned().into(),
     }
 }
 
@@ -457,7 +483,25 @@ fn account_objects() {
     };
     shape!("token", view::token(&token));
     assert_eq!(view::new_token(&token, "whole")["token"], "whole");
-    shape!("subscription", view::subscription(&subscription(EventType::Sms)));
+    shape!("subscription", view::subscription(&subscription(EventType::Sms), None));
+    let webhook = Subscription {
+        channel: Channel::Webhook,
+        url: Some("https://example.com/told".into()),
+        filters: Some(Json(Filters([("payload.state".to_owned(), vec![json!("live")])].into()))),
+        ..subscription(EventType::CallState)
+    };
+    shape!("subscription_webhook", view::subscription(&webhook, Some("whsec_test")));
+    let attempt = |number, status: Option<i64>, reason: Option<&str>| WebhookAttempt {
+        delivery: id(60),
+        number,
+        created_on: at(number),
+        url: "https://example.com/told".into(),
+        status,
+        reason: reason.map(str::to_owned),
+        duration_ms: 12,
+    };
+    let attempts = [attempt(1, None, Some("connection refused")), attempt(2, Some(503), None)];
+    shape!("webhook_delivery", view::webhook_delivery_log(&delivery(), &attempts));
     let transaction = Transaction {
         uuid: id(52),
         created_on: at(0),
@@ -475,7 +519,7 @@ fn account_objects() {
 
 #[test]
 fn sip_objects() {
-    shape!("sip_control_app", view::sip_control_app(&app()));
+    shape!("sip_control_app", view::sip_control_app(&app(), "whsec_test"));
     shape!("sip_connection", view::sip_connection(&connection()));
     shape!("outbound_voice_profile", view::outbound_voice_profile(&voice_profile(), Some(&lease())));
     let (app, profile) = (app(), voice_profile());

@@ -18,7 +18,9 @@ use opentact_engine::speech::{LocalSpeech, SpeechConfig};
 use opentact_engine::stir::StirConfig;
 use opentact_engine::trace::{SipWatch, TraceConfig};
 use opentact_engine::transport::{Outside, TcpLimits, TlsConfig, TransportConfig, View, WsDoor};
-use opentact_engine::{CodecOrder, Engine, EngineConfig, MessageConfig, SubscribeConfig, TrunkConfig};
+use opentact_engine::{
+    CodecOrder, Engine, EngineConfig, MessageConfig, SubscribeConfig, TrunkConfig, WebhookConfig,
+};
 use opentact_events::Hub;
 use opentact_sip::digest::Algorithm;
 use opentact_sip::flow::Transport;
@@ -121,7 +123,7 @@ impl Node {
     /// The database's.
     pub async fn stop(self) -> anyhow::Result<()> {
         drop(self.voice);
-        self.engine.stop().await;
+        self.engine.stop().await.finish().await;
         self.store.close().await?;
         Ok(())
     }
@@ -267,6 +269,14 @@ fn engine_config(config: &Config, tls: TlsConfig, stir: StirConfig) -> anyhow::R
         egress_allow: config.http.egress_allow.clone(),
         max_calls: config.limits.calls as usize,
         overload_delay: config.limits.overload_delay.0,
+        webhooks: WebhookConfig {
+            timeout: config.webhooks.timeout.0,
+            concurrent: config.webhooks.concurrent as usize,
+            concurrent_per_hook: config.webhooks.concurrent_per_hook as usize,
+            in_memory: config.webhooks.in_memory as usize,
+            retry_for: config.webhooks.retry_for.0,
+            keep: config.webhooks.keep.0,
+        },
         recordings,
         trace: TraceConfig { messages: config.sip.trace_messages as usize, octets: config.sip.trace_bytes.0 },
         registration: RegistrarConfig {

@@ -29,6 +29,8 @@ pub mod tn_profile;
 pub mod token;
 pub mod transaction;
 pub mod user;
+pub mod webhook_attempt;
+pub mod webhook_delivery;
 
 pub(crate) type Date = chrono::DateTime<chrono::Utc>;
 

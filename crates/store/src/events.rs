@@ -13,6 +13,7 @@ pub use crate::entity::event::Model as Event;
 use crate::entity::event::{Column, Entity};
 use crate::tn_filters::{self, RejectedCalls};
 use crate::transactions::{self, NewTransaction};
+use crate::webhooks::{self, WebhookDelivery};
 use crate::{Money, Result, Store};
 
 /// What one group commit writes, all or nothing.
@@ -24,6 +25,8 @@ pub struct Batch {
     /// Calls that filters have rejected besides those counted before.
     pub rejected: Vec<RejectedCalls>,
     pub events: Vec<Event>,
+    /// Who is to be told of them.
+    pub deliveries: Vec<WebhookDelivery>,
     /// What the calls have cost, by account.
     pub charges: BTreeMap<Uuid, Vec<NewTransaction>>,
 }
@@ -31,7 +34,7 @@ pub struct Batch {
 impl Batch {
     pub fn is_empty(&self) -> bool {
         let rows = self.calls.is_empty() && self.flow_logs.is_empty() && self.events.is_empty();
-        rows && self.rejected.is_empty() && self.charges.is_empty()
+        rows && self.deliveries.is_empty() && self.rejected.is_empty() && self.charges.is_empty()
     }
 }
 
@@ -53,6 +56,7 @@ impl Events<'_> {
         calls::insert_logs(&tx, batch.flow_logs).await?;
         tn_filters::count_rejected(&tx, batch.rejected).await?;
         bulk::insert::<Entity, _>(&tx, batch.events, &Conflict::Refuse).await?;
+        webhooks::insert(&tx, batch.deliveries).await?;
         let mut balances = HashMap::with_capacity(batch.charges.len());
         // In the order of accounts: nodes that charge the same two at once do not wait for each other.
         for (account, charges) in batch.charges {

@@ -104,6 +104,17 @@ text_enum! {
 }
 
 text_enum! {
+    /// What has become of telling somebody of an event.
+    pub enum DeliveryState {
+        /// Not told yet; tried again.
+        Waiting = "waiting",
+        Delivered = "delivered",
+        /// Given up.
+        Dead = "dead",
+    }
+}
+
+text_enum! {
     pub enum EventType {
         Auth = "auth",
         CallState = "call_state",

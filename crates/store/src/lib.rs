@@ -42,6 +42,7 @@ pub mod transactions;
 pub mod types;
 pub mod users;
 pub mod voice_profiles;
+pub mod webhooks;
 
 pub use error::{Result, StoreError, UnknownWord};
 pub use keyring::Keyring;

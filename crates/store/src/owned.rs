@@ -68,6 +68,7 @@ owned! {
     sip_message = "SIPMessage",
     subscription = "Subscription",
     transaction = "Transaction",
+    webhook_delivery = "WebhookDelivery",
 }
 
 /// An owned entity that says who made and who changed it.

@@ -73,6 +73,7 @@ struct Inner {
     keyring: Keyring,
     /// Changes of accounts by this process, their balances left out.
     account_changes: AtomicU64,
+    subscription_changes: AtomicU64,
 }
 
 impl Store {
@@ -84,7 +85,8 @@ impl Store {
             let pool = connect_postgres(settings).await?;
             (pool.clone(), pool)
         };
-        Ok(Store { inner: Arc::new(Inner { writer, reader, keyring, account_changes: AtomicU64::new(0) }) })
+        let (account_changes, subscription_changes) = Default::default();
+        Ok(Store { inner: Arc::new(Inner { writer, reader, keyring, account_changes, subscription_changes }) })
     }
 
     /// A migrated database in memory that ends with the last clone. For tests; a single connection.
@@ -121,6 +123,10 @@ impl Store {
     /// A key for this purpose, made of the one that seals secrets: kept where that is kept, lost when that is.
     pub fn derived_key(&self, label: &str) -> [u8; 32] {
         self.keyring().derive(label)
+    }
+
+    pub(crate) fn subscription_changes(&self) -> &AtomicU64 {
+        &self.inner.subscription_changes
     }
 
     pub(crate) fn account_changes(&self) -> &AtomicU64 {

@@ -1,5 +1,6 @@
 //! Values that must not be mixed with plain numbers and strings, and how they stand in a column.
 
+mod filters;
 mod instant;
 mod json;
 mod money;
@@ -10,6 +11,7 @@ mod text_enum;
 mod tn;
 mod trunk;
 
+pub use filters::Filters;
 pub use instant::{now, to_millis};
 pub use json::Json;
 pub use money::{Money, MoneyError};

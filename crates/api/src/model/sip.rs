@@ -32,6 +32,8 @@ pub struct SipControlApp {
     pub webhook_method: Option<String>,
     /// Milliseconds.
     pub webhook_request_timeout: Option<u64>,
+    /// What its webhooks are signed with.
+    pub webhook_secret: String,
 }
 
 /// A trunk.

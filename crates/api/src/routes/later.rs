@@ -74,10 +74,7 @@ pub(crate) const LATER: &[(&str, &[Method])] = &[
     ("/rest/tcr/brand/{uuid}", &[GET, PATCH, DELETE]),
     ("/rest/tcr/campaign", &[GET, POST]),
     ("/rest/tcr/campaign/{uuid}", &[GET, PATCH, DELETE]),
-    // events, billing, admin
-    ("/rest/webhook/delivery", &[GET, POST]),
-    ("/rest/webhook/delivery/{uuid}", &[GET]),
-    ("/rest/webhook/delivery/{uuid}/redeliver", &[POST]),
+    // billing, admin
     ("/rest/transaction/report/invoice", &[GET]),
     ("/rest/transaction/report/dashboard/{ref_type}", &[GET]),
     ("/rest/payment", &[GET, POST]),

@@ -31,6 +31,7 @@ mod tn_filter;
 mod token;
 mod transaction;
 mod user;
+mod webhook;
 
 use axum::Router;
 use http::Method;
@@ -70,6 +71,7 @@ pub(crate) fn implemented(public_url: &str) -> OpenApiRouter<ApiState> {
         sms::router(),
         subscription::router(),
         event::router(),
+        webhook::router(),
         transaction::router(),
         dev::router(),
         health::router(),

@@ -3,11 +3,12 @@
 use axum::extract::State;
 use http::HeaderMap;
 use opentact_events::view;
-use opentact_store::apps::NewApp;
+use opentact_store::apps::{NewApp, SipControlApp};
 use opentact_store::calls::FlowLogFilter;
 use opentact_store::products::DEFAULT_PRODUCT;
 use opentact_store::types::{Attestation, Method};
 use serde::Deserialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -102,12 +103,17 @@ struct SipAppChange {
     webhook_request_timeout: Change<i64>,
 }
 
+/// With what its webhooks are signed.
+fn shown(state: &ApiState, app: &SipControlApp) -> Value {
+    view::sip_control_app(app, &state.store.webhooks().secret(app.uuid))
+}
+
 /// All SIP control apps of the account.
 #[utoipa::path(get, path = "/rest/sip/app", operation_id = "ListSIPControlApps", tag = "sip app",
     responses((status = 200, body = Envelope<Vec<model::SipControlApp>>), Faults))]
 async fn list(State(state): State<ApiState>, caller: Caller) -> Reply {
     let apps = state.store.apps().list(caller.account()).await?;
-    ok(apps.iter().map(view::sip_control_app).collect::<Vec<_>>())
+    ok(apps.iter().map(|app| shown(&state, app)).collect::<Vec<_>>())
 }
 
 /// Make a SIP control app.
@@ -130,7 +136,7 @@ async fn create(State(state): State<ApiState>, caller: Caller, Body(form): Body<
         ..NewApp::new(form.name)
     };
     let app = state.store.apps().create(caller.account(), caller.by(), new).await?;
-    created(view::sip_control_app(&app))
+    created(shown(&state, &app))
 }
 
 /// One SIP control app.
@@ -138,7 +144,7 @@ async fn create(State(state): State<ApiState>, caller: Caller, Body(form): Body<
     params(("uuid" = Uuid, Path)), responses((status = 200, body = Envelope<model::SipControlApp>), Faults))]
 async fn get(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Result<Tagged, AppError> {
     let app = state.store.apps().get(caller.account(), uuid).await;
-    Ok(Tagged(view::sip_control_app(&visible(&state, &caller, uuid, app).await?)))
+    Ok(Tagged(shown(&state, &visible(&state, &caller, uuid, app).await?)))
 }
 
 /// Change a SIP control app.
@@ -153,7 +159,7 @@ async fn modify(
     Body(form): Body<SipAppChange>,
 ) -> Result<Tagged, AppError> {
     let current = visible(&state, &caller, uuid, state.store.apps().get(caller.account(), uuid).await).await?;
-    if_match(&headers, &view::sip_control_app(&current))?;
+    if_match(&headers, &shown(&state, &current))?;
     let apps = state.store.apps();
     let changed = apps.update(caller.account(), uuid, caller.by(), |app| {
         app.name = form.name.unwrap_or_else(|| std::mem::take(&mut app.name));
@@ -172,7 +178,7 @@ async fn modify(
     });
     let app = changed.await?;
     state.calls.invalidate(caller.account());
-    Ok(Tagged(view::sip_control_app(&app)))
+    Ok(Tagged(shown(&state, &app)))
 }
 
 /// Delete a SIP control app that nothing points at.
@@ -182,7 +188,7 @@ async fn remove(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> 
     let app = visible(&state, &caller, uuid, state.store.apps().get(caller.account(), uuid).await).await?;
     state.store.apps().delete(caller.account(), uuid).await?;
     state.calls.invalidate(caller.account());
-    ok(view::sip_control_app(&app))
+    ok(shown(&state, &app))
 }
 
 /// Numbers whose calls the app handles.

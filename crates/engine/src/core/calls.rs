@@ -14,7 +14,6 @@ use super::{Core, Message};
 use crate::fetch;
 use crate::journal::CallBook;
 use crate::router::LegContext;
-use crate::webhook::{Line, Notice};
 
 /// How far a prompt has come.
 pub(super) enum PromptStage {
@@ -44,7 +43,6 @@ pub(super) struct CallEntry {
     pub(super) last_failure: Option<u16>,
     /// What the leg dialled last speaks, once that is agreed on.
     pub(super) spoken: Option<Codec>,
-    webhook: Option<Line>,
 }
 
 impl Core {
@@ -65,7 +63,6 @@ impl Core {
             recordings: Vec::new(),
             last_failure: None,
             spoken: None,
-            webhook: None,
         };
         self.calls.insert(origin, entry);
         if let Some(output) = self.calls.get_mut(&origin).and_then(|entry| entry.call.poll()) {
@@ -208,19 +205,10 @@ impl Core {
             _ => None,
         };
         let Some(entry) = self.calls.get_mut(&call) else { return };
-        let (from, to) = (snapshot.from.clone(), snapshot.to.clone());
         metrics::counter!("opentact_call_states_total", "state" => state.as_str()).increment(1);
         match charge {
             Some(charge) => entry.book.charged(snapshot, charge),
             None => entry.book.state(snapshot),
-        }
-        if let Some(webhook) = entry.book.context().webhook.clone()
-            && let Some(object) = entry.book.object(leg)
-        {
-            let line = entry
-                .webhook
-                .get_or_insert_with(|| Line::open(&self.drivers.runtime, self.drivers.http.clone(), webhook));
-            line.tell(Notice { state: state.as_str(), from, to, call: object });
         }
         if state == CallState::Destroyed {
             self.release(leg);

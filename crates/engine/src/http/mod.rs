@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use reqwest::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER};
 use rustls::pki_types::CertificateDer;
 use url::Url;
 
@@ -66,6 +66,8 @@ pub struct Answer {
     pub content_type: Option<String>,
     pub etag: Option<String>,
     pub cache_control: Option<String>,
+    /// Seconds, where they are told so.
+    pub retry_after: Option<u64>,
     pub body: Bytes,
 }
 
@@ -153,6 +155,7 @@ impl HttpClient {
         let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let (status, content_type, etag) = (response.status().as_u16(), header(CONTENT_TYPE), header(ETAG));
         let cache_control = header(CACHE_CONTROL);
+        let retry_after = header(RETRY_AFTER).and_then(|value| value.trim().parse().ok());
         let too_large = HttpError::TooLarge { limit: fetch.limit };
         if response.content_length().is_some_and(|length| length > fetch.limit as u64) {
             return Err(too_large);
@@ -164,7 +167,7 @@ impl HttpClient {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Answer { status, content_type, etag, cache_control, body: body.freeze() })
+        Ok(Answer { status, content_type, etag, cache_control, retry_after, body: body.freeze() })
     }
 }
 

@@ -25,7 +25,6 @@ use super::is_closed;
 use super::plan::srtp_policy;
 use super::{Inquiry, LegContext, Limit, Plan, Refusal, Router};
 use crate::ports::ControlError;
-use crate::webhook::Webhook;
 
 /// Who calls from within a domain: one of its users, or a switch.
 pub(super) struct Member<'a> {
@@ -408,7 +407,7 @@ impl LegContext {
             attest_level: None,
             vouched: None,
             meta: Map::new(),
-            webhook: None,
+            webhook: false,
             domain: None,
             own_number: None,
             voice_profile: None,
@@ -436,7 +435,7 @@ impl LegContext {
     pub(crate) fn handled_by(&mut self, app: &SipControlApp) {
         self.sip_control_app = Some(app.uuid);
         self.related.sip_control_app = Some(view::sip_control_app_short(app).into());
-        self.webhook = Webhook::of(app);
+        self.webhook = app.webhook_url.is_some();
     }
 
     /// Of a leg that this one dials, as long as nothing more is known.

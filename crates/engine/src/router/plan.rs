@@ -25,7 +25,6 @@ use super::identity::{asserted, date, identities, is_withheld};
 use crate::ledger::Holding;
 use crate::spend::Spending;
 use crate::stir::{Outgoing, Vouched};
-use crate::webhook::Webhook;
 
 /// What a leg belongs to, frozen when it was routed: the parts of its call object that the call machine does not know.
 #[derive(Debug, Clone)]
@@ -46,8 +45,8 @@ pub struct LegContext {
     /// What is known of who calls; `None` for calls that we make.
     pub vouched: Option<Arc<Vouched>>,
     pub meta: Map<String, Value>,
-    /// Who is told of every state.
-    pub webhook: Option<Arc<Webhook>>,
+    /// Its app is told of every state.
+    pub webhook: bool,
     /// The SIP domain the caller belongs to.
     pub domain: Option<String>,
     /// The caller's own number, where calls to the telephone network show no other.

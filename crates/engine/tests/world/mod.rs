@@ -24,7 +24,9 @@ use opentact_engine::speech::{LocalSpeech, SpeechConfig};
 use opentact_engine::stir::StirConfig;
 use opentact_engine::trace::TraceConfig;
 use opentact_engine::transport::{Outside, TcpLimits, TransportConfig};
-use opentact_engine::{CodecOrder, Engine, EngineConfig, MessageConfig, SubscribeConfig, TrunkConfig};
+use opentact_engine::{
+    CodecOrder, Engine, EngineConfig, MessageConfig, SubscribeConfig, TrunkConfig, WebhookConfig,
+};
 use opentact_events::{Filter, Hub, Subscription};
 use opentact_sip::digest::{Algorithm, Credentials};
 use opentact_sip::flow::{Flow, Transport};
@@ -125,6 +127,7 @@ impl World {
             egress_allow: vec!["127.0.0.0/8".parse().unwrap()],
             max_calls: 100,
             overload_delay: Duration::from_secs(5),
+            webhooks: WebhookConfig::default(),
             recordings: folder.path().join("recordings"),
             trace: TraceConfig { messages: 1000, octets: 1 << 20 },
             registration: RegistrarConfig::default(),
@@ -157,7 +160,7 @@ impl World {
 
     /// The same with other settings.
     pub async fn restart_with(mut self, change: impl FnOnce(&mut EngineConfig)) -> Self {
-        self.engine.stop().await;
+        drop(self.engine.stop().await);
         change(&mut self.config);
         let engine = start(&self.config, &self.store, &self.hub).await;
         let sip = engine.sip_address(Transport::Udp).unwrap();

@@ -14,6 +14,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use uuid::Uuid;
 
 use super::accounts::Accounts;
+use super::hooks::Hooks;
 use super::{Charge, Item, Pending, Shared, Write};
 use crate::event::Envelope;
 
@@ -27,7 +28,7 @@ const BACKOFF: std::ops::RangeInclusive<Duration> = Duration::from_millis(50)..=
 
 /// The one task that numbers, writes and hands on.
 pub(super) async fn run(shared: Arc<Shared>, heads: HashMap<Uuid, i64>, mut items: mpsc::Receiver<Item>) {
-    let mut writer = Writer { shared, heads, pruned: HashMap::new(), accounts: Accounts::default() };
+    let mut writer = Writer { shared, heads, pruned: HashMap::new(), accounts: Accounts::default(), hooks: Hooks::default() };
     let mut prune = tokio::time::interval(writer.shared.settings.prune_every);
     prune.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let batch = writer.shared.settings.batch.max(1);
@@ -75,6 +76,7 @@ pub(super) async fn run(shared: Arc<Shared>, heads: HashMap<Uuid, i64>, mut item
         }
     }
     writer.shared.listeners.clear();
+    writer.shared.desk.close();
 }
 
 struct Writer {
@@ -84,6 +86,7 @@ struct Writer {
     /// Number of the newest event of each account that the log keeps no longer.
     pruned: HashMap<Uuid, i64>,
     accounts: Accounts,
+    hooks: Hooks,
 }
 
 /// A call, and what it has cost if it has ended.
@@ -212,13 +215,17 @@ impl Writer {
     async fn commit(&mut self, parts: &Parts) -> Result<()> {
         let accounts = parts.accounts();
         self.accounts.look_up(&self.shared.store, &accounts).await?;
+        self.hooks.look_up(&self.shared.store, &accounts).await?;
         let mut heads: HashMap<Uuid, i64> = HashMap::with_capacity(accounts.len());
         let mut rows = Vec::with_capacity(parts.events.len());
+        let (mut deliveries, now) = (Vec::new(), now());
         for pending in &parts.events {
             let account = pending.event.account;
             let head = heads.entry(account).or_insert_with(|| self.heads.get(&account).copied().unwrap_or(0));
             *head += 1;
-            rows.push(row(pending, *head, self.accounts.get(account)));
+            let row = row(pending, *head, self.accounts.get(account));
+            deliveries.extend(self.hooks.deliveries(&row, pending.event.app(), now));
+            rows.push(row);
         }
         let calls = parts.calls.values().map(|(record, _)| CallRecord::clone(record)).collect();
         let mut charges: BTreeMap<Uuid, Vec<NewTransaction>> = BTreeMap::new();
@@ -227,7 +234,8 @@ impl Writer {
         }
         let mut unbooked: HashMap<Uuid, usize> = charges.iter().map(|(account, all)| (*account, all.len())).collect();
         let (flow_logs, rejected) = (parts.flow_logs.clone(), parts.rejected());
-        let batch = Batch { calls, flow_logs, rejected, events: rows.clone(), charges };
+        let batch =
+            Batch { calls, flow_logs, rejected, events: rows.clone(), deliveries: deliveries.clone(), charges };
         let balances = self.shared.store.events().commit(batch).await?;
         for (account, charge) in parts.charges() {
             if let (Some(balance), Some(left)) = (balances.get(&account), unbooked.get_mut(&account)) {
@@ -238,6 +246,7 @@ impl Writer {
 
         self.heads.extend(heads);
         let count = rows.len() as u64;
+        deliveries.into_iter().for_each(|delivery| self.shared.desk.leave(delivery));
         let lagged = self.shared.listeners.send(rows);
         let counters = &self.shared.counters;
         counters.events.fetch_add(count, Ordering::Relaxed);

@@ -105,8 +105,9 @@ pub fn new_token(row: &Token, text: &str) -> Value {
     extended(token(row), json!({ "token": text }))
 }
 
-pub fn subscription(subscription: &Subscription) -> Value {
-    json!({
+/// A subscription; one of channel `webhook` with its `secret`.
+pub fn subscription(subscription: &Subscription, secret: Option<&str>) -> Value {
+    let shown = json!({
         "created_on": date(subscription.created_on),
         "modified_on": date(subscription.modified_on),
         "uuid": subscription.uuid,
@@ -114,5 +115,13 @@ pub fn subscription(subscription: &Subscription) -> Value {
         "expired_on": date_or_null(subscription.expired_on),
         "channel": subscription.channel,
         "type": subscription.kind,
-    })
+    });
+    let Some(secret) = secret else { return shown };
+    let webhook = json!({
+        "url": subscription.url,
+        "failover_url": subscription.failover_url,
+        "secret": secret,
+        "filters": subscription.filters,
+    });
+    extended(shown, webhook)
 }

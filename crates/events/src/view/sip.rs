@@ -43,7 +43,7 @@ pub fn sip_control_app_short(app: &SipControlApp) -> Value {
     })
 }
 
-pub fn sip_control_app(app: &SipControlApp) -> Value {
+pub fn sip_control_app(app: &SipControlApp, webhook_secret: &str) -> Value {
     let more = json!({
         "product": { "id": app.product },
         "call_flow_url": app.call_flow_url,
@@ -52,6 +52,7 @@ pub fn sip_control_app(app: &SipControlApp) -> Value {
         "webhook_url": app.webhook_url,
         "webhook_method": app.webhook_method,
         "webhook_request_timeout": app.webhook_request_timeout,
+        "webhook_secret": webhook_secret,
         "created_by": author(app.created_by),
         "modified_by": author(app.modified_by),
     });

@@ -287,6 +287,24 @@ section! {
 }
 
 section! {
+    /// Webhooks: events told by HTTP.
+    Webhooks "webhooks." {
+        /// From the first octet of a request to the last of its answer, where an app says nothing else; 2m at most.
+        timeout: Span = "10s",
+        /// Requests at once.
+        concurrent: u32 = "256",
+        /// Requests at once to one webhook: one that is slow holds up no other.
+        concurrent_per_hook: u32 = "16",
+        /// Deliveries that wait in memory; the others wait in the database alone.
+        in_memory: u32 = "20000",
+        /// How long a delivery is tried before it is given up.
+        retry_for: Span = "5d",
+        /// How long deliveries that are over are kept to be looked at, from when they were first made.
+        keep: Span = "7d",
+    }
+}
+
+section! {
     /// Accounts.
     Accounts "accounts." {
         /// Who may sign up; unset: open while every listener is on loopback, else closed.
@@ -373,6 +391,7 @@ pub struct Config {
     pub metrics: Metrics,
     pub store: Store,
     pub events: Events,
+    pub webhooks: Webhooks,
     pub accounts: Accounts,
     pub log: Log,
     pub speech: Speech,
@@ -412,6 +431,7 @@ sections! {
     metrics: Metrics = "metrics",
     store: Store = "store",
     events: Events = "events",
+    webhooks: Webhooks = "webhooks",
     accounts: Accounts = "accounts",
     log: Log = "log",
     speech: Speech = "speech",
@@ -550,6 +570,17 @@ impl Config {
         fault(!(1..=31_536_000).contains(&keep), "messaging.sip_keep", "must be 1s to 365d");
         fault(self.limits.calls == 0, "limits.calls", "must be at least 1");
         fault(self.limits.requests_per_minute == 0, "limits.requests_per_minute", "must be at least 1");
+        let webhooks = &self.webhooks;
+        for (key, number) in [
+            ("webhooks.concurrent", webhooks.concurrent),
+            ("webhooks.concurrent_per_hook", webhooks.concurrent_per_hook),
+            ("webhooks.in_memory", webhooks.in_memory),
+        ] {
+            fault(number == 0, key, "must be at least 1");
+        }
+        for (key, span) in [("webhooks.timeout", &webhooks.timeout), ("webhooks.retry_for", &webhooks.retry_for)] {
+            fault(span.0.is_zero(), key, "must be more than 0s");
+        }
         fault(self.events.queue < 100, "events.queue", "must be at least 100");
         fault(self.events.commit_every.0 > Duration::from_secs(1), "events.commit_every", "must be 1s or less");
         fault(self.events.keep_count == 0, "events.keep_count", "must be at least 1");

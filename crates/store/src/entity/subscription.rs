@@ -4,7 +4,7 @@ use sea_orm::entity::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::Date;
-use crate::types::{Channel, EventType};
+use crate::types::{Channel, EventType, Filters, Json};
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize, Deserialize)]
 #[sea_orm(table_name = "subscriptions")]
@@ -22,6 +22,13 @@ pub struct Model {
     pub kind: EventType,
     pub is_active: bool,
     pub expired_on: Option<Date>,
+    /// Where a webhook goes; of no other channel.
+    pub url: Option<String>,
+    /// Where it goes too, once the other has failed some times.
+    pub failover_url: Option<String>,
+    /// Sealed: what it is signed with, where that is not ours.
+    pub secret: Option<Vec<u8>>,
+    pub filters: Option<Json<Filters>>,
 }
 
 super::plain!();

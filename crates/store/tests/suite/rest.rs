@@ -1,9 +1,11 @@
 use std::time::Duration;
 
+use opentact_store::events::Batch;
 use opentact_store::idempotency::Begun;
 use opentact_store::subscriptions::NewSubscription;
-use opentact_store::types::{Channel, EventType, now};
-use opentact_store::{Store, StoreError};
+use opentact_store::types::{Channel, DeliveryState, EventType, now};
+use opentact_store::webhooks::{DeliveryFilter, WebhookAttempt, WebhookDelivery};
+use opentact_store::{Search, Store, StoreError};
 use uuid::Uuid;
 
 use crate::world::{on_both, tenant};
@@ -48,17 +50,112 @@ on_both! {
             kind: EventType::CallState,
             is_active: true,
             expired_on: Some(now() + Duration::from_secs(60)),
+            url: None,
+            failover_url: None,
+            secret: None,
+            filters: None,
         };
         let theirs = subscriptions.create(bob.uuid, user.uuid, new.clone()).await;
         assert!(matches!(theirs, Err(StoreError::NotFound("User"))));
         let mine = subscriptions.create(ada.uuid, user.uuid, new).await.unwrap();
         assert_eq!(subscriptions.list(ada.uuid, user.uuid).await.unwrap(), std::slice::from_ref(&mine));
         assert_eq!(subscriptions.list(bob.uuid, other.uuid).await.unwrap(), []);
-        let off = subscriptions.update(ada.uuid, user.uuid, mine.uuid, |s| s.is_active = false).await.unwrap();
+        let off = subscriptions.update(ada.uuid, user.uuid, mine.uuid, None, |s| s.is_active = false).await.unwrap();
         assert_eq!(subscriptions.get(ada.uuid, user.uuid, mine.uuid).await.unwrap(), off);
         assert!(subscriptions.delete(bob.uuid, other.uuid, mine.uuid).await.is_err());
         subscriptions.delete(ada.uuid, user.uuid, mine.uuid).await.unwrap();
         assert!(subscriptions.get(ada.uuid, user.uuid, mine.uuid).await.is_err());
+    }
+
+    async fn a_webhook_has_a_secret_of_its_own_or_ours(world: &World) {
+        let subscriptions = world.store.subscriptions();
+        let (ada, user) = tenant(&world.store, "ada", 0).await;
+        let new = NewSubscription {
+            channel: Channel::Webhook,
+            kind: EventType::Sms,
+            is_active: true,
+            expired_on: None,
+            url: Some("https://example.com/told".into()),
+            failover_url: None,
+            secret: Some("known to both of us".into()),
+            filters: None,
+        };
+        let own = subscriptions.create(ada.uuid, user.uuid, new.clone()).await.unwrap();
+        assert_eq!(subscriptions.secret(&own).unwrap(), "known to both of us");
+        let made = subscriptions.create(ada.uuid, user.uuid, NewSubscription { secret: None, ..new }).await.unwrap();
+        let secret = subscriptions.secret(&made).unwrap();
+        assert!(secret.starts_with("whsec_") && secret.len() == 70, "{secret}");
+        assert_eq!(subscriptions.secret(&made).unwrap(), secret, "the same each time");
+        let changes = subscriptions.changes();
+        let other = Some("another secret".to_owned());
+        let changed = subscriptions.update(ada.uuid, user.uuid, own.uuid, other, |_| {}).await.unwrap();
+        assert_eq!(subscriptions.secret(&changed).unwrap(), "another secret");
+        assert!(subscriptions.changes() > changes);
+        let mut found = subscriptions.webhooks(&[ada.uuid, Uuid::new_v4()]).await.unwrap();
+        found.sort_by_key(|subscription| subscription.created_on);
+        assert_eq!(found, [changed, made]);
+    }
+
+    async fn deliveries_wait_are_settled_made_again_and_pruned(world: &World) {
+        let (webhooks, account) = (world.store.webhooks(), Uuid::new_v4());
+        let noon = now() - Duration::from_secs(3600);
+        let delivery = |seq: i64| WebhookDelivery {
+            uuid: Uuid::new_v4(),
+            created_on: noon,
+            modified_on: noon,
+            account,
+            subscription: Some(Uuid::new_v4()),
+            sip_control_app: None,
+            event: Uuid::new_v4(),
+            seq,
+            kind: EventType::Sms,
+            ref_id: None,
+            state: DeliveryState::Waiting,
+            attempts: 0,
+            since: noon,
+            next_on: Some(noon),
+            reason: None,
+            body: "{\"type\":\"sms\"}".to_owned().into(),
+        };
+        let (first, second) = (delivery(1), delivery(2));
+        let batch = Batch { deliveries: vec![second.clone(), first.clone()], ..Batch::default() };
+        world.store.events().commit(batch).await.unwrap();
+        let mine = async || {
+            let waiting = webhooks.waiting(1_000).await.unwrap();
+            waiting.into_iter().filter(|delivery| delivery.account == account).collect::<Vec<_>>()
+        };
+        assert_eq!(mine().await, [first.clone(), second.clone()]);
+        assert_eq!(webhooks.redeliver(account, first.uuid).await.unwrap(), None, "it waits already");
+
+        let attempt = |number| WebhookAttempt {
+            delivery: first.uuid,
+            number,
+            created_on: noon,
+            url: "https://example.com".into(),
+            status: Some(503),
+            reason: None,
+            duration_ms: 5,
+        };
+        let later = WebhookDelivery { attempts: 1, reason: Some("answered 503".into()), ..first.clone() };
+        webhooks.settle(vec![later], vec![attempt(1)]).await.unwrap();
+        let told = WebhookDelivery { state: DeliveryState::Delivered, attempts: 2, next_on: None, ..first.clone() };
+        webhooks.settle(vec![told.clone()], vec![attempt(2)]).await.unwrap();
+        assert_eq!(webhooks.get(account, first.uuid).await.unwrap(), told);
+        assert_eq!(webhooks.attempts(first.uuid).await.unwrap(), [attempt(1), attempt(2)]);
+        assert_eq!(mine().await, std::slice::from_ref(&second));
+        let state = Some(DeliveryState::Delivered);
+        let filter = DeliveryFilter { state, ..DeliveryFilter::default() };
+        assert_eq!(webhooks.search(account, filter, Search::first(10)).await.unwrap().data, std::slice::from_ref(&told));
+
+        assert!(webhooks.redeliver(Uuid::new_v4(), first.uuid).await.is_err());
+        let again = webhooks.redeliver(account, first.uuid).await.unwrap().unwrap();
+        assert_eq!((again.state, again.attempts), (DeliveryState::Waiting, 2));
+        assert!(again.since > noon && again.next_on == Some(again.since));
+        webhooks.settle(vec![told], Vec::new()).await.unwrap();
+        assert_eq!(webhooks.prune(noon, 10).await.unwrap(), 0);
+        assert!(webhooks.prune(now(), 1_000).await.unwrap() >= 1);
+        assert!(webhooks.get(account, first.uuid).await.is_err() && webhooks.attempts(first.uuid).await.unwrap().is_empty());
+        assert_eq!(mine().await, [second], "what waits is not pruned");
     }
 }
 

@@ -1,0 +1,225 @@
+//! Webhooks: tells events by HTTP to those who have asked for that, until each is told or given up.
+//!
+//! What is to be told is written with the event itself, and stays in the database until it is told: a node that dies tells
+//! it after its next start. What one webhook is told of one object comes in order, each only after the one before is over.
+//! Somebody who dies after the answer and before it is written is told again, with the same ids.
+
+mod attempt;
+mod line;
+mod signature;
+
+use std::collections::{HashSet, VecDeque};
+use std::time::{Duration, Instant};
+
+use chrono::Utc;
+use opentact_events::Outbox;
+use opentact_store::Store;
+use opentact_store::types::DeliveryState;
+use opentact_store::webhooks::WebhookDelivery;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{sleep_until, timeout};
+use uuid::Uuid;
+
+use self::attempt::{Attempting, Tried};
+use self::line::{Lines, Place};
+use crate::http::HttpClient;
+
+/// How webhooks are told.
+#[derive(Debug, Clone)]
+pub struct WebhookConfig {
+    /// From the first octet of a request to the last of its answer, where the webhook says nothing else.
+    pub timeout: Duration,
+    /// Requests at once.
+    pub concurrent: usize,
+    /// Requests at once to one webhook: one that is slow holds up no other.
+    pub concurrent_per_hook: usize,
+    /// Deliveries in memory; the others wait in the database.
+    pub in_memory: usize,
+    /// How long a delivery is tried.
+    pub retry_for: Duration,
+    /// How long what is over is kept to be looked at.
+    pub keep: Duration,
+}
+
+impl Default for WebhookConfig {
+    fn default() -> WebhookConfig {
+        WebhookConfig {
+            timeout: Duration::from_secs(10),
+            concurrent: 256,
+            concurrent_per_hook: 16,
+            in_memory: 20_000,
+            retry_for: Duration::from_secs(5 * 24 * 3600),
+            keep: Duration::from_secs(7 * 24 * 3600),
+        }
+    }
+}
+
+/// Attempts whose outcome is written together.
+const TOGETHER: usize = 256;
+/// Deliveries that were over last, which may come through the outbox once more.
+const REMEMBERED: usize = 1024;
+/// How often what is over is pruned, and how much of it at most.
+const PRUNE_EVERY: Duration = Duration::from_secs(60);
+const PRUNED: u64 = 4096;
+/// Pause before a database that does not answer is asked again.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a node that ends goes on telling.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// The task that tells.
+pub(crate) struct Dispatcher {
+    config: WebhookConfig,
+    attempting: Attempting,
+    outbox: Outbox,
+    lines: Lines<WebhookDelivery>,
+    /// What `lines` holds.
+    held: HashSet<Uuid>,
+    /// What was over last, the latest at the back.
+    over: VecDeque<Uuid>,
+    /// More waits in the database than is held here.
+    behind: bool,
+    attempts: JoinSet<Tried>,
+}
+
+impl Dispatcher {
+    pub(crate) fn start(config: WebhookConfig, store: Store, http: HttpClient, outbox: Outbox) -> JoinHandle<()> {
+        let dispatcher = Dispatcher {
+            lines: Lines::new(config.concurrent, config.concurrent_per_hook),
+            attempting: Attempting { store, http, timeout: config.timeout, retry_for: config.retry_for },
+            config,
+            outbox,
+            held: HashSet::new(),
+            over: VecDeque::new(),
+            behind: true,
+            attempts: JoinSet::new(),
+        };
+        tokio::spawn(dispatcher.run())
+    }
+
+    async fn run(mut self) {
+        let mut prune = tokio::time::interval(PRUNE_EVERY);
+        loop {
+            self.behind |= self.outbox.is_behind();
+            if self.behind && self.held.len() <= self.config.in_memory / 2 {
+                self.catch_up().await;
+            }
+            while let Some((place, delivery)) = self.lines.begin(Instant::now()) {
+                self.attempts.spawn(self.attempting.clone().attempt(place, delivery));
+            }
+            let wake = self.lines.due().unwrap_or_else(|| Instant::now() + PRUNE_EVERY);
+            tokio::select! {
+                Some(tried) = self.attempts.join_next() => {
+                    let mut all = vec![tried];
+                    while all.len() < TOGETHER
+                        && let Some(tried) = self.attempts.try_join_next()
+                    {
+                        all.push(tried);
+                    }
+                    let tried = all.into_iter().filter_map(|tried| {
+                        tried.inspect_err(|error| tracing::error!(%error, "an attempt of a webhook has died")).ok()
+                    });
+                    self.settle(tried.collect()).await;
+                }
+                delivery = self.outbox.next() => match delivery {
+                    Some(delivery) => self.add(delivery),
+                    None => return self.take_leave().await,
+                },
+                _ = prune.tick() => self.prune().await,
+                () = sleep_until(wake.into()) => {}
+            }
+        }
+    }
+
+    /// The node ends. What is due is told as far as that goes fast, the rest by the next one.
+    async fn take_leave(mut self) {
+        let _ = timeout(FAREWELL, async {
+            loop {
+                while let Some((place, delivery)) = self.lines.begin(Instant::now()) {
+                    self.attempts.spawn(self.attempting.clone().attempt(place, delivery));
+                }
+                let Some(tried) = self.attempts.join_next().await else { break };
+                self.settle(tried.into_iter().collect()).await;
+            }
+        })
+        .await;
+    }
+
+    /// Takes from the database what waits there, the oldest first.
+    async fn catch_up(&mut self) {
+        let limit = self.config.in_memory as u64;
+        let waiting = match self.attempting.store.webhooks().waiting(limit).await {
+            Ok(waiting) => waiting,
+            Err(error) => {
+                tracing::warn!(%error, "webhooks that wait are not read");
+                return tokio::time::sleep(PATIENCE).await;
+            }
+        };
+        // With fewer than there may be, none is left out, and what comes from now on comes through the outbox.
+        self.behind = waiting.len() as u64 >= limit;
+        waiting.into_iter().for_each(|delivery| self.hold(delivery));
+        // Read before anything of it is over: what was written meanwhile is in both.
+        while let Some(delivery) = self.outbox.try_next() {
+            self.add(delivery);
+        }
+    }
+
+    fn add(&mut self, delivery: WebhookDelivery) {
+        // One more in memory could overtake what is still to be read.
+        if self.behind {
+            return;
+        }
+        if self.held.len() >= self.config.in_memory {
+            self.behind = true;
+            return;
+        }
+        self.hold(delivery);
+    }
+
+    fn hold(&mut self, delivery: WebhookDelivery) {
+        let again = delivery.since > delivery.created_on;
+        if !again && self.over.contains(&delivery.uuid) || !self.held.insert(delivery.uuid) {
+            return;
+        }
+        let wait = delivery.next_on.and_then(|at| (at - Utc::now()).to_std().ok()).unwrap_or_default();
+        let hook = delivery.subscription.or(delivery.sip_control_app).unwrap_or_default();
+        let object = delivery.ref_id.unwrap_or(delivery.uuid);
+        self.lines.add(Place { hook, object }, Instant::now() + wait, delivery);
+    }
+
+    /// Writes what came of attempts; only then the next of a line has its turn.
+    async fn settle(&mut self, tried: Vec<Tried>) {
+        let rows: Vec<_> = tried.iter().map(|tried| tried.delivery.clone()).collect();
+        let attempts: Vec<_> = tried.iter().filter_map(|tried| tried.attempt.clone()).collect();
+        while let Err(error) = self.attempting.store.webhooks().settle(rows.clone(), attempts.clone()).await {
+            tracing::warn!(%error, "what came of webhooks is not written yet");
+            tokio::time::sleep(PATIENCE).await;
+        }
+        for Tried { place, delivery, again_in, .. } in tried {
+            let result = match delivery.state {
+                DeliveryState::Waiting => "failed",
+                DeliveryState::Delivered => "delivered",
+                DeliveryState::Dead => "given_up",
+            };
+            metrics::counter!("opentact_webhook_attempts_total", "result" => result).increment(1);
+            match again_in {
+                Some(pause) => self.lines.again(place, Instant::now() + pause, delivery),
+                None => {
+                    self.held.remove(&delivery.uuid);
+                    self.over.push_back(delivery.uuid);
+                    if self.over.len() > REMEMBERED {
+                        self.over.pop_front();
+                    }
+                    self.lines.end(place);
+                }
+            }
+        }
+        metrics::gauge!("opentact_webhook_deliveries_held").set(self.held.len() as f64);
+    }
+
+    async fn prune(&self) {
+        let old = Utc::now() - self.config.keep;
+        if let Err(error) = self.attempting.store.webhooks().prune(old, PRUNED).await {
+            tracing::warn!(%error, "webhooks that are over are not pruned");
+        }
+    }
+}

@@ -1,0 +1,95 @@
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use opentact_store::events::Event;
+use opentact_store::subscriptions::Subscription;
+use opentact_store::types::{DeliveryState, ordered_uuid};
+use opentact_store::webhooks::WebhookDelivery;
+use opentact_store::{Result, Store};
+use serde_json::Value;
+use uuid::Uuid;
+
+/// How long an account's subscriptions count as they were read, where another node may have changed them. A change by this
+/// one counts at once.
+const KEEP: Duration = Duration::from_secs(1);
+/// Accounts kept; with one more all others than those of this commit are forgotten.
+const MAX: usize = 10_000;
+
+/// Who is told of events by HTTP.
+#[derive(Default)]
+pub(super) struct Hooks {
+    known: HashMap<Uuid, Known>,
+}
+
+struct Known {
+    subscriptions: Vec<Subscription>,
+    read: Instant,
+    /// Of the store's subscriptions when they were read.
+    changes: u64,
+}
+
+impl Hooks {
+    /// Reads the subscriptions of those accounts of which they are not known as they are now.
+    pub(super) async fn look_up(&mut self, store: &Store, accounts: &HashSet<Uuid>) -> Result<()> {
+        let (changes, read) = (store.subscriptions().changes(), Instant::now());
+        let fresh = |known: &Known| known.changes == changes && read.duration_since(known.read) < KEEP;
+        let missing: Vec<Uuid> =
+            accounts.iter().copied().filter(|account| !self.known.get(account).is_some_and(fresh)).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        if self.known.len() > MAX {
+            self.known.retain(|account, _| accounts.contains(account));
+        }
+        let rows = store.subscriptions().webhooks(&missing).await?;
+        for account in missing {
+            self.known.insert(account, Known { subscriptions: Vec::new(), read, changes });
+        }
+        for row in rows {
+            if let Some(known) = self.known.get_mut(&row.account) {
+                known.subscriptions.push(row);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whom an event is to be told to. `app` has asked to be told of it as the one whose call it is.
+    pub(super) fn deliveries(
+        &self,
+        event: &Event,
+        app: Option<Uuid>,
+        now: DateTime<Utc>,
+    ) -> impl Iterator<Item = WebhookDelivery> {
+        let mut body = None;
+        let subscribed = self.known.get(&event.account).into_iter().flat_map(|known| &known.subscriptions);
+        let subscribed = subscribed.filter(move |subscription| {
+            let lasts = subscription.expired_on.is_none_or(|end| end > now);
+            let asked = subscription.is_active && lasts && subscription.kind == event.kind;
+            asked
+                && subscription.filters.as_ref().is_none_or(|filters| {
+                    filters.admit(body.get_or_insert_with(|| serde_json::from_str(&event.body).unwrap_or(Value::Null)))
+                })
+        });
+        let hooks = app.map(|app| (None, Some(app))).into_iter();
+        let hooks = hooks.chain(subscribed.map(|subscription| (Some(subscription.uuid), None)));
+        hooks.map(move |(subscription, sip_control_app)| WebhookDelivery {
+            uuid: ordered_uuid(now),
+            created_on: now,
+            modified_on: now,
+            account: event.account,
+            subscription,
+            sip_control_app,
+            event: event.uuid,
+            seq: event.seq,
+            kind: event.kind,
+            ref_id: event.ref_id,
+            state: DeliveryState::Waiting,
+            attempts: 0,
+            since: now,
+            next_on: Some(now),
+            reason: None,
+            body: event.body.clone(),
+        })
+    }
+}
