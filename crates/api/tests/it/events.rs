@@ -81,7 +81,8 @@ async fn deliveries_are_listed_searched_and_made_again() {
     let form = json!({"type": "balance", "channel": "webhook", "url": "https://example.com/told"});
     let subscription = world.post("/rest/event/subscription", form).expect(201).await["uuid"].clone();
     tell(&world.hub, &world.me, "told");
-    tell(&world.hub, &world.stranger().await, "not mine");
+    let stranger = world.stranger().await;
+    tell(&world.hub, &stranger, "not mine");
     world.hub.flush().await;
     let page = world.get("/rest/webhook/delivery").expect(200).await;
     assert_eq!(page["total"], 1);
@@ -109,7 +110,6 @@ async fn deliveries_are_listed_searched_and_made_again() {
     assert_eq!(found["total"], 1);
     let shown = world.get(&path).expect(200).await;
     assert_eq!((&shown["attempts"], &shown["log"][0]["status"]), (&json!(1), &json!(404)));
-    let stranger = world.stranger().await;
     world.get(&path).by(&stranger).expect(401).await;
     world.post(&format!("{path}/redeliver"), json!({})).by(&stranger).expect(401).await;
     let again = world.post(&format!("{path}/redeliver"), json!({})).expect(200).await;

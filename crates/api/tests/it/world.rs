@@ -405,6 +405,7 @@ fn redacted(value: &Value) -> Value {
             .map(|(key, value)| match key.as_str() {
                 "tech_prefix" if value.is_number() => (key.clone(), json!("[prefix]")),
                 "token" if value.is_string() => (key.clone(), json!("[token]")),
+                "webhook_secret" if value.is_string() => (key.clone(), json!("[secret]")),
                 _ => (key.clone(), redacted(value)),
             })
             .collect::<Map<_, _>>()
