@@ -74,7 +74,7 @@ def test_linphone_asks_first_and_then_hands_the_call_on(own_server, tmp_path):
         desk.command(f"call sip:boss@{domain}")
         boss.wait("CALL_ESTABLISHED")
         events.wait(lambda _: len(bridged()) == 2)
-        desk.command("transfer 1 2")
+        desk.command("transfer 1 --to-call 2")
         events.wait(lambda _: len(bridged()) == 3)
         (desk_mate, desk_boss, (one, other)) = bridged()
         assert one in desk_mate and other in desk_boss

@@ -52,7 +52,7 @@ class Receiver:
                         self.close_connection = True
                         return
                     if 200 <= status < 300:
-                        receiver.taken.append((path, query, dict(self.headers), body))
+                        receiver.taken.append((path, query, self.headers, body))
                 self.send_response(status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
