@@ -279,7 +279,20 @@ impl Engine {
         tokio::spawn(gauge(control.clone(), gate));
         let sweep = tokio::spawn(mailroom.sweep(sweeper));
         let webhooks = outbox.map(|outbox| Dispatcher::start(config.webhooks, webhook_store, http.clone(), outbox));
-        Ok(Self { control, transports, media, router, http, speech, core, bindings, watch, sweep, signalling, webhooks })
+        Ok(Self {
+            control,
+            transports,
+            media,
+            router,
+            http,
+            speech,
+            core,
+            bindings,
+            watch,
+            sweep,
+            signalling,
+            webhooks,
+        })
     }
 
     pub fn control(&self) -> Arc<dyn CallControl> {

@@ -139,7 +139,8 @@ async fn an_app_is_told_every_state_in_order_also_when_it_falters() {
     let filter = DeliveryFilter { sip_control_app: Some(app), ..DeliveryFilter::default() };
     let settled = async {
         loop {
-            let found = world.store.webhooks().search(world.account, filter.clone(), Search::first(10)).await.unwrap().data;
+            let found =
+                world.store.webhooks().search(world.account, filter.clone(), Search::first(10)).await.unwrap().data;
             if found.len() == 5 && found.iter().all(|delivery| delivery.state == DeliveryState::Delivered) {
                 return found;
             }

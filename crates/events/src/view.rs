@@ -28,12 +28,12 @@ pub(crate) use date::Date;
 pub use messaging::{SmsContext, messaging_profile, messaging_profile_short, sip_message, sms};
 pub use numbers::{LeaseContext, lease, lease_short, order, order_short, tn, tn_filter, tn_profile, tn_short};
 pub use search::found;
-pub use webhook::{webhook_delivery, webhook_delivery_log};
 pub use sip::{
     DomainContext, SipUserContext, outbound_voice_profile, outbound_voice_profile_short, product, shaken_certificate,
     sip_connection, sip_connection_short, sip_control_app, sip_control_app_short, sip_domain, sip_domain_short,
     sip_switch, sip_user, sip_user_group, sip_user_short,
 };
+pub use webhook::{webhook_delivery, webhook_delivery_log};
 
 /// ISO 8601, UTC, milliseconds: `2026-11-24T06:15:22.328Z`.
 pub fn date(date: DateTime<Utc>) -> Value {

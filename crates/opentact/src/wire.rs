@@ -18,9 +18,7 @@ use opentact_engine::speech::{LocalSpeech, SpeechConfig};
 use opentact_engine::stir::StirConfig;
 use opentact_engine::trace::{SipWatch, TraceConfig};
 use opentact_engine::transport::{Outside, TcpLimits, TlsConfig, TransportConfig, View, WsDoor};
-use opentact_engine::{
-    CodecOrder, Engine, EngineConfig, MessageConfig, SubscribeConfig, TrunkConfig, WebhookConfig,
-};
+use opentact_engine::{CodecOrder, Engine, EngineConfig, MessageConfig, SubscribeConfig, TrunkConfig, WebhookConfig};
 use opentact_events::Hub;
 use opentact_sip::digest::Algorithm;
 use opentact_sip::flow::Transport;

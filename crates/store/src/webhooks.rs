@@ -88,7 +88,12 @@ impl Webhooks<'_> {
         sortable::<Entity>()
     }
 
-    pub async fn search(&self, account: Uuid, filter: DeliveryFilter, search: Search) -> Result<Found<WebhookDelivery>> {
+    pub async fn search(
+        &self,
+        account: Uuid,
+        filter: DeliveryFilter,
+        search: Search,
+    ) -> Result<Found<WebhookDelivery>> {
         let filters = [
             filter.subscription.map(|v| Column::Subscription.eq(v)),
             filter.sip_control_app.map(|v| Column::SipControlApp.eq(v)),

@@ -106,7 +106,8 @@ async fn deliveries_are_listed_searched_and_made_again() {
         duration_ms: 3,
     };
     webhooks.settle(vec![dead], vec![attempt]).await.unwrap();
-    let found = world.post("/rest/webhook/delivery", json!({"state": "dead", "subscription": subscription})).expect(200).await;
+    let found =
+        world.post("/rest/webhook/delivery", json!({"state": "dead", "subscription": subscription})).expect(200).await;
     assert_eq!(found["total"], 1);
     let shown = world.get(&path).expect(200).await;
     assert_eq!((&shown["attempts"], &shown["log"][0]["status"]), (&json!(1), &json!(404)));

@@ -53,9 +53,7 @@ pub enum Inbound {
         at: Instant,
     },
     /// The flow is gone or never came to be: connection refused, reset, closed.
-    Failed {
-        flow: Flow,
-    },
+    Failed { flow: Flow },
 }
 
 /// Listen addresses; port 0 picks a free one.

@@ -158,11 +158,7 @@ impl Attempting {
         }
     }
 
-    async fn subscription(
-        &self,
-        delivery: &WebhookDelivery,
-        uuid: uuid::Uuid,
-    ) -> Result<Option<Hook>, StoreError> {
+    async fn subscription(&self, delivery: &WebhookDelivery, uuid: uuid::Uuid) -> Result<Option<Hook>, StoreError> {
         let subscriptions = self.store.subscriptions();
         let row = subscriptions.find(delivery.account, uuid).await?;
         let Some(url) = row.url.clone().filter(|_| row.is_active) else { return Ok(None) };

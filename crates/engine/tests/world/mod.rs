@@ -24,9 +24,7 @@ use opentact_engine::speech::{LocalSpeech, SpeechConfig};
 use opentact_engine::stir::StirConfig;
 use opentact_engine::trace::TraceConfig;
 use opentact_engine::transport::{Outside, TcpLimits, TransportConfig};
-use opentact_engine::{
-    CodecOrder, Engine, EngineConfig, MessageConfig, SubscribeConfig, TrunkConfig, WebhookConfig,
-};
+use opentact_engine::{CodecOrder, Engine, EngineConfig, MessageConfig, SubscribeConfig, TrunkConfig, WebhookConfig};
 use opentact_events::{Filter, Hub, Subscription};
 use opentact_sip::digest::{Algorithm, Credentials};
 use opentact_sip::flow::{Flow, Transport};

@@ -28,7 +28,8 @@ const BACKOFF: std::ops::RangeInclusive<Duration> = Duration::from_millis(50)..=
 
 /// The one task that numbers, writes and hands on.
 pub(super) async fn run(shared: Arc<Shared>, heads: HashMap<Uuid, i64>, mut items: mpsc::Receiver<Item>) {
-    let mut writer = Writer { shared, heads, pruned: HashMap::new(), accounts: Accounts::default(), hooks: Hooks::default() };
+    let mut writer =
+        Writer { shared, heads, pruned: HashMap::new(), accounts: Accounts::default(), hooks: Hooks::default() };
     let mut prune = tokio::time::interval(writer.shared.settings.prune_every);
     prune.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let batch = writer.shared.settings.batch.max(1);
@@ -234,8 +235,7 @@ impl Writer {
         }
         let mut unbooked: HashMap<Uuid, usize> = charges.iter().map(|(account, all)| (*account, all.len())).collect();
         let (flow_logs, rejected) = (parts.flow_logs.clone(), parts.rejected());
-        let batch =
-            Batch { calls, flow_logs, rejected, events: rows.clone(), deliveries: deliveries.clone(), charges };
+        let batch = Batch { calls, flow_logs, rejected, events: rows.clone(), deliveries: deliveries.clone(), charges };
         let balances = self.shared.store.events().commit(batch).await?;
         for (account, charge) in parts.charges() {
             if let (Some(balance), Some(left)) = (balances.get(&account), unbooked.get_mut(&account)) {
