@@ -23,18 +23,25 @@ RATE = 16_000
 PAUSE = bytes(2 * RATE)
 
 
-def main(path):
-    with wave.open(path, "wb") as said:
+def say(path, seconds=None):
+    """All sentences, or so many seconds of them without pauses between."""
+    with wave.open(str(path), "wb") as said:
         said.setparams((1, 2, RATE, 0, "NONE", ""))
-        said.writeframes(PAUSE)
+        left = None if seconds is None else 2 * RATE * seconds
+        if left is None:
+            said.writeframes(PAUSE)
         for sentence in SENTENCES:
             with tempfile.NamedTemporaryFile(suffix=".wav") as one:
                 subprocess.run(["flite", "-voice", "slt", "-t", sentence, "-o", one.name], check=True)
                 with wave.open(one.name) as spoken:
                     assert spoken.getframerate() == RATE
-                    said.writeframes(spoken.readframes(spoken.getnframes()))
-            said.writeframes(PAUSE)
+                    frames = spoken.readframes(spoken.getnframes())
+            if left is None:
+                said.writeframes(frames + PAUSE)
+                continue
+            said.writeframes(frames[:left])
+            left -= min(left, len(frames))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    say(sys.argv[1])
