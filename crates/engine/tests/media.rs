@@ -23,7 +23,7 @@ struct World {
 
 fn world(threads: usize) -> World {
     let (sender, events) = channel();
-    let config = MediaConfig { threads, ports: free_ports(), ..MediaConfig::default() };
+    let config = MediaConfig { threads, together: 1, ports: free_ports(), ..MediaConfig::default() };
     let pool = MediaPool::start(config, move |leg, event| {
         let _ = sender.send((leg, event));
     })

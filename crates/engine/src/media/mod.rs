@@ -36,6 +36,8 @@ const QUEUE: usize = 8192;
 pub struct MediaConfig {
     /// Media threads, at least 1.
     pub threads: usize,
+    /// Legs that a thread has before one is given to the next: what waking up costs, few legs pay once.
+    pub together: usize,
     /// Where RTP is received; `::` is all addresses of both families.
     pub address: IpAddr,
     /// UDP ports to use, in pairs: RTP on the even one, RTCP on the next. Two ports a leg.
@@ -54,6 +56,7 @@ impl Default for MediaConfig {
     fn default() -> MediaConfig {
         MediaConfig {
             threads: thread::available_parallelism().map_or(1, |n| n.get()),
+            together: 100,
             address: IpAddr::from([127, 0, 0, 1]),
             ports: 20000..=29999,
             rtp_timeout: Duration::from_secs(60),
@@ -146,13 +149,13 @@ impl MediaPool {
         Ok(MediaPool(Arc::new(pool)))
     }
 
-    /// Binds a leg's ports, on the thread of `near` when given (the leg it will be bridged to), else on the one with
-    /// the fewest legs. Returns the address of its RTP port for the SDP. The leg is silent until [`Command::Start`].
+    /// Binds a leg's ports, on the thread of `near` when given (the leg it will be bridged to), else on one that has few
+    /// legs, but some where that is enough. Returns the address of its RTP port for the SDP. The leg is silent until [`Command::Start`].
     pub fn open(&self, near: Option<LegKey>) -> Result<(LegKey, SocketAddr), MediaError> {
         let pool = &*self.0;
         let home = match near {
             Some(near) => pool.home(near),
-            None => pool.idlest(),
+            None => pool.roomy(),
         };
         let thread = &pool.threads[home];
         let pair = PortPair::bind(&pool.ports, pool.config.address)?;
@@ -241,8 +244,10 @@ impl Pool {
         (key.0 % self.threads.len() as u64) as usize
     }
 
-    fn idlest(&self) -> usize {
+    fn roomy(&self) -> usize {
         let load = |thread: &Thread| thread.legs.load(Ordering::Relaxed);
-        self.threads.iter().enumerate().min_by_key(|(_, thread)| load(thread)).map_or(0, |(index, _)| index)
+        let few = self.threads.iter().position(|thread| load(thread) < self.config.together);
+        let idlest = || self.threads.iter().enumerate().min_by_key(|(_, thread)| load(thread)).map(|(index, _)| index);
+        few.or_else(idlest).unwrap_or(0)
     }
 }

@@ -1,4 +1,5 @@
-//! System calls std has no name for: `epoll`, `recvmmsg`, `sendmmsg`, `setpriority`. All unsafe code of media is in this file.
+//! System calls std has no name for: `epoll`, `recvmsg` with the time of arrival, `sendmmsg`, `setpriority`. All unsafe code of
+//! media is in this file.
 
 use std::io;
 use std::mem::{self, MaybeUninit};
@@ -6,10 +7,11 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSo
 use std::ops::Range;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::ptr;
+use std::time::{Duration, Instant, SystemTime};
 
 use opentact_media::rtp::MAX_DATAGRAM;
 
-/// Datagrams read or sent with one system call.
+/// Datagrams sent with one system call.
 const BATCH: usize = 32;
 /// Sockets told ready with one system call.
 const READY: usize = 256;
@@ -54,7 +56,8 @@ impl Epoll {
         }
     }
 
-    /// Appends the tokens of ready sockets, at most 256; more are told next time, the kernel goes round.
+    /// Appends the tokens of ready sockets, at most 256; more are told next time, the kernel goes round. Level-triggered: a
+    /// socket that still has something is told again.
     pub fn ready(&mut self, tokens: &mut Vec<u64>) -> io::Result<()> {
         // SAFETY: the buffer holds READY events, and the kernel writes no more than told.
         let count =
@@ -70,88 +73,102 @@ impl Epoll {
     }
 }
 
-/// Buffers for one `recvmmsg`, used again for every socket of a thread.
-pub(super) struct Inbox {
-    data: Box<[[u8; MAX_DATAGRAM]]>,
-    names: Box<[libc::sockaddr_storage]>,
-    lengths: [usize; BATCH],
+/// Both clocks at one moment: the kernel tells arrivals by the time of day.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Clocks {
+    pub now: Instant,
+    time_of_day: SystemTime,
 }
+
+impl Clocks {
+    pub fn read() -> Clocks {
+        Clocks { now: Instant::now(), time_of_day: SystemTime::now() }
+    }
+
+    /// When a datagram came that was stamped so. Never later than now, and not earlier than a second ago, whatever
+    /// somebody has done to the time of day.
+    fn instant(&self, stamp: Duration) -> Instant {
+        let since = self.time_of_day.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().saturating_sub(stamp);
+        if since > Duration::from_secs(1) { self.now } else { self.now.checked_sub(since).unwrap_or(self.now) }
+    }
+}
+
+/// Asks the kernel to say when datagrams came. Without it they came when they are read.
+pub(super) fn stamp_arrivals(socket: &UdpSocket) {
+    let on: libc::c_int = 1;
+    // SAFETY: the value lives through the call and is as long as told.
+    unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_TIMESTAMPNS,
+            (&raw const on).cast(),
+            mem::size_of::<libc::c_int>() as libc::socklen_t,
+        );
+    }
+}
+
+/// A datagram that was received.
+pub(super) struct Received<'a> {
+    pub from: SocketAddr,
+    pub at: Instant,
+    pub datagram: &'a [u8],
+}
+
+/// The buffer of a thread, used again for every datagram. One is read at a time: of a packet every 20 ms there is hardly
+/// ever a second, and `recvmmsg` costs half as much again to find that out.
+pub(super) struct Inbox {
+    data: Box<[u8; MAX_DATAGRAM]>,
+}
+
+/// Room for one timestamp among the control messages, aligned as they are.
+type Control = [u64; 8];
 
 impl Inbox {
     pub fn new() -> Inbox {
-        // SAFETY: sockaddr_storage is plain data, for which all zeroes are a value.
-        let name: libc::sockaddr_storage = unsafe { mem::zeroed() };
-        Inbox {
-            data: vec![[0; MAX_DATAGRAM]; BATCH].into_boxed_slice(),
-            names: vec![name; BATCH].into_boxed_slice(),
-            lengths: [0; BATCH],
-        }
+        Inbox { data: Box::new([0; MAX_DATAGRAM]) }
     }
 
-    /// Reads up to 32 datagrams without waiting. Longer than 1,500 octets they are cut.
-    pub fn receive(&mut self, socket: &UdpSocket) -> io::Result<Received<'_>> {
-        // SAFETY: both are plain data, for which all zeroes are a value.
-        let mut vectors: [libc::iovec; BATCH] = unsafe { mem::zeroed() };
-        let mut messages: [libc::mmsghdr; BATCH] = unsafe { mem::zeroed() };
-        for index in 0..BATCH {
-            vectors[index] = libc::iovec { iov_base: self.data[index].as_mut_ptr().cast(), iov_len: MAX_DATAGRAM };
-            let header = &mut messages[index].msg_hdr;
-            header.msg_name = (&raw mut self.names[index]).cast();
-            header.msg_namelen = mem::size_of::<libc::sockaddr_storage>() as libc::socklen_t;
-            header.msg_iov = &raw mut vectors[index];
-            header.msg_iovlen = 1;
-        }
-        // SAFETY: every header points to a vector, a name and a buffer of the size it says, all alive through the
-        // call and not otherwise borrowed.
-        let count = check(unsafe {
-            libc::recvmmsg(
-                socket.as_raw_fd(),
-                messages.as_mut_ptr(),
-                BATCH as libc::c_uint,
-                libc::MSG_DONTWAIT,
-                ptr::null_mut(),
-            )
-        });
-        let count = match count {
-            Ok(count) => count as usize,
-            Err(error) if would_block(&error) => 0,
-            Err(error) => return Err(error),
+    /// Reads one datagram, if there is one. Longer than 1,500 octets it is cut.
+    pub fn receive(&mut self, socket: &UdpSocket, clocks: Clocks) -> io::Result<Option<Received<'_>>> {
+        // SAFETY: plain data, for which all zeroes are a value.
+        let mut name: libc::sockaddr_in6 = unsafe { mem::zeroed() };
+        let mut control: Control = [0; 8];
+        let mut vector = libc::iovec { iov_base: self.data.as_mut_ptr().cast(), iov_len: MAX_DATAGRAM };
+        // SAFETY: as above.
+        let mut header: libc::msghdr = unsafe { mem::zeroed() };
+        header.msg_name = (&raw mut name).cast();
+        header.msg_namelen = mem::size_of_val(&name) as libc::socklen_t;
+        header.msg_iov = &raw mut vector;
+        header.msg_iovlen = 1;
+        header.msg_control = control.as_mut_ptr().cast();
+        header.msg_controllen = mem::size_of_val(&control);
+        // SAFETY: the header points to a vector, a name, control messages and a buffer of the sizes it says, all alive
+        // through the call.
+        let length = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut header, libc::MSG_DONTWAIT) };
+        let Ok(length) = usize::try_from(length) else {
+            let error = io::Error::last_os_error();
+            return if would_block(&error) { Ok(None) } else { Err(error) };
         };
-        for (length, message) in self.lengths.iter_mut().zip(&messages[..count]) {
-            *length = message.msg_len as usize;
+        let at = arrival(&header).map_or(clocks.now, |stamp| clocks.instant(stamp));
+        let from = address(&name).ok_or(io::ErrorKind::InvalidData)?;
+        Ok(Some(Received { from, at, datagram: &self.data[..length.min(MAX_DATAGRAM)] }))
+    }
+}
+
+/// What the kernel says of when it took a datagram: since 1970.
+fn arrival(header: &libc::msghdr) -> Option<Duration> {
+    // SAFETY: the kernel has written the control messages that the header tells of, and the first is whole if it is there.
+    let time = unsafe {
+        let control = libc::CMSG_FIRSTHDR(header);
+        if control.is_null()
+            || ((*control).cmsg_level, (*control).cmsg_type) != (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS)
+        {
+            return None;
         }
-        Ok(Received { inbox: self, next: 0, count })
-    }
-}
-
-/// Datagrams of one `recvmmsg`.
-pub(super) struct Received<'a> {
-    inbox: &'a Inbox,
-    next: usize,
-    count: usize,
-}
-
-impl Received<'_> {
-    /// The batch was full: there may be more.
-    pub fn is_full(&self) -> bool {
-        self.count == BATCH
-    }
-}
-
-impl<'a> Iterator for Received<'a> {
-    type Item = (SocketAddr, &'a [u8]);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        while self.next < self.count {
-            let index = self.next;
-            self.next += 1;
-            if let Some(from) = address(&self.inbox.names[index]) {
-                let length = self.inbox.lengths[index].min(MAX_DATAGRAM);
-                return Some((from, &self.inbox.data[index][..length]));
-            }
-        }
-        None
-    }
+        ptr::read_unaligned(libc::CMSG_DATA(control).cast::<libc::timespec>())
+    };
+    Some(Duration::new(u64::try_from(time.tv_sec).ok()?, u32::try_from(time.tv_nsec).ok()?))
 }
 
 /// Datagrams to send from one socket.
@@ -177,6 +194,12 @@ impl Batch {
     pub fn send(&mut self, socket: &UdpSocket) -> (u64, u64) {
         let (mut sent, mut lost) = (0, 0);
         let mut rest = &self.entries[..];
+        if let [(range, to)] = rest {
+            // Mostly there is one: a plain `sendto` has less to copy.
+            let result = socket.send_to(&self.data[range.clone()], to);
+            (sent, lost) = if result.is_ok() { (1, 0) } else { (0, 1) };
+            rest = &[];
+        }
         while !rest.is_empty() {
             match self.send_some(socket, &rest[..rest.len().min(BATCH)]) {
                 Ok(count) if count > 0 => {
@@ -197,7 +220,7 @@ impl Batch {
 
     fn send_some(&self, socket: &UdpSocket, entries: &[(Range<usize>, SocketAddr)]) -> io::Result<usize> {
         // SAFETY: all three are plain data, for which all zeroes are a value.
-        let mut names: [libc::sockaddr_storage; BATCH] = unsafe { mem::zeroed() };
+        let mut names: [libc::sockaddr_in6; BATCH] = unsafe { mem::zeroed() };
         let mut vectors: [libc::iovec; BATCH] = unsafe { mem::zeroed() };
         let mut messages: [libc::mmsghdr; BATCH] = unsafe { mem::zeroed() };
         for (index, (range, to)) in entries.iter().enumerate() {
@@ -209,7 +232,8 @@ impl Batch {
             header.msg_iov = &raw mut vectors[index];
             header.msg_iovlen = 1;
         }
-        // SAFETY: as for `recvmmsg`; the data is only read.
+        // SAFETY: every header points to a vector, a name and a buffer of the size it says, all alive through the call,
+        // which only reads them.
         let count = check(unsafe {
             libc::sendmmsg(
                 socket.as_raw_fd(),
@@ -223,18 +247,16 @@ impl Batch {
 }
 
 /// `None` for what is no internet address.
-fn address(name: &libc::sockaddr_storage) -> Option<SocketAddr> {
-    match libc::c_int::from(name.ss_family) {
+fn address(name: &libc::sockaddr_in6) -> Option<SocketAddr> {
+    match libc::c_int::from(name.sin6_family) {
         libc::AF_INET => {
-            // SAFETY: the family says which of its overlaid structures the storage holds; storage is large and
-            // aligned enough for each.
+            // SAFETY: the family says which of both the kernel has written; that of IPv4 is the smaller, and both are plain
+            // data of the same alignment.
             let name: &libc::sockaddr_in = unsafe { &*(&raw const *name).cast() };
             let ip = Ipv4Addr::from(u32::from_be(name.sin_addr.s_addr));
             Some(SocketAddrV4::new(ip, u16::from_be(name.sin_port)).into())
         }
         libc::AF_INET6 => {
-            // SAFETY: as above.
-            let name: &libc::sockaddr_in6 = unsafe { &*(&raw const *name).cast() };
             let ip = Ipv6Addr::from(name.sin6_addr.s6_addr);
             let port = u16::from_be(name.sin6_port);
             // A socket for both families calls who has come over IPv4 so.
@@ -248,7 +270,7 @@ fn address(name: &libc::sockaddr_storage) -> Option<SocketAddr> {
 }
 
 /// Writes `from` into `name` and returns the length of what was written.
-fn write_address(from: SocketAddr, name: &mut libc::sockaddr_storage) -> libc::socklen_t {
+fn write_address(from: SocketAddr, name: &mut libc::sockaddr_in6) -> libc::socklen_t {
     let place = &raw mut *name;
     match from {
         SocketAddr::V4(from) => {
@@ -257,7 +279,7 @@ fn write_address(from: SocketAddr, name: &mut libc::sockaddr_storage) -> libc::s
             value.sin_family = libc::AF_INET as libc::sa_family_t;
             value.sin_port = from.port().to_be();
             value.sin_addr.s_addr = u32::from(*from.ip()).to_be();
-            // SAFETY: storage is large and aligned enough for every address.
+            // SAFETY: an address of IPv6 is larger than one of IPv4, and aligned alike.
             unsafe { place.cast::<libc::sockaddr_in>().write(value) };
             mem::size_of::<libc::sockaddr_in>() as libc::socklen_t
         }
@@ -269,8 +291,7 @@ fn write_address(from: SocketAddr, name: &mut libc::sockaddr_storage) -> libc::s
             value.sin6_flowinfo = from.flowinfo();
             value.sin6_addr.s6_addr = from.ip().octets();
             value.sin6_scope_id = from.scope_id();
-            // SAFETY: as above.
-            unsafe { place.cast::<libc::sockaddr_in6>().write(value) };
+            *name = value;
             mem::size_of::<libc::sockaddr_in6>() as libc::socklen_t
         }
     }
@@ -304,17 +325,10 @@ mod tests {
             assert!(batch.is_empty());
             let mut inbox = Inbox::new();
             let mut seen = Vec::new();
-            loop {
-                let received = inbox.receive(&b).unwrap();
-                let full = received.is_full();
-                for (from, datagram) in received {
-                    assert_eq!(from, a.local_addr().unwrap());
-                    assert_eq!(datagram.len(), usize::from(datagram[0]) + 1);
-                    seen.push(datagram[0]);
-                }
-                if !full {
-                    break;
-                }
+            while let Some(received) = inbox.receive(&b, Clocks::read()).unwrap() {
+                assert_eq!(received.from, a.local_addr().unwrap());
+                assert_eq!(received.datagram.len(), usize::from(received.datagram[0]) + 1);
+                seen.push(received.datagram[0]);
             }
             assert_eq!(seen, (0..40).collect::<Vec<u8>>());
         }
@@ -335,9 +349,36 @@ mod tests {
             let (length, from) = peer.recv_from(&mut buffer).unwrap();
             assert_eq!((&buffer[..length], from.port()), (&b"there"[..], port));
             peer.send_to(b"back", (own, port)).unwrap();
-            let seen = inbox.receive(&all).unwrap().map(|(from, _)| from).collect::<Vec<_>>();
-            assert_eq!(seen, [peer.local_addr().unwrap()]);
+            let seen = inbox.receive(&all, Clocks::read()).unwrap().map(|received| received.from);
+            assert_eq!(seen, peer.local_addr().ok());
         }
+    }
+
+    #[test]
+    fn a_datagram_has_come_when_it_came() {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        stamp_arrivals(&socket);
+        let before = Instant::now();
+        socket.send_to(b"x", socket.local_addr().unwrap()).unwrap();
+        // Read long after, as after a stall.
+        let clocks = Clocks::read();
+        let later = Duration::from_millis(900);
+        let clocks = Clocks { now: clocks.now + later, time_of_day: clocks.time_of_day + later };
+        let mut inbox = Inbox::new();
+        let at = inbox.receive(&socket, clocks).unwrap().unwrap().at;
+        // The two clocks are not read at the same moment.
+        assert!(before - Duration::from_millis(50) <= at && at < clocks.now, "{before:?} {at:?} {clocks:?}");
+        assert!(inbox.receive(&socket, clocks).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_time_of_day_that_jumps_makes_no_arrival_absurd() {
+        let clocks = Clocks::read();
+        let hour = Duration::from_secs(3600);
+        let now = clocks.time_of_day.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        assert_eq!(clocks.instant(now + hour), clocks.now);
+        assert_eq!(clocks.instant(now - hour), clocks.now);
+        assert_eq!(clocks.instant(now - Duration::from_millis(3)), clocks.now - Duration::from_millis(3));
     }
 
     #[test]

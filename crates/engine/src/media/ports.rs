@@ -9,6 +9,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::MediaError;
+use super::net::stamp_arrivals;
 
 /// The pairs of a range that no leg holds. A pair given back goes to the end of the line, so that late packets of the
 /// call before do not find a new one.
@@ -83,6 +84,7 @@ fn bind_pair(address: IpAddr, port: u16) -> io::Result<(UdpSocket, UdpSocket)> {
     let rtcp = UdpSocket::bind((address, port + 1))?;
     for socket in [&rtp, &rtcp] {
         socket.set_nonblocking(true)?;
+        stamp_arrivals(socket);
         mark(socket, address);
     }
     Ok((rtp, rtcp))

@@ -1,4 +1,8 @@
 //! One media thread: commands, then what came, then what is due, every 5 ms.
+//!
+//! What a leg hears is read when it is due, once a packet's time; that is soon enough for keys and counts, and costs one
+//! system call. Whose audio somebody else waits for (a bridged leg's), and who still shakes hands, is watched by epoll and
+//! read within 5 ms; so is RTCP.
 
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,7 +18,7 @@ use opentact_media::recorder::Recording;
 use opentact_media::{Codec, Command, Event, Leg, LegKey, LegStats, Source};
 use tokio::sync::oneshot;
 
-use super::net::{Batch, Epoll, Inbox, hurry};
+use super::net::{Batch, Clocks, Epoll, Inbox, hurry};
 use super::ports::PortPair;
 use super::prompts::Prompts;
 use super::recordings::Job;
@@ -25,8 +29,10 @@ use super::{EventSink, QUEUE};
 pub(super) const SLICE: Duration = Duration::from_millis(5);
 /// Jobs that wait here when the recordings' thread does not keep up; beyond it samples are dropped, and said to be.
 const MAX_JOBS: usize = 1024;
-/// Batches read from one socket in one slice: a flood on one port does not starve the others.
-const MAX_BATCHES: usize = 4;
+/// Datagrams read from one socket in one slice: a flood on one port does not starve the others.
+const MAX_DATAGRAMS: usize = 128;
+/// How often a leg is looked at that is not started.
+const IDLE: Duration = Duration::from_millis(20);
 
 pub(super) enum Message {
     Open {
@@ -60,6 +66,10 @@ pub(super) struct Slot {
     pair: PortPair,
     /// Place of the leg it is bridged to.
     peer: Option<usize>,
+    /// Its RTP socket is among those of epoll.
+    watched: bool,
+    /// What it was told last: its time only moves forward.
+    clock: Instant,
     /// Threads that still pass its commands on.
     visited: Vec<usize>,
     /// It recorded, and its last event must not overtake that of its recordings.
@@ -79,6 +89,8 @@ pub(super) struct Worker {
     /// Legs on this thread, as the pool sees it.
     legs: Arc<AtomicUsize>,
     slots: Vec<Option<Slot>>,
+    /// When each place has to be looked at; side by side, for they are looked through every 5 ms.
+    due: Vec<Option<Instant>>,
     vacant: Vec<usize>,
     places: HashMap<LegKey, usize>,
     /// Legs that went to another thread.
@@ -90,8 +102,18 @@ pub(super) struct Worker {
     ready: Vec<u64>,
     rtp: Batch,
     rtcp: Batch,
+    /// Since the meters were told.
+    counts: Counts,
     meters: Meters,
     ending: bool,
+}
+
+/// Packets.
+#[derive(Default)]
+struct Counts {
+    received: u64,
+    sent: u64,
+    unsent: u64,
 }
 
 struct Meters {
@@ -100,6 +122,14 @@ struct Meters {
     sent: Counter,
     unsent: Counter,
     late: Counter,
+}
+
+impl Meters {
+    fn count(&self, counts: Counts) {
+        self.received.increment(counts.received);
+        self.sent.increment(counts.sent);
+        self.unsent.increment(counts.unsent);
+    }
 }
 
 impl Worker {
@@ -128,6 +158,7 @@ impl Worker {
             jobs: VecDeque::new(),
             legs,
             slots: Vec::new(),
+            due: Vec::new(),
             vacant: Vec::new(),
             places: HashMap::new(),
             moved: HashMap::new(),
@@ -137,6 +168,7 @@ impl Worker {
             ready: Vec::new(),
             rtp: Batch::default(),
             rtcp: Batch::default(),
+            counts: Counts::default(),
             meters,
             ending: false,
         })
@@ -161,6 +193,7 @@ impl Worker {
             self.hand_over();
             self.hear();
             self.tick();
+            self.meters.count(std::mem::take(&mut self.counts));
             // Absolute times: what one slice is late the next is not.
             wake += SLICE;
             let now = Instant::now();
@@ -189,7 +222,17 @@ impl Worker {
     fn take(&mut self, now: Instant, message: Message) {
         match message {
             Message::Open { key, leg, pair } => {
-                self.settle(Slot { key, leg, pair, peer: None, visited: Vec::new(), recorded: false, farewell: None });
+                self.settle(Slot {
+                    key,
+                    leg,
+                    pair,
+                    peer: None,
+                    watched: false,
+                    clock: now,
+                    visited: Vec::new(),
+                    recorded: false,
+                    farewell: None,
+                });
             }
             Message::Command { key, command } => self.command(now, key, command),
             Message::Measure { key, reply } => self.measure(key, reply),
@@ -253,7 +296,10 @@ impl Worker {
             return;
         }
         let Some(mut slot) = self.vacate(index) else { return };
-        self.epoll.remove(&slot.pair.rtp);
+        if slot.watched {
+            self.epoll.remove(&slot.pair.rtp);
+            slot.watched = false;
+        }
         self.epoll.remove(&slot.pair.rtcp);
         slot.visited.push(self.index);
         self.moved.insert(slot.key, thread);
@@ -308,11 +354,10 @@ impl Worker {
     /// Gives a leg a place and watches its sockets.
     fn settle(&mut self, slot: Slot) {
         let index = self.vacant.pop().unwrap_or(self.slots.len());
-        for (socket, token) in [(&slot.pair.rtp, index * 2), (&slot.pair.rtcp, index * 2 + 1)] {
-            if let Err(error) = self.epoll.add(socket, token as u64) {
-                tracing::error!(leg = %slot.key, %error, "leg will not hear: cannot watch its socket");
-            }
+        if let Err(error) = self.epoll.add(&slot.pair.rtcp, (index * 2 + 1) as u64) {
+            tracing::error!(leg = %slot.key, %error, "leg will not hear RTCP: cannot watch its socket");
         }
+        let due = Some(slot.clock);
         // The pool counts a leg when it is opened; one that moved is counted where it is.
         if !slot.visited.is_empty() {
             self.legs.fetch_add(1, Ordering::Relaxed);
@@ -320,14 +365,17 @@ impl Worker {
         self.places.insert(slot.key, index);
         if index == self.slots.len() {
             self.slots.push(Some(slot));
+            self.due.push(due);
         } else {
             self.slots[index] = Some(slot);
+            self.due[index] = due;
         }
         self.meters.legs.set(self.places.len() as f64);
     }
 
     fn vacate(&mut self, index: usize) -> Option<Slot> {
         let slot = self.slots[index].take()?;
+        self.due[index] = None;
         self.vacant.push(index);
         self.places.remove(&slot.key);
         self.legs.fetch_sub(1, Ordering::Relaxed);
@@ -335,66 +383,73 @@ impl Worker {
         Some(slot)
     }
 
-    /// Reads every socket that has something.
+    /// Reads every watched socket that has something, one datagram in turn.
     fn hear(&mut self) {
+        let clocks = Clocks::read();
         let mut ready = std::mem::take(&mut self.ready);
-        ready.clear();
-        if let Err(error) = self.epoll.ready(&mut ready) {
-            tracing::error!(%error, "epoll");
-        }
-        for token in &ready {
-            self.read((*token / 2) as usize, *token % 2 == 1);
+        for _ in 0..MAX_DATAGRAMS {
+            ready.clear();
+            if let Err(error) = self.epoll.ready(&mut ready) {
+                tracing::error!(%error, "epoll");
+            }
+            for token in &ready {
+                self.read(clocks, (*token / 2) as usize, *token % 2 == 1);
+            }
+            if ready.is_empty() {
+                break;
+            }
         }
         self.ready = ready;
     }
 
-    fn read(&mut self, index: usize, is_rtcp: bool) {
-        for _ in 0..MAX_BATCHES {
-            let now = Instant::now();
-            let Some(slot) = self.slots.get_mut(index).and_then(Option::as_mut) else { return };
-            let socket = if is_rtcp { &slot.pair.rtcp } else { &slot.pair.rtp };
-            let received = match self.inbox.receive(socket) {
-                Ok(received) => received,
-                Err(error) => {
-                    tracing::warn!(leg = %slot.key, %error, "cannot read RTP socket");
-                    return;
-                }
-            };
-            let full = received.is_full();
-            let leg = &mut slot.leg;
-            let mut count = 0;
-            let handled = catch_unwind(AssertUnwindSafe(|| {
-                for (from, datagram) in received {
-                    count += 1;
-                    let input = if is_rtcp { Input::Rtcp { from, datagram } } else { Input::Rtp { from, datagram } };
-                    leg.handle(now, input);
-                }
-            }));
-            self.meters.received.increment(count);
-            if handled.is_err() {
-                return self.abandon(index);
+    /// Reads one datagram. False when there was none.
+    fn read(&mut self, clocks: Clocks, index: usize, is_rtcp: bool) -> bool {
+        let Some(slot) = self.slots.get_mut(index).and_then(Option::as_mut) else { return false };
+        let socket = if is_rtcp { &slot.pair.rtcp } else { &slot.pair.rtp };
+        let received = match self.inbox.receive(socket, clocks) {
+            Ok(Some(received)) => received,
+            Ok(None) => return false,
+            Err(error) => {
+                tracing::warn!(leg = %slot.key, %error, "cannot read RTP socket");
+                return false;
             }
+        };
+        slot.clock = slot.clock.max(received.at);
+        let (now, leg, from, datagram) = (slot.clock, &mut slot.leg, received.from, received.datagram);
+        let input = if is_rtcp { Input::Rtcp { from, datagram } } else { Input::Rtp { from, datagram } };
+        let handled = catch_unwind(AssertUnwindSafe(|| leg.handle(now, input)));
+        self.counts.received += 1;
+        if handled.is_err() {
+            self.abandon(index);
+        } else {
             self.drain(now, index);
-            if !full {
-                return;
-            }
         }
+        true
     }
 
+    /// Reads what came to those whose time it is, and lets it pass.
     fn tick(&mut self) {
+        let mut clocks = Clocks::read();
         for index in 0..self.slots.len() {
-            let Some(slot) = &self.slots[index] else { continue };
-            let now = Instant::now();
-            if slot.leg.deadline().is_some_and(|deadline| deadline <= now) {
-                self.handle(now, index, Input::Tick);
-                self.drain(now, index);
+            if self.due[index].is_none_or(|due| due > clocks.now) {
+                continue;
             }
+            clocks = Clocks::read();
+            if self.slots[index].as_ref().is_some_and(|slot| !slot.watched) {
+                let mut left = MAX_DATAGRAMS;
+                while left > 0 && self.read(clocks, index, false) {
+                    left -= 1;
+                }
+            }
+            self.handle(clocks.now, index, Input::Tick);
+            self.drain(clocks.now, index);
         }
     }
 
     fn handle(&mut self, now: Instant, index: usize, input: Input<'_>) {
         let Some(slot) = &mut self.slots[index] else { return };
-        let leg = &mut slot.leg;
+        slot.clock = slot.clock.max(now);
+        let (now, leg) = (slot.clock, &mut slot.leg);
         if catch_unwind(AssertUnwindSafe(|| leg.handle(now, input))).is_err() {
             self.abandon(index);
         }
@@ -443,7 +498,8 @@ impl Worker {
                 Output::Rtcp { to, packet } => self.rtcp.push(to, packet),
                 Output::Relay(frame) => {
                     if let Some(peer) = peer.as_mut().filter(|_| !peer_panicked) {
-                        let leg = &mut peer.leg;
+                        peer.clock = peer.clock.max(now);
+                        let (now, leg) = (peer.clock, &mut peer.leg);
                         let handled = catch_unwind(AssertUnwindSafe(|| leg.handle(now, Input::Relayed(frame))));
                         peer_panicked = handled.is_err();
                         relayed = true;
@@ -460,10 +516,20 @@ impl Worker {
         for (batch, socket) in [(&mut self.rtp, &slot.pair.rtp), (&mut self.rtcp, &slot.pair.rtcp)] {
             if !batch.is_empty() {
                 let (sent, unsent) = batch.send(socket);
-                self.meters.sent.increment(sent);
-                self.meters.unsent.increment(unsent);
+                self.counts.sent += sent;
+                self.counts.unsent += unsent;
             }
         }
+        if slot.watched != slot.leg.is_live() {
+            slot.watched = !slot.watched;
+            if !slot.watched {
+                self.epoll.remove(&slot.pair.rtp);
+            } else if let Err(error) = self.epoll.add(&slot.pair.rtp, (index * 2) as u64) {
+                tracing::debug!(leg = %slot.key, %error, "cannot watch the socket of a leg: it hears later");
+                slot.watched = false;
+            }
+        }
+        self.due[index] = Some(slot.leg.deadline().unwrap_or(now + IDLE));
         if slot.recorded {
             self.hand_over();
         }

@@ -217,6 +217,12 @@ impl Leg {
         Some(tick.checked_sub(self.config.grain / 2).unwrap_or(tick))
     }
 
+    /// What it hears is waited for: by the bridged leg, or by a handshake. Else it is soon enough to hand it over with the
+    /// next tick.
+    pub fn is_live(&self) -> bool {
+        self.route != Route::Nowhere || self.params.is_some() && self.transport.is_agreeing()
+    }
+
     /// The codec in force; `None` before the start.
     pub fn codec(&self) -> Option<Codec> {
         self.params.as_ref().map(|params| params.codec)

@@ -167,6 +167,11 @@ impl Transport {
         matches!(self.kind, Kind::Dtls(_))
     }
 
+    /// The handshake is not over.
+    pub fn is_agreeing(&self) -> bool {
+        matches!(&self.kind, Kind::Dtls(agreeing) if agreeing.srtp.is_none())
+    }
+
     /// `None`: packets go where the peer's description says. `Some(None)`: no way is found yet.
     pub fn way(&self) -> Option<Option<SocketAddr>> {
         match &self.kind {
