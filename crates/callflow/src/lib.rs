@@ -21,5 +21,5 @@ pub use machine::{Dial, DialEnd, Input, Leg, Machine, OpResult, Output, Record, 
 pub use parse::{MAX_BYTES, MAX_DEPTH, MAX_ELEMENTS, Mode, parse};
 pub use report::StepReport;
 pub use say::{Gender, Voice};
-pub use tone::{Tone, ToneStep};
+pub use tone::{Signal, Tone, ToneStep};
 pub use variables::Variables;

@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use super::{Attribute, Children, Content, Element, Kind, Name};
+use crate::tone::{CODES, Signal};
 
 /// Elements of the language that this version does not run.
 pub(super) const LATER: &[&str] = &[
@@ -134,10 +135,10 @@ pub(super) static ELEMENTS: &[Element] = &[
             DTMF_STOP,
         ])
         .content(Content::Speech("text")),
-    element(Name::Play, "Play", "Plays a sound from a URL, or a recording of this call.")
+    element(Name::Play, "Play", "Plays a sound from a URL or a file, or a recording of this call.")
         .attributes(&[
             TAG,
-            attribute("url", Kind::Url, "Where the sound is; also as the text inside."),
+            attribute("url", Kind::Sound, "Where the sound is (WAV, MP3, Ogg with Opus or Vorbis); also as the text inside."),
             attribute("record", Kind::Label, "The tag of an earlier Record."),
             LOOP,
             LEG,
@@ -148,6 +149,9 @@ pub(super) static ELEMENTS: &[Element] = &[
     element(Name::Tone, "Tone", "Plays a tone. Without attributes: the ring-back tone of the callee's country.")
         .attributes(&[
             TAG,
+            attribute("signal", Kind::Word(Signal::WORDS), "A tone of the telephone network, where no step is given.")
+                .default("ringback"),
+            attribute("country", Kind::Word(CODES), "Whose network, ISO 3166; else the callee's."),
             attribute("don", Kind::Durations, "Milliseconds of sound of each step."),
             attribute("doff", Kind::Durations, "Milliseconds of silence after each step."),
             attribute("hz", Kind::Frequencies, "Frequencies of each step."),

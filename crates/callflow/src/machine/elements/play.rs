@@ -6,7 +6,7 @@ use super::{Cut, Cx, Flow, Run};
 use crate::language::Name;
 use crate::machine::io::{Leg, OpResult, Output, Sound};
 use crate::say::{Gender, Voice};
-use crate::tone::{Tone, ToneStep};
+use crate::tone::{Signal, Tone, ToneStep};
 
 #[derive(Debug, Default)]
 pub(super) struct Play {
@@ -23,10 +23,10 @@ impl Run for Play {
                 self.until = cx.args.duration("timeout").map(|timeout| cx.now + timeout);
                 let tone = tone(cx);
                 if tone.is_none() {
-                    // Ring-back goes on until the timeout.
+                    // It goes on until the timeout.
                     loops = 0;
                 }
-                Sound::Tone(tone.unwrap_or_else(|| Tone::ringback(cx.variables.get("to").unwrap_or_default())))
+                Sound::Tone(tone.unwrap_or_else(|| signal(cx)))
             }
             _ => match (cx.args.text("record"), cx.args.text("url")) {
                 (Some(tag), _) => Sound::Recording(tag.into()),
@@ -121,6 +121,17 @@ fn tone(cx: &Cx<'_>) -> Option<Tone> {
         .map(|n| ToneStep { hz: hz[n % hz.len()].clone(), on_ms: on[n % on.len()], off_ms: off[n % off.len()] })
         .collect();
     Some(Tone { steps, volume_db: cx.args.decibel("volume").unwrap_or_default() })
+}
+
+/// A tone of the network: without a country the callee's.
+fn signal(cx: &Cx<'_>) -> Tone {
+    let signal = cx.args.word("signal").and_then(Signal::of).unwrap_or(Signal::RingBack);
+    let country = cx.args.word("country").and_then(|country| Tone::of(signal, country));
+    let mut tone = country.unwrap_or_else(|| Tone::of_number(signal, cx.variables.get("to").unwrap_or_default()));
+    if cx.args.is_written("volume") {
+        tone.volume_db = cx.args.decibel("volume").unwrap_or(tone.volume_db);
+    }
+    tone
 }
 
 /// Of a tone that says only part of what it is.
