@@ -9,4 +9,5 @@ fuzz_target!(|octets: &[u8]| {
         assert!(clip.samples.len() <= octets.len());
         assert!(clip.rate > 0);
     }
+    opentact_fuzz::read_audio(octets, 1);
 });

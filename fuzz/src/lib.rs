@@ -2,10 +2,12 @@
 //! repeated, left out, folded or written in another case, so that most of what comes out gets past the first check. Every
 //! other time the octets are changed as the fuzzer does by itself. And what several targets begin with.
 
+mod audio;
 mod leg;
 mod sdp;
 mod sip;
 
+pub use audio::{read as read_audio, seal as seal_ogg};
 pub use leg::leg_config;
 pub use sdp::SDP;
 pub use sip::SIP;

@@ -170,6 +170,12 @@ impl Decoder {
         self.rate
     }
 
+    /// Makes all that follows louder, by `gain` / 256 dB.
+    pub fn amplify(&mut self, gain: i16) {
+        // No value of this range is refused.
+        let _ = self.inner.set_gain(i32::from(gain));
+    }
+
     /// Appends a packet's samples; none of one that is malformed.
     pub fn decode(&mut self, packet: &[u8], samples: &mut Vec<i16>) {
         // An empty packet would mean loss to libopus.

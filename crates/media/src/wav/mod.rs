@@ -3,7 +3,8 @@
 mod reader;
 mod writer;
 
-pub use reader::{Wav, WavError, read};
+pub(crate) use reader::from_float;
+pub use reader::{End, Reader, Wav, WavError, read};
 pub use writer::Writer;
 
 const PCM: u16 = 1;

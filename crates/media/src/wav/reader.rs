@@ -43,28 +43,154 @@ enum Encoding {
     Ulaw,
 }
 
-/// Reads a whole file. A data chunk cut short, or of unknown length as streams have it, is read as far as it goes.
-pub fn read(file: &[u8]) -> Result<Wav, WavError> {
-    let header = file.first_chunk::<12>().ok_or(WavError::NotWav)?;
-    if &header[..4] != b"RIFF" || &header[8..] != b"WAVE" {
-        return Err(WavError::NotWav);
+/// Whether the sound was all there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    Whole,
+    /// The file has less than it says; a file that says nothing, as streams do, is whole.
+    CutShort,
+}
+
+/// Octets of a format chunk; the longest that is known has 40.
+const MAX_FORMAT: usize = 1024;
+
+/// Reads a file as its octets come.
+pub struct Reader {
+    part: Part,
+    /// Octets of a header or a frame that is not whole.
+    pending: Vec<u8>,
+    format: Option<Format>,
+    /// The header of the file says no length: neither do those of its chunks.
+    endless: bool,
+}
+
+/// What the next octets are.
+#[derive(Clone, Copy)]
+enum Part {
+    Riff,
+    Chunk,
+    Format(usize),
+    Skip(u64),
+    /// Octets still to come, where that is known.
+    Data(Option<u64>),
+    /// Of no interest.
+    Rest,
+}
+
+impl Default for Reader {
+    fn default() -> Reader {
+        Reader::new()
     }
-    let mut rest = &file[12..];
-    let mut format = None;
-    while let Some((head, body)) = rest.split_first_chunk::<8>() {
-        let length = u32::from_le_bytes([head[4], head[5], head[6], head[7]]) as usize;
-        match &head[..4] {
-            b"fmt " => format = Some(read_format(body.get(..length).unwrap_or(body))?),
-            b"data" => {
-                let format = format.ok_or(WavError::NoFormat)?;
-                return Ok(decode(&format, body.get(..length).unwrap_or(body)));
+}
+
+impl Reader {
+    pub fn new() -> Reader {
+        Reader { part: Part::Riff, pending: Vec::new(), format: None, endless: false }
+    }
+
+    /// Samples per second, once the header is read.
+    pub fn rate(&self) -> Option<u32> {
+        self.format.as_ref().map(|format| format.rate)
+    }
+
+    /// Takes the next octets and appends the samples that are complete.
+    pub fn push(&mut self, mut octets: &[u8], samples: &mut Vec<i16>) -> Result<(), WavError> {
+        while !octets.is_empty() {
+            match self.part {
+                Part::Riff => {
+                    let Some(header) = self.gather(12, &mut octets) else { break };
+                    if !header.starts_with(b"RIFF") || !header.ends_with(b"WAVE") {
+                        return Err(WavError::NotWav);
+                    }
+                    self.endless = matches!(length(&header), 0 | u32::MAX);
+                    self.part = Part::Chunk;
+                }
+                Part::Chunk => {
+                    let Some(header) = self.gather(8, &mut octets) else { break };
+                    let length = length(&header);
+                    self.part = match &header[..4] {
+                        b"fmt " if length as usize <= MAX_FORMAT => Part::Format(length as usize),
+                        b"fmt " => return Err(WavError::NoFormat),
+                        b"data" if self.format.is_none() => return Err(WavError::NoFormat),
+                        // What writers put there who do not know yet: all ones, close to what is possible, or nothing.
+                        b"data" if length >= 0x7FFF_0000 || length == 0 && self.endless => Part::Data(None),
+                        b"data" => Part::Data(Some(u64::from(length))),
+                        // Chunks are padded to even lengths.
+                        _ => Part::Skip(u64::from(length) + u64::from(length & 1)),
+                    };
+                }
+                Part::Format(length) => {
+                    let Some(chunk) = self.gather(length + (length & 1), &mut octets) else { break };
+                    self.format = Some(read_format(&chunk)?);
+                    self.part = Part::Chunk;
+                }
+                Part::Skip(left) => {
+                    let skipped = left.min(octets.len() as u64);
+                    octets = octets.get(skipped as usize..).unwrap_or_default();
+                    self.part = if skipped == left { Part::Chunk } else { Part::Skip(left - skipped) };
+                }
+                Part::Data(Some(0)) => self.part = Part::Rest,
+                Part::Data(left) => {
+                    let taken = left.unwrap_or(u64::MAX).min(octets.len() as u64);
+                    let (data, rest) = octets.split_at(taken as usize);
+                    octets = rest;
+                    self.part = Part::Data(left.map(|left| left - taken));
+                    self.decode(data, samples);
+                }
+                Part::Rest => break,
             }
-            _ => {}
         }
-        // Chunks are padded to even lengths.
-        rest = body.get(length.saturating_add(length & 1)..).unwrap_or_default();
+        Ok(())
     }
-    Err(WavError::NoData)
+
+    /// The file has ended.
+    pub fn finish(&self) -> Result<End, WavError> {
+        match self.part {
+            Part::Riff => Err(WavError::NotWav),
+            Part::Chunk | Part::Format(_) | Part::Skip(_) => Err(WavError::NoData),
+            Part::Data(Some(1..)) => Ok(End::CutShort),
+            Part::Data(_) | Part::Rest => Ok(End::Whole),
+        }
+    }
+
+    /// `count` octets, once they are there.
+    fn gather(&mut self, count: usize, octets: &mut &[u8]) -> Option<Vec<u8>> {
+        let (taken, rest) = octets.split_at((count - self.pending.len()).min(octets.len()));
+        self.pending.extend_from_slice(taken);
+        *octets = rest;
+        (self.pending.len() == count).then(|| std::mem::take(&mut self.pending))
+    }
+
+    fn decode(&mut self, mut data: &[u8], samples: &mut Vec<i16>) {
+        let Some(format) = &self.format else { return };
+        let (encoding, channels) = (format.encoding, usize::from(format.channels));
+        let width = encoding.width();
+        let mix = |frame: &[u8]| {
+            let sum: i32 = frame.chunks_exact(width).map(|sample| i32::from(encoding.sample(sample))).sum();
+            (sum / channels as i32) as i16
+        };
+        if !self.pending.is_empty() {
+            let Some(frame) = self.gather(width * channels, &mut data) else { return };
+            samples.push(mix(&frame));
+        }
+        let frames = data.chunks_exact(width * channels);
+        self.pending.extend_from_slice(frames.remainder());
+        samples.extend(frames.map(mix));
+    }
+}
+
+/// The length in a header, behind the name.
+fn length(header: &[u8]) -> u32 {
+    header.get(4..).and_then(|octets| octets.first_chunk()).map_or(0, |octets| u32::from_le_bytes(*octets))
+}
+
+/// Reads a whole file. A data chunk cut short is read as far as it goes.
+pub fn read(file: &[u8]) -> Result<Wav, WavError> {
+    let (mut reader, mut samples) = (Reader::new(), Vec::new());
+    reader.push(file, &mut samples)?;
+    reader.finish()?;
+    let rate = reader.rate().ok_or(WavError::NoFormat)?;
+    Ok(Wav { samples, rate })
 }
 
 fn read_format(chunk: &[u8]) -> Result<Format, WavError> {
@@ -91,19 +217,6 @@ fn read_format(chunk: &[u8]) -> Result<Format, WavError> {
         return Err(WavError::Implausible { channels, rate });
     }
     Ok(Format { encoding, channels, rate })
-}
-
-fn decode(format: &Format, data: &[u8]) -> Wav {
-    let width = format.encoding.width();
-    let channels = usize::from(format.channels);
-    let samples = data
-        .chunks_exact(width * channels)
-        .map(|frame| {
-            let sum: i32 = frame.chunks_exact(width).map(|sample| i32::from(format.encoding.sample(sample))).sum();
-            (sum / channels as i32) as i16
-        })
-        .collect();
-    Wav { samples, rate: format.rate }
 }
 
 impl Encoding {
@@ -133,6 +246,6 @@ impl Encoding {
 }
 
 /// -1..=1 is full scale; beyond it clips, and what is not a number is silent.
-fn from_float(value: f64) -> i16 {
+pub(crate) fn from_float(value: f64) -> i16 {
     (value * 32767.0).round().clamp(-32768.0, 32767.0) as i16
 }
