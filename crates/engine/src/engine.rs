@@ -34,7 +34,7 @@ use crate::lost::end_lost_calls;
 use crate::media::{MediaConfig, MediaPool};
 use crate::messages::{Mailroom, MessageConfig};
 use crate::ports::{CallControl, DevCaller, VoiceCarrier};
-use crate::prompt::AudioLibrary;
+use crate::prompt::{PromptConfig, PromptLibrary};
 use crate::router::{Router, RouterConfig};
 use crate::signalling::Signalling;
 use crate::speech::Speech;
@@ -113,8 +113,7 @@ pub struct EngineConfig {
     pub subscribe: SubscribeConfig,
     /// Messages between SIP users.
     pub messages: MessageConfig,
-    /// Octets of decoded prompts kept.
-    pub prompt_cache: u64,
+    pub prompts: PromptConfig,
     /// SIP messages that wait while the core is busy; more datagrams are dropped, and streams wait.
     pub sip_queue: usize,
     /// A new call is refused with 503 when its INVITE has waited longer, unless it is for help.
@@ -141,7 +140,7 @@ pub struct Engine {
     media: MediaPool,
     router: Arc<Router>,
     http: HttpClient,
-    speech: Arc<dyn Speech>,
+    prompts: PromptLibrary,
     core: tokio::task::JoinHandle<()>,
     bindings: Writer,
     watch: SipWatch,
@@ -185,7 +184,7 @@ impl Engine {
     ) -> Result<Self, EngineError> {
         let guard = EgressGuard::new(config.egress_allow);
         let http = HttpClient::new(guard.clone(), PRODUCT)?;
-        let audio = AudioLibrary::new(http.clone(), config.prompt_cache);
+        let prompts = PromptLibrary::start(config.prompts, http.clone(), speech.clone())?;
         let signalling = Signalling::start()?;
         let (sip_sender, sip) = mpsc::channel(config.sip_queue);
         // A leg has few media events open at a time; what a full channel would drop are keys pressed faster than that.
@@ -248,8 +247,7 @@ impl Engine {
             transports: transports.clone(),
             media: media.clone(),
             router: router.clone(),
-            speech: speech.clone(),
-            audio,
+            prompts: prompts.clone(),
             http: http.clone(),
             journal,
             bindings: bindings.desk(),
@@ -285,7 +283,7 @@ impl Engine {
             media,
             router,
             http,
-            speech,
+            prompts,
             core,
             bindings,
             watch,
@@ -322,8 +320,9 @@ impl Engine {
         self.http.clone()
     }
 
-    pub fn speech(&self) -> Arc<dyn Speech> {
-        self.speech.clone()
+    /// Everything that can be played.
+    pub fn prompts(&self) -> PromptLibrary {
+        self.prompts.clone()
     }
 
     /// Where SIP messages can be watched as they come and go.

@@ -6,7 +6,6 @@ mod world;
 use std::time::Duration;
 
 use opentact_engine::http::{EgressGuard, Fetch, HttpClient, HttpError};
-use opentact_engine::prompt::AudioLibrary;
 use tokio::net::TcpListener;
 use world::http::{found, serve};
 
@@ -124,19 +123,4 @@ async fn an_answer_is_read_to_its_limit_and_waited_for_to_its_time() {
     let timeout = Some(Duration::from_millis(50));
     let silent = Fetch { timeout, ..get(format!("http://{}/", listener.local_addr().unwrap())) };
     assert_eq!(client.fetch(silent).await.unwrap_err(), HttpError::Timeout(Duration::from_millis(50)));
-}
-
-#[tokio::test]
-async fn what_is_no_audio_is_not_played() {
-    let (server, requests) = serve(|path, _| match path {
-        "/none" => "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_owned(),
-        _ => found("<html>"),
-    })
-    .await;
-    let library = AudioLibrary::new(client(&["127.0.0.0/8"]), 1 << 20);
-    assert!(library.url(&format!("http://{server}/none")).await.unwrap_err().to_string().contains("404"));
-    assert!(library.url(&format!("http://{server}/page")).await.unwrap_err().to_string().contains("WAV"));
-    // Errors are not kept.
-    assert!(library.url(&format!("http://{server}/none")).await.is_err());
-    assert_eq!(requests.lock().len(), 3);
 }

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use crate::clip::Clip;
 pub use crate::codec::{Codec, OpusParams};
-pub use crate::prompt::Prompt;
 pub use crate::srtp::{MasterKey, SrtpKeys, Suite};
 pub use crate::stats::LegStats;
 pub use crate::tone::{ToneSpec, ToneStep};
@@ -158,17 +158,19 @@ impl LegParams {
 /// What can be played.
 #[derive(Debug, Clone)]
 pub enum Source {
-    /// Mono samples at `rate` samples per second. Played by many legs, it is resampled and encoded once.
-    Pcm {
-        samples: Arc<[i16]>,
-        rate: u32,
-    },
-    /// Already encoded, or being encoded elsewhere: playing begins when it is ready.
-    Prompt(Arc<Prompt>),
+    /// Played by many legs, it is encoded once for each codec. Playing begins when enough of it is there.
+    Clip(Arc<Clip>),
     Tone(ToneSpec),
     Silence {
         ms: u32,
     },
+}
+
+impl Source {
+    /// Mono samples of `rate` per second, encoded where they are played.
+    pub fn pcm(samples: impl Into<Arc<[i16]>>, rate: u32) -> Source {
+        Source::Clip(Clip::of(samples, rate))
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -184,6 +186,11 @@ pub enum Command {
     /// Ends that play. Nothing when it is not the one being played.
     StopPlay {
         id: u64,
+    },
+    /// What is heard in place of the bridged leg, which has put this one on hold; `None`: that leg itself again. It ends
+    /// with the bridge. What the leg plays goes before it.
+    Music {
+        source: Option<Source>,
     },
     /// Joins two legs, both ways; each leaves the leg it was joined to. Commanded to either of the two.
     /// What a leg plays itself goes before what comes from the other.
@@ -251,6 +258,8 @@ pub enum Event {
     DtmfSent,
     /// `completed`: played to its end; else stopped or replaced.
     PlayDone { id: u64, completed: bool },
+    /// What was played has ended before its end: what came is not a whole prompt.
+    PlayFailed { id: u64, reason: Arc<str> },
     /// The file is closed and readable. `duration_ms` of audio, `bytes` of file.
     RecordDone { id: u64, duration_ms: u64, bytes: u64, error: Option<String>, reason: RecordEnd },
     /// No RTP for the configured time, since the start or the last packet; told again each time it passes once more.

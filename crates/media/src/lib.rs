@@ -1,5 +1,5 @@
 //! Audio of a call, without a thread, a socket or a clock: RTP and RTCP, in the clear or as SRTP, codecs, telephone
-//! events, tones, prompts,
+//! events, tones, prompts and the files they come from,
 //! recordings, and the [`leg::Leg`] that joins them.
 //!
 //! Not here: who owns the sockets and wakes a leg (`engine::media`), SIP and SDP (`sip`), what a call plays (`call`).
@@ -8,10 +8,12 @@
 //! [`leg::Output::Relay`] to the bridged leg, and call `handle` with [`leg::Input::Tick`] once
 //! [`leg::Leg::deadline`] is reached. Time only moves forward.
 
+pub mod clip;
 pub mod codec;
 pub mod conceal;
 pub mod control;
 pub mod dtmf;
+pub mod file;
 pub mod jitter;
 pub mod leg;
 pub mod prompt;
@@ -28,9 +30,9 @@ pub mod tone;
 mod transport;
 pub mod wav;
 
+pub use clip::Clip;
 pub use codec::Codec;
 pub use control::{Command, Event, EventFormat, LegKey, LegParams, RecordEnd, Security, Source};
 pub use leg::{Leg, LegConfig};
-pub use prompt::Prompt;
 pub use stats::LegStats;
 pub use tone::{ToneSpec, ToneStep};

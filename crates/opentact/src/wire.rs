@@ -13,6 +13,7 @@ use opentact_engine::defence::DefenceConfig;
 use opentact_engine::dns::DnsConfig;
 use opentact_engine::ledger::Steps;
 use opentact_engine::media::{Delay, MediaConfig};
+use opentact_engine::prompt::PromptConfig;
 use opentact_engine::router::{EmergencyConfig, RouterConfig};
 use opentact_engine::speech::{LocalSpeech, SpeechConfig};
 use opentact_engine::stir::StirConfig;
@@ -31,8 +32,6 @@ use crate::config::value::{CodecName, Digest, External, Secret, SignUp, Srtp};
 use crate::first_start::{self, FirstStart};
 use crate::stir;
 
-/// Octets of decoded prompts kept.
-const PROMPT_CACHE: u64 = 64 << 20;
 /// SIP messages that wait while the core is busy.
 const SIP_QUEUE: usize = 4096;
 /// How long a row that the router read is used; a change by REST makes it forget at once.
@@ -184,6 +183,18 @@ fn recordings(config: &Config) -> PathBuf {
     config.general.data.join("recordings")
 }
 
+fn prompts(config: &Config) -> PromptConfig {
+    let media = &config.media;
+    PromptConfig {
+        folder: media.prompts.clone().unwrap_or_else(|| config.general.data.join("prompts")),
+        memory: media.prompt_memory.0,
+        file: media.prompt_size.0,
+        fresh: media.prompt_fresh.0,
+        stall: media.prompt_stall.0,
+        hold_music: media.hold_music.clone(),
+    }
+}
+
 fn engine_config(config: &Config, tls: TlsConfig, stir: StirConfig) -> anyhow::Result<EngineConfig> {
     let recordings = recordings(config);
     std::fs::create_dir_all(&recordings).with_context(|| recordings.display().to_string())?;
@@ -295,7 +306,7 @@ fn engine_config(config: &Config, tls: TlsConfig, stir: StirConfig) -> anyhow::R
             max_waiting: u64::from(config.messaging.sip_queue),
             keep: config.messaging.sip_keep.0,
         },
-        prompt_cache: PROMPT_CACHE,
+        prompts: prompts(config),
         sip_queue: SIP_QUEUE,
     })
 }

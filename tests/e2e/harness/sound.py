@@ -78,3 +78,19 @@ def to_ulaw(samples):
     exponent = np.clip(np.floor(np.log2(magnitude)).astype(int) - 7, 0, 7)
     mantissa = (magnitude >> (exponent + 3)) & 0x0F
     return (~(sign | (exponent << 4) | mantissa) & 0xFF).astype(np.uint8).tobytes()
+
+
+def level(samples):
+    """The peak of a sine as loud, in decibels below full scale."""
+    power = float(np.mean(np.asarray(samples, dtype=float) ** 2))
+    return 10 * np.log10(max(2 * power, 1e-3)) - 20 * np.log10(32767)
+
+
+def stretches(samples, rate=RATE, floor=300, gap=0.2):
+    """`[(start, end)]` of the sounds in between which `gap` seconds of silence lie."""
+    loud = np.flatnonzero(np.abs(np.asarray(samples, dtype=int)) > floor)
+    if len(loud) == 0:
+        return []
+    cuts = np.flatnonzero(np.diff(loud) > gap * rate)
+    starts, ends = np.r_[loud[0], loud[cuts + 1]], np.r_[loud[cuts], loud[-1]]
+    return list(zip(starts.tolist(), (ends + 1).tolist()))

@@ -26,6 +26,8 @@ pub enum Kind {
     Decibel,
     /// An absolute http or https URL.
     Url,
+    /// An http, https or file URL, or the name of a file.
+    Sound,
     Word(&'static [&'static str]),
     /// A set of keys (`#`, `0123456789*#`), `any`, or `none`.
     Keys,
@@ -119,6 +121,7 @@ impl Kind {
                 _ => Err(wrong()),
             },
             Kind::Url => url(trimmed).map(Value::Text).ok_or_else(wrong),
+            Kind::Sound => sound(trimmed).map(Value::Text).ok_or_else(wrong),
             Kind::Word(words) => words
                 .iter()
                 .find(|word| word.eq_ignore_ascii_case(trimmed))
@@ -162,6 +165,7 @@ impl fmt::Display for Kind {
             Kind::SecondsOrMillis => f.write_str("seconds from 1 to 600, or milliseconds above that, up to 600000"),
             Kind::Decibel => f.write_str("dB from -60 to 0"),
             Kind::Url => f.write_str("an http or https URL"),
+            Kind::Sound => f.write_str("an http, https or file URL, or the name of a file"),
             Kind::Word(words) => write!(f, "one of {}", words.join(", ")),
             Kind::Keys => f.write_str("a set of keys (0-9 * # A-D), any or none"),
             Kind::Digits => f.write_str("1 to 32 keys (0-9 * # A-D)"),
@@ -196,6 +200,27 @@ fn url(text: &str) -> Option<String> {
         && !host.is_empty()
         && text.len() <= 2048
         && !text.chars().any(|c| c.is_whitespace() || c.is_control());
+    fine.then(|| text.into())
+}
+
+/// Whether a text that names a sound is a URL of the web.
+fn is_web(text: &str) -> bool {
+    text.split_once(':')
+        .is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https"))
+}
+
+fn sound(text: &str) -> Option<String> {
+    if is_web(text) {
+        return url(text);
+    }
+    let name = match text.split_once(':') {
+        Some(("file", path)) => path,
+        Some(_) => return None,
+        // Below a folder that is not told here.
+        None if text.starts_with('/') => return None,
+        None => text,
+    };
+    let fine = !name.is_empty() && text.len() <= 1024 && !text.chars().any(char::is_control);
     fine.then(|| text.into())
 }
 
@@ -245,6 +270,9 @@ mod tests {
         assert_eq!(Kind::Frequencies.parse("440,480"), Ok(Value::Frequencies(vec![vec![440.0, 480.0]])));
         let three = vec![vec![950.0], vec![950.0], vec![1400.0]];
         assert_eq!(Kind::Frequencies.parse("950x2;1400"), Ok(Value::Frequencies(three)));
+        for sound in ["https://e.org/a.mp3", "file:///en/a b.wav", "en/hello.ogg"] {
+            assert_eq!(Kind::Sound.parse(sound), Ok(Value::Text(sound.into())));
+        }
         assert_eq!(Kind::Durations.parse("100x2,500"), Ok(Value::Durations(vec![100, 100, 500])));
     }
 
@@ -259,6 +287,9 @@ mod tests {
         assert!(Kind::Decibel.parse("3").is_err());
         for wrong in ["", "/a", "ftp://a/", "http://", "https:///x", "http://a b/"] {
             assert!(Kind::Url.parse(wrong).is_err(), "{wrong}");
+        }
+        for wrong in ["", "/a", "ftp://a/", "http://", "file:", "https:x"] {
+            assert!(Kind::Sound.parse(wrong).is_err(), "{wrong}");
         }
         assert!(Kind::Digits.parse("12E").is_err());
         assert!(Kind::Frequencies.parse("440x65").is_err());

@@ -24,7 +24,12 @@ impl Args {
             return (args, fault);
         };
         for (name, text) in &node.attributes {
-            let is_url = element.attribute(name).is_some_and(|attribute| attribute.kind == Kind::Url);
+            let is_url = element.attribute(name).is_some_and(|attribute| match attribute.kind {
+                Kind::Url => true,
+                // What begins with a value may become one.
+                Kind::Sound => text.contains("://") || text.starts_with("{{"),
+                _ => false,
+            });
             let text = if is_url { variables.interpolate_url(text) } else { variables.interpolate(text) };
             args.written.push(((*name).into(), text));
         }

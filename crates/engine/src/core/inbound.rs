@@ -169,7 +169,19 @@ impl Core {
         let media = Some(Media::new(key, Terms { address, ..terms }, manner));
         let role = Role::Inbound(Inbound { session, request, answered: false });
         let (context_of_leg, ended) = (context.clone(), false);
-        let leg = Leg { id, call, context: context_of_leg, media, role, channel, spending: None, credit: None, ended };
+        let leg = Leg {
+            id,
+            call,
+            context: context_of_leg,
+            media,
+            with: None,
+            holds: false,
+            role,
+            channel,
+            spending: None,
+            credit: None,
+            ended,
+        };
         self.legs.insert(id, leg);
         Some(context)
     }
@@ -310,7 +322,7 @@ impl Core {
         match negotiate::respond(media, request) {
             Ok((bytes, params)) => {
                 if let Some(params) = params {
-                    self.media_command(id, MediaCommand::Start(params));
+                    self.restart_media(id, params);
                 }
                 let body = Some((SDP, bytes));
                 self.command(Command::Accept { session, headers: Vec::new(), body, contact: None });
@@ -329,7 +341,7 @@ impl Core {
         let Some(Leg { id, media: Some(media), .. }) = leg else { return };
         let id = *id;
         match negotiate::refreshed(media, response.headers(), response.body()) {
-            Ok(params) => self.media_command(id, MediaCommand::Start(params)),
+            Ok(params) => self.restart_media(id, params),
             // RFC 3261 14.1: the session goes on as it was.
             Err(error) => tracing::info!(leg = %id, %error, "answer to a session refresh not usable"),
         }

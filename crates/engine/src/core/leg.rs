@@ -34,6 +34,10 @@ pub(super) struct Leg {
     pub(super) call: LegId,
     pub(super) context: LegContext,
     pub(super) media: Option<Media>,
+    /// The leg it is bridged with.
+    pub(super) with: Option<LegId>,
+    /// Its party has put the other on hold.
+    pub(super) holds: bool,
     pub(super) role: Role,
     /// Of the trunk it came from, or of the outbound voice profile it was dialled by.
     pub(super) channel: Option<Channel>,

@@ -1,13 +1,16 @@
 //! What a call wants heard, joined and recorded, told to the media threads; and what they tell.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use opentact_call::{Input, LegEvent, LegId, Prompt, PromptEnd, Recording, RecordingEnd};
-use opentact_media::control::{Command, Event, LegKey, RecordEnd, Source};
+use opentact_media::control::{Clip, Command, Event, LegKey, RecordEnd, Source};
+use tokio::task::AbortHandle;
 use uuid::Uuid;
 
 use super::calls::{PromptStage, RecordingFile};
 use super::{Core, Message, quality};
+use crate::prompt::PromptError;
 use crate::speech::SayRequest;
 use crate::tone;
 
@@ -22,6 +25,7 @@ impl Core {
                 let end = if completed { PromptEnd::Completed } else { PromptEnd::Stopped };
                 self.prompt_ended(call, id, Ok(end));
             }
+            Event::PlayFailed { id, reason } => self.prompt_ended(call, id, Err(reason.to_string())),
             Event::RecordDone { id, duration_ms, bytes, error, reason } => {
                 let ended_by = match reason {
                     RecordEnd::MaxLength => RecordingEnd::Full,
@@ -71,35 +75,39 @@ impl Core {
                 return self.start_play(call, leg, id, loops, tone::source(&tone));
             }
             Prompt::Say(voice) => {
-                let speech = self.drivers.speech.clone();
-                self.spawn(async move {
-                    let source = speech.synthesize(SayRequest::from(&voice)).await;
-                    let source = source.map(Source::from).map_err(|error| error.to_string());
-                    Message::PromptReady { call, leg, id, loops, source }
-                })
+                let prompts = self.drivers.prompts.clone();
+                self.prepare(call, leg, id, loops, async move { prompts.say(SayRequest::from(&voice)).await })
             }
             Prompt::Url(url) => {
-                let audio = self.drivers.audio.clone();
-                self.spawn(async move {
-                    let source = audio.url(&url).await.map(Source::from).map_err(|error| error.to_string());
-                    Message::PromptReady { call, leg, id, loops, source }
-                })
+                let prompts = self.drivers.prompts.clone();
+                self.prepare(call, leg, id, loops, async move { prompts.named(&url).await })
             }
             Prompt::Recording { tag } => {
                 let Some(file) = entry.recordings.iter().rev().find(|file| file.tag.as_deref() == Some(tag.as_str()))
                 else {
                     return self.prompt_ended(call, id, Err(format!("no recording with tag `{tag}` on this call")));
                 };
-                let (audio, path) = (self.drivers.audio.clone(), file.path.clone());
-                self.spawn(async move {
-                    let source = audio.file(&path).await.map(Source::from).map_err(|error| error.to_string());
-                    Message::PromptReady { call, leg, id, loops, source }
-                })
+                let (prompts, path) = (self.drivers.prompts.clone(), file.path.clone());
+                self.prepare(call, leg, id, loops, async move { prompts.file(&tag, &path).await })
             }
         };
         if let Some(entry) = self.calls.get_mut(&call) {
             entry.prompts.insert(id, PromptStage::Preparing(task));
         }
+    }
+
+    fn prepare(
+        &self,
+        call: LegId,
+        leg: LegId,
+        id: u64,
+        loops: u32,
+        clip: impl Future<Output = Result<Arc<Clip>, PromptError>> + Send + 'static,
+    ) -> AbortHandle {
+        self.spawn(async move {
+            let source = clip.await.map(Source::Clip).map_err(|error| error.to_string());
+            Message::PromptReady { call, leg, id, loops, source }
+        })
     }
 
     pub(super) fn on_prompt_ready(
@@ -146,16 +154,6 @@ impl Core {
         self.tell_call(call, Input::Prompt { id, result });
     }
 
-    pub(super) fn bridge(&mut self, a: LegId, b: LegId) {
-        if let (Some(a), Some(b)) = (self.media_key(a), self.media_key(b)) {
-            self.drivers.media.command(a, Command::Bridge { with: b });
-        }
-    }
-
-    pub(super) fn unbridge(&mut self, leg: LegId) {
-        self.media_command(leg, Command::Unbridge);
-    }
-
     pub(super) fn record(
         &mut self,
         call: LegId,
@@ -189,7 +187,7 @@ impl Core {
         self.media_command(leg, Command::StopRecord { id });
     }
 
-    fn media_key(&self, leg: LegId) -> Option<LegKey> {
+    pub(super) fn media_key(&self, leg: LegId) -> Option<LegKey> {
         self.legs.get(&leg).and_then(|leg| leg.media.as_ref()).map(|media| media.key)
     }
 

@@ -11,6 +11,7 @@ mod credit;
 pub(crate) mod described;
 mod forwarding;
 mod groups;
+mod hold;
 mod inbound;
 mod leg;
 mod media;
@@ -61,9 +62,8 @@ use crate::http::HttpClient;
 use crate::journal::Journal;
 use crate::media::MediaPool;
 use crate::messages::Mailroom;
-use crate::prompt::AudioLibrary;
+use crate::prompt::PromptLibrary;
 use crate::router::{Admission, DialFault, DialPlan, Newcomer, Referrer, Registration, Router};
-use crate::speech::Speech;
 use crate::trace::{Direction, Trace};
 use crate::transport::{Inbound, Transports};
 
@@ -124,6 +124,12 @@ pub(crate) enum Message {
         loops: u32,
         source: Result<opentact_media::control::Source, String>,
     },
+    /// What `held` may hear while `holder` does not want to.
+    HoldMusic {
+        holder: LegId,
+        held: LegId,
+        clip: Option<Arc<opentact_media::Clip>>,
+    },
     Text(MessageStep),
     Watch(subscribe::WatchStep),
     /// The balance of this leg's account was read again.
@@ -155,8 +161,7 @@ pub(crate) struct Drivers {
     pub(crate) transports: Arc<Transports>,
     pub(crate) media: MediaPool,
     pub(crate) router: Arc<Router>,
-    pub(crate) speech: Arc<dyn Speech>,
-    pub(crate) audio: AudioLibrary,
+    pub(crate) prompts: PromptLibrary,
     pub(crate) http: HttpClient,
     pub(crate) journal: Journal,
     /// Where changes of registrations are left to be written.
@@ -421,6 +426,7 @@ impl Core {
             Message::Dialled { leg, result } => self.on_dialled(leg, result),
             Message::Members { call, id, result } => self.on_members(call, id, result),
             Message::Call { call, input } => self.tell_call(call, input),
+            Message::HoldMusic { holder, held, clip } => self.on_hold_music(holder, held, clip),
             Message::PromptReady { call, leg, id, loops, source } => self.on_prompt_ready(call, leg, id, loops, source),
             Message::Text(step) => self.on_message_step(step),
             Message::Watch(step) => self.on_watch_step(step),

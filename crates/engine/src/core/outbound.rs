@@ -41,6 +41,8 @@ impl Core {
                 call,
                 context: context.clone(),
                 media: None,
+                with: None,
+                holds: false,
                 role,
                 channel: None,
                 spending: None,

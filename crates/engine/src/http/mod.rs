@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER};
+use reqwest::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH, LAST_MODIFIED, RETRY_AFTER};
 use rustls::pki_types::CertificateDer;
 use url::Url;
 
@@ -17,6 +17,8 @@ pub use guard::EgressGuard;
 
 /// Longest time a request may take, whatever it asks for.
 const LONGEST: Duration = Duration::from_secs(120);
+/// Longest time an answer may take that is read as it comes.
+const LONGEST_STREAM: Duration = Duration::from_secs(3600);
 /// A redirect chain longer than this is an error.
 const MAX_REDIRECTS: usize = 5;
 
@@ -128,6 +130,27 @@ impl HttpClient {
 
     /// Performs one request. Any HTTP status is an answer; errors are those of the way there.
     pub async fn fetch(&self, fetch: Fetch) -> Result<Answer, HttpError> {
+        let timeout = fetch.timeout.unwrap_or(LONGEST).min(LONGEST);
+        let mut opened = self.begin(fetch, timeout, timeout).await?;
+        let content_type = opened.header(CONTENT_TYPE);
+        let retry_after = opened.header(RETRY_AFTER).and_then(|value| value.trim().parse().ok());
+        let mut body = BytesMut::new();
+        while let Some(piece) = opened.next().await? {
+            body.extend_from_slice(&piece);
+        }
+        let Opened { status, etag, cache_control, .. } = opened;
+        Ok(Answer { status, content_type, etag, cache_control, retry_after, body: body.freeze() })
+    }
+
+    /// Performs one request whose answer is read as it comes. Here `timeout` is that from one octet to the next; in all
+    /// it may take an hour.
+    pub async fn open(&self, fetch: Fetch) -> Result<Opened, HttpError> {
+        let pause = fetch.timeout.unwrap_or(LONGEST).min(LONGEST);
+        let opened = tokio::time::timeout(pause, self.begin(fetch, pause, LONGEST_STREAM)).await;
+        opened.map_err(|_| HttpError::Timeout(pause))?
+    }
+
+    async fn begin(&self, fetch: Fetch, pause: Duration, timeout: Duration) -> Result<Opened, HttpError> {
         let mut url = parse_url(&fetch.url)?;
         if !self.guard.admits_url(&url) {
             return Err(HttpError::Refused { host: url.host_str().unwrap_or_default().to_owned() });
@@ -139,7 +162,6 @@ impl HttpClient {
             }
         }
         let host = url.host_str().unwrap_or_default().to_owned();
-        let timeout = fetch.timeout.unwrap_or(LONGEST).min(LONGEST);
         let mut request = self.client.request(fetch.method, url).timeout(timeout);
         for (name, value) in &fetch.headers {
             request = request.header(name, value);
@@ -150,25 +172,74 @@ impl HttpClient {
         if let Some(body) = fetch.body {
             request = request.header(CONTENT_TYPE, body.content_type).body(body.bytes);
         }
-        let failed = |error: reqwest::Error| transport_error(&error, &host, timeout);
-        let mut response = request.send().await.map_err(failed)?;
-        let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let (status, content_type, etag) = (response.status().as_u16(), header(CONTENT_TYPE), header(ETAG));
-        let cache_control = header(CACHE_CONTROL);
-        let retry_after = header(RETRY_AFTER).and_then(|value| value.trim().parse().ok());
-        let too_large = HttpError::TooLarge { limit: fetch.limit };
+        let response = request.send().await.map_err(|error| transport_error(&error, &host, timeout))?;
         if response.content_length().is_some_and(|length| length > fetch.limit as u64) {
-            return Err(too_large);
+            return Err(HttpError::TooLarge { limit: fetch.limit });
         }
-        let mut body = BytesMut::new();
-        while let Some(chunk) = response.chunk().await.map_err(failed)? {
-            if body.len() + chunk.len() > fetch.limit {
-                return Err(too_large);
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(Answer { status, content_type, etag, cache_control, retry_after, body: body.freeze() })
+        let header = |name| header(&response, name);
+        Ok(Opened {
+            status: response.status().as_u16(),
+            etag: header(ETAG),
+            last_modified: header(LAST_MODIFIED),
+            cache_control: header(CACHE_CONTROL),
+            response,
+            host,
+            pause,
+            timeout,
+            limit: fetch.limit,
+            left: fetch.limit,
+        })
     }
+}
+
+fn header(response: &reqwest::Response, name: HeaderName) -> Option<String> {
+    response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+}
+
+/// An answer whose body is still to come.
+#[derive(Debug)]
+pub struct Opened {
+    pub status: u16,
+    pub etag: Option<String>,
+    pub last_modified: Option<String>,
+    pub cache_control: Option<String>,
+    response: reqwest::Response,
+    host: String,
+    pause: Duration,
+    timeout: Duration,
+    limit: usize,
+    left: usize,
+}
+
+impl Opened {
+    fn header(&self, name: HeaderName) -> Option<String> {
+        header(&self.response, name)
+    }
+
+    /// What comes next of the body; `None` at its end.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, HttpError> {
+        let piece = tokio::time::timeout(self.pause, self.response.chunk()).await;
+        let piece = piece.map_err(|_| HttpError::Timeout(self.pause))?;
+        let piece = piece.map_err(|error| transport_error(&error, &self.host, self.timeout))?;
+        if let Some(piece) = &piece {
+            self.left = self.left.checked_sub(piece.len()).ok_or(HttpError::TooLarge { limit: self.limit })?;
+        }
+        Ok(piece)
+    }
+}
+
+/// How long an answer may be used without asking (RFC 9111 5.2.2), where it says.
+pub fn max_age(cache_control: Option<&str>) -> Option<Duration> {
+    let mut age = None;
+    for directive in cache_control.unwrap_or_default().split(',') {
+        let (name, value) = directive.trim().split_once('=').unwrap_or((directive.trim(), ""));
+        match name.to_ascii_lowercase().as_str() {
+            "no-store" | "no-cache" => return Some(Duration::ZERO),
+            "max-age" => age = value.trim_matches('"').parse().ok().map(Duration::from_secs).or(age),
+            _ => {}
+        }
+    }
+    age
 }
 
 fn parse_url(text: &str) -> Result<Url, HttpError> {

@@ -5,7 +5,6 @@
 
 mod net;
 mod ports;
-mod prompts;
 mod recordings;
 mod worker;
 
@@ -24,7 +23,6 @@ pub use opentact_media::{Codec, Command, Event, LegKey, LegParams, LegStats, Rec
 use opentact_media::{Leg, LegConfig};
 use parking_lot::Mutex;
 use ports::{PortPair, Ports};
-use prompts::Prompts;
 use tokio::sync::oneshot;
 use worker::{Message, Worker};
 
@@ -120,7 +118,6 @@ impl MediaPool {
     pub fn start(config: MediaConfig, events: impl Fn(LegKey, Event) + Send + Sync + 'static) -> io::Result<MediaPool> {
         let ports = Arc::new(Ports::new(config.ports.clone())?);
         let events: EventSink = Arc::new(events);
-        let prompts = Prompts::start()?;
         let (jobs, recorder) = recordings::start(events.clone())?;
         let count = config.threads.max(1);
         let channels: Vec<(SyncSender<Message>, Receiver<Message>)> = (0..count).map(|_| sync_channel(QUEUE)).collect();
@@ -129,8 +126,7 @@ impl MediaPool {
         let mut handles = Vec::with_capacity(count);
         for (index, (queue, receiver)) in channels.into_iter().enumerate() {
             let legs = Arc::new(AtomicUsize::new(0));
-            let worker =
-                Worker::new(index, queues.clone(), events.clone(), prompts.clone(), jobs.clone(), legs.clone())?;
+            let worker = Worker::new(index, queues.clone(), events.clone(), jobs.clone(), legs.clone())?;
             handles.push(thread::Builder::new().name(format!("media-{index}")).spawn(move || worker.run(receiver))?);
             threads.push(Thread { queue, legs });
         }

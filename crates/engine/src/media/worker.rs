@@ -15,12 +15,11 @@ use std::{io, thread};
 use metrics::{Counter, Gauge, counter, gauge};
 use opentact_media::leg::{Input, Output};
 use opentact_media::recorder::Recording;
-use opentact_media::{Codec, Command, Event, Leg, LegKey, LegStats, Source};
+use opentact_media::{Command, Event, Leg, LegKey, LegStats};
 use tokio::sync::oneshot;
 
 use super::net::{Batch, Clocks, Epoll, Inbox, hurry};
 use super::ports::PortPair;
-use super::prompts::Prompts;
 use super::recordings::Job;
 use super::{EventSink, QUEUE};
 
@@ -82,7 +81,6 @@ pub(super) struct Worker {
     index: usize,
     queues: Vec<SyncSender<Message>>,
     events: EventSink,
-    prompts: Prompts,
     recordings: SyncSender<Job>,
     /// Jobs for it while its queue is full.
     jobs: VecDeque<Job>,
@@ -137,7 +135,6 @@ impl Worker {
         index: usize,
         queues: Vec<SyncSender<Message>>,
         events: EventSink,
-        prompts: Prompts,
         recordings: SyncSender<Job>,
         legs: Arc<AtomicUsize>,
     ) -> io::Result<Worker> {
@@ -153,7 +150,6 @@ impl Worker {
             index,
             queues,
             events,
-            prompts,
             recordings,
             jobs: VecDeque::new(),
             legs,
@@ -256,12 +252,6 @@ impl Worker {
             Command::Bridge { with } => self.bridge(now, index, with),
             Command::Unbridge => self.part(now, index),
             Command::Close => self.close(now, index),
-            Command::Play { id, source: Source::Pcm { samples, rate }, loops } => {
-                let codec = self.slots[index].as_ref().and_then(|slot| slot.leg.codec()).unwrap_or(Codec::Pcmu);
-                let source = Source::Prompt(self.prompts.get(&samples, rate, codec));
-                self.handle(now, index, Input::Command(Command::Play { id, source, loops }));
-                self.drain(now, index);
-            }
             command => {
                 self.handle(now, index, Input::Command(command));
                 self.drain(now, index);

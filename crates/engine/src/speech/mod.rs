@@ -22,7 +22,7 @@ pub use voices::{Engine, VoiceInfo};
 pub const MAX_TEXT: usize = 5_000;
 
 /// What to say and with which voice.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SayRequest {
     /// Plain text, at most [`MAX_TEXT`] characters. Empty: no samples.
     pub text: String,

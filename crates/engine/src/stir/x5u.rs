@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use url::Url;
 use uuid::Uuid;
 
-use crate::http::{Fetch, HttpClient};
+use crate::http::{Fetch, HttpClient, max_age};
 
 /// Places remembered; at the limit the least used is forgotten.
 const PLACES: u64 = 10_000;
@@ -153,20 +153,7 @@ fn parse(octets: &[u8]) -> Result<Arc<Chain>, Fault> {
 
 /// How long an answer counts (RFC 9111 5.2.2), within our limits.
 fn lasts(cache_control: Option<&str>) -> Duration {
-    let mut lasts = FRESH;
-    for directive in cache_control.unwrap_or_default().split(',') {
-        let (name, value) = directive.trim().split_once('=').unwrap_or((directive.trim(), ""));
-        match name.to_ascii_lowercase().as_str() {
-            "no-store" | "no-cache" => return FRESH_MIN,
-            "max-age" => {
-                if let Ok(seconds) = value.trim_matches('"').parse() {
-                    lasts = Duration::from_secs(seconds);
-                }
-            }
-            _ => {}
-        }
-    }
-    lasts.clamp(FRESH_MIN, FRESH_MAX)
+    max_age(cache_control).unwrap_or(FRESH).clamp(FRESH_MIN, FRESH_MAX)
 }
 
 #[cfg(test)]

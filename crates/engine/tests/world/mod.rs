@@ -19,6 +19,7 @@ use opentact_engine::dns::DnsConfig;
 use opentact_engine::ledger::Steps;
 use opentact_engine::media::MediaConfig;
 use opentact_engine::ports::{ControlError, FlowSource, Originate, VoiceCarrier};
+use opentact_engine::prompt::PromptConfig;
 use opentact_engine::router::{EmergencyConfig, RouterConfig};
 use opentact_engine::speech::{LocalSpeech, SpeechConfig};
 use opentact_engine::stir::StirConfig;
@@ -131,7 +132,14 @@ impl World {
             registration: RegistrarConfig::default(),
             subscribe: SubscribeConfig::default(),
             messages: MessageConfig::default(),
-            prompt_cache: 1 << 20,
+            prompts: PromptConfig {
+                folder: folder.path().join("prompts"),
+                memory: 1 << 24,
+                file: 1 << 22,
+                fresh: Duration::from_secs(60),
+                stall: Duration::from_secs(10),
+                hold_music: None,
+            },
             sip_queue: 1024,
         };
         change(&mut config);

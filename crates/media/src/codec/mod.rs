@@ -29,6 +29,9 @@ pub enum Codec {
 }
 
 impl Codec {
+    /// How many there are.
+    pub const COUNT: usize = 7;
+
     /// Units per second of the RTP clock.
     pub const fn clock_rate(self) -> u32 {
         match self {
@@ -75,7 +78,7 @@ impl Codec {
 
     /// The codec of an `rtpmap`: the name in any case, the clock in Hz.
     pub fn of(name: &str, clock_rate: u32) -> Option<Codec> {
-        const ALL: [Codec; 7] =
+        const ALL: [Codec; Codec::COUNT] =
             [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus, Codec::L16Narrow, Codec::L16Wide, Codec::G729];
         ALL.into_iter().find(|codec| codec.name().eq_ignore_ascii_case(name) && codec.clock_rate() == clock_rate)
     }

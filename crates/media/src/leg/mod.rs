@@ -131,6 +131,8 @@ pub struct Leg {
     keys_in: telephone_event::Receiver,
     keys_out: Keys,
     player: Option<Player>,
+    /// On hold: goes on from where it is when a prompt has ended.
+    music: Option<Player>,
     recordings: Recordings,
     reports: Reports,
     next_tick: Option<Instant>,
@@ -176,6 +178,7 @@ impl Leg {
             keys_in: telephone_event::Receiver::new(CLOCK_RATE),
             keys_out: Keys::default(),
             player: None,
+            music: None,
             recordings: Recordings::default(),
             reports,
             next_tick: None,
@@ -262,6 +265,10 @@ impl Leg {
                     self.end_play(false);
                 }
             }
+            Command::Music { source } => {
+                let codec = self.codec().unwrap_or(Codec::Pcmu);
+                self.music = source.map(|source| Player::new(0, source, 0, codec));
+            }
             Command::Bridge { .. } => self.route = Route::Bridge,
             Command::Unbridge => {
                 if self.route == Route::Bridge {
@@ -301,6 +308,7 @@ impl Leg {
 
     fn part(&mut self) {
         self.route = Route::Nowhere;
+        self.music = None;
         self.stream.forget_source();
         self.end_transcoding();
         self.key_relayed = None;
@@ -361,6 +369,14 @@ impl Leg {
     fn end_play(&mut self, completed: bool) {
         if let Some(player) = self.player.take() {
             self.outbox.event(Event::PlayDone { id: player.id, completed });
+        }
+    }
+
+    /// What is played cannot go on.
+    fn fail_play(&mut self) {
+        if let Some(player) = self.player.take() {
+            let reason = player.failure().unwrap_or_default();
+            self.outbox.event(Event::PlayFailed { id: player.id, reason });
         }
     }
 

@@ -103,6 +103,15 @@ impl Leg {
                     }
                 }
                 Filled::NotReady => {}
+                Filled::Failed => self.fail_play(),
+            }
+        }
+        if let Some(music) = &mut self.music {
+            match music.fill(&mut self.voice, ms, &mut octets) {
+                Filled::Whole(length) => return self.send_audio(due, ms, &octets[..length]),
+                Filled::NotReady => return,
+                // Without an end: there is nothing in it, or it broke off.
+                Filled::Ended(_) | Filled::Failed => self.music = None,
             }
         }
         if self.transcoding.is_some() {
@@ -186,7 +195,12 @@ impl Leg {
             _ => {}
         }
         let sounds = self.hears_tones && matches!(frame.kind, FrameKind::Audio(_));
-        if sounds || self.player.is_some() || self.recordings.beep.is_some() || !self.keys_out.is_idle() {
+        if sounds
+            || self.player.is_some()
+            || self.music.is_some()
+            || self.recordings.beep.is_some()
+            || !self.keys_out.is_idle()
+        {
             return self.drop_transcoded();
         }
         let (codec, payload_type, dtmf) = (params.codec, params.payload_type, params.dtmf);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::voice::{MAX_SAMPLES, Voice};
+use crate::clip::Clip;
 use crate::codec::{Codec, Decoder};
 use crate::control::Source;
 use crate::prompt::Prompt;
@@ -22,6 +23,8 @@ pub(super) struct Player {
 enum Audio {
     Prompt {
         prompt: Arc<Prompt>,
+        /// What is played counts as in memory.
+        _clip: Arc<Clip>,
         /// Octets or frames played.
         at: usize,
         /// For a leg of another codec than the prompt's.
@@ -41,16 +44,16 @@ pub(super) enum Filled {
     Whole(usize),
     /// The source ended; the rest of the packet is silence. `None`: nothing of it was used.
     Ended(Option<usize>),
-    /// The prompt is still being made.
+    /// What follows is still to come.
     NotReady,
+    /// Nothing follows although more should: [`Player::failure`].
+    Failed,
 }
 
 impl Player {
     pub fn new(id: u64, source: Source, loops: u32, codec: Codec) -> Player {
-        let prompt = |prompt| Audio::Prompt { prompt, at: 0, recoding: None };
         let audio = match source {
-            Source::Pcm { samples, rate } => prompt(Prompt::encode(codec, &samples, rate)),
-            Source::Prompt(encoded) => prompt(encoded),
+            Source::Clip(clip) => Audio::Prompt { prompt: clip.prompt(codec), _clip: clip, at: 0, recoding: None },
             Source::Tone(spec) => Audio::Tone(Box::new(ToneGenerator::new(spec, codec.sample_rate()))),
             Source::Silence { ms } => {
                 let total = u64::from(ms) * SILENCE_RATE / 1000;
@@ -62,8 +65,11 @@ impl Player {
 
     /// Fills `out` with the next `ms` milliseconds, from loop to loop without a seam.
     pub fn fill(&mut self, voice: &mut Voice, ms: u8, out: &mut [u8]) -> Filled {
-        if let Audio::Prompt { prompt, .. } = &self.audio {
-            if !prompt.is_ready() {
+        if let Audio::Prompt { prompt, at, .. } = &self.audio {
+            if prompt.failure(*at).is_some() {
+                return Filled::Failed;
+            }
+            if !prompt.holds(*at, ms) {
                 return Filled::NotReady;
             }
             let (ours, theirs) = (prompt.codec(), voice.codec());
@@ -77,6 +83,9 @@ impl Player {
         let mut filled = 0;
         while filled < samples.len() {
             filled += self.audio.sound(rate, &mut samples[filled..]);
+            if filled < samples.len() && self.failure().is_some() {
+                break;
+            }
             if filled < samples.len() && !self.next_loop() {
                 return Filled::Ended((filled > 0).then(|| voice.encode(samples, out)));
             }
@@ -91,30 +100,37 @@ impl Player {
         let mut filled = 0;
         loop {
             if let Audio::Prompt { prompt, at, .. } = &mut self.audio {
-                let piece = prompt.after(*at, wanted.unwrap_or(out.len()) - filled);
-                let length = piece.len();
-                let octets = &mut out[filled..filled + length];
-                octets.copy_from_slice(piece);
-                prompt.codec().translate(codec, octets);
-                filled += length;
+                let mut take = |at: usize, filled: usize| {
+                    let piece = prompt.after(at, wanted.unwrap_or(out.len()) - filled);
+                    let octets = &mut out[filled..filled + piece.len()];
+                    octets.copy_from_slice(piece);
+                    prompt.codec().translate(codec, octets);
+                    piece.len()
+                };
                 match wanted {
                     Some(wanted) => {
-                        *at += length;
+                        while filled < wanted && *at < prompt.ready() {
+                            let length = take(*at, filled);
+                            *at += length;
+                            filled += length;
+                        }
                         if filled == wanted {
                             break;
                         }
                     }
                     None if !prompt.is_over(*at) => {
+                        filled = take(*at, 0);
                         *at += 1;
                         break;
                     }
                     None => {}
                 }
             }
-            if !self.next_loop() {
+            let is_broken_off = self.failure().is_some();
+            if is_broken_off || !self.next_loop() {
                 let Some(wanted) = wanted.filter(|_| filled > 0) else { return Filled::Ended(None) };
                 out[filled..wanted].fill(codec.silence().unwrap_or_default());
-                return Filled::Ended(Some(wanted));
+                return if is_broken_off { Filled::Whole(wanted) } else { Filled::Ended(Some(wanted)) };
             }
         }
         self.told(filled)
@@ -123,6 +139,14 @@ impl Player {
     /// The end is told with its last packet, not one packet time later.
     fn told(&mut self, octets: usize) -> Filled {
         if self.audio.is_over() && !self.next_loop() { Filled::Ended(Some(octets)) } else { Filled::Whole(octets) }
+    }
+
+    /// Why nothing follows, where more should.
+    pub fn failure(&self) -> Option<Arc<str>> {
+        match &self.audio {
+            Audio::Prompt { prompt, at, .. } => prompt.failure(*at).cloned(),
+            Audio::Tone(_) | Audio::Silence { .. } => None,
+        }
     }
 
     fn next_loop(&mut self) -> bool {
@@ -140,7 +164,7 @@ impl Audio {
     /// The next samples at `rate`; fewer when it ends.
     fn sound(&mut self, rate: u32, out: &mut [i16]) -> usize {
         match self {
-            Audio::Prompt { prompt, at, recoding } => {
+            Audio::Prompt { prompt, at, recoding, .. } => {
                 if recoding.as_ref().is_none_or(|recoding| recoding.rate != rate) {
                     *recoding = Recoding::new(prompt.codec(), rate).map(Box::new);
                 }
@@ -162,7 +186,7 @@ impl Audio {
 
     fn is_over(&self) -> bool {
         match self {
-            Audio::Prompt { prompt, at, recoding } => {
+            Audio::Prompt { prompt, at, recoding, .. } => {
                 prompt.is_over(*at) && recoding.as_ref().is_none_or(|recoding| recoding.ready.is_empty())
             }
             Audio::Tone(tone) => tone.is_over(),
@@ -175,7 +199,7 @@ impl Audio {
         match self {
             Audio::Prompt { prompt, at, .. } => {
                 *at = 0;
-                prompt.is_ready() && !prompt.is_empty()
+                !prompt.is_empty()
             }
             Audio::Tone(tone) => {
                 tone.rewind();
@@ -207,7 +231,7 @@ impl Recoding {
     }
 
     fn sound(&mut self, prompt: &Prompt, at: &mut usize, out: &mut [i16]) -> usize {
-        while self.ready.len() < out.len() && !prompt.is_over(*at) {
+        while self.ready.len() < out.len() && *at < prompt.ready() {
             let per_ms = prompt.codec().octets_per_ms();
             let piece = prompt.after(*at, per_ms.unwrap_or(1) * 10);
             *at += per_ms.map_or(1, |_| piece.len());

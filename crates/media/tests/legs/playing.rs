@@ -2,16 +2,17 @@ use std::f64::consts::TAU;
 use std::sync::Arc;
 use std::time::Duration;
 
-use opentact_media::codec::Codec;
-use opentact_media::{Command, Event, LegParams, Prompt, Source, ToneSpec, ToneStep};
+use opentact_media::clip::Keeper;
+use opentact_media::codec::{Codec, Decoder};
+use opentact_media::{Clip, Command, Event, LegParams, Source, ToneSpec, ToneStep};
 
-use crate::world::{Network, World, frequency, level_db};
+use crate::world::{Network, World, frequency, frequency_at, level_db};
 
 fn sine(hz: f64, rate: u32, ms: u32) -> Source {
     let count = u64::from(rate) * u64::from(ms) / 1000;
     let samples: Vec<i16> =
         (0..count).map(|n| ((n as f64 * hz * TAU / f64::from(rate)).sin() * 10_000.0).round() as i16).collect();
-    Source::Pcm { samples: samples.into(), rate }
+    Source::pcm(samples, rate)
 }
 
 #[test]
@@ -101,7 +102,7 @@ fn loops_follow_each_other_without_a_seam() {
     let mut world = World::new(5, Network::default());
     let (leg, _) = world.call();
     let samples: Vec<i16> = vec![8031; 250];
-    let source = Source::Pcm { samples: samples.into(), rate: 8000 };
+    let source = Source::pcm(samples, 8000);
     world.command(leg, Command::Play { id: 1, source, loops: 4 });
     world.run(1000);
     let audio = world.audio(leg);
@@ -113,13 +114,9 @@ fn loops_follow_each_other_without_a_seam() {
 
 #[test]
 fn nothing_is_nothing_to_play_however_often() {
-    for source in [
-        Source::Pcm { samples: Arc::new([]), rate: 8000 },
-        Source::Silence { ms: 0 },
-        Source::Tone(ToneSpec { steps: Vec::new(), level_db: 0.0 }),
-        // A rate nobody can resample.
-        Source::Pcm { samples: vec![0; 8].into(), rate: 7 },
-    ] {
+    for source in
+        [Source::pcm([], 8000), Source::Silence { ms: 0 }, Source::Tone(ToneSpec { steps: Vec::new(), level_db: 0.0 })]
+    {
         for loops in [0, 1, 5] {
             let mut world = World::new(6, Network::default());
             let (leg, _) = world.call();
@@ -131,18 +128,77 @@ fn nothing_is_nothing_to_play_however_often() {
     }
 }
 
+/// Encodes at once, wherever that is.
+struct Here;
+
+impl Keeper for Here {
+    fn take(&self, _: usize) -> bool {
+        true
+    }
+
+    fn give_back(&self, _: usize) {}
+
+    fn wake(&self, clip: Arc<Clip>) {
+        while clip.encode() {}
+    }
+}
+
 #[test]
-fn a_prompt_still_being_made_begins_when_it_is_ready() {
+fn a_prompt_still_coming_is_played_as_far_as_it_is_there_and_goes_on_without_a_seam() {
+    for codec in [Codec::Pcmu, Codec::G722, Codec::Opus] {
+        let mut world = World::new(7, Network::default());
+        let (leg, _) = world.call_in(codec);
+        let clip = Clip::begin(Arc::new(Here));
+        world.command(leg, Command::Play { id: 1, source: Source::Clip(clip.clone()), loops: 2 });
+        world.run(100);
+        assert!(world.sent[leg].is_empty());
+        let sine: Vec<i16> =
+            (0..16_000).map(|n| ((f64::from(n) * 440.0 * TAU / 16_000.0).sin() * 10_000.0) as i16).collect();
+        clip.push(sine[..9_600].into(), 16_000).unwrap();
+        world.run(500);
+        world.run(200);
+        // It stops where nothing follows: of 600 ms some wait in the filter and for the rest of their piece.
+        let so_far = world.sent[leg].len();
+        assert!((20..=30).contains(&so_far), "{codec:?}: {so_far}");
+        assert_eq!(world.events, []);
+        clip.push(sine[9_600..].into(), 16_000).unwrap();
+        clip.finish(Ok(()));
+        world.run(2000);
+        assert_eq!(world.sent[leg].len(), 100, "{codec:?}");
+        assert_eq!(world.events, [(leg, Event::PlayDone { id: 1, completed: true })]);
+        let mut decoder = Decoder::new(codec, 16_000).unwrap();
+        let mut samples = Vec::new();
+        for packet in &world.sent[leg] {
+            decoder.decode(&packet.payload, &mut samples);
+        }
+        let measured = frequency_at(&samples[samples.len() / 8..samples.len() * 3 / 8], decoder.rate());
+        assert!((measured - 440.0).abs() < 0.5, "{codec:?}: {measured}");
+    }
+}
+
+#[test]
+fn one_that_breaks_off_is_told_with_its_reason_after_what_was_there() {
+    for codec in [Codec::Pcmu, Codec::Opus] {
+        let mut world = World::new(7, Network::default());
+        let (leg, _) = world.call_in(codec);
+        let clip = Clip::begin(Arc::new(Here));
+        world.command(leg, Command::Play { id: 1, source: Source::Clip(clip.clone()), loops: 0 });
+        clip.push(vec![5000; 2_500].into(), 8000).unwrap();
+        clip.finish(Err("cut off".into()));
+        world.run(1000);
+        assert_eq!(world.sent[leg].len(), 16, "{codec:?}");
+        assert_eq!(world.events, [(leg, Event::PlayFailed { id: 1, reason: "cut off".into() })]);
+    }
+}
+
+#[test]
+fn a_rate_that_cannot_be_resampled_is_said() {
     let mut world = World::new(7, Network::default());
     let (leg, _) = world.call();
-    let prompt = Prompt::pending(Codec::Pcmu);
-    world.command(leg, Command::Play { id: 1, source: Source::Prompt(prompt.clone()), loops: 1 });
+    world.command(leg, Command::Play { id: 1, source: Source::pcm(vec![0; 8], 7), loops: 1 });
     world.run(100);
-    assert!(world.sent[leg].is_empty());
-    prompt.fill(&[5000; 800], 8000);
-    world.run(200);
-    assert_eq!(world.audio(leg).len(), 800);
-    assert_eq!(world.events, [(leg, Event::PlayDone { id: 1, completed: true })]);
+    let reason = "cannot convert 7 to 8000 samples per second".into();
+    assert_eq!(world.events, [(leg, Event::PlayFailed { id: 1, reason })]);
 }
 
 #[test]
@@ -256,4 +312,38 @@ fn a_grain_of_wake_ups_does_not_flutter() {
         let gap = (after.at - before.at).as_micros();
         assert!((17_500..=22_500).contains(&gap), "{gap} us");
     }
+}
+
+#[test]
+fn music_takes_the_place_of_the_bridged_leg_gives_way_to_prompts_and_ends_with_the_bridge() {
+    let mut world = World::new(15, Network::default());
+    let ((a, speaker), (b, _)) = (world.call(), world.call());
+    world.command(speaker, Command::Play { id: 1, source: sine(440.0, 8000, 500), loops: 0 });
+    world.bridge(a, b);
+    // What is sent in the next second.
+    let hears = |world: &mut World, hz: f64| {
+        world.run(100);
+        let start = world.audio(b).len();
+        world.run(1000);
+        let heard = world.audio(b)[start..].to_vec();
+        assert!(heard.len() >= 7_800, "{hz}: {}", heard.len());
+        assert!((frequency(&heard) - hz).abs() < 2.0, "{hz}: {}", frequency(&heard));
+    };
+    hears(&mut world, 440.0);
+    world.command(b, Command::Music { source: Some(sine(1000.0, 16_000, 500)) });
+    hears(&mut world, 1000.0);
+    world.command(b, Command::Play { id: 7, source: sine(700.0, 8000, 1_200), loops: 1 });
+    hears(&mut world, 700.0);
+    hears(&mut world, 1000.0);
+    world.command(b, Command::Music { source: None });
+    hears(&mut world, 440.0);
+    world.command(b, Command::Music { source: Some(sine(1000.0, 16_000, 500)) });
+    world.run(100);
+    world.unbridge(a);
+    world.run(100);
+    let sent = world.sent[b].len();
+    world.run(1000);
+    assert_eq!(world.sent[b].len(), sent);
+    // Nothing is told of it: nobody has asked for its end.
+    assert_eq!(world.events, [(b, Event::PlayDone { id: 7, completed: true })]);
 }

@@ -208,10 +208,7 @@ fn prompts_keys_and_recordings_work_in_every_codec() {
         let samples: Vec<i16> = (0..48_000)
             .map(|n| ((f64::from(n) * 500.0 * std::f64::consts::TAU / 16_000.0).sin() * 10_000.0) as i16)
             .collect();
-        world.command(
-            leg,
-            Command::Play { id: 1, source: Source::Pcm { samples: samples.into(), rate: 16_000 }, loops: 1 },
-        );
+        world.command(leg, Command::Play { id: 1, source: Source::pcm(samples, 16_000), loops: 1 });
         world.command(phone, Command::SendDtmf { digits: "5".into(), on_ms: 1000, gap_ms: 100 });
         world.run(3200);
         world.command(leg, Command::StopRecord { id: 2 });

@@ -248,6 +248,22 @@ section! {
         jitter: u32 = "40",
         /// Milliseconds that packets wait at most; what came before is dropped.
         jitter_max: u32 = "300",
+        /// Folder of audio files that `Play` names without a URL, or by a `file:` URL; any account may play them. Unset:
+        /// `prompts` in the data folder.
+        prompts: Option<PathBuf> = "",
+        /// Octets of memory for all prompts and speech together, decoded and encoded. Those longest not asked for are dropped
+        /// first; one that still has no room fails.
+        prompt_memory: Size = "256MiB",
+        /// Largest audio file, from disk or by HTTP; a larger one fails.
+        prompt_size: Size = "64MiB",
+        /// How long audio fetched by HTTP is used without asking for it again, where its server says nothing
+        /// (`Cache-Control: max-age`).
+        prompt_fresh: Span = "60s",
+        /// A fetch of audio of which nothing comes for so long has failed.
+        prompt_stall: Span = "10s",
+        /// Audio file, or folder of such, that whoever is put on hold by the other party hears over and over; of a folder each
+        /// hears the next file. Unset: what that party's phone sends.
+        hold_music: Option<PathBuf> = "",
     }
 }
 

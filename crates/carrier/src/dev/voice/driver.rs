@@ -9,12 +9,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use opentact_engine::media::{MediaConfig, MediaPool};
 use opentact_engine::ports::{ControlError, DevCall, VoiceCarrier};
-use opentact_media::control::{Command, Event, LegKey};
+use opentact_media::control::{Clip, Command, Event, LegKey};
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::exchange::{Exchange, Input, Output, Pcm};
+use super::exchange::{Exchange, Input, Output};
 use super::party::Media;
 
 /// Inputs that may wait. Beyond it answers of the platform wait, calls are refused and media events are lost.
@@ -28,7 +28,7 @@ pub trait Platform: Send + Sync + 'static {
     /// Whether somebody leases this number (E.164): then it is the platform that answers it.
     async fn is_leased(&self, number: u64) -> bool;
     /// `text` spoken in English; `None` on a host without a voice.
-    async fn speak(&self, text: &str) -> Option<Pcm>;
+    async fn speak(&self, text: &str) -> Option<Arc<Clip>>;
 }
 
 /// Settings of the simulated network.

@@ -11,7 +11,6 @@ use tokio::net::UdpSocket;
 use tokio::time::timeout;
 
 use super::driver::{DevVoice, Platform, VoiceConfig};
-use super::exchange::Pcm;
 
 struct Nobody;
 
@@ -21,7 +20,7 @@ impl Platform for Nobody {
         false
     }
 
-    async fn speak(&self, _text: &str) -> Option<Pcm> {
+    async fn speak(&self, _text: &str) -> Option<Arc<opentact_media::Clip>> {
         None
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use opentact_engine::ports::DevCall;
-use opentact_media::control::{Command as MediaCommand, Event as MediaEvent, LegKey, Source, ToneSpec};
+use opentact_media::control::{Clip, Command as MediaCommand, Event as MediaEvent, LegKey, Source, ToneSpec};
 use opentact_sip::flow::Flow;
 use opentact_sip::message::{Method, Name, Request, Response};
 use opentact_sip::sdp::Session;
@@ -29,14 +29,6 @@ const MAX_COUNTED: usize = 10_000;
 /// A caller gives up ringing after this.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Samples to play.
-#[derive(Debug, Clone)]
-pub struct Pcm {
-    pub samples: Arc<[i16]>,
-    /// Samples per second.
-    pub rate: u32,
-}
-
 /// What happened.
 #[derive(Debug)]
 pub(super) enum Input {
@@ -56,7 +48,7 @@ pub(super) enum Input {
     /// The answer to [`Output::AskSpeech`]; `None` when there is no voice.
     Speech {
         session: SessionId,
-        speech: Option<Pcm>,
+        speech: Option<Arc<Clip>>,
     },
     /// Call the platform.
     Place {
@@ -421,11 +413,11 @@ impl<M: Media> Exchange<M> {
         self.command(now, Command::Provisional { session, code, reason: None, headers: Vec::new(), body: None });
     }
 
-    fn say(&mut self, session: SessionId, speech: Option<Pcm>) {
+    fn say(&mut self, session: SessionId, speech: Option<Arc<Clip>>) {
         let Some(party) = self.parties.get(&session).filter(|party| party.waiting == Waiting::Speech) else { return };
         let Some(leg) = party.leg.as_ref().map(|leg| leg.key) else { return };
         let source = match speech {
-            Some(pcm) => Source::Pcm { samples: pcm.samples, rate: pcm.rate },
+            Some(clip) => Source::Clip(clip),
             // Something must be heard even on a host without a voice.
             None => Source::Tone(ToneSpec::beep()),
         };
@@ -443,7 +435,11 @@ impl<M: Media> Exchange<M> {
         let Some(&session) = self.legs.get(&leg) else { return };
         let Some(party) = self.parties.get_mut(&session) else { return };
         match event {
-            MediaEvent::PlayDone { id, .. } if party.waiting == Waiting::Play(id) => party.waiting = Waiting::Nothing,
+            MediaEvent::PlayDone { id, .. } | MediaEvent::PlayFailed { id, .. }
+                if party.waiting == Waiting::Play(id) =>
+            {
+                party.waiting = Waiting::Nothing;
+            }
             MediaEvent::DtmfSent if party.waiting == Waiting::Keys => party.waiting = Waiting::Nothing,
             MediaEvent::Timeout if party.leg.as_ref().is_some_and(Leg::hears) => {
                 return self.hang_up(now, session, Vec::new());

@@ -12,7 +12,6 @@ mod transit;
 mod wiring;
 
 pub use driver::{BoundVoice, DevVoice, Platform, VoiceConfig};
-pub use exchange::Pcm;
 
 #[cfg(test)]
 mod driver_tests;

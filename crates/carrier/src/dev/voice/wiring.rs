@@ -7,14 +7,15 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use opentact_engine::Engine;
 use opentact_engine::ports::{ControlError, DevCall, DevCaller};
-use opentact_engine::speech::{Gender, SayRequest, Speech};
+use opentact_engine::prompt::PromptLibrary;
+use opentact_engine::speech::{Gender, SayRequest};
+use opentact_media::Clip;
 use opentact_sip::flow::Transport;
 use opentact_store::Store;
 use opentact_store::types::Tn;
 use serde_json::{Value, json};
 
 use super::driver::{DevVoice, Platform, VoiceConfig};
-use super::exchange::Pcm;
 
 impl DevVoice {
     /// Starts the network as the engine's trunk `dev` and as the caller of `POST /rest/dev/call`.
@@ -27,7 +28,7 @@ impl DevVoice {
         })?;
         let bound = DevVoice::bind(config).await?;
         let carrier = bound.carrier();
-        let platform = Connected { store, speech: engine.speech() };
+        let platform = Connected { store, prompts: engine.prompts() };
         let voice = Arc::new(bound.start(reachable(sip), Arc::new(platform))?);
         engine.add_carrier(carrier);
         engine.set_dev_caller(voice.clone());
@@ -47,7 +48,7 @@ fn reachable(listener: SocketAddr) -> SocketAddr {
 
 struct Connected {
     store: Store,
-    speech: Arc<dyn Speech>,
+    prompts: PromptLibrary,
 }
 
 #[async_trait]
@@ -63,7 +64,7 @@ impl Platform for Connected {
         }
     }
 
-    async fn speak(&self, text: &str) -> Option<Pcm> {
+    async fn speak(&self, text: &str) -> Option<Arc<Clip>> {
         let request = SayRequest {
             text: text.to_owned(),
             lang: "en-US".into(),
@@ -71,8 +72,8 @@ impl Platform for Connected {
             kind: "Standard".into(),
             code: None,
         };
-        match self.speech.synthesize(request).await {
-            Ok(pcm) => Some(Pcm { samples: pcm.samples, rate: pcm.rate }),
+        match self.prompts.say(request).await {
+            Ok(clip) => Some(clip),
             Err(error) => {
                 tracing::warn!(%error, "the simulated network has no voice");
                 None
