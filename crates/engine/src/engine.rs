@@ -184,7 +184,7 @@ impl Engine {
     ) -> Result<Self, EngineError> {
         let guard = EgressGuard::new(config.egress_allow);
         let http = HttpClient::new(guard.clone(), PRODUCT)?;
-        let prompts = PromptLibrary::start(config.prompts, http.clone(), speech.clone())?;
+        let prompts = PromptLibrary::start(config.prompts, http.clone(), speech)?;
         let signalling = Signalling::start()?;
         let (sip_sender, sip) = mpsc::channel(config.sip_queue);
         // A leg has few media events open at a time; what a full channel would drop are keys pressed faster than that.
