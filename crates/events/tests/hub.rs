@@ -411,7 +411,8 @@ async fn who_is_to_be_told_by_http_is_written_with_the_event() {
     hub.publish(event(Uuid::new_v4(), EventType::Sms, 1)).unwrap();
     hub.publish(event(account, EventType::Sms, 2).for_app(Some(app))).unwrap();
     hub.flush().await;
-    let waiting = store.webhooks().waiting(100).await.unwrap();
+    let mut waiting = store.webhooks().waiting(subscription, 100).await.unwrap();
+    waiting.extend(store.webhooks().waiting(app, 100).await.unwrap());
     let told: Vec<_> = waiting.iter().map(|d| (d.account, d.seq, d.subscription, d.sip_control_app)).collect();
     let expected = [(1, Some(subscription), None), (4, None, Some(app)), (4, Some(subscription), None)];
     assert_eq!(told.len(), 3);

@@ -449,6 +449,7 @@ fn delivery() -> WebhookDelivery {
         created_on: at(0),
         modified_on: at(2),
         account: id(1),
+        hook: id(50),
         subscription: Some(id(50)),
         sip_control_app: None,
         event: id(61),

@@ -283,6 +283,7 @@ fn engine_config(config: &Config, tls: TlsConfig, stir: StirConfig) -> anyhow::R
             concurrent: config.webhooks.concurrent as usize,
             concurrent_per_hook: config.webhooks.concurrent_per_hook as usize,
             in_memory: config.webhooks.in_memory as usize,
+            in_memory_per_hook: config.webhooks.in_memory_per_hook as usize,
             retry_for: config.webhooks.retry_for.0,
             keep: config.webhooks.keep.0,
         },

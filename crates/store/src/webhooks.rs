@@ -43,9 +43,15 @@ impl Webhooks<'_> {
         format!("whsec_{}", hex::encode(self.store.derived_key(&format!("webhooks/{hook}"))))
     }
 
-    /// What waits to be told, of all accounts, the oldest first.
-    pub async fn waiting(&self, limit: u64) -> Result<Vec<WebhookDelivery>> {
-        let waiting = Entity::find().filter(Column::NextOn.is_not_null());
+    /// Those, of all accounts, who wait to be told of something.
+    pub async fn hooks_waiting(&self) -> Result<Vec<Uuid>> {
+        let waiting = Entity::find().select_only().column(Column::Hook).filter(Column::NextOn.is_not_null());
+        Ok(waiting.group_by(Column::Hook).into_tuple().all(self.store.writer()).await?)
+    }
+
+    /// What one waits to be told, the oldest first.
+    pub async fn waiting(&self, hook: Uuid, limit: u64) -> Result<Vec<WebhookDelivery>> {
+        let waiting = Entity::find().filter(Column::Hook.eq(hook)).filter(Column::NextOn.is_not_null());
         let oldest = waiting.order_by_asc(Column::CreatedOn).order_by_asc(Column::Seq).limit(limit);
         // The writer has what was written last.
         Ok(oldest.all(self.store.writer()).await?)
@@ -58,6 +64,7 @@ impl Webhooks<'_> {
         let keep = [
             Column::CreatedOn,
             Column::Account,
+            Column::Hook,
             Column::Subscription,
             Column::SipControlApp,
             Column::Event,

@@ -92,6 +92,15 @@ impl Attempting {
                 return Tried { place, delivery, attempt: None, again_in: Some(PAUSE) };
             }
         };
+        if delivery.body.is_empty() {
+            match self.store.webhooks().get(delivery.account, delivery.uuid).await {
+                Ok(stored) => delivery.body = stored.body,
+                Err(error) => {
+                    tracing::warn!(%error, "a delivery is not read");
+                    return Tried { place, delivery, attempt: None, again_in: Some(PAUSE) };
+                }
+            }
+        }
         delivery.attempts += 1;
         let second = delivery.attempts > FIRST && delivery.attempts % 2 == 0;
         let url = hook.failover_url.as_ref().filter(|_| second).unwrap_or(&hook.url).clone();

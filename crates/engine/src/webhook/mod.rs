@@ -8,7 +8,7 @@ mod attempt;
 mod line;
 mod signature;
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
@@ -33,8 +33,9 @@ pub struct WebhookConfig {
     pub concurrent: usize,
     /// Requests at once to one webhook: one that is slow holds up no other.
     pub concurrent_per_hook: usize,
-    /// Deliveries in memory; the others wait in the database.
+    /// Deliveries in memory, of all webhooks and of one; the others wait in the database.
     pub in_memory: usize,
+    pub in_memory_per_hook: usize,
     /// How long a delivery is tried.
     pub retry_for: Duration,
     /// How long what is over is kept to be looked at.
@@ -47,7 +48,8 @@ impl Default for WebhookConfig {
             timeout: Duration::from_secs(10),
             concurrent: 256,
             concurrent_per_hook: 16,
-            in_memory: 20_000,
+            in_memory: 50_000,
+            in_memory_per_hook: 1_000,
             retry_for: Duration::from_secs(5 * 24 * 3600),
             keep: Duration::from_secs(7 * 24 * 3600),
         }
@@ -72,12 +74,13 @@ pub(crate) struct Dispatcher {
     attempting: Attempting,
     outbox: Outbox,
     lines: Lines<WebhookDelivery>,
-    /// What `lines` holds.
+    /// What `lines` holds and tries, and how much of it is of each webhook.
     held: HashSet<Uuid>,
+    held_of: HashMap<Uuid, usize>,
     /// What was over last, the latest at the back.
     over: VecDeque<Uuid>,
-    /// More waits in the database than is held here.
-    behind: bool,
+    /// Webhooks for which more waits in the database than is held here.
+    behind: HashSet<Uuid>,
     attempts: JoinSet<Tried>,
 }
 
@@ -89,8 +92,9 @@ impl Dispatcher {
             config,
             outbox,
             held: HashSet::new(),
+            held_of: HashMap::new(),
             over: VecDeque::new(),
-            behind: true,
+            behind: HashSet::new(),
             attempts: JoinSet::new(),
         };
         tokio::spawn(dispatcher.run())
@@ -99,13 +103,16 @@ impl Dispatcher {
     async fn run(mut self) {
         let mut prune = tokio::time::interval(PRUNE_EVERY);
         loop {
-            self.behind |= self.outbox.is_behind();
-            if self.behind && self.held.len() <= self.config.in_memory / 2 {
-                self.catch_up().await;
+            if self.outbox.is_behind() {
+                self.take_stock().await;
+            }
+            if let Some(hook) = self.ready_to_catch_up() {
+                self.catch_up(hook).await;
             }
             while let Some((place, delivery)) = self.lines.begin(Instant::now()) {
                 self.attempts.spawn(self.attempting.clone().attempt(place, delivery));
             }
+            let more = self.ready_to_catch_up().is_some();
             let wake = self.lines.due().unwrap_or_else(|| Instant::now() + PRUNE_EVERY);
             tokio::select! {
                 Some(tried) = self.attempts.join_next() => {
@@ -125,7 +132,8 @@ impl Dispatcher {
                     None => return self.take_leave().await,
                 },
                 _ = prune.tick() => self.prune().await,
-                () = sleep_until(wake.into()) => {}
+                () = sleep_until(wake.into()), if !more => {}
+                () = std::future::ready(()), if more => {}
             }
         }
     }
@@ -144,10 +152,30 @@ impl Dispatcher {
         .await;
     }
 
-    /// Takes from the database what waits there, the oldest first.
-    async fn catch_up(&mut self) {
-        let limit = self.config.in_memory as u64;
-        let waiting = match self.attempting.store.webhooks().waiting(limit).await {
+    /// Finds out who waits for more than has come through the outbox.
+    async fn take_stock(&mut self) {
+        loop {
+            match self.attempting.store.webhooks().hooks_waiting().await {
+                Ok(hooks) => return self.behind.extend(hooks),
+                Err(error) => tracing::warn!(%error, "webhooks that wait are not read"),
+            }
+            tokio::time::sleep(PATIENCE).await;
+        }
+    }
+
+    /// A webhook for which there is room again.
+    fn ready_to_catch_up(&self) -> Option<Uuid> {
+        let room = |hook: &&Uuid| self.held_of.get(hook).copied().unwrap_or(0) <= self.config.in_memory_per_hook / 2;
+        if self.held.len() >= self.config.in_memory {
+            return None;
+        }
+        self.behind.iter().find(room).copied()
+    }
+
+    /// Takes from the database what one waits to be told, the oldest first.
+    async fn catch_up(&mut self, hook: Uuid) {
+        let limit = self.config.in_memory_per_hook as u64;
+        let waiting = match self.attempting.store.webhooks().waiting(hook, limit).await {
             Ok(waiting) => waiting,
             Err(error) => {
                 tracing::warn!(%error, "webhooks that wait are not read");
@@ -155,7 +183,9 @@ impl Dispatcher {
             }
         };
         // With fewer than there may be, none is left out, and what comes from now on comes through the outbox.
-        self.behind = waiting.len() as u64 >= limit;
+        if (waiting.len() as u64) < limit {
+            self.behind.remove(&hook);
+        }
         waiting.into_iter().for_each(|delivery| self.hold(delivery));
         // Read before anything of it is over: what was written meanwhile is in both.
         while let Some(delivery) = self.outbox.try_next() {
@@ -164,12 +194,14 @@ impl Dispatcher {
     }
 
     fn add(&mut self, delivery: WebhookDelivery) {
+        let hook = delivery.hook;
         // One more in memory could overtake what is still to be read.
-        if self.behind {
+        if self.behind.contains(&hook) {
             return;
         }
-        if self.held.len() >= self.config.in_memory {
-            self.behind = true;
+        let of_hook = self.held_of.get(&hook).copied().unwrap_or(0);
+        if self.held.len() >= self.config.in_memory || of_hook >= self.config.in_memory_per_hook {
+            self.behind.insert(hook);
             return;
         }
         self.hold(delivery);
@@ -180,10 +212,24 @@ impl Dispatcher {
         if !again && self.over.contains(&delivery.uuid) || !self.held.insert(delivery.uuid) {
             return;
         }
+        *self.held_of.entry(delivery.hook).or_default() += 1;
         let wait = delivery.next_on.and_then(|at| (at - Utc::now()).to_std().ok()).unwrap_or_default();
-        let hook = delivery.subscription.or(delivery.sip_control_app).unwrap_or_default();
         let object = delivery.ref_id.unwrap_or(delivery.uuid);
-        self.lines.add(Place { hook, object }, Instant::now() + wait, delivery);
+        self.lines.add(Place { hook: delivery.hook, object }, Instant::now() + wait, delivery);
+    }
+
+    fn let_go(&mut self, delivery: &WebhookDelivery) {
+        self.held.remove(&delivery.uuid);
+        if let Some(of_hook) = self.held_of.get_mut(&delivery.hook) {
+            *of_hook -= 1;
+            if *of_hook == 0 {
+                self.held_of.remove(&delivery.hook);
+            }
+        }
+        self.over.push_back(delivery.uuid);
+        if self.over.len() > REMEMBERED {
+            self.over.pop_front();
+        }
     }
 
     /// Writes what came of attempts; only then the next of a line has its turn.
@@ -194,7 +240,7 @@ impl Dispatcher {
             tracing::warn!(%error, "what came of webhooks is not written yet");
             tokio::time::sleep(PATIENCE).await;
         }
-        for Tried { place, delivery, again_in, .. } in tried {
+        for Tried { place, mut delivery, again_in, .. } in tried {
             let result = match delivery.state {
                 DeliveryState::Waiting => "failed",
                 DeliveryState::Delivered => "delivered",
@@ -202,13 +248,13 @@ impl Dispatcher {
             };
             metrics::counter!("opentact_webhook_attempts_total", "result" => result).increment(1);
             match again_in {
-                Some(pause) => self.lines.again(place, Instant::now() + pause, delivery),
+                Some(pause) => {
+                    // It may wait for long: what it says is in the database.
+                    delivery.body = String::new().into();
+                    self.lines.again(place, Instant::now() + pause, delivery);
+                }
                 None => {
-                    self.held.remove(&delivery.uuid);
-                    self.over.push_back(delivery.uuid);
-                    if self.over.len() > REMEMBERED {
-                        self.over.pop_front();
-                    }
+                    self.let_go(&delivery);
                     self.lines.end(place);
                 }
             }

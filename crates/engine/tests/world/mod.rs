@@ -173,6 +173,10 @@ impl World {
         Self { engine, sip, ..self }
     }
 
+    pub fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
     /// The world's number runs this document.
     pub async fn number_with(&self, xml: &str) {
         self.number_that_runs(NUMBER, xml).await;

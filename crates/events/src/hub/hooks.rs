@@ -71,13 +71,14 @@ impl Hooks {
                     filters.admit(body.get_or_insert_with(|| serde_json::from_str(&event.body).unwrap_or(Value::Null)))
                 })
         });
-        let hooks = app.map(|app| (None, Some(app))).into_iter();
-        let hooks = hooks.chain(subscribed.map(|subscription| (Some(subscription.uuid), None)));
-        hooks.map(move |(subscription, sip_control_app)| WebhookDelivery {
+        let hooks = app.map(|app| (app, None, Some(app))).into_iter();
+        let hooks = hooks.chain(subscribed.map(|subscription| (subscription.uuid, Some(subscription.uuid), None)));
+        hooks.map(move |(hook, subscription, sip_control_app)| WebhookDelivery {
             uuid: ordered_uuid(now),
             created_on: now,
             modified_on: now,
             account: event.account,
+            hook,
             subscription,
             sip_control_app,
             event: event.uuid,

@@ -312,7 +312,9 @@ section! {
         /// Requests at once to one webhook: one that is slow holds up no other.
         concurrent_per_hook: u32 = "16",
         /// Deliveries that wait in memory; the others wait in the database alone.
-        in_memory: u32 = "20000",
+        in_memory: u32 = "50000",
+        /// Of them those of one webhook.
+        in_memory_per_hook: u32 = "1000",
         /// How long a delivery is tried before it is given up.
         retry_for: Span = "5d",
         /// How long deliveries that are over are kept to be looked at, from when they were first made.
@@ -591,6 +593,7 @@ impl Config {
             ("webhooks.concurrent", webhooks.concurrent),
             ("webhooks.concurrent_per_hook", webhooks.concurrent_per_hook),
             ("webhooks.in_memory", webhooks.in_memory),
+            ("webhooks.in_memory_per_hook", webhooks.in_memory_per_hook),
         ] {
             fault(number == 0, key, "must be at least 1");
         }

@@ -14,7 +14,9 @@ pub struct Model {
     pub created_on: Date,
     pub modified_on: Date,
     pub account: Uuid,
-    /// Who is told: a subscription of channel `webhook`, or
+    /// Who is told: the one of the next two that is there.
+    pub hook: Uuid,
+    /// A subscription of channel `webhook`, or
     pub subscription: Option<Uuid>,
     /// the app whose call it is.
     pub sip_control_app: Option<Uuid>,

@@ -11,6 +11,7 @@ CREATE TABLE webhook_deliveries (
     created_on TIMESTAMPTZ NOT NULL,
     modified_on TIMESTAMPTZ NOT NULL,
     account UUID NOT NULL,
+    hook UUID NOT NULL,
     subscription UUID,
     sip_control_app UUID,
     event UUID NOT NULL,
@@ -26,7 +27,7 @@ CREATE TABLE webhook_deliveries (
 );
 CREATE INDEX webhook_deliveries_account ON webhook_deliveries (account, created_on);
 CREATE INDEX webhook_deliveries_created ON webhook_deliveries (created_on);
-CREATE INDEX webhook_deliveries_waiting ON webhook_deliveries (created_on, seq) WHERE next_on IS NOT NULL;
+CREATE INDEX webhook_deliveries_waiting ON webhook_deliveries (hook, created_on, seq) WHERE next_on IS NOT NULL;
 
 CREATE TABLE webhook_attempts (
     delivery UUID NOT NULL,
