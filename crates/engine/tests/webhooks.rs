@@ -52,7 +52,8 @@ async fn one_that_is_down_keeps_no_other_from_being_told_of_everything() {
     }
     world.hub().flush().await;
     let count = async |subscription, state| {
-        let filter = DeliveryFilter { subscription: Some(subscription), state: Some(state), ..DeliveryFilter::default() };
+        let filter =
+            DeliveryFilter { subscription: Some(subscription), state: Some(state), ..DeliveryFilter::default() };
         let found = world.store.webhooks().search(account.uuid, filter, Search::first(1)).await.unwrap();
         found.total.unwrap()
     };
