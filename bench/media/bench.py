@@ -11,6 +11,7 @@ import functools
 import http.server
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -132,6 +133,7 @@ class Rtpengine:
         with (folder / "log").open("wb") as log:
             start = functools.partial(subprocess.Popen, stdout=log, stderr=subprocess.STDOUT)
             self.engine = start(engine)
+            wait_for_pong(control)
             proxy = ["kamailio", "-DD", "-E", "-f", folder / "kamailio.cfg", "-m", "512", "-M", "32", "-Y", folder]
             self.proxy = start(proxy)
         self.usage = Usage(self.engine.pid)
@@ -144,6 +146,22 @@ class Rtpengine:
         for process in (self.proxy, self.engine):
             process.terminate()
             process.wait(10)
+
+
+def wait_for_pong(port):
+    """Until rtpengine takes commands: Kamailio asks once, and believes what it hears for a minute."""
+    end = time.monotonic() + 10
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        control.settimeout(0.1)
+        control.connect(("127.0.0.1", port))
+        while time.monotonic() < end:
+            try:
+                control.send(b"1 d7:command4:pinge")
+                if b"pong" in control.recv(256):
+                    return
+            except (TimeoutError, ConnectionRefusedError):
+                time.sleep(0.05)
+    raise TimeoutError("rtpengine does not answer")
 
 
 SERVERS = {server.name: server for server in (Opentact, Floor, Rtpengine)}

@@ -1,8 +1,8 @@
-//! Speech through a node between two phones: every pair of codecs, over a network that loses, delays and drifts.
+//! What is said through a node between two phones: every pair of codecs, over a network that loses, delays and drifts.
 //!
-//! `sound SPEECH.wav FOLDER` writes a WAV file of 16,000 samples per second for each case, and a line with its name.
-//! `bench/media/sound` gives them marks.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a program for the bench")]
+//! `sound SAID.wav FOLDER CODECS JITTERS`, both lists with commas (`PCMU,opus 0,80`), writes a WAV file of 16,000 samples
+//! per second for each case, and a line with its name. `bench/media/sound` gives them marks.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a program for the bench")]
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -14,7 +14,6 @@ use opentact_media::{resample, wav};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-const CODECS: [Codec; 3] = [Codec::Pcmu, Codec::G722, Codec::Opus];
 const RATE: u32 = 16_000;
 
 /// Of each of the two networks.
@@ -34,17 +33,23 @@ struct Packet {
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    let [_, speech, folder] = &arguments[..] else {
-        eprintln!("sound SPEECH.wav FOLDER");
+    let [_, said, folder, codecs, jitters] = &arguments[..] else {
+        eprintln!("sound SAID.wav FOLDER CODECS JITTERS");
         std::process::exit(2);
     };
-    let speech = wav::read(&std::fs::read(speech).expect("the speech")).expect("a WAV file");
-    let speech = resample::convert(&speech.samples, speech.rate, RATE).expect("a rate that can be converted");
-    for (one, other) in CODECS.iter().flat_map(|one| CODECS.map(|other| (*one, other))) {
+    let said = wav::read(&std::fs::read(said).expect("what is said")).expect("a WAV file");
+    let said = resample::convert(&said.samples, said.rate, RATE).expect("a rate that can be converted");
+    let named = |name: &str| {
+        let codec = [8_000, 16_000, 48_000].into_iter().rev().find_map(|clock| Codec::of(name, clock));
+        codec.unwrap_or_else(|| panic!("no codec {name}"))
+    };
+    let codecs: Vec<Codec> = codecs.split(',').map(named).collect();
+    let jitters: Vec<u64> = jitters.split(',').map(|jitter| jitter.parse().expect("milliseconds")).collect();
+    for (one, other) in codecs.iter().flat_map(|one| codecs.iter().map(|other| (*one, *other))) {
         for loss in [0.0, 1.0, 5.0, 10.0] {
-            for jitter_ms in [0, 80] {
+            for jitter_ms in jitters.iter().copied() {
                 let network = Network { loss, jitter_ms, drift_ppm: 200 };
-                let heard = call(&speech, one, other, network);
+                let heard = call(&said, one, other, network);
                 let name = format!("{}-{}-{loss}-{jitter_ms}.wav", one.name(), other.name());
                 write(&Path::new(folder).join(&name), &heard);
                 println!("{name}");
@@ -54,8 +59,8 @@ fn main() {
 }
 
 /// What the phone at the other end plays. Loss and jitter are on the way to the node; the way on is good.
-fn call(speech: &[i16], one: Codec, other: Codec, network: Network) -> Vec<i16> {
-    let sent = encode(speech, one);
+fn call(said: &[i16], one: Codec, other: Codec, network: Network) -> Vec<i16> {
+    let sent = encode(said, one);
     if one == other {
         // Passed on as it is: the phone's buffer has it all.
         return play(&sent, one, RATE, network);
@@ -67,9 +72,9 @@ fn call(speech: &[i16], one: Codec, other: Codec, network: Network) -> Vec<i16> 
     play(&sent_on, other, RATE, Network { loss: 0.0, jitter_ms: 0, drift_ppm: 0 })
 }
 
-fn encode(speech: &[i16], codec: Codec) -> Vec<Packet> {
+fn encode(said: &[i16], codec: Codec) -> Vec<Packet> {
     let rate = Encoder::new(codec, RATE, &OpusParams::default()).unwrap().rate();
-    encode_at(&resample::convert(speech, RATE, rate).unwrap(), rate, codec)
+    encode_at(&resample::convert(said, RATE, rate).unwrap(), rate, codec)
 }
 
 fn encode_at(samples: &[i16], rate: u32, codec: Codec) -> Vec<Packet> {
