@@ -78,7 +78,8 @@ class Opentact:
             (self.number,) = rest.numbers()
             rest.patch(f"/rest/lease/tn/{self.number}", {"sip_connection": callee["uuid"]})
             if scene.record:
-                dial = f"<Dial record='record-from-answer'><To>{self.number}</To></Dial>"
+                # Straight to the callee: a number of ours would come round by the carrier.
+                dial = f"<Dial record='record-from-answer'><To>sip:callee@127.0.0.1:{self.callee}</To></Dial>"
                 self.number = rest.number_with(f"<Response>{dial}</Response>")
         else:
             self.number = rest.number_with(f"<Response><Answer/><Play loop='0'>{web}/prompt.wav</Play></Response>")
