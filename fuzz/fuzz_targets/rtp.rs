@@ -8,7 +8,7 @@ use libfuzzer_sys::fuzz_target;
 use opentact_fuzz::leg_config;
 use opentact_media::leg::{Input, Output};
 use opentact_media::rtp::{HEADER_LEN, Packet};
-use opentact_media::{Command, Leg, LegConfig, LegParams};
+use opentact_media::{Command, Leg, LegConfig, LegParams, RecordOrder};
 
 fuzz_target!(|octets: &[u8]| {
     if let Ok(packet) = Packet::parse(octets) {
@@ -26,15 +26,8 @@ fuzz_target!(|octets: &[u8]| {
         let mut leg = Leg::new(config);
         leg.handle(now, Input::Command(Command::Start(LegParams::pcmu(from))));
         leg.handle(now, Input::Command(Command::Bridge { with: opentact_media::LegKey(seed) }));
-        let record = Command::Record {
-            id: seed,
-            path: "x".into(),
-            channels: seed as u8,
-            max_ms: None,
-            silence_ms: Some(500),
-            beep: false,
-        };
-        leg.handle(now, Input::Command(record));
+        let record = RecordOrder { channels: seed as u8, silence_ms: Some(500), ..RecordOrder::new(seed, "x") };
+        leg.handle(now, Input::Command(Command::Record(record)));
         leg
     });
     // A datagram is a length, then as many octets; the length's upper bits choose the port.

@@ -162,8 +162,14 @@ pub(crate) async fn call(store: &Store, account: &Account, record: &CallRecord) 
     let children = store.calls().children(record.account, record.uuid).await?;
     let logs = store.calls().logs(record.account, record.uuid).await?;
     let children: Vec<&CallRecord> = children.iter().collect();
-    let context =
-        CallContext { account: Some(account), parent: parent.as_ref(), children: &children, logs: &logs, records: &[] };
+    let records = store.records().of_call(record.account, record.uuid).await?;
+    let context = CallContext {
+        account: Some(account),
+        parent: parent.as_ref(),
+        children: &children,
+        logs: &logs,
+        records: &records.iter().map(view::record).collect::<Vec<_>>(),
+    };
     Ok(view::call(record, context))
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -24,8 +23,6 @@ pub struct Settings {
     pub public_url: String,
     /// What a chosen SIP domain label is completed with: `<label>.<sip_domain>`.
     pub sip_domain: String,
-    /// Folder of recordings, one folder an account within it.
-    pub recordings: PathBuf,
     pub sign_up: SignUp,
     /// Balance of an account made by sign-up, in the product's currency.
     pub sign_up_balance: rust_decimal::Decimal,
@@ -101,7 +98,6 @@ impl Default for Settings {
         Self {
             public_url: "https://127.0.0.1:8443".to_owned(),
             sip_domain: "sip.localhost".to_owned(),
-            recordings: PathBuf::from("data/recordings"),
             sign_up: SignUp::Closed,
             sign_up_balance: rust_decimal::Decimal::ZERO,
             trusted_proxies: Vec::new(),

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use opentact_engine::ports::{CallControl, MessageControl, NumberCarrier};
+use opentact_engine::recordings::Archive;
 use opentact_events::Hub;
 use opentact_stir::TestAuthority;
 use opentact_store::Store;
@@ -24,6 +25,7 @@ pub struct Parts {
     pub calls: Arc<dyn CallControl>,
     pub messages: Arc<dyn MessageControl>,
     pub numbers: Arc<dyn NumberCarrier>,
+    pub archive: Arc<Archive>,
     /// Makes certificates for tests of STIR/SHAKEN, where there is one.
     pub authority: Option<Arc<TestAuthority>>,
     /// Signs JWTs: at least 32 random octets, kept over restarts.
@@ -41,6 +43,7 @@ pub struct Inner {
     pub calls: Arc<dyn CallControl>,
     pub messages: Arc<dyn MessageControl>,
     pub numbers: Arc<dyn NumberCarrier>,
+    pub archive: Arc<Archive>,
     pub(crate) authority: Option<Arc<TestAuthority>>,
     pub settings: Settings,
     pub(crate) jwt: Jwt,
@@ -55,7 +58,7 @@ impl ApiState {
     /// Starts the order worker; must be called within a tokio runtime.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { store, hub, calls, messages, numbers, authority, jwt_secret, settings } = parts;
+        let Parts { store, hub, calls, messages, numbers, archive, authority, jwt_secret, settings } = parts;
         let domain = url::Url::parse(&settings.public_url)
             .ok()
             .and_then(|url| url.host_str().map(str::to_owned))
@@ -74,6 +77,7 @@ impl ApiState {
             calls,
             messages,
             numbers,
+            archive,
             authority,
             settings,
         }))

@@ -376,6 +376,7 @@ words! {
     feature: opentact_store::types::Feature;
     call_state: opentact_store::types::CallState;
     call_type: opentact_store::types::CallType;
+    record_state: opentact_store::types::RecordState;
     direction: opentact_store::types::Direction;
     party: opentact_store::types::Party;
     sms_state: opentact_store::types::SmsState;

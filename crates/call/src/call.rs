@@ -69,7 +69,6 @@ enum Stage {
 pub(crate) struct Pending {
     pub leg: LegId,
     pub tag: Option<String>,
-    pub channels: u8,
 }
 
 impl Call {
@@ -417,14 +416,15 @@ impl Call {
 
     fn recorded(&mut self, now: Now, id: u64, result: Result<Recording, String>) {
         let Some(pending) = self.recordings.remove(&id) else { return };
-        let ended = result.as_ref().map_err(Clone::clone).map(|recording| match recording.ended_by {
-            RecordingEnd::Stopped => RecordEnd::Stopped,
-            RecordingEnd::Silence => RecordEnd::Silence,
-            RecordingEnd::Full => RecordEnd::Full,
+        let ended = result.as_ref().map_err(Clone::clone).and_then(|recording| match recording.ended_by {
+            RecordingEnd::Stopped => Ok(RecordEnd::Stopped),
+            RecordingEnd::Silence => Ok(RecordEnd::Silence),
+            RecordingEnd::Full => Ok(RecordEnd::Full),
+            RecordingEnd::CutOff => Err(recording.incomplete.clone().unwrap_or_default()),
         });
         if let Ok(recording) = result {
-            let Pending { leg, tag, channels } = pending;
-            self.put(Output::Recorded { leg, id, tag, channels, recording });
+            let Pending { leg, tag } = pending;
+            self.put(Output::Recorded { leg, id, tag, recording });
         }
         self.flow.handle(now.instant, FlowInput::Result { op: id, result: OpResult::Recorded(ended) });
     }

@@ -41,9 +41,8 @@ impl Call {
             }
             FlowOutput::StopDial { .. } => self.stop_fork(now),
             FlowOutput::Record { op, record } => {
-                let opentact_callflow::Record { tag, max, silence, beep, channels } = record;
-                self.recordings.insert(op, Pending { leg, tag: tag.clone(), channels });
-                self.put(Output::Record { leg, id: op, tag, max, silence, beep, channels });
+                self.recordings.insert(op, Pending { leg, tag: record.tag.clone() });
+                self.put(Output::Record { leg, id: op, record });
             }
             FlowOutput::StopRecord { op } => self.put(Output::StopRecord { leg, id: op }),
             FlowOutput::Fetch { op, request } => self.put(Output::Fetch { id: op, request }),

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 pub use opentact_callflow::{
-    Destination as DialTarget, Document, HttpAnswer, HttpBody, HttpRequest, Method, StepReport, Tone, Variables, Voice,
+    Destination as DialTarget, Document, HttpAnswer, HttpBody, HttpRequest, Method, Record, RecordFormat, StepReport,
+    Tone, Variables, Voice,
 };
 
 use crate::leg::{CallType, LegId, LegSnapshot};
@@ -164,8 +165,12 @@ pub enum PromptEnd {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recording {
     pub duration_ms: u64,
+    /// Samples per second.
+    pub rate: u32,
     pub bytes: u64,
     pub ended_by: RecordingEnd,
+    /// Why it does not hold everything.
+    pub incomplete: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,6 +181,8 @@ pub enum RecordingEnd {
     Silence,
     /// `max` is reached.
     Full,
+    /// It could not be written further; `incomplete` says why.
+    CutOff,
 }
 
 /// What became of a leg. After its end ([`LegEvent::Failed`], [`LegEvent::HungUp`], [`LegCommand::Hangup`] or
@@ -274,12 +281,7 @@ pub enum Output {
     Record {
         leg: LegId,
         id: u64,
-        tag: Option<String>,
-        max: Option<Duration>,
-        silence: Option<Duration>,
-        beep: bool,
-        /// 1: both sides mixed; 2: the leg left, what it hears right.
-        channels: u8,
+        record: Record,
     },
     StopRecord {
         leg: LegId,
@@ -326,7 +328,6 @@ pub enum Output {
         leg: LegId,
         id: u64,
         tag: Option<String>,
-        channels: u8,
         recording: Recording,
     },
     /// Every leg is destroyed and nothing more comes: drop the call.

@@ -81,3 +81,68 @@ fn a_recording_that_fails_runs_the_error_block() {
     world.heard();
     assert_eq!(world.steps.last().unwrap().reason, "no space left");
 }
+
+#[test]
+fn a_recording_that_is_cut_off_is_told_and_fails_its_element() {
+    let mut world = World::live("<Record tag='message'><Error><Say>Disk full</Say></Error></Record><Pause/>");
+    world.forget();
+    let (ended_by, incomplete) = (RecordingEnd::CutOff, Some("no space left".into()));
+    let recording = Recording { duration_ms: 900, rate: 8000, bytes: 14_444, ended_by, incomplete };
+    world.handle(Input::Recorded { id: 1, result: Ok(recording) }).tells(&["recorded message", "say Disk full"]);
+    world.heard();
+    assert_eq!(world.steps.last().unwrap().reason, "no space left");
+}
+
+#[test]
+fn recordings_in_the_background_go_on_beside_other_elements() {
+    let mut world = World::inbound(
+        "<RecordStart tag='all'/><RecordStart tag='all'/><Record tag='part'/><RecordStop tag='all'/>\
+         <RecordWait tag='all'/><RecordStop tag='none'/><RecordWait/><Pause/>",
+    );
+    world.stores = false;
+    world.forget().answer().tells(&[
+        "A is live",
+        "record all",
+        "RecordStart[0] ok: Recording started",
+        "RecordStart[1] failed: a recording with tag `all` runs already",
+        "record part",
+    ]);
+    world.forget();
+    let stored = |id| {
+        let ended_by = RecordingEnd::Stopped;
+        let recording = Recording { duration_ms: 1, rate: 8000, bytes: 1, ended_by, incomplete: None };
+        Input::Recorded { id, result: Ok(recording) }
+    };
+    world.handle(stored(2)).tells(&[
+        "recorded part",
+        "Record[2] ok: Recording stored",
+        "stop record",
+        "RecordStop[3] ok: Recording stopped",
+    ]);
+    world.forget();
+    world.handle(stored(1)).tells(&[
+        "recorded all",
+        "RecordWait[4] ok: Recording stored",
+        "RecordStop[5] failed: no recording with tag `none` was started",
+        "RecordWait[6] ok: Recording stored",
+    ]);
+}
+
+#[test]
+fn a_background_recording_that_is_not_stored_in_time_or_fails_says_so() {
+    let mut world = World::inbound("<RecordStart/><RecordStop/><RecordWait timeout='2000'/><RecordWait/><Pause/>");
+    world.stores = false;
+    world.answer().forget().pass(2000).tells(&["RecordWait[2] failed: the recording was not stored in time"]);
+    world.forget();
+    let result = Err("no space left".into());
+    world.handle(Input::Recorded { id: 1, result }).tells(&["RecordWait[3] failed: no space left"]);
+}
+
+#[test]
+fn a_background_recording_is_kept_when_the_call_ends() {
+    let mut world = World::live("<RecordStart tag='all'/><Pause length='60000'/>");
+    world.stores = false;
+    world.forget().hangs_up("A").tells(&["A is hangup 16", "Pause[1] failed: Call hangup"]);
+    world.forget();
+    world.stored(RecordingEnd::Stopped).tells(&["recorded all", "A is destroyed", "finished"]);
+}

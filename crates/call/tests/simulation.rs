@@ -288,7 +288,11 @@ impl Simulation {
             16 => match self.pick(|world| &mut world.records) {
                 Some(id) => {
                     let ended_by = *[RecordingEnd::Full, RecordingEnd::Silence].choose(&mut self.random).unwrap();
-                    Input::Recorded { id, result: self.maybe(0.8, Recording { duration_ms: 1, bytes: 1, ended_by }) }
+                    Input::Recorded {
+                        id,
+                        result: self
+                            .maybe(0.8, Recording { duration_ms: 1, rate: 8000, bytes: 1, ended_by, incomplete: None }),
+                    }
                 }
                 None => return,
             },

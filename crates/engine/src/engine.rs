@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -30,11 +29,12 @@ use crate::defence::{DefenceConfig, Gate, SharedGate};
 use crate::dns::{DnsConfig, Locator};
 use crate::http::{EgressGuard, HttpClient};
 use crate::journal::Journal;
-use crate::lost::end_lost_calls;
+use crate::lost::{end_lost_calls, end_lost_recordings};
 use crate::media::{MediaConfig, MediaPool};
 use crate::messages::{Mailroom, MessageConfig};
 use crate::ports::{CallControl, DevCaller, VoiceCarrier};
 use crate::prompt::{PromptConfig, PromptLibrary};
+use crate::recordings::{Archive, ArchiveError, RecordingsConfig};
 use crate::router::{Router, RouterConfig};
 use crate::signalling::Signalling;
 use crate::speech::Speech;
@@ -103,8 +103,7 @@ pub struct EngineConfig {
     pub egress_allow: Vec<IpNet>,
     /// Calls (origin legs) at once.
     pub max_calls: usize,
-    /// Folder of recordings.
-    pub recordings: PathBuf,
+    pub recordings: RecordingsConfig,
     /// How many SIP messages are kept to be looked at.
     pub trace: TraceConfig,
     /// Seconds.
@@ -129,6 +128,8 @@ pub enum EngineError {
     Store(#[from] opentact_store::StoreError),
     #[error("certificate for DTLS: {0}")]
     Certificate(#[from] rcgen::Error),
+    #[error("recordings: {0}")]
+    Recordings(#[from] ArchiveError),
     #[error("outgoing HTTP: {0}")]
     Http(#[from] crate::http::HttpError),
 }
@@ -145,6 +146,8 @@ pub struct Engine {
     bindings: Writer,
     watch: SipWatch,
     sweep: tokio::task::JoinHandle<()>,
+    archive: Arc<Archive>,
+    uploads: tokio::task::JoinHandle<()>,
     signalling: Signalling,
     webhooks: Option<tokio::task::JoinHandle<()>>,
 }
@@ -206,6 +209,11 @@ impl Engine {
         let started = Utc::now().timestamp_nanos_opt().unwrap_or_default();
         let challenger = Challenger::new(store.derived_key(NONCES), started.unsigned_abs());
         let park_timeout = config.router.park_timeout;
+        let archive = Arc::new(Archive::open(config.recordings)?);
+        let lost = end_lost_recordings(&store, &hub, &archive, Utc::now()).await?;
+        if lost > 0 {
+            tracing::warn!(recordings = lost, "recordings of a run that was killed are closed");
+        }
         let lost = end_lost_calls(&store, &hub, Utc::now()).await?;
         if lost > 0 {
             tracing::warn!(calls = lost, "calls of a run that was killed are ended");
@@ -218,7 +226,8 @@ impl Engine {
         let stir = Stir::new(config.stir, store.clone(), guard.clone(), config.router.cache_ttl)?;
         let outbox = hub.outbox();
         let webhook_store = store.clone();
-        let journal = Journal::new(hub);
+        let uploads = tokio::spawn(archive.clone().run(store.clone()));
+        let journal = Journal::new(hub, archive.uploads());
         let guard = Arc::new(guard);
         let router = Router::new(config.router, store, challenger, guard, gate.clone(), locator, stir, journal.clone());
         let router = Arc::new(router);
@@ -248,6 +257,7 @@ impl Engine {
             media: media.clone(),
             router: router.clone(),
             prompts: prompts.clone(),
+            archive: archive.clone(),
             http: http.clone(),
             journal,
             bindings: bindings.desk(),
@@ -258,7 +268,6 @@ impl Engine {
             max_calls: config.max_calls,
             overload_delay: config.overload_delay,
             trunks: config.trunks,
-            recordings: config.recordings,
             codecs: config.codecs,
             face,
             subscribe: config.subscribe,
@@ -288,6 +297,8 @@ impl Engine {
             bindings,
             watch,
             sweep,
+            archive,
+            uploads,
             signalling,
             webhooks,
         })
@@ -323,6 +334,11 @@ impl Engine {
     /// Everything that can be played.
     pub fn prompts(&self) -> PromptLibrary {
         self.prompts.clone()
+    }
+
+    /// The files of recordings.
+    pub fn archive(&self) -> Arc<Archive> {
+        self.archive.clone()
     }
 
     /// Where SIP messages can be watched as they come and go.
@@ -366,6 +382,8 @@ impl Engine {
     /// drain first.
     pub async fn stop(self) -> Farewell {
         self.sweep.abort();
+        // What is not uploaded yet is at the next start.
+        self.uploads.abort();
         self.core.abort();
         // Only then has the core left everything, and heard of no connection that ends with the node.
         let _ = self.core.await;

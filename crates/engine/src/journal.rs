@@ -8,13 +8,16 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use opentact_call::q850::Q850;
-use opentact_call::{CallState, CallType, Direction, LegId, LegSnapshot, Recording, StepReport};
+use opentact_call::{
+    CallState, CallType, Direction, LegId, LegSnapshot, Record as Order, RecordFormat, Recording, StepReport,
+};
 use opentact_events::view::{CallContext, CallView};
 use opentact_events::{Charge, Hub, NewEvent, Write, view};
 use opentact_store::Money;
 use opentact_store::accounts::Account;
 use opentact_store::calls::{CallFlowLog, CallRecord};
-use opentact_store::types::{self, Json, ordered_uuid};
+use opentact_store::records::Record;
+use opentact_store::types::{self, Json, RecordState, ordered_uuid};
 use serde_json::{Map, Value, json};
 use smallvec::SmallVec;
 use uuid::Uuid;
@@ -30,6 +33,8 @@ const FULL: f32 = 0.5;
 #[derive(Debug, Clone)]
 pub(crate) struct Journal {
     hub: Hub,
+    /// Recordings go to the object store.
+    uploads: bool,
 }
 
 /// One leg: what it is and what has been told of it.
@@ -40,6 +45,7 @@ struct Page {
     logs: Vec<CallFlowLog>,
     /// Rows of the log so far, those no longer shown included.
     position: i64,
+    /// Those that are over, as they are shown.
     recordings: Vec<Value>,
 }
 
@@ -53,8 +59,8 @@ pub(crate) struct CallBook {
 }
 
 impl Journal {
-    pub(crate) fn new(hub: Hub) -> Self {
-        Self { hub }
+    pub(crate) fn new(hub: Hub, uploads: bool) -> Self {
+        Self { hub, uploads }
     }
 
     /// The database does not keep up: take no new call.
@@ -264,31 +270,58 @@ impl CallBook {
         }
     }
 
-    /// A recording can be read.
-    pub(crate) fn recorded(
-        &mut self,
-        leg: LegId,
-        uuid: Uuid,
-        tag: Option<String>,
-        channels: u8,
-        recording: &Recording,
-        now: DateTime<Utc>,
-    ) {
-        let Some(page) = self.pages.get_mut(&leg) else { return };
-        let recording = opentact_events::Recording {
+    /// A recording begins: should the node be killed, the next start finds it.
+    pub(crate) fn recording_begins(&mut self, leg: LegId, uuid: Uuid, order: &Order, now: DateTime<Utc>) -> Record {
+        let record = Record {
             uuid,
-            account: page.context.account,
-            call: leg.0,
-            tag,
-            duration_ms: recording.duration_ms,
-            size: recording.bytes,
-            format: "wav".to_owned(),
-            channels,
-            url: format!("/rest/record/{uuid}/file"),
             created_on: now,
+            modified_on: now,
+            account: self.pages.get(&leg).map_or(self.context.account, |page| page.context.account),
+            call: leg.0,
+            tag: order.tag.clone(),
+            state: RecordState::Recording,
+            format: match order.format {
+                RecordFormat::Wav => types::RecordFormat::Wav,
+                RecordFormat::Mp3 => types::RecordFormat::Mp3,
+            },
+            channels: order.channels.into(),
+            sample_rate: 0,
+            duration_ms: 0,
+            size: 0,
+            reason: None,
+            is_local: true,
+            uploaded_on: None,
+            upload_due: None,
+            upload_attempts: 0,
+            upload_error: None,
         };
-        page.recordings.push(recording.view());
-        if let Some(event) = self.show(leg, |call| NewEvent::call_record(&recording, call)) {
+        let _ = self.journal.hub.record(Write::Record(record.clone().into()));
+        record
+    }
+
+    /// A recording is over: it can be read, or there is none, and why.
+    pub(crate) fn recorded(&mut self, mut record: Record, result: Result<&Recording, &str>, now: DateTime<Utc>) {
+        record.modified_on = now;
+        match result {
+            Ok(recording) => {
+                record.state = RecordState::Stored;
+                record.sample_rate = recording.rate.into();
+                record.duration_ms = i64::try_from(recording.duration_ms).unwrap_or(i64::MAX);
+                record.size = i64::try_from(recording.bytes).unwrap_or(i64::MAX);
+                record.reason = recording.incomplete.clone();
+                record.upload_due = self.journal.uploads.then_some(now);
+            }
+            Err(reason) => {
+                record.state = RecordState::Failed;
+                record.reason = Some(reason.to_owned());
+                record.is_local = false;
+            }
+        }
+        let leg = LegId(record.call);
+        let Some(page) = self.pages.get_mut(&leg) else { return };
+        page.recordings.push(view::record(&record));
+        let _ = self.journal.hub.record(Write::Record(record.clone().into()));
+        if let Some(event) = self.show(leg, |call| NewEvent::call_record(&record, call)) {
             self.journal.publish(event);
         }
     }

@@ -22,6 +22,7 @@ mod messages;
 pub mod number;
 pub mod ports;
 pub mod prompt;
+pub mod recordings;
 pub mod router;
 mod signalling;
 pub mod speech;

@@ -1,12 +1,17 @@
-//! Calls of a run that was killed: nobody will tell of their end but the next one.
+//! Calls and recordings of a run that was killed: nobody will tell of their end but the next one.
 
 use chrono::{DateTime, Utc};
 use opentact_call::q850::Q850;
 use opentact_events::view::{CallContext, CallView};
-use opentact_events::{Hub, NewEvent, Write};
+use opentact_events::{Hub, NewEvent, Write, view};
+use opentact_media::RecordFormat;
 use opentact_store::calls::CallRecord;
-use opentact_store::types::CallState;
+use opentact_store::records::Record;
+use opentact_store::types::{self, CallState, RecordState};
 use opentact_store::{Store, StoreError};
+
+use crate::recordings::Archive;
+use crate::{media, recordings};
 
 /// Calls between two waits for the disk; the hub's queue takes many times that.
 const BATCH: usize = 500;
@@ -29,6 +34,67 @@ pub(crate) async fn end_lost_calls(store: &Store, hub: &Hub, now: DateTime<Utc>)
     Ok(count)
 }
 
+/// Makes the files of recordings whole that were being written, and tells of them. Returns how many there were. Before
+/// [`end_lost_calls`], so that a call tells of its end last.
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn end_lost_recordings(
+    store: &Store,
+    hub: &Hub,
+    archive: &Archive,
+    now: DateTime<Utc>,
+) -> Result<usize, StoreError> {
+    let lost = store.records().unfinished().await?;
+    let count = lost.len();
+    for (number, mut record) in lost.into_iter().enumerate() {
+        close(&mut record, archive, now);
+        // It may have been told to the queue of the run before, and its call not.
+        let Ok(call) = store.calls().get(record.account, record.call).await else {
+            let _ = hub.record(Write::Record(record.into()));
+            continue;
+        };
+        let mut records = store.records().of_call(record.account, record.call).await?;
+        records.retain(|other| other.state != RecordState::Recording);
+        records.push(record.clone());
+        let _ = hub.record(Write::Record(record.clone().into()));
+        show(store, &call, &records, |shown| {
+            let _ = hub.publish(NewEvent::call_record(&record, shown));
+        })
+        .await?;
+        if number % BATCH == BATCH - 1 {
+            hub.flush().await;
+        }
+    }
+    hub.flush().await;
+    Ok(count)
+}
+
+/// What is on disk is what there is.
+fn close(record: &mut Record, archive: &Archive, now: DateTime<Utc>) {
+    let format = match record.format {
+        types::RecordFormat::Wav => RecordFormat::Wav,
+        types::RecordFormat::Mp3 => RecordFormat::Mp3,
+    };
+    record.modified_on = now;
+    match media::repair(&recordings::path(archive.folder(), record), format) {
+        Ok(stored) => {
+            record.state = RecordState::Stored;
+            record.sample_rate = stored.rate.into();
+            record.duration_ms = i64::try_from(stored.duration_ms).unwrap_or(i64::MAX);
+            record.size = i64::try_from(stored.bytes).unwrap_or(i64::MAX);
+            record.reason = Some("the server stopped while it was recorded".to_owned());
+            record.upload_due = archive.uploads().then_some(now);
+        }
+        Err(error) => {
+            tracing::warn!(record = %record.uuid, %error, "nothing is left of a recording");
+            record.state = RecordState::Failed;
+            record.is_local = false;
+            record.reason = Some(format!("the server stopped when it began: {error}"));
+        }
+    }
+}
+
 async fn end(store: &Store, hub: &Hub, mut record: CallRecord, now: DateTime<Utc>) -> Result<(), StoreError> {
     record.modified_on = now;
     if record.state < CallState::Hangup {
@@ -49,6 +115,21 @@ async fn end(store: &Store, hub: &Hub, mut record: CallRecord, now: DateTime<Utc
 }
 
 async fn tell(store: &Store, hub: &Hub, record: &CallRecord) -> Result<(), StoreError> {
+    let records = store.records().of_call(record.account, record.uuid).await?;
+    show(store, record, &records, |shown| {
+        let _ = hub.record(Write::CallRecord(record.clone().into()));
+        let _ = hub.publish(NewEvent::call_state(record, shown));
+    })
+    .await
+}
+
+/// Gives `to` a call as it is shown.
+async fn show(
+    store: &Store,
+    record: &CallRecord,
+    records: &[Record],
+    to: impl FnOnce(&CallView<'_>),
+) -> Result<(), StoreError> {
     let account = store.accounts().get(record.account).await?;
     let logs = store.calls().logs(record.account, record.uuid).await?;
     let children = store.calls().children(record.account, record.uuid).await?;
@@ -62,9 +143,8 @@ async fn tell(store: &Store, hub: &Hub, record: &CallRecord) -> Result<(), Store
         parent: parent.as_ref(),
         children: &children,
         logs: &logs,
-        records: &[],
+        records: &records.iter().map(view::record).collect::<Vec<_>>(),
     };
-    let _ = hub.record(Write::CallRecord(record.clone().into()));
-    let _ = hub.publish(NewEvent::call_state(record, &CallView { call: record, context }));
+    to(&CallView { call: record, context });
     Ok(())
 }

@@ -4,6 +4,7 @@
 mod world;
 
 use opentact_sip::ua::{Command, Event};
+use opentact_store::types::RecordState;
 use world::{DOMAIN, PASSWORD, Peer, World, sdp};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -51,10 +52,10 @@ async fn a_conversation_recorded_from_its_answer_is_told_when_its_file_is_whole(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_recording_that_cannot_be_written_fails_its_element_and_is_not_told() {
+async fn a_recording_that_cannot_be_written_fails_its_element_and_is_told_to_have_failed() {
     let mut world = World::with(|config| {
         // A file where the folder is to be.
-        std::fs::write(&config.recordings, "").unwrap();
+        std::fs::write(&config.recordings.folder, "").unwrap();
     })
     .await;
     world.number_with("<Response><Answer/><Record timeout=\"1000\"/><Hangup/></Response>").await;
@@ -63,6 +64,11 @@ async fn a_recording_that_cannot_be_written_fails_its_element_and_is_not_told() 
     caller.call_number(world.sip, 40_000);
     let (_, story) = tokio::join!(caller.settle(), world.story());
     assert!(story.iter().any(|line| line.starts_with("Record: success false")), "{story:#?}");
-    assert!(!story.iter().any(|line| line.contains("record") && !line.starts_with("Record:")), "{story:#?}");
+    assert!(story.iter().any(|line| line == "Call record: untagged"), "{story:#?}");
+    let search = opentact_store::Search::first(10);
+    let records = world.store.records().search(world.account, Default::default(), search).await.unwrap().data;
+    assert_eq!(records.len(), 1);
+    assert_eq!((records[0].state, records[0].duration_ms), (RecordState::Failed, 0));
+    assert!(records[0].reason.as_ref().unwrap().contains("Not a directory"), "{records:?}");
     world.idle().await;
 }

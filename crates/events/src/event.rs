@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use opentact_store::accounts::Account;
 use opentact_store::calls::{CallFlowLog, CallRecord};
 use opentact_store::numbers::TnOrder;
+use opentact_store::records::Record;
 use opentact_store::sip_messages::SipMessage;
 use opentact_store::sms::Sms;
 use opentact_store::types::EventType;
@@ -99,10 +100,10 @@ impl NewEvent {
         NewEvent::new(account, EventType::CallBridge, message, &payload, calls[0]).with("call", call)
     }
 
-    /// A recording is readable.
-    pub fn call_record(recording: &Recording, call: &impl Serialize) -> NewEvent {
-        let message = format!("Call record: {}", recording.tag.as_deref().unwrap_or("untagged"));
-        NewEvent::new(recording.account, EventType::CallRecord, message, &recording.view(), recording.uuid)
+    /// A recording is readable, or has failed.
+    pub fn call_record(record: &Record, call: &impl Serialize) -> NewEvent {
+        let message = format!("Call record: {}", record.tag.as_deref().unwrap_or("untagged"));
+        NewEvent::new(record.account, EventType::CallRecord, message, &view::record(record), record.uuid)
             .with("call", call)
     }
 
@@ -167,41 +168,6 @@ pub(crate) fn write(text: &mut Vec<u8>, shape: &impl Serialize) {
     if serde_json::to_writer(&mut *text, shape).is_err() {
         text.truncate(length);
         text.extend_from_slice(b"null");
-    }
-}
-
-/// A recording whose file is readable.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recording {
-    pub uuid: Uuid,
-    pub account: Uuid,
-    pub call: Uuid,
-    pub tag: Option<String>,
-    /// Milliseconds; shown in whole seconds.
-    pub duration_ms: u64,
-    /// Octets.
-    pub size: u64,
-    /// `wav` or `mp3`.
-    pub format: String,
-    pub channels: u8,
-    pub url: String,
-    pub created_on: DateTime<Utc>,
-}
-
-impl Recording {
-    /// The object in `call_record` events and in a call's `records`.
-    pub fn view(&self) -> Value {
-        json!({
-            "uuid": self.uuid,
-            "tag": self.tag,
-            "call": self.call,
-            "duration": self.duration_ms / 1000,
-            "size": self.size,
-            "format": self.format,
-            "channels": self.channels,
-            "url": self.url,
-            "created_on": view::date(self.created_on),
-        })
     }
 }
 

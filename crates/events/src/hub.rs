@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use opentact_store::calls::{CallFlowLog, CallRecord};
+use opentact_store::records::Record;
 use opentact_store::transactions::NewTransaction;
 use opentact_store::types::{EventType, now};
 use opentact_store::webhooks::WebhookDelivery;
@@ -84,6 +85,8 @@ pub enum Write {
     /// The last state of a call, and what it has cost: both are written or neither.
     Charged(Arc<CallRecord>, Arc<Charge>),
     FlowLog(Box<CallFlowLog>),
+    /// The state of a recording now; an older one that waits in the same batch is left out.
+    Record(Box<Record>),
     /// A filter has rejected one more call.
     Rejected {
         account: Uuid,

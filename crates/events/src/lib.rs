@@ -9,6 +9,6 @@ mod event;
 mod hub;
 pub mod view;
 
-pub use event::{NewEvent, Recording, auth};
+pub use event::{NewEvent, auth};
 pub use hub::{Booked, Charge, Ended, Filter, Hub, Outbox, Published, Refused, Settings, Stats, Subscription, Write};
 pub use opentact_store::types::EventType;

@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use opentact_events::view::{self, CallContext, DomainContext, LeaseContext, SipUserContext, SmsContext};
-use opentact_events::{Filter, Hub, NewEvent, Recording, Settings, auth};
+use opentact_events::{Filter, Hub, NewEvent, Settings, auth};
 use opentact_store::accounts::{Account, Notification};
 use opentact_store::apps::SipControlApp;
 use opentact_store::calls::{CallFlowLog, CallRecord, Related};
@@ -11,6 +11,7 @@ use opentact_store::connections::SipConnection;
 use opentact_store::domains::SipDomain;
 use opentact_store::messaging_profiles::MessagingProfile;
 use opentact_store::numbers::{Number, OrderError, OrderItem, TnLease, TnOrder};
+use opentact_store::records::Record;
 use opentact_store::search::{Mode, Sort};
 use opentact_store::sip_users::SipUser;
 use opentact_store::sms::Sms;
@@ -410,18 +411,26 @@ fn sms(kind: SmsType) -> Sms {
     }
 }
 
-fn recording() -> Recording {
-    Recording {
+fn recording() -> Record {
+    Record {
         uuid: id(40),
+        created_on: at(24),
+        modified_on: at(29),
         account: id(1),
         call: id(20),
         tag: Some("voicemail".into()),
+        state: RecordState::Stored,
+        format: RecordFormat::Wav,
+        channels: 1,
+        sample_rate: 8000,
         duration_ms: 4_900,
         size: 78_444,
-        format: "wav".into(),
-        channels: 1,
-        url: format!("https://localhost:8443/rest/record/{}/file", id(40)),
-        created_on: at(24),
+        reason: None,
+        is_local: true,
+        uploaded_on: None,
+        upload_due: None,
+        upload_attempts: 0,
+        upload_error: None,
     }
 }
 
@@ -572,7 +581,7 @@ async fn number_objects() {
 fn call_objects() {
     let (account, parent, logs, child_of) = (account(), call(), [log()], child());
     let children = [&child_of];
-    let records = [recording().view()];
+    let records = [view::record(&recording())];
     let context =
         CallContext { account: Some(&account), parent: None, children: &children, logs: &logs, records: &records };
     shape!("call", view::call(&call(), context));

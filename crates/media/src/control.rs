@@ -203,19 +203,9 @@ pub enum Command {
     Echo {
         on: bool,
     },
-    /// Writes a WAV file at 8,000 samples per second. One channel: both directions mixed; two: what the party says
-    /// left, what it hears right. Ends at `max_ms` of audio, after `silence_ms` without speech from the party, on
-    /// `StopRecord` or with the leg. A leg records one file at a time; a second command ends the first.
-    Record {
-        id: u64,
-        path: PathBuf,
-        /// 1 or 2.
-        channels: u8,
-        max_ms: Option<u32>,
-        silence_ms: Option<u32>,
-        /// A tone before it begins, itself not recorded.
-        beep: bool,
-    },
+    /// Records into a file what the party says and hears. A leg records up to [`MAX_RECORDINGS`] files at once, one more
+    /// fails. Before the first [`Command::Start`] it waits for that.
+    Record(RecordOrder),
     StopRecord {
         id: u64,
     },
@@ -233,10 +223,56 @@ pub enum Command {
     Close,
 }
 
+/// Recordings of one leg at once.
+pub const MAX_RECORDINGS: usize = 4;
+
+/// A recording to be. It ends at `max_ms` of audio, after `silence_ms` without speech from the party, on
+/// [`Command::StopRecord`] or with the leg.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordOrder {
+    pub id: u64,
+    pub path: PathBuf,
+    pub format: RecordFormat,
+    /// 1: both directions mixed; 2: what the party says left, what it hears right.
+    pub channels: u8,
+    /// Samples per second at least, 8,000 or 16,000; the codec in which the leg begins may ask for more.
+    pub rate: u32,
+    pub max_ms: Option<u32>,
+    pub silence_ms: Option<u32>,
+    /// A tone before it begins, itself not recorded.
+    pub beep: bool,
+}
+
+impl RecordOrder {
+    /// A mixed WAV file without limits.
+    pub fn new(id: u64, path: impl Into<PathBuf>) -> RecordOrder {
+        let format = RecordFormat::Wav;
+        RecordOrder {
+            id,
+            path: path.into(),
+            format,
+            channels: 1,
+            rate: 8_000,
+            max_ms: None,
+            silence_ms: None,
+            beep: false,
+        }
+    }
+}
+
+/// What kind of file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordFormat {
+    /// Linear 16 bits.
+    Wav,
+    /// MPEG audio layer III, 32 kbit/s a channel.
+    Mp3,
+}
+
 /// Why a recording ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RecordEnd {
-    /// [`Command::StopRecord`], or another recording took its place.
+    /// [`Command::StopRecord`].
     Stopped,
     /// `max_ms` of audio.
     MaxLength,
@@ -244,7 +280,7 @@ pub enum RecordEnd {
     Silence,
     /// The leg ended.
     Closed,
-    /// The file could not be written; `error` says why.
+    /// The file could not be written, or not further; `error` says why.
     Failed,
 }
 
@@ -260,8 +296,9 @@ pub enum Event {
     PlayDone { id: u64, completed: bool },
     /// What was played has ended before its end: what came is not a whole prompt.
     PlayFailed { id: u64, reason: Arc<str> },
-    /// The file is closed and readable. `duration_ms` of audio, `bytes` of file.
-    RecordDone { id: u64, duration_ms: u64, bytes: u64, error: Option<String>, reason: RecordEnd },
+    /// The file is closed and readable. `duration_ms` of audio at `rate` samples per second, `bytes` of file. `error`: why
+    /// it does not hold everything; it holds nothing where `duration_ms` is 0.
+    RecordDone { id: u64, duration_ms: u64, rate: u32, bytes: u64, error: Option<String>, reason: RecordEnd },
     /// No RTP for the configured time, since the start or the last packet; told again each time it passes once more.
     Timeout,
     /// The last event of a leg.

@@ -16,6 +16,7 @@ pub mod dtmf;
 pub mod file;
 pub mod jitter;
 pub mod leg;
+pub mod mp3;
 pub mod prompt;
 pub mod quality;
 pub mod recorder;
@@ -32,7 +33,9 @@ pub mod wav;
 
 pub use clip::Clip;
 pub use codec::Codec;
-pub use control::{Command, Event, EventFormat, LegKey, LegParams, RecordEnd, Security, Source};
+pub use control::{
+    Command, Event, EventFormat, LegKey, LegParams, RecordEnd, RecordFormat, RecordOrder, Security, Source,
+};
 pub use leg::{Leg, LegConfig};
 pub use stats::LegStats;
 pub use tone::{ToneSpec, ToneStep};

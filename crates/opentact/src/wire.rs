@@ -1,7 +1,7 @@
 //! Puts the rooms together, and takes them apart in order.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use opentact_engine::dns::DnsConfig;
 use opentact_engine::ledger::Steps;
 use opentact_engine::media::{Delay, MediaConfig};
 use opentact_engine::prompt::PromptConfig;
+use opentact_engine::recordings::{RecordingsConfig, S3Config, UploadConfig};
 use opentact_engine::router::{EmergencyConfig, RouterConfig};
 use opentact_engine::speech::{LocalSpeech, SpeechConfig};
 use opentact_engine::stir::StirConfig;
@@ -76,6 +77,7 @@ impl Node {
             calls: engine.control(),
             messages: messaging.control(),
             numbers,
+            archive: engine.archive(),
             authority: stir.authority,
             jwt_secret: jwt_key(&config.general.data)?,
             settings: api_settings(config, https),
@@ -178,9 +180,26 @@ fn speech_config(config: &Config) -> SpeechConfig {
     SpeechConfig { espeak: config.speech.espeak.clone(), ..SpeechConfig::default() }
 }
 
-/// Folder of recordings.
-fn recordings(config: &Config) -> PathBuf {
-    config.general.data.join("recordings")
+fn recordings(config: &Config) -> anyhow::Result<RecordingsConfig> {
+    let settings = &config.recordings;
+    let folder = settings.folder.clone().unwrap_or_else(|| config.general.data.join("recordings"));
+    std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    let upload = match &settings.upload {
+        None => None,
+        Some(url) => Some(UploadConfig {
+            url: url.parse().context("recordings.upload")?,
+            s3: S3Config {
+                endpoint: settings.s3_endpoint.clone(),
+                region: settings.s3_region.clone(),
+                access_key: settings.s3_access_key.clone(),
+                secret_key: settings.s3_secret_key.as_ref().map(|Secret(key)| key.clone()),
+            },
+            keep_local: settings.keep_local,
+            parallel: settings.upload_parallel as usize,
+            give_up: settings.upload_give_up.0,
+        }),
+    };
+    Ok(RecordingsConfig { folder, upload })
 }
 
 fn prompts(config: &Config) -> PromptConfig {
@@ -196,8 +215,6 @@ fn prompts(config: &Config) -> PromptConfig {
 }
 
 fn engine_config(config: &Config, tls: TlsConfig, stir: StirConfig) -> anyhow::Result<EngineConfig> {
-    let recordings = recordings(config);
-    std::fs::create_dir_all(&recordings).with_context(|| recordings.display().to_string())?;
     let mut media = MediaConfig {
         address: config.media.address,
         ports: config.media.ports.0.clone(),
@@ -287,7 +304,7 @@ fn engine_config(config: &Config, tls: TlsConfig, stir: StirConfig) -> anyhow::R
             retry_for: config.webhooks.retry_for.0,
             keep: config.webhooks.keep.0,
         },
-        recordings,
+        recordings: recordings(config)?,
         trace: TraceConfig { messages: config.sip.trace_messages as usize, octets: config.sip.trace_bytes.0 },
         registration: RegistrarConfig {
             min_expires: whole_seconds(config.sip.register_min.0),
@@ -327,7 +344,6 @@ fn api_settings(config: &Config, https: SocketAddr) -> opentact_api::Settings {
     opentact_api::Settings {
         public_url: config.public_url(https),
         sip_domain: config.sip.domain.clone(),
-        recordings: recordings(config),
         sign_up: match config.sign_up() {
             SignUp::Open => opentact_api::SignUp::Open,
             SignUp::Invite => opentact_api::SignUp::Invite,

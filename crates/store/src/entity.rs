@@ -7,6 +7,7 @@ pub mod event;
 pub mod idempotency_key;
 pub mod messaging_profile;
 pub mod outbound_voice_profile;
+pub mod record;
 pub mod registration;
 pub mod shaken_certificate;
 pub mod sip_connection;

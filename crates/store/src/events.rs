@@ -11,6 +11,7 @@ use crate::bulk::{self, Conflict};
 use crate::calls::{self, CallFlowLog, CallRecord};
 pub use crate::entity::event::Model as Event;
 use crate::entity::event::{Column, Entity};
+use crate::records::{self, Record};
 use crate::tn_filters::{self, RejectedCalls};
 use crate::transactions::{self, NewTransaction};
 use crate::webhooks::{self, WebhookDelivery};
@@ -22,6 +23,8 @@ pub struct Batch {
     /// The newest state of each call, each call once.
     pub calls: Vec<CallRecord>,
     pub flow_logs: Vec<CallFlowLog>,
+    /// The newest state of each recording, each once.
+    pub records: Vec<Record>,
     /// Calls that filters have rejected besides those counted before.
     pub rejected: Vec<RejectedCalls>,
     pub events: Vec<Event>,
@@ -34,7 +37,8 @@ pub struct Batch {
 impl Batch {
     pub fn is_empty(&self) -> bool {
         let rows = self.calls.is_empty() && self.flow_logs.is_empty() && self.events.is_empty();
-        rows && self.deliveries.is_empty() && self.rejected.is_empty() && self.charges.is_empty()
+        let told = self.deliveries.is_empty() && self.rejected.is_empty() && self.charges.is_empty();
+        rows && self.records.is_empty() && told
     }
 }
 
@@ -54,6 +58,7 @@ impl Events<'_> {
         let tx = self.store.begin().await?;
         calls::upsert(&tx, batch.calls).await?;
         calls::insert_logs(&tx, batch.flow_logs).await?;
+        records::upsert(&tx, batch.records).await?;
         tn_filters::count_rejected(&tx, batch.rejected).await?;
         bulk::insert::<Entity, _>(&tx, batch.events, &Conflict::Refuse).await?;
         webhooks::insert(&tx, batch.deliveries).await?;

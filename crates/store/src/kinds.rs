@@ -76,6 +76,15 @@ text_enum! {
 }
 
 text_enum! {
+    pub enum RecordState {
+        Recording = "recording",
+        Stored = "stored",
+        /// There is no file.
+        Failed = "failed",
+    }
+}
+
+text_enum! {
     pub enum CallType {
         /// Handled by a SIP Control App.
         Sca = "CallSCA",

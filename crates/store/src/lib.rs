@@ -24,6 +24,7 @@ mod migration;
 pub mod numbers;
 mod owned;
 pub mod products;
+pub mod records;
 pub mod registrations;
 pub mod search;
 pub mod secrets;

@@ -63,6 +63,7 @@ owned! {
     tn_lease = "TNLease",
     call = "Call",
     call_flow_log = "CallFlowLog",
+    record = "Record",
     sms = "SMS",
     shaken_certificate = "ShakenCertificate",
     sip_message = "SIPMessage",

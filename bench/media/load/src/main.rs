@@ -16,7 +16,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use opentact_media::codec::{Decoder, Encoder, OpusParams};
-use opentact_media::{Codec, Prompt, resample, wav};
+use opentact_media::control::Clip;
+use opentact_media::{Codec, resample, wav};
 
 use call::Plan;
 use party::Role;
@@ -99,7 +100,7 @@ fn measure(arguments: CallArguments) -> Result<()> {
             codec,
             protection,
             speech: packets(codec, &speech)?,
-            prompt: Prompt::encode(codec, &speech.samples, speech.rate),
+            prompt: Clip::of(speech.samples.clone(), speech.rate),
             stamped: arguments.relay && one == other && !protected,
         })
     };

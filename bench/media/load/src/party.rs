@@ -7,10 +7,10 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result};
-use opentact_media::control::{DtlsIdentity, DtlsParams, IceCredentials, IceParams, Security, SrtpKeys};
+use opentact_media::control::{Clip, DtlsIdentity, DtlsParams, IceCredentials, IceParams, Security, SrtpKeys};
 use opentact_media::jitter::Delay;
 use opentact_media::leg::{Input, Output, WallClock};
-use opentact_media::{Codec, Command, Leg, LegConfig, LegParams, Prompt, Source};
+use opentact_media::{Codec, Command, Leg, LegConfig, LegParams, Source};
 use rand::Rng;
 
 use crate::net::{self, Inbox, Outbox};
@@ -36,7 +36,7 @@ pub struct Role {
     /// 20 ms each, said again and again.
     pub speech: Arc<[Vec<u8>]>,
     /// The same for those with keys.
-    pub prompt: Arc<Prompt>,
+    pub prompt: Arc<Clip>,
     /// The packets tell when they were sent: they come out as they went in.
     pub stamped: bool,
 }
@@ -67,7 +67,7 @@ struct Party {
     codec: Codec,
     stamped: bool,
     speech: Arc<[Vec<u8>]>,
-    prompt: Arc<Prompt>,
+    prompt: Arc<Clip>,
     said: usize,
     remote: Option<SocketAddrV4>,
     way: Way,
@@ -310,7 +310,7 @@ impl Parties {
             params.rtcp_mux = true;
             params.security = security;
             leg.handle(now, Input::Command(Command::Start(params)));
-            let source = Source::Prompt(party.prompt.clone());
+            let source = Source::Clip(party.prompt.clone());
             leg.handle(now, Input::Command(Command::Play { id: 1, source, loops: 0 }));
         }
         let from = SocketAddr::V4(remote);

@@ -9,6 +9,7 @@ mod event;
 mod message;
 mod number;
 mod page;
+mod record;
 mod sip;
 mod transaction;
 
@@ -18,5 +19,6 @@ pub use event::*;
 pub use message::*;
 pub use number::*;
 pub use page::*;
+pub use record::*;
 pub use sip::*;
 pub use transaction::*;

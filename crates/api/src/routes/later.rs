@@ -65,8 +65,6 @@ pub(crate) const LATER: &[(&str, &[Method])] = &[
     ("/rest/batch", &[POST]),
     ("/rest/batch/search", &[POST]),
     ("/rest/batch/{uuid}", &[GET, PATCH]),
-    ("/rest/record/search", &[POST]),
-    ("/rest/record/{uuid}", &[GET, DELETE]),
     ("/rest/record/{uuid}/transcript", &[GET]),
     // messaging
     ("/rest/sms/optout", &[GET, POST, DELETE]),

@@ -10,6 +10,7 @@ mod events;
 mod idempotency;
 mod messages;
 mod numbers;
+mod records;
 mod shaken;
 mod sip;
 mod tokens;

@@ -12,6 +12,7 @@ use opentact_carrier::dev::DevNumbers;
 use opentact_engine::ports::{
     CallControl, ControlError, DevCall, LegMessage, MessageControl, Originate, Registration, SendMessage, TrunkHealth,
 };
+use opentact_engine::recordings::{Archive, RecordingsConfig};
 use opentact_events::{EventType, Hub, NewEvent, view};
 use opentact_stir::TestAuthority;
 use opentact_store::accounts::{Account, NewAccount};
@@ -22,6 +23,7 @@ use opentact_store::users::{NewUser, User};
 use opentact_store::{Money, Store};
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
+use tempfile::TempDir;
 use tower::ServiceExt as _;
 use uuid::Uuid;
 
@@ -218,6 +220,8 @@ pub struct World {
     pub calls: Arc<FakeCalls>,
     pub messages: Arc<FakeMessages>,
     pub me: Tenant,
+    /// Of recordings.
+    pub folder: TempDir,
 }
 
 impl World {
@@ -232,21 +236,24 @@ impl World {
     pub async fn assembled(settings: Settings, hub: opentact_events::Settings) -> World {
         let store = Store::in_memory().await.unwrap();
         let hub = Hub::start(store.clone(), hub).await.unwrap();
+        let folder = TempDir::new().unwrap();
         let calls = Arc::new(FakeCalls::default());
         let messages =
             Arc::new(FakeMessages { store: store.clone(), refuse: Mutex::default(), dev_messages: Mutex::default() });
+        let recordings = RecordingsConfig { folder: folder.path().to_owned(), upload: None };
         let state = ApiState::new(Parts {
             store: store.clone(),
             hub: hub.clone(),
             calls: calls.clone(),
             messages: messages.clone(),
             numbers: Arc::new(DevNumbers),
+            archive: Arc::new(Archive::open(recordings).unwrap()),
             authority: Some(Arc::new(TestAuthority::create(now().timestamp()).unwrap())),
             jwt_secret: vec![7; 32],
             settings,
         });
         let me = tenant(&store, "me@example.com").await;
-        World { router: opentact_api::router(state.clone()), state, store, hub, calls, messages, me }
+        World { router: opentact_api::router(state.clone()), state, store, hub, calls, messages, me, folder }
     }
 
     /// Another account on the same server.

@@ -209,7 +209,7 @@ impl World {
 
     pub fn stored(&mut self, ended_by: RecordingEnd) -> &mut World {
         let id = self.records.remove(0);
-        let recording = Recording { duration_ms: 2000, bytes: 32_044, ended_by };
+        let recording = Recording { duration_ms: 2000, rate: 8000, bytes: 32_044, ended_by, incomplete: None };
         self.handle(Input::Recorded { id, result: Ok(recording) })
     }
 
@@ -284,9 +284,9 @@ impl World {
             Output::Unbridge { a, b } => format!("unbridge {} {}", self.name(a), self.name(b)),
             Output::Bridged { a, b } => format!("bridged {} {}", self.name(a), self.name(b)),
             Output::Unbridged { a, b } => format!("unbridged {} {}", self.name(a), self.name(b)),
-            Output::Record { id, tag, .. } => {
+            Output::Record { id, record, .. } => {
                 self.records.push(id);
-                format!("record {}", tag.as_deref().unwrap_or("-"))
+                format!("record {}", record.tag.as_deref().unwrap_or("-"))
             }
             Output::StopRecord { .. } => {
                 self.told.push("stop record".into());

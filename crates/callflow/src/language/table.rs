@@ -7,9 +7,6 @@ use crate::tone::{CODES, Signal};
 
 /// Elements of the language that this version does not run.
 pub(super) const LATER: &[&str] = &[
-    "RecordStart",
-    "RecordStop",
-    "RecordWait",
     "Hold",
     "Unhold",
     "Geo",
@@ -114,6 +111,12 @@ const DTMF_STOP: Attribute = attribute("dtmf_stop", Kind::Keys, "Keys that end i
 const LEG: Attribute = attribute("leg", Kind::Word(&["aleg", "bleg", "both"]), "Who hears it.").default("aleg");
 const LOOP: Attribute =
     attribute("loop", Kind::Integer { min: 0, max: 1000 }, "How often; 0: until ended.").default("1");
+
+const CHANNELS: Attribute =
+    attribute("channels", Kind::Integer { min: 1, max: 2 }, "1 mixes both sides, 2 keeps them apart.").default("1");
+const FORMAT: Attribute = attribute("format", Kind::Word(&["wav", "mp3"]), "Of the file.").default("wav");
+const ASR: Attribute =
+    attribute("asr", Kind::Word(&["false"]), "Whether it is transcribed.").default("false").later_values(&["true"]);
 
 pub(super) static ELEMENTS: &[Element] = &[
     element(Name::Response, "Response", "The document. Its elements run in order; after the last the call ends (cause 16).")
@@ -243,11 +246,23 @@ pub(super) static ELEMENTS: &[Element] = &[
         attribute("silence", Kind::Millis { min: 100, max: 600_000 }, "Ends when nobody spoke for this long."),
         DTMF_STOP,
         attribute("beep", Kind::Flag, "A beep before it starts.").default("false"),
-        attribute("channels", Kind::Integer { min: 1, max: 2 }, "1 mixes both sides, 2 keeps them apart.").default("1"),
-        attribute("format", Kind::Word(&["wav"]), "Of the file.").default("wav").later_values(&["mp3"]),
-        attribute("asr", Kind::Word(&["false"]), "Whether it is transcribed.").default("false").later_values(&["true"]),
+        CHANNELS,
+        FORMAT,
+        ASR,
     ])
     .children(Children::Block),
+    element(
+        Name::RecordStart,
+        "RecordStart",
+        "Begins a recording in the background, which goes on until a RecordStop or the end of the call. Up to 4 at once.",
+    )
+    .attributes(&[TAG, CHANNELS, FORMAT, ASR]),
+    element(Name::RecordStop, "RecordStop", "Ends a recording that RecordStart has begun; its file is stored meanwhile.")
+        .attributes(&[attribute("tag", Kind::Label, "Of the RecordStart; without it every one ends.")]),
+    element(Name::RecordWait, "RecordWait", "Waits until a recording that RecordStart has begun is stored.").attributes(&[
+        attribute("tag", Kind::Label, "Of the RecordStart; without it every one is waited for."),
+        attribute("timeout", Kind::Millis { min: 1, max: DAY_MS }, "Longest wait.").default("10000"),
+    ]),
     element(Name::Callback, "Callback", "Asks a URL and runs the XML it answers.")
         .attributes(&[
             TAG,

@@ -148,6 +148,23 @@ pub struct Record {
     pub max: Option<Duration>,
     pub silence: Option<Duration>,
     pub beep: bool,
-    /// 1 or 2.
+    /// 1: both sides mixed; 2: the leg left, what it hears right.
     pub channels: u8,
+    pub format: RecordFormat,
+}
+
+/// What kind of file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordFormat {
+    Wav,
+    Mp3,
+}
+
+impl RecordFormat {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            RecordFormat::Wav => "wav",
+            RecordFormat::Mp3 => "mp3",
+        }
+    }
 }

@@ -17,8 +17,8 @@ use crate::report::StepReport;
 use crate::variables::Variables;
 
 use args::Args;
-use elements::{Cut, Cx, Flow, Outcome, Run};
-pub use io::{Dial, DialEnd, Input, Leg, OpResult, Output, Record, RecordEnd, Sound};
+use elements::{Background, Cut, Cx, Flow, Outcome, Run};
+pub use io::{Dial, DialEnd, Input, Leg, OpResult, Output, Record, RecordEnd, RecordFormat, Sound};
 
 /// Deepest stack, over all documents that answers brought in place.
 const MAX_STACK: usize = 64;
@@ -39,6 +39,7 @@ pub struct Machine {
     /// The call is over.
     over: bool,
     steps: u32,
+    background: Background,
 }
 
 /// An element that runs.
@@ -67,7 +68,8 @@ enum Phase {
 impl Machine {
     /// A machine at rest; [`Input::Run`] starts it. `live`: the call is answered.
     pub fn new(variables: Variables, live: bool) -> Machine {
-        Machine { variables, stack: Vec::new(), outputs: VecDeque::new(), next_op: 1, live, over: false, steps: 0 }
+        let (stack, outputs, background) = Default::default();
+        Machine { variables, stack, outputs, next_op: 1, live, over: false, steps: 0, background }
     }
 
     pub fn variables(&self) -> &Variables {
@@ -99,6 +101,7 @@ impl Machine {
             }
             Input::Key(key) => self.key(now, key.to_ascii_uppercase()),
             Input::Result { op, result } => {
+                self.background.heard(op, &result);
                 for index in (0..self.stack.len()).rev() {
                     let flow = match self.stack[index].runs() {
                         true => self.with(now, index, |run, cx| run.result(cx, op, &result)),
@@ -147,6 +150,7 @@ impl Machine {
             variables: &mut self.variables,
             outputs: &mut self.outputs,
             next_op: &mut self.next_op,
+            background: &mut self.background,
         };
         act(frame.run.as_mut(), &mut cx)
     }

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
 
 use opentact_call::q850::Q850;
 use opentact_call::{Call, CallState, Input, LegCommand, LegEvent, LegId, LegSnapshot, Output};
 use opentact_sip::sdp::Codec;
+use opentact_store::records::Record;
 use tokio::task::AbortHandle;
 use uuid::Uuid;
 
@@ -26,9 +26,8 @@ pub(super) enum PromptStage {
 /// A recording of a call, found again by its tag.
 pub(super) struct RecordingFile {
     pub(super) id: u64,
-    pub(super) uuid: Uuid,
-    pub(super) tag: Option<String>,
-    pub(super) path: PathBuf,
+    /// As it began.
+    pub(super) record: Record,
 }
 
 pub(super) struct CallEntry {
@@ -134,9 +133,7 @@ impl Core {
             Output::StopPlay { leg, id } => self.stop_play(call, leg, id),
             Output::Bridge { a, b } => self.bridge(a, b),
             Output::Unbridge { a, .. } => self.unbridge(a),
-            Output::Record { leg, id, tag, max, silence, beep, channels } => {
-                self.record(call, leg, id, tag, max, silence, beep, channels);
-            }
+            Output::Record { leg, id, record } => self.record(call, leg, id, &record),
             Output::StopRecord { leg, id } => self.stop_record(leg, id),
             Output::Fetch { id, request } => self.fetch(call, id, request),
             Output::DropFetch { id } => {
@@ -152,13 +149,7 @@ impl Core {
             }
             Output::Bridged { a, b } => self.on_bridged(call, a, b, true),
             Output::Unbridged { a, b } => self.on_bridged(call, a, b, false),
-            Output::Recorded { leg, id, tag, channels, recording } => {
-                if let Some(entry) = self.calls.get_mut(&call)
-                    && let Some(file) = entry.recordings.iter().find(|file| file.id == id)
-                {
-                    entry.book.recorded(leg, file.uuid, tag, channels, &recording, Self::now().utc);
-                }
-            }
+            Output::Recorded { id, recording, .. } => self.recorded(call, id, Ok(&recording)),
             Output::Transfer { by, progress } => self.on_transfer(by, progress),
             Output::Leave { leg, cause } => {
                 if let Some(call) = self.legs.get(&leg).map(|leg| leg.call) {

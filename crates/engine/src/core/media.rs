@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use opentact_call::{Input, LegEvent, LegId, Prompt, PromptEnd, Recording, RecordingEnd};
-use opentact_media::control::{Clip, Command, Event, LegKey, RecordEnd, Source};
+use opentact_call::{Input, LegEvent, LegId, Prompt, PromptEnd, Record, Recording, RecordingEnd};
+use opentact_media::control::{Clip, Command, Event, LegKey, RecordEnd, RecordFormat, RecordOrder, Source};
 use tokio::task::AbortHandle;
 use uuid::Uuid;
 
@@ -12,7 +12,7 @@ use super::calls::{PromptStage, RecordingFile};
 use super::{Core, Message, quality};
 use crate::prompt::PromptError;
 use crate::speech::SayRequest;
-use crate::tone;
+use crate::{recordings, tone};
 
 impl Core {
     pub(super) fn on_media(&mut self, key: LegKey, event: Event) {
@@ -26,15 +26,23 @@ impl Core {
                 self.prompt_ended(call, id, Ok(end));
             }
             Event::PlayFailed { id, reason } => self.prompt_ended(call, id, Err(reason.to_string())),
-            Event::RecordDone { id, duration_ms, bytes, error, reason } => {
+            Event::RecordDone { id, duration_ms, rate, bytes, error, reason } => {
                 let ended_by = match reason {
                     RecordEnd::MaxLength => RecordingEnd::Full,
                     RecordEnd::Silence => RecordingEnd::Silence,
-                    RecordEnd::Stopped | RecordEnd::Closed | RecordEnd::Failed => RecordingEnd::Stopped,
+                    RecordEnd::Stopped | RecordEnd::Closed => RecordingEnd::Stopped,
+                    RecordEnd::Failed => {
+                        // The leg does not know that nobody writes any more.
+                        self.stop_record(leg, id);
+                        RecordingEnd::CutOff
+                    }
                 };
                 let result = match error {
-                    None => Ok(Recording { duration_ms, bytes, ended_by }),
-                    Some(error) => Err(error),
+                    Some(error) if duration_ms == 0 => {
+                        self.recorded(call, id, Err(&error));
+                        Err(error)
+                    }
+                    incomplete => Ok(Recording { duration_ms, rate, bytes, ended_by, incomplete }),
                 };
                 self.tell_call(call, Input::Recorded { id, result });
             }
@@ -83,11 +91,13 @@ impl Core {
                 self.prepare(call, leg, id, loops, async move { prompts.named(&url).await })
             }
             Prompt::Recording { tag } => {
-                let Some(file) = entry.recordings.iter().rev().find(|file| file.tag.as_deref() == Some(tag.as_str()))
+                let Some(file) =
+                    entry.recordings.iter().rev().find(|file| file.record.tag.as_deref() == Some(tag.as_str()))
                 else {
                     return self.prompt_ended(call, id, Err(format!("no recording with tag `{tag}` on this call")));
                 };
-                let (prompts, path) = (self.drivers.prompts.clone(), file.path.clone());
+                let (prompts, path) =
+                    (self.drivers.prompts.clone(), recordings::path(self.drivers.archive.folder(), &file.record));
                 self.prepare(call, leg, id, loops, async move { prompts.file(&tag, &path).await })
             }
         };
@@ -154,33 +164,38 @@ impl Core {
         self.tell_call(call, Input::Prompt { id, result });
     }
 
-    pub(super) fn record(
-        &mut self,
-        call: LegId,
-        leg: LegId,
-        id: u64,
-        tag: Option<String>,
-        max: Option<Duration>,
-        silence: Option<Duration>,
-        beep: bool,
-        channels: u8,
-    ) {
+    pub(super) fn record(&mut self, call: LegId, leg: LegId, id: u64, order: &Record) {
         let Some(entry) = self.calls.get_mut(&call) else { return };
-        let uuid = Uuid::new_v4();
-        let folder = self.config.recordings.join(entry.account.to_string());
-        let path = folder.join(format!("{uuid}.wav"));
-        let millis = |duration: Duration| u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
-        let failed = match self.legs.get(&leg).and_then(|leg| leg.media.as_ref()) {
-            None => Some("the leg has no media".to_owned()),
-            Some(_) => std::fs::create_dir_all(&folder).err().map(|error| error.to_string()),
-        };
-        if let Some(reason) = failed {
+        let record = entry.book.recording_begins(leg, Uuid::new_v4(), order, Self::now().utc);
+        let path = recordings::path(self.drivers.archive.folder(), &record);
+        entry.recordings.push(RecordingFile { id, record });
+        if !self.legs.get(&leg).is_some_and(|leg| leg.media.is_some()) {
+            let reason = "the leg has no media".to_owned();
+            self.recorded(call, id, Err(&reason));
             return self.tell_call(call, Input::Recorded { id, result: Err(reason) });
         }
-        entry.recordings.push(RecordingFile { id, uuid, tag, path: path.clone() });
-        let command =
-            Command::Record { id, path, channels, max_ms: max.map(millis), silence_ms: silence.map(millis), beep };
-        self.media_command(leg, command);
+        let millis = |duration: Option<Duration>| duration.map(|it| u32::try_from(it.as_millis()).unwrap_or(u32::MAX));
+        let order = RecordOrder {
+            format: match order.format {
+                opentact_call::RecordFormat::Wav => RecordFormat::Wav,
+                opentact_call::RecordFormat::Mp3 => RecordFormat::Mp3,
+            },
+            channels: order.channels,
+            max_ms: millis(order.max),
+            silence_ms: millis(order.silence),
+            beep: order.beep,
+            ..RecordOrder::new(id, path)
+        };
+        self.media_command(leg, Command::Record(order));
+    }
+
+    /// A recording is over, and told of.
+    pub(super) fn recorded(&mut self, call: LegId, id: u64, result: Result<&Recording, &str>) {
+        if let Some(entry) = self.calls.get_mut(&call)
+            && let Some(file) = entry.recordings.iter().find(|file| file.id == id)
+        {
+            entry.book.recorded(file.record.clone(), result, Self::now().utc);
+        }
     }
 
     pub(super) fn stop_record(&mut self, leg: LegId, id: u64) {

@@ -37,7 +37,6 @@ mod watched;
 
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -63,6 +62,7 @@ use crate::journal::Journal;
 use crate::media::MediaPool;
 use crate::messages::Mailroom;
 use crate::prompt::PromptLibrary;
+use crate::recordings::Archive;
 use crate::router::{Admission, DialFault, DialPlan, Newcomer, Referrer, Registration, Router};
 use crate::trace::{Direction, Trace};
 use crate::transport::{Inbound, Transports};
@@ -147,7 +147,6 @@ pub(crate) struct CoreConfig {
     /// New calls are refused whose INVITE has waited longer.
     pub(crate) overload_delay: Duration,
     pub(crate) trunks: TrunkConfig,
-    pub(crate) recordings: PathBuf,
     pub(crate) codecs: CodecOrder,
     pub(crate) face: MediaFace,
     pub(crate) subscribe: SubscribeConfig,
@@ -162,6 +161,7 @@ pub(crate) struct Drivers {
     pub(crate) media: MediaPool,
     pub(crate) router: Arc<Router>,
     pub(crate) prompts: PromptLibrary,
+    pub(crate) archive: Arc<Archive>,
     pub(crate) http: HttpClient,
     pub(crate) journal: Journal,
     /// Where changes of registrations are left to be written.

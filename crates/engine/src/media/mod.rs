@@ -19,10 +19,14 @@ use std::{io, thread};
 
 pub use opentact_media::jitter::Delay;
 use opentact_media::leg::WallClock;
-pub use opentact_media::{Codec, Command, Event, LegKey, LegParams, LegStats, RecordEnd, Source, ToneSpec, ToneStep};
+pub use opentact_media::{
+    Codec, Command, Event, LegKey, LegParams, LegStats, RecordEnd, RecordFormat, RecordOrder, Source, ToneSpec,
+    ToneStep,
+};
 use opentact_media::{Leg, LegConfig};
 use parking_lot::Mutex;
 use ports::{PortPair, Ports};
+pub(crate) use recordings::repair;
 use tokio::sync::oneshot;
 use worker::{Message, Worker};
 

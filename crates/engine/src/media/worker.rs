@@ -15,7 +15,7 @@ use std::{io, thread};
 use metrics::{Counter, Gauge, counter, gauge};
 use opentact_media::leg::{Input, Output};
 use opentact_media::recorder::Recording;
-use opentact_media::{Command, Event, Leg, LegKey, LegStats};
+use opentact_media::{Codec, Command, Event, Leg, LegKey, LegStats};
 use tokio::sync::oneshot;
 
 use super::net::{Batch, Clocks, Epoll, Inbox, hurry};
@@ -252,11 +252,22 @@ impl Worker {
             Command::Bridge { with } => self.bridge(now, index, with),
             Command::Unbridge => self.part(now, index),
             Command::Close => self.close(now, index),
+            Command::Record(mut order) => {
+                order.rate = order.rate.max(self.peer_codec(index).map_or(0, Codec::recording_rate));
+                self.handle(now, index, Input::Command(Command::Record(order)));
+                self.drain(now, index);
+            }
             command => {
                 self.handle(now, index, Input::Command(command));
                 self.drain(now, index);
             }
         }
+    }
+
+    /// What the leg that this one is bridged to speaks.
+    fn peer_codec(&self, index: usize) -> Option<Codec> {
+        let peer = self.slots[index].as_ref()?.peer?;
+        self.slots[peer].as_ref()?.leg.codec()
     }
 
     fn measure(&mut self, key: LegKey, reply: oneshot::Sender<LegStats>) {

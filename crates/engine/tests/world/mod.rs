@@ -20,6 +20,7 @@ use opentact_engine::ledger::Steps;
 use opentact_engine::media::MediaConfig;
 use opentact_engine::ports::{ControlError, FlowSource, Originate, VoiceCarrier};
 use opentact_engine::prompt::PromptConfig;
+use opentact_engine::recordings::RecordingsConfig;
 use opentact_engine::router::{EmergencyConfig, RouterConfig};
 use opentact_engine::speech::{LocalSpeech, SpeechConfig};
 use opentact_engine::stir::StirConfig;
@@ -127,7 +128,7 @@ impl World {
             max_calls: 100,
             overload_delay: Duration::from_secs(5),
             webhooks: WebhookConfig::default(),
-            recordings: folder.path().join("recordings"),
+            recordings: RecordingsConfig { folder: folder.path().join("recordings"), upload: None },
             trace: TraceConfig { messages: 1000, octets: 1 << 20 },
             registration: RegistrarConfig::default(),
             subscribe: SubscribeConfig::default(),
@@ -143,7 +144,7 @@ impl World {
             sip_queue: 1024,
         };
         change(&mut config);
-        let recordings = config.recordings.clone();
+        let recordings = config.recordings.folder.clone();
         let engine = start(&config, &store, &hub).await;
         let new = NewAccount {
             name: "Test".to_owned(),

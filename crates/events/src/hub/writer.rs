@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use opentact_store::calls::{CallFlowLog, CallRecord};
 use opentact_store::events::{Batch, Event};
+use opentact_store::records::Record;
 use opentact_store::tn_filters::RejectedCalls;
 use opentact_store::transactions::NewTransaction;
 use opentact_store::types::now;
@@ -98,6 +99,7 @@ type Told = (Arc<CallRecord>, Option<Arc<Charge>>);
 struct Parts {
     calls: HashMap<Uuid, Told>,
     flow_logs: Vec<CallFlowLog>,
+    records: HashMap<Uuid, Record>,
     /// By account and filter.
     rejected: HashMap<(Uuid, Uuid), i64>,
     events: Vec<Pending>,
@@ -119,6 +121,7 @@ impl Group {
                 Item::Write(Write::CallRecord(record)) => group.parts.tell(record, None),
                 Item::Write(Write::Charged(record, charge)) => group.parts.tell(record, Some(charge)),
                 Item::Write(Write::FlowLog(log)) => group.parts.flow_logs.push(*log),
+                Item::Write(Write::Record(record)) => drop(group.parts.records.insert(record.uuid, *record)),
                 Item::Write(Write::Rejected { account, filter }) => {
                     *group.parts.rejected.entry((account, filter)).or_default() += 1;
                 }
@@ -149,7 +152,8 @@ impl Parts {
     }
 
     fn is_empty(&self) -> bool {
-        self.calls.is_empty() && self.flow_logs.is_empty() && self.rejected.is_empty() && self.events.is_empty()
+        let rows = self.calls.is_empty() && self.flow_logs.is_empty() && self.records.is_empty();
+        rows && self.rejected.is_empty() && self.events.is_empty()
     }
 
     fn rejected(&self) -> Vec<RejectedCalls> {
@@ -161,10 +165,12 @@ impl Parts {
     fn split(self) -> impl Iterator<Item = Parts> {
         let calls = self.calls.into_iter().map(|call| Parts { calls: HashMap::from([call]), ..Parts::default() });
         let logs = self.flow_logs.into_iter().map(|log| Parts { flow_logs: vec![log], ..Parts::default() });
+        let records =
+            self.records.into_iter().map(|record| Parts { records: HashMap::from([record]), ..Parts::default() });
         let events = self.events.into_iter().map(|event| Parts { events: vec![event], ..Parts::default() });
         let rejected =
             self.rejected.into_iter().map(|one| Parts { rejected: HashMap::from([one]), ..Parts::default() });
-        calls.chain(logs).chain(rejected).chain(events)
+        calls.chain(logs).chain(records).chain(rejected).chain(events)
     }
 }
 
@@ -235,7 +241,9 @@ impl Writer {
         }
         let mut unbooked: HashMap<Uuid, usize> = charges.iter().map(|(account, all)| (*account, all.len())).collect();
         let (flow_logs, rejected) = (parts.flow_logs.clone(), parts.rejected());
-        let batch = Batch { calls, flow_logs, rejected, events: rows.clone(), deliveries: deliveries.clone(), charges };
+        let records = parts.records.values().cloned().collect();
+        let events = rows.clone();
+        let batch = Batch { calls, flow_logs, records, rejected, events, deliveries: deliveries.clone(), charges };
         let balances = self.shared.store.events().commit(batch).await?;
         for (account, charge) in parts.charges() {
             if let (Some(balance), Some(left)) = (balances.get(&account), unbooked.get_mut(&account)) {

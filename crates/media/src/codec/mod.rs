@@ -51,6 +51,11 @@ impl Codec {
         }
     }
 
+    /// Samples per second that a recording of it needs: there is no speech above 8 kHz worth the room.
+    pub fn recording_rate(self) -> u32 {
+        self.sample_rate().min(16_000)
+    }
+
     /// The static payload type of RFC 3551 table 4, or the dynamic one our offers use.
     pub const fn payload_type(self) -> u8 {
         match self {

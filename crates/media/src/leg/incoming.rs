@@ -79,7 +79,7 @@ impl Leg {
         let rtp::Header { sequence, timestamp, .. } = packet.header;
         match meaning {
             Meaning::Audio(codec) => {
-                if let Some(recorder) = &mut self.recordings.current {
+                for recorder in &mut self.recordings.current {
                     recorder.hear(arrival == Arrival::Restart, sequence, timestamp, codec, packet.payload);
                 }
                 self.listen_for_keys(codec, &packet);
@@ -87,7 +87,7 @@ impl Leg {
             }
             Meaning::Event { clock_rate } => self.receive_event(now, &packet, clock_rate),
             Meaning::ComfortNoise => {
-                if let Some(recorder) = &mut self.recordings.current {
+                for recorder in &mut self.recordings.current {
                     recorder.hear_comfort_noise(sequence, timestamp, packet.payload);
                 }
                 self.pass_on(now, &packet, FrameKind::ComfortNoise);

@@ -17,10 +17,9 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use crate::codec::{Codec, OpusParams};
-use crate::control::{Command, Event, LegParams, RecordEnd, Source};
+use crate::control::{Command, Event, LegParams, Source};
 use crate::jitter::{Delay, Playout};
 use crate::prompt::FRAME_MS;
-use crate::recorder::Order;
 use crate::relay::{Frame, FrameKind, OutgoingStream};
 use crate::stats::{LegStats, Reception};
 use crate::telephone_event;
@@ -37,7 +36,7 @@ use voice::Voice;
 
 /// Behind schedule by more, packet times are left out instead of sent late.
 const MAX_LAG: Duration = Duration::from_millis(100);
-/// Samples per second of recordings, and units per second of keys that wait to be sent.
+/// Units per second of keys that wait to be sent.
 const CLOCK_RATE: u32 = 8_000;
 
 /// How a leg behaves whatever it is told.
@@ -282,9 +281,7 @@ impl Leg {
                     self.part();
                 }
             }
-            Command::Record { id, path, channels, max_ms, silence_ms, beep } => {
-                self.record(Order { id, path, channels, max_ms, silence_ms }, beep);
-            }
+            Command::Record(order) => self.record(order),
             Command::StopRecord { id } => self.stop_record(id),
             Command::SendDtmf { digits, on_ms, .. } if self.signals_keys() => {
                 for digit in digits.chars().filter(|digit| telephone_event::event_of(*digit).is_some()) {
@@ -343,12 +340,14 @@ impl Leg {
         self.transport.secure(now, &params.security);
         if self.next_tick.is_none() {
             self.next_tick = Some(now);
+            self.recordings.fresh = true;
             self.reports.schedule_first(now, &mut self.rng);
         }
         // A peer taken off hold has the whole time again.
         self.last_heard = Some(now);
         self.silent_since = Some(now);
         self.params = Some(params);
+        self.begin_records();
         self.connect();
     }
 
@@ -386,7 +385,7 @@ impl Leg {
         }
         self.reports.closed = true;
         self.end_play(false);
-        self.end_record(RecordEnd::Closed);
+        self.close_records();
         if self.params.is_some() {
             self.send_goodbye(now);
         }
@@ -406,18 +405,17 @@ impl Leg {
         let (Some(params), Some(mut due)) = (&self.params, self.next_tick) else { return };
         let packet_time = Duration::from_millis(u64::from(params.ptime_ms));
         let ms = params.ptime_ms;
-        let samples = u64::from(ms) * u64::from(CLOCK_RATE) / 1000;
         let sending = params.send;
         let lag = now.saturating_duration_since(due);
-        let mut passed = samples;
+        let mut passed = u64::from(ms);
         if lag > MAX_LAG {
             let left_out = (lag.as_nanos() / packet_time.as_nanos()) as u32;
             due += packet_time * left_out;
-            passed += samples * u64::from(left_out);
+            passed += u64::from(ms) * u64::from(left_out);
         }
         self.next_tick = Some(due + packet_time);
         // Of the time before this packet: a recording that begins with it has recorded nothing yet.
-        self.tick_record(passed);
+        self.tick_records(passed);
         if sending {
             self.send_scheduled(due, ms);
         }

@@ -86,7 +86,7 @@ impl Leg {
                 self.send_audio(due, ms, &octets[..length]);
             }
             if !matches!(filled, Filled::Whole(_)) {
-                self.begin_record();
+                self.end_beep();
             }
             return;
         }
@@ -125,12 +125,22 @@ impl Leg {
 
     /// Sends a packet of `ms` milliseconds; of an empty one only its time passes.
     pub(super) fn send_audio(&mut self, due: Instant, ms: u8, octets: &[u8]) {
+        self.send_encoded(due, ms, octets, false);
+    }
+
+    /// The same; `relayed`: of what the bridged leg hears.
+    pub(super) fn send_encoded(&mut self, due: Instant, ms: u8, octets: &[u8], relayed: bool) {
         let units = self.units(ms);
         if octets.is_empty() {
             return self.stream.pause(due, units);
         }
         let numbers = self.stream.local(due, units);
-        self.write_audio(numbers, octets);
+        let (Some(to), Some(params)) = (self.rtp_remote(), &self.params) else { return };
+        let codec = params.codec;
+        let header = self.header(numbers, params.payload_type);
+        self.record_said(relayed, header.sequence, header.timestamp, codec, octets);
+        self.outbox.rtp(to, header, octets.len()).copy_from_slice(octets);
+        self.stream.count(octets.len());
     }
 
     /// Milliseconds in units of the outgoing timestamps.
@@ -205,7 +215,10 @@ impl Leg {
         }
         let (codec, payload_type, dtmf) = (params.codec, params.payload_type, params.dtmf);
         match frame.kind {
-            FrameKind::Audio(from) if !from.passes_as(codec) => self.transcode(from, &frame),
+            FrameKind::Audio(from) if !from.passes_as(codec) => {
+                self.record_relayed(from, &frame);
+                self.transcode(from, &frame);
+            }
             FrameKind::Audio(from) => {
                 self.end_transcoding();
                 let Some(numbers) = self.stream.relayed(now, &frame, codec.units(frame.payload)) else { return };
@@ -214,8 +227,8 @@ impl Leg {
                 let payload = self.outbox.rtp(to, header, frame.payload.len());
                 payload.copy_from_slice(frame.payload);
                 from.translate(codec, payload);
-                if let Some(recorder) = &mut self.recordings.current {
-                    recorder.say(header.sequence, header.timestamp, codec, payload);
+                for recorder in &mut self.recordings.current {
+                    recorder.say(None, header.sequence, header.timestamp, codec, payload);
                 }
                 self.stream.count(frame.payload.len());
             }
@@ -256,17 +269,6 @@ impl Leg {
         let mut text = [0; 4];
         let key: &str = key.encode_utf8(&mut text);
         self.keys_out.sender.push(key, RELAYED_KEY_ON_MS, RELAYED_KEY_GAP_MS, CLOCK_RATE);
-    }
-
-    fn write_audio(&mut self, numbers: Numbers, octets: &[u8]) {
-        let (Some(to), Some(params)) = (self.rtp_remote(), &self.params) else { return };
-        let codec = params.codec;
-        let header = self.header(numbers, params.payload_type);
-        if let Some(recorder) = &mut self.recordings.current {
-            recorder.say(header.sequence, header.timestamp, codec, octets);
-        }
-        self.outbox.rtp(to, header, octets.len()).copy_from_slice(octets);
-        self.stream.count(octets.len());
     }
 
     pub(super) fn header(&self, numbers: Numbers, payload_type: u8) -> rtp::Header {

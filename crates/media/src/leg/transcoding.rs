@@ -82,7 +82,7 @@ impl Leg {
         let mut octets = [0; MAX_PAYLOAD];
         let sounds = self.key_relayed.is_some_and(|key| key.is_pressed(due));
         let length = if sounds { 0 } else { self.voice.encode(samples, &mut octets) };
-        self.send_audio(due, ms, &octets[..length]);
+        self.send_encoded(due, ms, &octets[..length], true);
     }
 
     /// A packet of a key on a clock or with numbers that are not ours.

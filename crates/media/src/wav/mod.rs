@@ -5,7 +5,7 @@ mod writer;
 
 pub(crate) use reader::from_float;
 pub use reader::{End, Reader, Wav, WavError, read};
-pub use writer::Writer;
+pub use writer::{Writer, repair};
 
 const PCM: u16 = 1;
 const FLOAT: u16 = 3;

@@ -1,6 +1,7 @@
 use std::io::Cursor;
 
 use super::*;
+use crate::recorder::Stored;
 
 /// A file with one format chunk, a chunk to skip of odd length, and the data.
 fn file(format: u16, bits: u16, channels: u16, rate: u32, data: &[u8]) -> Vec<u8> {
@@ -84,11 +85,13 @@ fn what_is_no_wav_is_refused() {
 
 #[test]
 fn what_is_written_is_read_by_us_and_by_others() {
-    let mut writer = Writer::new(Cursor::new(Vec::new()), 2, 8000).unwrap();
+    let mut file = Cursor::new(Vec::new());
+    let mut writer = Writer::new(&mut file, 2, 8000).unwrap();
     writer.write(&[1, 2, -3, -4]).unwrap();
     writer.write(&[5, 6]).unwrap();
     assert_eq!(writer.len(), 44 + 12);
-    let file = writer.finish().unwrap().into_inner();
+    assert_eq!(writer.finish().unwrap(), Stored { channels: 2, rate: 8000, duration_ms: 0, bytes: 56 });
+    let file = file.into_inner();
     assert_eq!(read(&file).unwrap(), Wav { samples: vec![1, -3, 5], rate: 8000 });
     let mut other = hound::WavReader::new(Cursor::new(&file)).unwrap();
     assert_eq!((other.spec().channels, other.spec().sample_rate), (2, 8000));
@@ -104,4 +107,26 @@ fn a_file_never_finished_is_readable() {
     assert_eq!(writer.duration_ms(), 1000);
     drop(writer);
     assert_eq!(read(file.get_ref()).unwrap().samples.len(), 8000);
+}
+
+#[test]
+fn a_file_that_was_cut_off_is_whole_again() {
+    let mut file = Cursor::new(Vec::new());
+    let mut writer = Writer::new(&mut file, 2, 16_000).unwrap();
+    writer.write(&[7; 32_000]).unwrap();
+    // One frame more, and a part of another.
+    let mut file = file.into_inner();
+    file.extend_from_slice(&[1, 0, 2, 0, 3, 0, 4]);
+    let mut file = Cursor::new(file);
+    let stored = repair(&mut file).unwrap();
+    assert_eq!(stored, Stored { channels: 2, rate: 16_000, duration_ms: 1000, bytes: 44 + 64_004 });
+    let mut file = file.into_inner();
+    file.truncate(stored.bytes as usize);
+    let mut other = hound::WavReader::new(Cursor::new(&file)).unwrap();
+    assert_eq!(other.duration(), 16_001);
+    assert_eq!(other.samples::<i16>().map(Result::unwrap).last(), Some(2));
+    assert_eq!(repair(&mut Cursor::new(file)).unwrap(), stored);
+    for none in [&b""[..], b"RIFF", &[0; 100]] {
+        assert!(repair(&mut Cursor::new(none.to_vec())).is_err());
+    }
 }

@@ -1,8 +1,9 @@
 //! Writes 16 bit PCM as it comes; lengths are filled in at the end.
 
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use super::PCM;
+use crate::recorder::Stored;
 
 const HEADER_LEN: u32 = 44;
 /// A length that says "to the end of the file", for readers of a file still growing or never finished.
@@ -18,6 +19,7 @@ pub struct Writer<W> {
     rate: u32,
     /// Octets of samples.
     data: u64,
+    /// Octets of what is written at once.
     scratch: Vec<u8>,
 }
 
@@ -55,15 +57,37 @@ impl<W: Write + Seek> Writer<W> {
         self.data == 0
     }
 
-    /// Writes the lengths and gives the file back, flushed.
-    pub fn finish(mut self) -> io::Result<W> {
+    /// Writes the lengths; returns what the file holds.
+    pub fn finish(mut self) -> io::Result<Stored> {
         self.out.seek(SeekFrom::Start(0))?;
         // `write` keeps it within 32 bits.
         let data = u32::try_from(self.data).unwrap_or(UNKNOWN);
         self.out.write_all(&header(self.channels, self.rate, data))?;
         self.out.flush()?;
-        Ok(self.out)
+        let (channels, rate, duration_ms, bytes) = (self.channels, self.rate, self.duration_ms(), self.len());
+        Ok(Stored { channels, rate, duration_ms, bytes })
     }
+}
+
+/// Makes a file of [`Writer`] whole that was cut off while it was written: its header gets the lengths. The caller cuts off
+/// what lies beyond [`Stored::bytes`].
+pub fn repair<F: Read + Write + Seek>(file: &mut F) -> io::Result<Stored> {
+    let length = file.seek(SeekFrom::End(0))?;
+    file.seek(SeekFrom::Start(0))?;
+    let mut found = [0; HEADER_LEN as usize];
+    file.read_exact(&mut found)?;
+    let channels = u16::from_le_bytes([found[22], found[23]]);
+    let rate = u32::from_le_bytes([found[24], found[25], found[26], found[27]]);
+    if found[0..4] != *b"RIFF" || !(1..=2).contains(&channels) || rate == 0 {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "not a recording"));
+    }
+    let frame = u64::from(channels) * 2;
+    let data = (length - u64::from(HEADER_LEN)).min(MAX_DATA) / frame * frame;
+    file.seek(SeekFrom::Start(0))?;
+    file.write_all(&header(channels, rate, u32::try_from(data).unwrap_or(UNKNOWN)))?;
+    file.flush()?;
+    let duration_ms = data * 1000 / (u64::from(rate) * frame);
+    Ok(Stored { channels, rate, duration_ms, bytes: data + u64::from(HEADER_LEN) })
 }
 
 fn header(channels: u16, rate: u32, data: u32) -> [u8; HEADER_LEN as usize] {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use opentact_media::control::{DtlsIdentity, DtlsParams, IceCredentials, IceParams, Security};
 use opentact_media::tone::ToneSpec;
-use opentact_media::{Command, LegParams, Source};
+use opentact_media::{Command, LegParams, RecordOrder, Source};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -88,9 +88,7 @@ fn a_way_and_keys_are_found_through_loss_and_delay() {
         pair.change(0, |dtls| dtls.ice.as_mut().unwrap().lite = lite);
         pair.start(&mut world);
         world.run(8000);
-        let record =
-            Command::Record { id: 9, path: "x".into(), channels: 1, max_ms: None, silence_ms: None, beep: false };
-        world.command(pair.legs[0], record);
+        world.command(pair.legs[0], Command::Record(RecordOrder::new(9, "x")));
         let [one, other] = pair.talk(&mut world, 4000);
         assert!(one > 150 && other > 150, "{one} {other}");
         let heard = &world.recordings[&(pair.legs[0], 9)];

@@ -6,7 +6,7 @@ use opentact_media::control::{MasterKey, Security, SrtpKeys, Suite};
 use opentact_media::rtp::Header;
 use opentact_media::srtp::{MAX_TRAILER, Outbound};
 use opentact_media::tone::ToneSpec;
-use opentact_media::{Codec, Command, LegParams, Source};
+use opentact_media::{Codec, Command, LegParams, RecordOrder, Source};
 
 use crate::world::{Network, World, frequency};
 
@@ -41,9 +41,7 @@ fn a_tone_is_heard_through_every_suite_across_a_relay_with_loss_and_reordering()
         let (a, one) = call(&mut world, suite);
         let (b, two) = call(&mut world, suite);
         world.bridge(a, b);
-        let record =
-            Command::Record { id: 9, path: "x".into(), channels: 1, max_ms: None, silence_ms: None, beep: false };
-        world.command(two, record);
+        world.command(two, Command::Record(RecordOrder::new(9, "x")));
         world.command(one, tone(440.0));
         world.run(3500);
         let heard = &world.recordings[&(two, 9)];

@@ -1,7 +1,7 @@
 //! Two legs that do not speak the same.
 
 use opentact_media::codec::Codec;
-use opentact_media::{Command, Event, EventFormat, LegParams, Source, ToneSpec};
+use opentact_media::{Command, Event, EventFormat, LegParams, RecordOrder, Source, ToneSpec};
 
 use crate::world::{Network, World, frequency_at, level_db};
 
@@ -201,9 +201,8 @@ fn prompts_keys_and_recordings_work_in_every_codec() {
         let (leg, phone) = world.call_with(|params| {
             *params = LegParams { dtmf: None, ..LegParams::of(params.remote, codec) };
         });
-        let record =
-            Command::Record { id: 2, path: "x.wav".into(), channels: 2, max_ms: None, silence_ms: None, beep: true };
-        world.command(leg, record);
+        let record = RecordOrder { channels: 2, beep: true, ..RecordOrder::new(2, "x.wav") };
+        world.command(leg, Command::Record(record));
         world.run(500);
         let samples: Vec<i16> = (0..48_000)
             .map(|n| ((f64::from(n) * 500.0 * std::f64::consts::TAU / 16_000.0).sin() * 10_000.0) as i16)
@@ -214,15 +213,17 @@ fn prompts_keys_and_recordings_work_in_every_codec() {
         world.command(leg, Command::StopRecord { id: 2 });
         let recorded = &world.recordings[&(leg, 2)];
         let channel = |which: usize| recorded.chunks_exact(2).map(|frame| frame[which]).collect::<Vec<i16>>();
+        let rate = codec.recording_rate();
+        let piece = |from: usize, to: usize| from * rate as usize / 8_000..to * rate as usize / 8_000;
         let said = channel(1);
-        let hz = frequency_at(&said[4_000..20_000], 8_000);
+        let hz = frequency_at(&said[piece(4_000, 20_000)], rate);
         assert!((hz - 500.0).abs() < 1.0, "{codec:?}: {hz}");
         let expected = 20.0 * (10_000.0f64 / 32_767.0).log10();
-        let level = level_db(&said[4_000..20_000]);
+        let level = level_db(&said[piece(4_000, 20_000)]);
         assert!((level - expected).abs() < 1.0, "{codec:?}: {level}");
         let heard = channel(0);
         // Two tones of a key, -12 dB each.
-        let level = level_db(&heard[2_000..7_000]);
+        let level = level_db(&heard[piece(2_000, 7_000)]);
         assert!((level + 9.0).abs() < 1.5, "{codec:?}: {level}");
         assert!(world.events.contains(&(leg, Event::PlayDone { id: 1, completed: true })), "{codec:?}");
     }

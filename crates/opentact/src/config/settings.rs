@@ -268,6 +268,30 @@ section! {
 }
 
 section! {
+    /// Recordings of calls.
+    Recordings "recordings." {
+        /// Folder that they are written to, made when missing; unset: `recordings` in the data folder.
+        folder: Option<PathBuf> = "",
+        /// Object store that they are uploaded to: `file:///FOLDER` or `s3://BUCKET/PREFIX`; unset: none is uploaded.
+        upload: Option<String> = "",
+        /// Server of `s3://`, `https://host[:port]`; unset: that of AWS in the region.
+        s3_endpoint: Option<String> = "",
+        /// Region of the bucket.
+        s3_region: String = "us-east-1",
+        /// Access key ID of `s3://`; unset: the role of the machine at AWS.
+        s3_access_key: Option<String> = "",
+        /// Secret access key of `s3://`.
+        s3_secret_key: Option<Secret> = "",
+        /// Whether the file also stays in the folder once it is uploaded.
+        keep_local: bool = "true",
+        /// Uploads at once.
+        upload_parallel: u32 = "4",
+        /// How long an upload that fails is tried again, ever more seldom up to every 10 minutes; the file stays in the folder.
+        upload_give_up: Span = "5d",
+    }
+}
+
+section! {
     /// Prometheus metrics.
     Metrics "metrics." {
         /// Address of the listener; the path is /metrics.
@@ -406,6 +430,7 @@ pub struct Config {
     pub sip: Sip,
     pub stir: Stir,
     pub media: Media,
+    pub recordings: Recordings,
     pub metrics: Metrics,
     pub store: Store,
     pub events: Events,
@@ -446,6 +471,7 @@ sections! {
     sip: Sip = "sip",
     stir: Stir = "stir",
     media: Media = "media",
+    recordings: Recordings = "recordings",
     metrics: Metrics = "metrics",
     store: Store = "store",
     events: Events = "events",
@@ -563,6 +589,23 @@ impl Config {
             "media.jitter_max",
             "must be from 40 more than media.jitter to 1000",
         );
+        let recordings = &self.recordings;
+        if let Some(url) = &recordings.upload {
+            let good = url::Url::parse(url).is_ok_and(|url| match url.scheme() {
+                "file" => url.to_file_path().is_ok(),
+                "s3" => url.has_host(),
+                _ => false,
+            });
+            fault(!good, "recordings.upload", "expected file:///FOLDER or s3://BUCKET or s3://BUCKET/PREFIX");
+        }
+        if let Some(url) = &recordings.s3_endpoint {
+            let web = url::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+            fault(!web, "recordings.s3_endpoint", "expected https://host or https://host:port");
+        }
+        let (access, secret) = (recordings.s3_access_key.is_some(), recordings.s3_secret_key.is_some());
+        fault(access && !secret, "recordings.s3_access_key", "needs recordings.s3_secret_key");
+        fault(secret && !access, "recordings.s3_secret_key", "needs recordings.s3_access_key");
+        fault(recordings.upload_parallel == 0, "recordings.upload_parallel", "must be at least 1");
         let heard = |told: IpAddr| told.is_ipv4() == media.address.is_ipv4() || media.address == Ipv6Addr::UNSPECIFIED;
         fault(
             media.external_address.iter().filter_map(|view| view.told).any(|told| !heard(told)),

@@ -7,6 +7,7 @@ mod accounts;
 mod calls;
 mod messages;
 mod numbers;
+mod records;
 mod registrations;
 mod rest;
 mod shaken;

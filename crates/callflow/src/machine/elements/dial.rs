@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Cut, Cx, Flow, Run};
 use crate::language::Name;
 use crate::machine::args::Args;
-use crate::machine::io::{Dial, DialEnd, OpResult, Output, Record};
+use crate::machine::io::{Dial, DialEnd, OpResult, Output, Record, RecordFormat};
 
 #[derive(Debug, Default)]
 pub(super) struct Dialling {
@@ -92,7 +92,8 @@ impl Dialling {
         let op = cx.op();
         self.record = Some(op);
         let tag = cx.args.text("tag").map(Into::into);
-        cx.put(Output::Record { op, record: Record { tag, max: None, silence: None, beep: false, channels: 2 } });
+        let (max, silence, beep, channels, format) = (None, None, false, 2, RecordFormat::Wav);
+        cx.put(Output::Record { op, record: Record { tag, max, silence, beep, channels, format } });
     }
 
     fn stop_record(&mut self, cx: &mut Cx<'_>) {

@@ -1,6 +1,7 @@
 //! The elements: one file each. An element starts, hears what happens, and says what follows.
 
 mod answer;
+mod background;
 mod block;
 mod call;
 mod callback;
@@ -24,6 +25,7 @@ use super::io::{OpResult, Output};
 use crate::document::{Document, Node};
 use crate::language::Name;
 use crate::variables::Variables;
+pub(super) use background::Background;
 
 /// How an element ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,6 +111,7 @@ pub(super) struct Cx<'a> {
     pub variables: &'a mut Variables,
     pub outputs: &'a mut VecDeque<Output>,
     pub next_op: &'a mut u64,
+    pub background: &'a mut Background,
 }
 
 impl Cx<'_> {
@@ -176,6 +179,9 @@ pub(super) fn element(node: &Arc<Node>, failure: Option<&str>) -> Box<dyn Run> {
         Some(Name::Gather) => Box::new(gather::Gather::default()),
         Some(Name::Dial) => Box::new(dial::Dialling::default()),
         Some(Name::Record) => Box::new(record::Recording::default()),
+        Some(Name::RecordStart) => Box::new(background::Start),
+        Some(Name::RecordStop) => Box::new(background::Stop),
+        Some(Name::RecordWait) => Box::new(background::Wait::default()),
         Some(Name::Callback | Name::Redirect) => Box::new(callback::Callback::default()),
         Some(Name::Reject | Name::Hangup) => Box::new(hangup::Hangup),
         Some(Name::Meta) => Box::new(meta::Meta),

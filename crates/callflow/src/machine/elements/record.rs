@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::{Cut, Cx, Flow, Run};
 use crate::language::Name;
 use crate::machine::args::Args;
-use crate::machine::io::{OpResult, Output, Record, RecordEnd};
+use crate::machine::io::{OpResult, Output, Record, RecordEnd, RecordFormat};
 
 #[derive(Debug, Default)]
 pub(super) struct Recording {
@@ -35,7 +35,8 @@ impl Run for Recording {
             max,
             silence: cx.args.duration("silence"),
             beep: cx.args.flag("beep"),
-            channels: if cx.args.number("channels") == Some(2) { 2 } else { 1 },
+            channels: channels(cx.args),
+            format: format(cx.args),
         };
         cx.put(Output::Record { op, record });
         match cx.node.children.iter().any(|child| child.name != Some(Name::Meta)) {
@@ -106,4 +107,12 @@ impl Recording {
             self.until = Some(cx.now + STORE);
         }
     }
+}
+
+pub(super) fn channels(args: &Args) -> u8 {
+    if args.number("channels") == Some(2) { 2 } else { 1 }
+}
+
+pub(super) fn format(args: &Args) -> RecordFormat {
+    if args.word("format") == Some("mp3") { RecordFormat::Mp3 } else { RecordFormat::Wav }
 }
