@@ -13,6 +13,8 @@ pub(super) enum Kind {
 pub(super) struct Store {
     slots: Vec<Slot>,
     held: usize,
+    /// The place of what came last: what is held lies before it as a rule.
+    last: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -35,7 +37,7 @@ pub(super) struct Held<'a> {
 impl Default for Store {
     fn default() -> Self {
         let slot = Slot { held: false, sequence: 0, timestamp: 0, kind: Kind::Noise, payload: Vec::new() };
-        Store { slots: vec![slot; Store::LEN as usize], held: 0 }
+        Store { slots: vec![slot; Store::LEN as usize], held: 0, last: 0 }
     }
 }
 
@@ -50,7 +52,8 @@ impl Store {
 
     /// False when it is there already.
     pub fn put(&mut self, sequence: u16, timestamp: u32, kind: Kind, payload: &[u8]) -> bool {
-        let slot = &mut self.slots[usize::from(sequence % Self::LEN as u16)];
+        let place = usize::from(sequence % Self::LEN as u16);
+        let slot = &mut self.slots[place];
         if slot.held && slot.sequence == sequence {
             return false;
         }
@@ -61,6 +64,7 @@ impl Store {
         slot.kind = kind;
         slot.payload.clear();
         slot.payload.extend_from_slice(payload);
+        self.last = place;
         true
     }
 
@@ -92,13 +96,22 @@ impl Store {
 
     /// The timestamp after the last packet; `from` when there is none after it.
     pub fn end(&self, from: u32) -> u32 {
-        let end = |slot: &Slot| match slot.kind {
-            Kind::Sound(units) => slot.timestamp.wrapping_add(units),
-            Kind::Noise => slot.timestamp,
-        };
-        let ends = self.slots.iter().filter(|slot| slot.held).map(end);
-        ends.max_by_key(|end| rtp::timestamp_distance(from, *end))
-            .filter(|end| rtp::timestamp_distance(from, *end) > 0)
-            .unwrap_or(from)
+        let (mut end, mut left) = (from, self.held);
+        // Asked with every packet that comes and goes: no more places are looked at than it takes to find what is held.
+        for back in 0..Self::LEN as usize {
+            let slot = &self.slots[(self.last + Self::LEN as usize - back) % Self::LEN as usize];
+            if left == 0 {
+                break;
+            }
+            if slot.held {
+                left -= 1;
+                let units = if let Kind::Sound(units) = slot.kind { units } else { 0 };
+                let slot_end = slot.timestamp.wrapping_add(units);
+                if rtp::timestamp_distance(end, slot_end) > 0 {
+                    end = slot_end;
+                }
+            }
+        }
+        end
     }
 }
