@@ -169,7 +169,7 @@ impl Core {
         let record = entry.book.recording_begins(leg, Uuid::new_v4(), order, Self::now().utc);
         let path = recordings::path(self.drivers.archive.folder(), &record);
         entry.recordings.push(RecordingFile { id, record });
-        if !self.legs.get(&leg).is_some_and(|leg| leg.media.is_some()) {
+        if self.legs.get(&leg).is_none_or(|leg| leg.media.is_none()) {
             let reason = "the leg has no media".to_owned();
             self.recorded(call, id, Err(&reason));
             return self.tell_call(call, Input::Recorded { id, result: Err(reason) });

@@ -215,12 +215,9 @@ impl S3Config {
         if let Some(endpoint) = &self.endpoint {
             builder = builder.with_endpoint(endpoint);
         }
-        match (&self.access_key, &self.secret_key) {
-            (Some(access), Some(secret)) => {
-                builder = builder.with_access_key_id(access).with_secret_access_key(secret);
-            }
-            // Of the machine's role (AWS instance metadata).
-            _ => {}
+        // Without them: of the machine's role (AWS instance metadata).
+        if let (Some(access), Some(secret)) = (&self.access_key, &self.secret_key) {
+            builder = builder.with_access_key_id(access).with_secret_access_key(secret);
         }
         builder.build()
     }

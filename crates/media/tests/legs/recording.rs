@@ -16,11 +16,11 @@ fn channel(samples: &[i16], which: usize) -> Vec<i16> {
 
 /// Samples per second of a recording.
 fn rate(world: &World, leg: usize, id: u64) -> u32 {
-    let rates = world.ended.iter().filter_map(|(of, recording)| match recording {
+    let mut rates = world.ended.iter().filter_map(|(of, recording)| match recording {
         Recording::Begin { id: begun, rate, .. } if *of == leg && *begun == id => Some(*rate),
         _ => None,
     });
-    rates.last().unwrap()
+    rates.next_back().unwrap()
 }
 
 fn tone(hz: f32, ms: u32) -> Source {

@@ -38,7 +38,7 @@ async fn a_recording_is_found_by_its_call_and_by_what_it_is(world: &World) {
     let (account, call) = (mine.uuid, Uuid::new_v4());
     let mut first = record(account, call, RecordState::Recording);
     store.records().save(first.clone()).await.unwrap();
-    assert_eq!(store.records().unfinished().await.unwrap(), [first.clone()]);
+    assert_eq!(store.records().unfinished().await.unwrap(), std::slice::from_ref(&first));
     first.state = RecordState::Stored;
     let second = Record { duration_ms: 9_000, format: RecordFormat::Mp3, tag: None, ..record(account, call, RecordState::Stored) };
     let elsewhere = record(other.uuid, Uuid::new_v4(), RecordState::Stored);
