@@ -57,7 +57,7 @@ def heard(phone, loud=0.3):
     end = time.monotonic() + 20
     while True:
         samples = phone.ear.audio()
-        if np.count_nonzero(np.abs(samples.astype(int)) > 1000) > loud * sound.RATE * 0.9:
+        if np.count_nonzero(sound.loudness(samples) > 1000) * 0.02 > loud * 0.95:
             return samples
         assert time.monotonic() < end, "nothing was heard"
         time.sleep(0.02)
