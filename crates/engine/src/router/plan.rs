@@ -121,7 +121,6 @@ pub struct Plan {
     pub target: Target,
     pub auto_answer: bool,
     pub max_length: Option<Duration>,
-    pub variables: Variables,
     /// That of the trunk it comes from.
     pub limit: Option<Limit>,
     /// What is held back for it, where the account pays for it.
