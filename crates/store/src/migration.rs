@@ -66,6 +66,7 @@ impl MigratorTrait for Migrator {
             file!("m0012_trunk_srtp"),
             file!("m0013_spent_calls"),
             file!("m0020_webhooks"),
+            file!("m0021_second_flow_url"),
         ];
         files.into_iter().map(|file| Box::new(file) as Box<dyn MigrationTrait>).collect()
     }
