@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use opentact_call::{DialOptions, DialTarget, LegId, OutboundStart, Q850, Target, Variables};
+use opentact_call::{DialOptions, DialTarget, LegId, OutboundStart, Q850, Target};
 use opentact_callflow::Document;
 use opentact_media::LegStats;
 use serde_json::Value;

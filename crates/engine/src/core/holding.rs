@@ -19,6 +19,7 @@ impl Core {
     pub(super) fn hold(&mut self, leg: LegId, held: bool) {
         let Some(Leg { media: Some(media), .. }) = self.legs.get_mut(&leg) else { return };
         media.held = held;
+        self.holds.set(leg, None);
         self.tell_hold(leg);
     }
 

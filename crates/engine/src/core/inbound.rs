@@ -341,7 +341,6 @@ impl Core {
         let leg = self.sessions.get(&session).and_then(|leg| self.legs.get_mut(leg)).filter(|leg| !leg.ended);
         let Some(Leg { id, media: Some(media), .. }) = leg else { return };
         let id = *id;
-        self.holds.set(id, None);
         match negotiate::refreshed(media, response.headers(), response.body()) {
             Ok(params) => self.restart_media(id, params),
             // RFC 3261 14.1: the session goes on as it was.
