@@ -217,7 +217,7 @@ pub(super) static ELEMENTS: &[Element] = &[
             attribute("sip_connection", Kind::Identifier, "UUID of the SIP connection to use."),
             attribute("outbound_voice_profile", Kind::Identifier, "UUID of the outbound voice profile to use."),
             attribute("answer_on_bridge", Kind::Flag, "False answers the caller at once.").default("true"),
-            attribute("ring_tone", Kind::Url, "A sound the caller hears while they ring, in place of the ring-back tone."),
+            attribute("ring_tone", Kind::Sound, "A sound the caller hears while they ring, in place of the ring-back tone."),
             attribute(
                 "confirm_url",
                 Kind::Url,

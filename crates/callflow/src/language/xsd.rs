@@ -125,6 +125,7 @@ fn kind(kind: &Kind, out: &mut String) {
         Kind::SecondsOrMillis => range("xs:nonNegativeInteger", &1, &600_000),
         Kind::Decibel => range("xs:decimal", &-60, &0) + &pattern(r"-?[0-9]+(\.[0-9]+)?\s?dB"),
         Kind::Url => pattern(r"[Hh][Tt][Tt][Pp][Ss]?://[^\s/?#]+\S*"),
+        Kind::Sound => pattern(r"[Hh][Tt][Tt][Pp][Ss]?://[^\s/?#]+\S*|file:.+|[^/:][^:]*"),
         // The enumeration is what an editor offers.
         Kind::Word(words) => {
             let values: Vec<(&str, &str)> = words.iter().map(|word| ("enumeration", *word)).collect();

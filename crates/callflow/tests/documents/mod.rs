@@ -83,6 +83,7 @@ fn value(random: &mut StdRng, attribute: &Attribute) -> String {
         Kind::Millis { min, max } => random.random_range(min..=max.min(min + 5000)).to_string(),
         Kind::SecondsOrMillis => random.random_range(1..20).to_string(),
         Kind::Decibel => "-10".into(),
+        Kind::Sound => one_of(random, &["https://a.example/x", "en/x.ogg"]),
         Kind::Url => one_of(random, &["https://a.example/x", "https://a.example/{{from}}"]),
         Kind::Word(words) => one_of(random, words),
         Kind::Keys => one_of(random, &["any", "none", "#", "#1"]),
