@@ -21,6 +21,12 @@ pub struct Field {
     pub line: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub column: Option<u32>,
+    /// What should stand there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected: Option<String>,
+    /// What was most likely meant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub did_you_mean: Option<String>,
 }
 
 /// All wrong properties, keyed `params.<property>` or `path.<name>`.
@@ -31,7 +37,8 @@ pub struct Fields(BTreeMap<String, Field>);
 impl Fields {
     /// The first fault found of a property stays.
     pub fn push(&mut self, key: impl Into<String>, message: impl Into<String>, value: Value) {
-        self.insert(key.into(), Field { message: message.into(), value, line: None, column: None });
+        let (message, line, column) = (message.into(), None, None);
+        self.insert(key.into(), Field { message, value, line, column, expected: None, did_you_mean: None });
     }
 
     pub fn insert(&mut self, key: String, field: Field) {

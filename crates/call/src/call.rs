@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use opentact_callflow::{Input as FlowInput, Machine, Mode, OpResult, RecordEnd, parse};
+use opentact_callflow::{Input as FlowInput, Machine, OpResult, RecordEnd};
 
 use crate::fork::Fork;
+use crate::hold::Held;
 use crate::io::*;
 use crate::leg::{CallState, CallType, Direction, Leg, LegId, LegSnapshot};
 use crate::q850::Q850;
@@ -27,6 +28,7 @@ pub struct Call {
     pub(crate) legs: Vec<Leg>,
     pub(crate) flow: Machine,
     pub(crate) fork: Option<Fork>,
+    pub(crate) held: Option<Held>,
     pub(crate) transfer: Option<Transfer>,
     pub(crate) handed: Option<Handed>,
     pub(crate) replacement: Option<Replacement>,
@@ -41,6 +43,8 @@ pub struct Call {
     ring_until: Option<Instant>,
     pub(crate) length_until: Option<Instant>,
     pub(crate) recordings: BTreeMap<u64, Pending>,
+    /// What the flow plays to the leg on hold: by which operation, to which leg, under which id.
+    pub(crate) elsewhere: Vec<(u64, LegId, u64)>,
     next_own: u64,
     next_leg: u64,
     outputs: VecDeque<Output>,
@@ -55,7 +59,7 @@ enum Stage {
     Fetching {
         id: u64,
         until: Option<Instant>,
-        fallback: Option<Document>,
+        fallback: Option<HttpRequest>,
     },
     Parked {
         until: Instant,
@@ -120,6 +124,7 @@ impl Call {
             legs: vec![origin],
             flow: Machine::new(variables, false),
             fork: None,
+            held: None,
             transfer: None,
             handed: None,
             replacement: None,
@@ -131,6 +136,7 @@ impl Call {
             ring_until: None,
             length_until: None,
             recordings: BTreeMap::new(),
+            elsewhere: Vec::new(),
             next_own: OWN,
             next_leg: 0,
             outputs: VecDeque::new(),
@@ -168,21 +174,24 @@ impl Call {
         match input {
             Input::Leg { leg, event } => self.leg_event(now, leg, event),
             Input::Prompt { id, result } => {
-                let result = OpResult::Played(result.map(|_| ()));
-                self.flow.handle(now.instant, FlowInput::Result { op: id, result });
+                self.elsewhere.retain(|(.., play)| *play != id);
+                self.ringback_failed(now, id, result.is_err());
+                self.op_result(now, id, OpResult::Played(result.map(|_| ())));
             }
             Input::Dtmf { leg, digit, .. } => {
                 if leg == self.id() && self.legs[0].is_up() {
-                    self.flow.handle(now.instant, FlowInput::Key(digit));
+                    self.flow.handle(now, FlowInput::Key(digit));
+                } else {
+                    self.confirm_key(now, leg, digit);
                 }
             }
-            Input::Fetched { id, result } => match &self.target {
-                Stage::Fetching { id: awaited, .. } if *awaited == id => self.fetched(now, result),
-                _ => {
-                    let result = OpResult::Fetched(result);
-                    self.flow.handle(now.instant, FlowInput::Result { op: id, result });
+            Input::Fetched { id, result } => {
+                if matches!(&self.target, Stage::Fetching { id: awaited, .. } if *awaited == id) {
+                    self.fetched(now, result);
+                } else if !self.confirm_fetched(now, id, &result) {
+                    self.op_result(now, id, OpResult::Fetched(result));
                 }
-            },
+            }
             Input::Recorded { id, result } => self.recorded(now, id, result),
             Input::Run(document) => self.run(now, document),
             Input::Hangup { leg, cause } => match leg == self.id() {
@@ -196,6 +205,7 @@ impl Call {
             Input::Replace(start) => self.start_replacement(now, start),
             Input::Tick => self.tick(now),
         }
+        self.drive_confirms(now);
         self.drive_flow(now);
         self.stop_replacement(now);
         self.finish(now);
@@ -213,9 +223,10 @@ impl Call {
         };
         let closing = self.legs.iter().filter(|leg| leg.state == CallState::Hangup).filter_map(|leg| leg.close_by);
         let fork = self.fork.as_ref().and_then(Fork::deadline);
+        let confirm = self.fork.as_ref().and_then(Fork::confirm_deadline);
         let transfer = self.transfer.as_ref().map(Transfer::deadline);
         let handed = self.handed.as_ref().and_then(Handed::deadline);
-        [self.flow.deadline(), fork, transfer, handed, target, self.ring_until, self.length_until]
+        [self.flow.deadline(), fork, confirm, transfer, handed, target, self.ring_until, self.length_until]
             .into_iter()
             .flatten()
             .chain(closing)
@@ -227,9 +238,20 @@ impl Call {
     }
 
     pub(crate) fn own_id(&mut self) -> u64 {
+        self.own_ids(1)
+    }
+
+    /// The first of so many ids.
+    pub(crate) fn own_ids(&mut self, count: u64) -> u64 {
         let id = self.next_own;
-        self.next_own += 1;
+        self.next_own += count;
         id
+    }
+
+    /// Ids are those of one flow, or of nobody any more.
+    fn op_result(&mut self, now: Now, op: u64, result: OpResult) {
+        self.confirm_result(now, op, &result);
+        self.flow.handle(now, FlowInput::Result { op, result });
     }
 
     /// A version 7 uuid made of the origin's, of the same time: the same call makes the same legs again, and the rows of
@@ -312,7 +334,7 @@ impl Call {
         self.ring_until = None;
         self.length_until = self.max_length.map(|length| now.instant + length);
         self.enter(now, 0, CallState::Live);
-        self.flow.handle(now.instant, FlowInput::Answered);
+        self.flow.handle(now, FlowInput::Answered);
         self.run_target(now);
         self.origin_answered(now);
     }
@@ -358,38 +380,36 @@ impl Call {
             }
         };
         match target {
-            Target::Flow(document) => self.flow.handle(now.instant, FlowInput::Run(document)),
+            Target::Flow(document) => self.flow.handle(now, FlowInput::Run(document)),
             Target::Park { timeout } => self.target = Stage::Parked { until: now.instant + timeout },
             Target::Bridge { dial } => self.bridge(now, dial),
-            Target::Fetch { request, fallback } => {
-                let id = self.own_id();
-                let until = request.timeout.map(|timeout| now.instant + timeout);
-                self.put(Output::Fetch { id, request });
-                self.target = Stage::Fetching { id, until, fallback };
-            }
+            Target::Fetch { request, fallback } => self.ask(now, request, fallback),
         }
         self.drive_flow(now);
+    }
+
+    fn ask(&mut self, now: Now, request: HttpRequest, fallback: Option<HttpRequest>) {
+        let id = self.own_id();
+        let until = request.timeout.map(|timeout| now.instant + timeout);
+        self.put(Output::Fetch { id, request });
+        self.target = Stage::Fetching { id, until, fallback };
     }
 
     /// The answer of the target's URL.
     fn fetched(&mut self, now: Now, result: Result<HttpAnswer, String>) {
         let Stage::Fetching { fallback, .. } = std::mem::replace(&mut self.target, Stage::Running) else { return };
-        let answer = result.and_then(|answer| match answer.status {
-            200..=299 => Ok(answer),
-            status => Err(format!("HTTP {status}")),
-        });
-        let document = match answer {
-            // It has no XML now; it may come by REST.
-            Ok(answer) if answer.body.trim().is_empty() => {
-                self.target = Stage::Parked { until: now.instant + PARK };
-                return;
+        // It has no XML now; it may come by REST.
+        let is_empty = |answer: &HttpAnswer| (200..300).contains(&answer.status) && answer.body.trim().is_empty();
+        if result.as_ref().is_ok_and(is_empty) {
+            self.target = Stage::Parked { until: now.instant + PARK };
+            return;
+        }
+        match (result.and_then(|answer| answer.document()), fallback) {
+            (Ok(document), _) => self.flow.handle(now, FlowInput::Run(document)),
+            (Err(reason), Some(mut second)) => {
+                second.query.push(("error".into(), reason));
+                self.ask(now, second, None);
             }
-            Ok(answer) => parse(&answer.body, Mode::Lenient)
-                .map_err(|faults| faults.first().map_or_else(String::new, ToString::to_string)),
-            Err(reason) => Err(reason),
-        };
-        match (document, fallback) {
-            (Ok(document), _) | (Err(_), Some(document)) => self.flow.handle(now.instant, FlowInput::Run(document)),
             (Err(reason), None) => {
                 self.legs[0].reason = Some(format!("call flow: {reason}"));
                 self.hang_up(now, Q850::TEMPORARY_FAILURE);
@@ -407,9 +427,13 @@ impl Call {
                 if let Stage::Fetching { id, .. } = std::mem::replace(stage, Stage::Running) {
                     self.put(Output::DropFetch { id });
                 }
+                match document.holds() {
+                    true => self.part_for_hold(now),
+                    false => self.stop_held(now),
+                }
                 self.stop_bridge(now);
                 self.leave_handed(now);
-                self.flow.handle(now.instant, FlowInput::Run(document));
+                self.flow.handle(now, FlowInput::Run(document));
             }
         }
     }
@@ -426,7 +450,7 @@ impl Call {
             let Pending { leg, tag } = pending;
             self.put(Output::Recorded { leg, id, tag, recording });
         }
-        self.flow.handle(now.instant, FlowInput::Result { op: id, result: OpResult::Recorded(ended) });
+        self.flow.handle(now, FlowInput::Result { op: id, result: OpResult::Recorded(ended) });
     }
 
     /// Ends the origin from our side.
@@ -449,9 +473,10 @@ impl Call {
         // A transfer may outlive the origin that has asked for it.
         let origin = self.id();
         self.leaves(now, origin, cause, cause.to_sip());
-        self.flow.handle(now.instant, FlowInput::HungUp);
+        self.flow.handle(now, FlowInput::HungUp);
         self.drive_flow(now);
         self.stop_fork(now);
+        self.stop_held(now);
     }
 
     fn tick(&mut self, now: Now) {
@@ -479,9 +504,10 @@ impl Call {
             }
             _ => {}
         }
+        self.confirm_tick(now);
         self.fork_tick(now);
         self.transfer_tick(now);
-        self.flow.handle(now.instant, FlowInput::Tick);
+        self.flow.handle(now, FlowInput::Tick);
         for leg in self.legs.iter_mut().filter(|leg| leg.state == CallState::Hangup && due(leg.close_by)) {
             leg.closed = true;
             if leg.parent.is_none() {

@@ -24,19 +24,21 @@ impl Call {
             FlowOutput::Play { .. }
             | FlowOutput::Dial { .. }
             | FlowOutput::Record { .. }
+            | FlowOutput::Hold { .. }
+            | FlowOutput::Unhold { .. }
             | FlowOutput::Fetch { .. }
                 if !up => {}
             FlowOutput::Answer => match self.legs[0].is_live() {
-                true => self.flow.handle(now.instant, FlowInput::Answered),
+                true => self.flow.handle(now, FlowInput::Answered),
                 false => self.answer(),
             },
             FlowOutput::Play { op, sound, leg: hearer, loops } => self.play(now, op, sound, hearer, loops),
-            FlowOutput::StopPlay { op } => self.put(Output::StopPlay { leg, id: op }),
+            FlowOutput::StopPlay { op } => self.stop_play(op),
             FlowOutput::Dial { op, dial } => {
-                let Dial { targets, from, timeout, sequential, max_length, sip_connection, outbound_voice_profile } =
-                    dial;
+                let Dial { targets, from, timeout, sequential, max_length, ring_tone, confirm, .. } = dial;
+                let Dial { sip_connection, outbound_voice_profile, .. } = dial;
                 let options = DialOptions { sip_connection, outbound_voice_profile };
-                let spec = DialSpec { targets, from, timeout, max_length, options };
+                let spec = DialSpec { targets, from, timeout, max_length, options, ring_tone, confirm };
                 self.start_fork(now, Owner::Flow { op }, spec, sequential);
             }
             FlowOutput::StopDial { .. } => self.stop_fork(now),
@@ -44,6 +46,8 @@ impl Call {
                 self.recordings.insert(op, Pending { leg, tag: record.tag.clone() });
                 self.put(Output::Record { leg, id: op, record });
             }
+            FlowOutput::Hold { op } => self.hold(now, op),
+            FlowOutput::Unhold { op } => self.unhold(now, op),
             FlowOutput::StopRecord { op } => self.put(Output::StopRecord { leg, id: op }),
             FlowOutput::Fetch { op, request } => self.put(Output::Fetch { id: op, request }),
             FlowOutput::DropFetch { op } => self.put(Output::DropFetch { id: op }),
@@ -54,6 +58,7 @@ impl Call {
                     self.end(now, cause);
                 }
             }
+            FlowOutput::End => self.hang_up(now, Q850::NORMAL_CLEARING),
             FlowOutput::Hangup { cause, tag } => {
                 if up {
                     self.legs[0].hangup_tag = tag;
@@ -65,20 +70,50 @@ impl Call {
     }
 
     fn play(&mut self, now: Now, op: u64, sound: Sound, hearer: Hearer, loops: u32) {
-        let leg = self.id();
-        // While an element plays nobody is joined: the other leg has left, or is not there yet.
-        if hearer == Hearer::B {
-            let result = OpResult::Played(Err("there is no other leg".into()));
-            self.flow.handle(now.instant, FlowInput::Result { op, result });
-            return;
-        }
-        self.progress(now);
-        let prompt = match sound {
-            Sound::Say(voice) => Prompt::Say(voice),
-            Sound::Url(url) => Prompt::Url(url),
-            Sound::Tone(tone) => Prompt::Tone(tone),
-            Sound::Recording(tag) => Prompt::Recording { tag },
+        // While an element plays nobody is joined: the other leg is on hold, has left, or is not there yet.
+        let other = self.held.as_ref().map(|held| held.leg);
+        let leg = match (hearer, other) {
+            (Hearer::B, None) => {
+                let result = OpResult::Played(Err("there is no other leg".into()));
+                return self.flow.handle(now, FlowInput::Result { op, result });
+            }
+            (Hearer::B, Some(other)) => other,
+            (Hearer::A | Hearer::Both, _) => self.id(),
         };
+        let prompt = prompt(sound);
+        if let (Hearer::Both, Some(other)) = (hearer, other) {
+            // The element ends when the origin has heard it.
+            let id = self.own_id();
+            self.elsewhere.push((op, other, id));
+            self.put(Output::Play { leg: other, id, prompt: prompt.clone(), loops });
+        }
+        if leg == self.id() {
+            self.progress(now);
+        } else {
+            self.elsewhere.push((op, leg, op));
+        }
         self.put(Output::Play { leg, id: op, prompt, loops });
+    }
+
+    /// Stops what an element plays, for whomever it plays it.
+    fn stop_play(&mut self, op: u64) {
+        let mut of_origin = true;
+        for (_, leg, id) in self.elsewhere.extract_if(.., |(of, ..)| *of == op).collect::<Vec<_>>() {
+            of_origin &= id != op;
+            self.put(Output::StopPlay { leg, id });
+        }
+        if of_origin {
+            let leg = self.id();
+            self.put(Output::StopPlay { leg, id: op });
+        }
+    }
+}
+
+pub(crate) fn prompt(sound: Sound) -> Prompt {
+    match sound {
+        Sound::Say(voice) => Prompt::Say(voice),
+        Sound::Url(url) => Prompt::Url(url),
+        Sound::Tone(tone) => Prompt::Tone(tone),
+        Sound::Recording(tag) => Prompt::Recording { tag },
     }
 }

@@ -6,6 +6,7 @@ use std::time::Instant;
 use opentact_callflow::{DialEnd, Input as FlowInput, OpResult};
 
 use crate::call::Call;
+use crate::confirm::Confirm;
 use crate::io::*;
 use crate::leg::{CallState, Direction, Leg, LegId};
 use crate::q850::Q850;
@@ -24,11 +25,11 @@ pub(crate) enum Owner {
 
 #[derive(Debug)]
 pub(crate) struct Fork {
-    owner: Owner,
-    spec: DialSpec,
+    pub owner: Owner,
+    pub spec: DialSpec,
     /// Those whose turn comes later.
     later: VecDeque<DialTarget>,
-    branches: Vec<Branch>,
+    pub branches: Vec<Branch>,
     /// Those rung now have rung long enough.
     ring_until: Option<Instant>,
     stage: Stage,
@@ -40,17 +41,19 @@ pub(crate) struct Fork {
 
 /// One that is rung, or a group whose members are not known yet: that has no leg, only its id.
 #[derive(Debug)]
-struct Branch {
-    leg: LegId,
+pub(crate) struct Branch {
+    pub leg: LegId,
     /// Set once it has failed, with the SIP code if there was an answer.
     failure: Option<(Q850, u16)>,
     /// Why a group has not rung anybody.
     reason: Option<String>,
+    /// It has answered, and what it goes through before it is joined.
+    pub confirm: Option<Confirm>,
 }
 
 impl Branch {
     fn new(leg: LegId) -> Self {
-        Self { leg, failure: None, reason: None }
+        Self { leg, failure: None, reason: None, confirm: None }
     }
 }
 
@@ -92,7 +95,7 @@ impl Fork {
 
     /// This leg is rung and nobody has answered.
     pub fn is_rung(&self, leg: LegId) -> bool {
-        let open = |branch: &Branch| branch.leg == leg && branch.failure.is_none();
+        let open = |branch: &Branch| branch.leg == leg && branch.failure.is_none() && branch.confirm.is_none();
         self.stage == Stage::Ringing && self.branches.iter().any(open)
     }
 
@@ -114,6 +117,7 @@ impl Call {
 
     pub(crate) fn start_fork(&mut self, now: Now, owner: Owner, mut spec: DialSpec, sequential: bool) {
         self.stop_fork(now);
+        self.stop_held(now);
         spec.targets.truncate(MAX_TARGETS);
         let mut later: VecDeque<DialTarget> = spec.targets.iter().cloned().collect();
         let first: Vec<DialTarget> = later.drain(..if sequential { later.len().min(1) } else { later.len() }).collect();
@@ -127,6 +131,10 @@ impl Call {
             ringback: None,
             early: None,
         });
+        if self.fork.as_ref().is_some_and(|fork| fork.spec.ring_tone.is_some()) {
+            self.progress(now);
+            self.start_ringback();
+        }
         self.ring_branches(now, first);
     }
 
@@ -222,9 +230,23 @@ impl Call {
         if fork.stage != Stage::Ringing || fork.early.is_some() {
             return;
         }
-        match self.legs[0].is_live() {
+        match self.legs[0].is_live() || self.legs[0].early {
             true => self.start_ringback(),
             false => self.ring(now),
+        }
+    }
+
+    /// A ring tone that cannot be played is replaced by that of the callee's country, once somebody rings.
+    pub(crate) fn ringback_failed(&mut self, now: Now, id: u64, failed: bool) {
+        let Some(fork) = self.fork.as_mut().filter(|fork| failed && fork.ringback == Some(id)) else { return };
+        fork.ringback = None;
+        if fork.spec.ring_tone.take().is_none() {
+            return;
+        }
+        let branches: Vec<LegId> = fork.branches.iter().map(|branch| branch.leg).collect();
+        let rings = |leg| self.index(leg).is_some_and(|index| self.legs[index].state == CallState::Ringing);
+        if branches.into_iter().any(rings) {
+            self.branch_rings(now);
         }
     }
 
@@ -239,8 +261,12 @@ impl Call {
         // A SIP user has no country; the number that was called has.
         let number = fork.spec.targets.iter().find(|target| matches!(target, DialTarget::Number(_)));
         let callee = number.map_or_else(|| self.legs[0].to.clone(), ToString::to_string);
+        let prompt = match &fork.spec.ring_tone {
+            Some(url) => Prompt::Url(url.clone()),
+            None => Prompt::Tone(Tone::ringback(&callee)),
+        };
         let leg = self.id();
-        self.put(Output::Play { leg, id, prompt: Prompt::Tone(Tone::ringback(&callee)), loops: 0 });
+        self.put(Output::Play { leg, id, prompt, loops: 0 });
     }
 
     fn stop_ringback(&mut self) {
@@ -256,7 +282,7 @@ impl Call {
         if fork.stage != Stage::Ringing || fork.early.is_some() {
             return;
         }
-        if !fork.is_alone() {
+        if !fork.is_alone() || fork.spec.ring_tone.is_some() || fork.spec.confirm.is_some() {
             return self.branch_rings(now);
         }
         fork.early = Some(leg);
@@ -267,6 +293,13 @@ impl Call {
     }
 
     fn branch_answered(&mut self, now: Now, leg: LegId) {
+        if !self.start_confirm(now, leg) {
+            self.taken(now, leg);
+        }
+    }
+
+    /// The call is this leg's.
+    pub(crate) fn taken(&mut self, now: Now, leg: LegId) {
         let Some(fork) = self.fork.as_mut().filter(|fork| fork.stage == Stage::Ringing) else {
             // Too late: another has the call.
             return self.drop_leg(now, leg, Q850::NON_SELECTED_USER);
@@ -307,7 +340,7 @@ impl Call {
             self.legs[joined].bridged = true;
         }
         if let Owner::Flow { op } = owner {
-            self.flow.handle(now.instant, FlowInput::Result { op, result: OpResult::Joined });
+            self.flow.handle(now, FlowInput::Result { op, result: OpResult::Joined });
         }
     }
 
@@ -329,6 +362,7 @@ impl Call {
     /// A dialled leg has ended by itself or by the API.
     fn branch_ended(&mut self, now: Now, leg: LegId, cause: Q850, sip: u16) {
         self.end_leg(now, leg, cause);
+        self.held_left(now, leg);
         if self.leaves(now, leg, cause, sip) {
             return;
         }
@@ -377,7 +411,7 @@ impl Call {
                 };
                 let causes = fork.branches.iter().filter_map(cause).collect();
                 let result = OpResult::Dialled(DialEnd::Failed { causes });
-                self.flow.handle(now.instant, FlowInput::Result { op, result });
+                self.flow.handle(now, FlowInput::Result { op, result });
             }
             Owner::Target => {
                 let (cause, code) = best_refusal(&failures);
@@ -414,7 +448,7 @@ impl Call {
         match fork.owner {
             Owner::Flow { op } => {
                 let result = OpResult::Dialled(end);
-                self.flow.handle(now.instant, FlowInput::Result { op, result });
+                self.flow.handle(now, FlowInput::Result { op, result });
             }
             Owner::Target => self.hang_up(now, cause),
         }
@@ -435,7 +469,7 @@ impl Call {
                         self.members(now, leg, Ok(Vec::new()));
                         continue;
                     }
-                    let rang = self.index(leg).is_some_and(|index| self.legs[index].state == CallState::Ringing);
+                    let rang = self.index(leg).is_some_and(|index| self.legs[index].state >= CallState::Ringing);
                     self.hang_up_dialled(now, leg, if rang { Q850::NO_ANSWER } else { Q850::NO_USER_RESPONSE });
                 }
             }
@@ -456,6 +490,7 @@ impl Call {
 
     /// Ends the dialling and whom it rings or has joined: with the cause of the origin's end, if it has ended.
     pub(crate) fn stop_fork(&mut self, now: Now) {
+        self.stop_confirms(now);
         self.stop_ringback();
         let a = self.id();
         let cause = self.legs[0].cause.unwrap_or(Q850::NORMAL_CLEARING);
@@ -498,6 +533,7 @@ impl Call {
             }
             self.enter(now, index, CallState::Hangup);
         }
+        self.stop_confirm(now, leg);
     }
 }
 

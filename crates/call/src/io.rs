@@ -1,10 +1,9 @@
 //! What goes into a call and what comes out of it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 pub use opentact_callflow::{
-    Destination as DialTarget, Document, HttpAnswer, HttpBody, HttpRequest, Method, Record, RecordFormat, StepReport,
+    Destination as DialTarget, Document, HttpAnswer, HttpBody, HttpRequest, Method, Now, Record, RecordFormat, StepReport,
     Tone, Variables, Voice,
 };
 
@@ -13,22 +12,16 @@ use crate::q850::Q850;
 use crate::replacement::ReplacementStart;
 use crate::transfer::TransferStart;
 
-/// The present, on both clocks: one for deadlines, one for records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Now {
-    pub instant: Instant,
-    pub utc: DateTime<Utc>,
-}
-
 /// What happens to a call once it is there (inbound) or answered (outbound).
 #[derive(Debug, Clone)]
 pub enum Target {
     Flow(Document),
-    /// Ask for the document; the call rings meanwhile. When no document comes, `fallback` runs, else the call ends
+    /// Ask for the document; the call rings meanwhile. When none comes, `fallback` is asked, with `error` in its query, the
+    /// reason; when it brings none either, the call ends
     /// with cause 41.
     Fetch {
         request: HttpRequest,
-        fallback: Option<Document>,
+        fallback: Option<HttpRequest>,
     },
     /// Wait for [`Input::Run`]; without one the call ends with cause 16 (102 if it was not answered).
     Park {
@@ -51,6 +44,19 @@ pub struct DialSpec {
     /// Longest time joined.
     pub max_length: Option<Duration>,
     pub options: DialOptions,
+    /// A sound for the caller in place of the ring-back tone, and of what the callee plays before it answers.
+    pub ring_tone: Option<String>,
+    /// Asked when one answers, for the document it goes through before it is joined; at a `<Hangup>` in it, or without a
+    /// document, it is not. The query gets `callee` and `callee_call`, its address and uuid.
+    pub confirm: Option<HttpRequest>,
+}
+
+impl DialSpec {
+    /// As the origin's caller, for as long as they like, with nothing else said.
+    pub fn new(targets: Vec<DialTarget>, timeout: Duration) -> DialSpec {
+        let options = DialOptions::default();
+        DialSpec { targets, from: None, timeout, max_length: None, options, ring_tone: None, confirm: None }
+    }
 }
 
 /// How to reach a target, where the document says so.
@@ -218,6 +224,10 @@ pub enum LegCommand {
     Reject { code: u16, cause: Q850, reason: Option<String> },
     /// BYE, CANCEL or a final answer, whichever fits; the leg has ended.
     Hangup { cause: Q850 },
+    /// It hears us and we do not hear it (RFC 3264 8.4).
+    Hold,
+    /// Back from [`LegCommand::Hold`].
+    Resume,
 }
 
 /// How far a transfer is.

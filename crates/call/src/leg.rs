@@ -151,6 +151,8 @@ pub(crate) struct Leg {
     /// Audio flows before the answer.
     pub early: bool,
     pub bridged: bool,
+    /// It waits, and hears music.
+    pub held: bool,
     /// The engine has closed its media.
     pub closed: bool,
     /// When it counts as closed at the latest.
@@ -194,6 +196,7 @@ impl Leg {
             reason: None,
             early: false,
             bridged: false,
+            held: false,
             closed: false,
             close_by: None,
             answered: None,
@@ -231,7 +234,7 @@ impl Leg {
                 self.times.hangup = Some(utc);
                 self.hung_up = Some(now.instant);
                 self.close_by = Some(now.instant + CLOSE);
-                self.bridged = false;
+                (self.bridged, self.held) = (false, false);
             }
             CallState::Destroyed => self.times.destroy = Some(utc),
         }
@@ -272,6 +275,7 @@ impl Leg {
             (CallState::Init, Direction::Out) => "DIALING",
             (CallState::Ringing, _) if self.early => "EARLY",
             (CallState::Ringing, _) => "RINGING",
+            (CallState::Live, _) if self.held => "HELD",
             (CallState::Live, _) => "ACTIVE",
             (CallState::Hangup | CallState::Destroyed, _) => "HANGUP",
         }

@@ -4,8 +4,10 @@
 //! every [`Call::handle`], do what it says in order, and call `handle` with [`Input::Tick`] at [`Call::deadline`].
 
 mod call;
+mod confirm;
 mod flow;
 mod fork;
+mod hold;
 mod io;
 mod leg;
 pub mod q850;

@@ -237,13 +237,8 @@ fn a_destination_that_is_none_is_left_out() {
 }
 
 fn through(targets: &[&str]) -> World {
-    let dial = DialSpec {
-        targets: targets.iter().map(|target| DialTarget::parse(target).unwrap()).collect(),
-        from: None,
-        timeout: Duration::from_secs(30),
-        max_length: None,
-        options: DialOptions::default(),
-    };
+    let targets = targets.iter().map(|target| DialTarget::parse(target).unwrap()).collect();
+    let dial = DialSpec::new(targets, Duration::from_secs(30));
     World::inbound_to(Target::Bridge { dial }, false)
 }
 

@@ -9,11 +9,9 @@ use world::{A, World};
 
 fn ask() -> HttpRequest {
     HttpRequest {
-        url: "https://a.example/flow".into(),
-        method: Method::Get,
         query: vec![("from".into(), "+12015550100".into())],
-        body: HttpBody::Empty,
         timeout: Some(Duration::from_secs(5)),
+        ..HttpRequest::get("https://a.example/flow")
     }
 }
 
@@ -54,9 +52,13 @@ fn a_flow_that_cannot_be_fetched_ends_the_call() {
 
 #[test]
 fn a_flow_that_cannot_be_fetched_has_a_fallback() {
-    let fallback = Some(world::document("<Say>Later</Say>"));
+    let fallback = Some(HttpRequest::get("https://b.example/flow"));
+    let mut world = World::inbound_to(Target::Fetch { request: ask(), fallback: fallback.clone() }, false);
+    world.forget().fetched(404, "").tells(&["GET https://b.example/flow"]);
+    assert_eq!(world.request().query, [("error".to_owned(), "HTTP 404".to_owned())]);
+    world.fetched(200, "<Response><Say>Later</Say></Response>").tells(&["A progress", "say Later"]);
     let mut world = World::inbound_to(Target::Fetch { request: ask(), fallback }, false);
-    world.forget().fetched(404, "").tells(&["A progress", "say Later"]);
+    world.pass(5000).forget().fetched(500, "").tells(&["A hangup 41", "A is hangup 41", "A is destroyed", "finished"]);
 }
 
 #[test]

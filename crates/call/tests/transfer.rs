@@ -22,13 +22,7 @@ fn talking() -> World {
 
 /// The same for a call that is rung through.
 fn rung_through() -> World {
-    let dial = DialSpec {
-        targets: vec![DialTarget::Number("12015550123".into())],
-        from: None,
-        timeout: Duration::from_secs(30),
-        max_length: None,
-        options: DialOptions::default(),
-    };
+    let dial = DialSpec::new(vec![DialTarget::Number("12015550123".into())], Duration::from_secs(30));
     let mut world = World::inbound_to(Target::Bridge { dial }, false);
     world.leg("B1", LegEvent::Answered).answer().forget();
     world

@@ -11,6 +11,12 @@ pub struct Document {
 }
 
 impl Document {
+    /// Whether it is for two that are joined: the first that it does is about the other leg.
+    pub fn holds(&self) -> bool {
+        let first = self.root.children.iter().find(|child| child.name != Some(Name::Meta));
+        first.is_some_and(|child| matches!(child.name, Some(Name::Hold | Name::Unhold)))
+    }
+
     /// Number of elements, the root included.
     pub fn elements(&self) -> usize {
         fn count(node: &Node) -> usize {

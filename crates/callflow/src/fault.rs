@@ -11,7 +11,47 @@ pub struct Fault {
     pub column: u32,
     /// The element the fault is in, as written; `None` when the text is no XML at all.
     pub element: Option<String>,
+    /// The whole of it for a person to read, with what follows.
     pub message: String,
+    /// What should stand there, where that can be said.
+    pub expected: Option<String>,
+    /// What the writer most likely meant.
+    pub did_you_mean: Option<String>,
+}
+
+/// What is wrong, wherever it is.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Wrong {
+    pub message: String,
+    pub expected: Option<String>,
+    pub did_you_mean: Option<String>,
+}
+
+impl Wrong {
+    pub fn expected(mut self, expected: impl Into<String>) -> Wrong {
+        self.expected = Some(expected.into());
+        self
+    }
+
+    /// Adds the candidate most like `written` to the message.
+    pub fn like<'a>(mut self, written: &str, candidates: impl IntoIterator<Item = &'a str>) -> Wrong {
+        if let Some(name) = did_you_mean(written, candidates) {
+            self.message.push_str(&format!(", did you mean `{name}`?"));
+            self.did_you_mean = Some(name.into());
+        }
+        self
+    }
+
+    pub fn at(self, (line, column): (u32, u32), element: Option<String>) -> Fault {
+        let Wrong { message, expected, did_you_mean } = self;
+        Fault { line, column, element, message, expected, did_you_mean }
+    }
+}
+
+impl From<String> for Wrong {
+    fn from(message: String) -> Wrong {
+        Wrong { message, ..Wrong::default() }
+    }
 }
 
 impl fmt::Display for Fault {
@@ -25,7 +65,7 @@ impl fmt::Display for Fault {
 }
 
 /// The candidate a writer most likely meant by `written`: at most two edits away, and at most a third of its length.
-pub(crate) fn did_you_mean<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+fn did_you_mean<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let written = written.to_ascii_lowercase();
     // Longer input is no slip of the pen, and the distance is quadratic.
     if written.len() > 32 {

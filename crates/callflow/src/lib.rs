@@ -9,6 +9,7 @@ mod machine;
 mod parse;
 mod report;
 mod say;
+mod schedule;
 mod tone;
 mod variables;
 
@@ -17,7 +18,7 @@ pub use document::Document;
 pub use fault::Fault;
 pub use http::{HttpAnswer, HttpBody, HttpRequest, Method};
 pub use language::language;
-pub use machine::{Dial, DialEnd, Input, Leg, Machine, OpResult, Output, Record, RecordEnd, RecordFormat, Sound};
+pub use machine::{Dial, DialEnd, Input, Leg, Machine, Now, OpResult, Output, Record, RecordEnd, RecordFormat, Sound};
 pub use parse::{MAX_BYTES, MAX_DEPTH, MAX_ELEMENTS, Mode, parse};
 pub use report::StepReport;
 pub use say::{Gender, Voice};

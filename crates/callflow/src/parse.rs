@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::document::{Document, Node};
-use crate::fault::{Fault, did_you_mean};
-use crate::language::{self, Attribute, Children, Content, Element, Lookup, Name, SSML};
+use crate::fault::{Fault, Wrong};
+use crate::language::{self, Attribute, Children, Content, Element, Kind, Lookup, Name, SSML};
 use crate::variables::{escape, has_variable};
 
 /// Largest document, bytes.
@@ -34,7 +34,7 @@ pub enum Mode {
 /// at all: not XML, a DTD, over a limit, another root.
 pub fn parse(xml: &str, mode: Mode) -> Result<Document, Vec<Fault>> {
     let xml = xml.strip_prefix('\u{feff}').unwrap_or(xml);
-    let at_start = |message: String| vec![Fault { line: 1, column: 1, element: None, message }];
+    let at_start = |message: String| vec![Wrong::from(message).at((1, 1), None)];
     if xml.len() > MAX_BYTES {
         return Err(at_start(format!("the document has {} bytes, at most {MAX_BYTES} are allowed", xml.len())));
     }
@@ -45,7 +45,8 @@ pub fn parse(xml: &str, mode: Mode) -> Result<Document, Vec<Fault>> {
     let at = reader.cursor.position(root.range().start);
     if !root.tag_name().name().eq_ignore_ascii_case(Name::Response.as_str()) {
         let message = format!("the root element is `Response`, not `{}`", root.tag_name().name());
-        return Err(vec![Fault { line: at.0, column: at.1, element: Some(root.tag_name().name().into()), message }]);
+        let wrong = Wrong::from(message).expected(format!("`{}`", Name::Response.as_str()));
+        return Err(vec![wrong.at(at, Some(root.tag_name().name().into()))]);
     }
     let root = reader.element(root, Name::Response.element(), 0, 1);
     match reader.faults.is_empty() || (mode == Mode::Lenient && !reader.fatal) {
@@ -79,7 +80,7 @@ fn not_xml(xml: &str, error: &roxmltree::Error) -> Fault {
             (message, (place.row, place.col))
         }
     };
-    Fault { line: at.0, column: at.1, element: None, message: format!("not well-formed XML: {message}") }
+    Wrong::from(format!("not well-formed XML: {message}")).at(at, None)
 }
 
 /// Byte offset → line and column. It goes forward with the reader, so that a document is walked once.
@@ -122,11 +123,11 @@ type Xml<'a, 'input> = roxmltree::Node<'a, 'input>;
 
 impl Reader<'_> {
     /// Notes a fault; the first of an element is what it fails with.
-    fn fault(&mut self, node: &mut Node, at: (u32, u32), message: String) {
-        let element = Some(node.text.clone());
-        node.fault.get_or_insert_with(|| message.clone());
+    fn fault(&mut self, node: &mut Node, at: (u32, u32), wrong: impl Into<Wrong>) {
+        let wrong = wrong.into();
+        node.fault.get_or_insert_with(|| wrong.message.clone());
         if self.faults.len() < MAX_FAULTS {
-            self.faults.push(Fault { line: at.0, column: at.1, element, message });
+            self.faults.push(wrong.at(at, Some(node.text.clone())));
         }
     }
 
@@ -179,10 +180,12 @@ impl Reader<'_> {
         for written in xml.attributes() {
             let at = self.cursor.position(written.range().start);
             let Some(attribute) = element.attribute(written.name()) else {
-                let names = element.attributes.iter().flat_map(|a| std::iter::once(&a.name).chain(a.aliases));
-                let hint = did_you_mean(written.name(), names.copied())
-                    .map_or(String::new(), |name| format!(", did you mean `{name}`?"));
-                self.fault(node, at, format!("unknown attribute `{}`{hint}", written.name()));
+                let known = element.attributes.iter().filter(|attribute| attribute.supported);
+                let names = known.clone().flat_map(|a| std::iter::once(&a.name).chain(a.aliases));
+                let mut wrong = Wrong::from(format!("unknown attribute `{}`", written.name()));
+                wrong = wrong.like(written.name(), names.copied());
+                let all: Vec<String> = known.map(|attribute| format!("`{}`", attribute.name)).collect();
+                self.fault(node, at, if all.is_empty() { wrong } else { wrong.expected(all.join(", ")) });
                 continue;
             };
             if node.attributes.iter().any(|(name, _)| *name == attribute.name) {
@@ -203,18 +206,19 @@ impl Reader<'_> {
         }
         node.attributes.push((attribute.name, value.into()));
         if attribute.later_values.iter().any(|later| later.eq_ignore_ascii_case(value.trim())) {
-            self.fault(
-                node,
-                at,
-                format!("attribute `{}`: `{}` is not supported by this version", attribute.name, value.trim()),
-            );
+            let message =
+                format!("attribute `{}`: `{}` is not supported by this version", attribute.name, value.trim());
+            self.fault(node, at, Wrong::from(message).expected(attribute.kind.to_string()));
             return;
         }
         if has_variable(value) {
             return;
         }
         if let Err(message) = attribute.kind.parse(value) {
-            self.fault(node, at, format!("attribute `{}`: {message}", attribute.name));
+            let words = if let Kind::Word(words) = attribute.kind { words } else { &[] };
+            let wrong =
+                Wrong::from(format!("attribute `{}`: {message}", attribute.name)).like(value, words.iter().copied());
+            self.fault(node, at, wrong.expected(attribute.kind.to_string()));
         }
     }
 
@@ -273,9 +277,8 @@ impl Reader<'_> {
             return;
         }
         if !is_ssml(name) {
-            let hint =
-                did_you_mean(name, SSML.iter().copied()).map_or(String::new(), |n| format!(", did you mean `{n}`?"));
-            self.fault(node, at, format!("`{name}` is no SSML mark{hint}"));
+            let wrong = Wrong::from(format!("`{name}` is no SSML mark")).like(name, SSML.iter().copied());
+            self.fault(node, at, wrong.expected(format!("`{}`", SSML.join("`, `"))));
             return;
         }
         let lower = name.to_ascii_lowercase();
@@ -321,7 +324,7 @@ impl Reader<'_> {
             }
             let at = self.cursor.position(child.range().start);
             let written = child.tag_name().name();
-            let message = match language::lookup(written) {
+            let wrong: Wrong = match language::lookup(written) {
                 Lookup::Known(known) if element.takes(known.name) => {
                     let mut read = self.element(child, known, index, depth + 1);
                     match (known.name, block) {
@@ -333,22 +336,23 @@ impl Reader<'_> {
                             }
                             // First in a block that can itself fail: its own.
                             None if element.name == Name::Record => node.errors.push(Arc::new(read)),
-                            None => self.fault(node, at, "`Error` stands in or after the element it is for".into()),
+                            None => self.fault(node, at, "`Error` stands in or after the element it is for".to_owned()),
                         },
                         (Name::Error, false) => node.errors.push(Arc::new(read)),
                         _ => node.children.push(Arc::new(read)),
                     }
                     continue;
                 }
-                Lookup::Known(known) => format!("`{}` may not stand in `{}`", known.text, element.text),
-                Lookup::Later(name) => format!("`{name}` is not supported by this version"),
+                Lookup::Known(known) => format!("`{}` may not stand in `{}`", known.text, element.text).into(),
+                Lookup::Later(name) => format!("`{name}` is not supported by this version").into(),
                 Lookup::Unknown => {
                     let marks = SSML.iter().copied().filter(|_| speech);
-                    let hint = did_you_mean(written, allowed(element).chain(marks))
-                        .map_or(String::new(), |name| format!(", did you mean `{name}`?"));
-                    format!("unknown element `{written}`{hint}")
+                    let wrong = Wrong::from(format!("unknown element `{written}`"));
+                    wrong.like(written, allowed(element).chain(marks))
                 }
             };
+            let wrong = wrong.expected(may_hold(element));
+            let message = wrong.message.clone();
             let mut stranger = Node {
                 name: None,
                 text: written.into(),
@@ -363,7 +367,7 @@ impl Reader<'_> {
                 fault: None,
             };
             self.count(&mut stranger, at, depth + 1);
-            self.fault(&mut stranger, at, message.clone());
+            self.fault(&mut stranger, at, wrong);
             match block {
                 // It fails by itself when its turn comes.
                 true => node.children.push(Arc::new(stranger)),
@@ -379,29 +383,32 @@ impl Reader<'_> {
         let there = |node: &Node, name: &str| node.attributes.iter().any(|(n, _)| *n == name);
         for attribute in element.attributes {
             if attribute.required && !there(node, attribute.name) {
-                let message = match element.content {
+                let needed = match element.content {
                     Content::Attribute(name) | Content::Speech(name) if name == attribute.name => {
-                        format!("`{}` needs the attribute `{name}` or a text inside", element.text)
+                        format!("the attribute `{name}` or a text inside")
                     }
-                    _ => format!("`{}` needs the attribute `{}`", element.text, attribute.name),
+                    _ => format!("the attribute `{}`", attribute.name),
                 };
-                self.fault(node, at, message);
+                self.needs(node, at, element, needed);
             }
         }
         if !element.one_of.is_empty() && !element.one_of.iter().any(|name| there(node, name)) {
-            self.fault(node, at, format!("`{}` needs one of `{}`", element.text, element.one_of.join("`, `")));
+            self.needs(node, at, element, format!("one of `{}`", element.one_of.join("`, `")));
         }
         if let Some((name, count)) = &element.count {
             let found = node.children.iter().filter(|c| c.name == Some(*name)).count();
             if !count.contains(&found) {
-                let (least, most) = (count.start(), count.end());
-                self.fault(
-                    node,
-                    at,
-                    format!("`{}` needs {least} to {most} `{}`, not {found}", element.text, name.as_str()),
-                );
+                let needed = match (count.start(), count.end()) {
+                    (0, most) => format!("at most {most} `{}`, not {found}", name.as_str()),
+                    (least, most) => format!("{least} to {most} `{}`, not {found}", name.as_str()),
+                };
+                self.needs(node, at, element, needed);
             }
         }
+    }
+
+    fn needs(&mut self, node: &mut Node, at: (u32, u32), element: &'static Element, needed: String) {
+        self.fault(node, at, Wrong::from(format!("`{}` needs {needed}", element.text)).expected(needed));
     }
 }
 
@@ -415,4 +422,13 @@ fn allowed(element: &'static Element) -> impl Iterator<Item = &'static str> {
         .iter()
         .filter(|child| element.takes(child.name))
         .flat_map(|child| std::iter::once(child.text).chain(child.aliases.iter().copied()))
+}
+
+/// What may stand in `element`, for a person to read.
+fn may_hold(element: &'static Element) -> String {
+    match element.children {
+        Children::Block => "an element that runs".into(),
+        Children::Only([]) => "a text".into(),
+        Children::Only(names) => names.iter().map(|name| format!("`{}`", name.as_str())).collect::<Vec<_>>().join(", "),
+    }
 }

@@ -34,6 +34,14 @@ impl Variables {
         self.0.get(name).map(String::as_str)
     }
 
+    /// Removes a variable and its parts, `name.*`.
+    pub(crate) fn forget(&mut self, name: &str) {
+        self.0.retain(|there, _| {
+            let part = there.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+            !part
+        });
+    }
+
     /// The `meta.*` variables, without that prefix.
     pub fn meta(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().filter_map(|(name, value)| Some((name.strip_prefix("meta.")?, value.as_str())))
@@ -41,12 +49,20 @@ impl Variables {
 
     /// Replaces each `{{name}}`; an unknown name becomes nothing, braces without a name stay as they are.
     pub(crate) fn interpolate(&self, text: &str) -> String {
-        self.replace(text, |value, out| out.push_str(value))
+        self.interpolate_as(text, Encoding::Plain)
     }
 
-    /// The same inside markup: the values are escaped.
-    pub(crate) fn interpolate_markup(&self, text: &str) -> String {
-        self.replace(text, escape)
+    /// The same inside a text of some form, which no value can break out of.
+    pub(crate) fn interpolate_as(&self, text: &str, encoding: Encoding) -> String {
+        self.replace(text, |value, out| match encoding {
+            Encoding::Plain => out.push_str(value),
+            Encoding::Markup => escape(value, out),
+            Encoding::Percent => percent(value, out),
+            Encoding::Json => {
+                let quoted = serde_json::Value::from(value).to_string();
+                out.push_str(&quoted[1..quoted.len() - 1]);
+            }
+        })
     }
 
     /// The same inside a URL: a value is percent-encoded (RFC 3986 2.3), except where the URL begins with it.
@@ -56,12 +72,7 @@ impl Variables {
                 out.push_str(value);
                 return;
             }
-            for byte in value.bytes() {
-                match byte {
-                    b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(byte.into()),
-                    byte => out.push_str(&format!("%{byte:02X}")),
-                }
-            }
+            percent(value, out);
         })
     }
 
@@ -87,6 +98,27 @@ impl Variables {
         }
         out.push_str(rest);
         out
+    }
+}
+
+/// How a value stands in the text around it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    Plain,
+    /// XML and HTML.
+    Markup,
+    /// URLs and forms.
+    Percent,
+    /// Between the quotes of a string.
+    Json,
+}
+
+fn percent(value: &str, out: &mut String) {
+    for byte in value.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(byte.into()),
+            byte => out.push_str(&format!("%{byte:02X}")),
+        }
     }
 }
 
@@ -121,7 +153,7 @@ mod tests {
         variables.set("from", "+12015550100");
         variables.set("meta.who", "Tom & Ann");
         assert_eq!(variables.interpolate("Hi {{ meta.who }} at {{from}}."), "Hi Tom & Ann at +12015550100.");
-        assert_eq!(variables.interpolate_markup("Hi {{meta.who}}"), "Hi Tom &amp; Ann");
+        assert_eq!(variables.interpolate_as("Hi {{meta.who}}", Encoding::Markup), "Hi Tom &amp; Ann");
         assert_eq!(variables.interpolate("{{unknown}}|{{ }}|{{a b}}|{{from"), "|{{ }}|{{a b}}|{{from");
         assert_eq!(variables.interpolate("{{{{from}}}}"), "{{+12015550100}}");
         assert!(has_variable("{{{{from}}"));
@@ -134,6 +166,24 @@ mod tests {
         variables.set("meta.who", "Tom & Ann?");
         variables.set("meta.base", "https://a.example/x?y=");
         assert_eq!(variables.interpolate_url("{{meta.base}}{{meta.who}}"), "https://a.example/x?y=Tom%20%26%20Ann%3F");
+    }
+
+    #[test]
+    fn a_value_cannot_break_out_of_json() {
+        let mut variables = Variables::new();
+        variables.set("a", "\"},{\"b\":1\n");
+        assert_eq!(variables.interpolate_as(r#"{"a":"{{a}}"}"#, Encoding::Json), r#"{"a":"\"},{\"b\":1\n"}"#);
+    }
+
+    #[test]
+    fn a_variable_is_forgotten_with_its_parts() {
+        let mut variables = Variables::new();
+        for name in ["a", "a.b", "a.b.0", "ab"] {
+            variables.set(name, "x");
+        }
+        variables.forget("a");
+        assert!(["a", "a.b", "a.b.0"].iter().all(|name| variables.get(name).is_none()));
+        assert!(variables.get("ab").is_some());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use opentact_call::{DialOptions, DialTarget, LegId, OutboundStart, Q850, Target, Variables};
+use opentact_call::{DialOptions, DialTarget, LegId, OutboundStart, Q850, Target};
 use opentact_callflow::Document;
 use opentact_media::LegStats;
 use serde_json::Value;
@@ -152,7 +152,7 @@ impl CallControl for Control {
         if let Some(app) = app {
             plan.context.handled_by(&app.row);
         }
-        let mut variables = Variables::new();
+        let mut variables = plan.context.variables(&from);
         for (name, value) in &request.meta {
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             variables.set(format!("meta.{name}"), text);

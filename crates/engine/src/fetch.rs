@@ -1,4 +1,4 @@
-//! Call-flow documents by HTTP.
+//! Call-flow documents and what else a flow asks for by HTTP.
 
 use bytes::Bytes;
 use opentact_callflow::{HttpAnswer, HttpBody, HttpRequest, MAX_BYTES, Method};
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::http::{Body, Fetch, HttpClient};
 
-/// Asks for a document. `call` is the call object, sent where the request wants it.
+/// Makes a request. `call` is the call object, sent where the request wants it.
 ///
 /// # Errors
 /// Why there is no answer, for a person to read.
@@ -20,17 +20,23 @@ pub(crate) async fn document(
         HttpBody::Call => {
             call.map(|call| Body { content_type: "application/json".to_owned(), bytes: Bytes::from(call.to_string()) })
         }
+        HttpBody::Text { content_type, text } => Some(Body { content_type, bytes: Bytes::from(text) }),
     };
+    let mut headers = request.headers;
+    if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("accept")) {
+        headers.push(("accept".to_owned(), "application/xml, text/xml;q=0.9, */*;q=0.1".to_owned()));
+    }
     let fetch = Fetch {
         url: request.url,
         method: match request.method {
             Method::Get => reqwest::Method::GET,
             Method::Post => reqwest::Method::POST,
+            Method::Put => reqwest::Method::PUT,
             Method::Patch => reqwest::Method::PATCH,
             Method::Delete => reqwest::Method::DELETE,
         },
         query: request.query,
-        headers: vec![("accept".to_owned(), "application/xml, text/xml;q=0.9, */*;q=0.1".to_owned())],
+        headers,
         body,
         timeout: request.timeout,
         limit: MAX_BYTES,

@@ -1,5 +1,8 @@
 //! Telephone numbers as people and phones write them, made E.164. The one place that knows the parsing library.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use rlibphonenumber::{PhoneNumber, Region};
 
 /// E.164 digits (country code first, no plus) of what was dialled, or `None` when it is no telephone number.
@@ -37,6 +40,25 @@ pub fn country(tn: u64) -> Option<String> {
     }
 }
 
+/// `state code code…`, `#` begins a comment.
+const AREA_CODES: &str = include_str!("area_codes.txt");
+
+/// By area code of the North American Numbering Plan.
+static STATES: LazyLock<HashMap<u16, &'static str>> = LazyLock::new(|| {
+    let line = |line: &'static str| {
+        let (state, codes) = line.split_once(' ').filter(|_| !line.starts_with('#'))?;
+        Some(codes.split(' ').filter_map(move |code| Some((code.parse().ok()?, state))))
+    };
+    AREA_CODES.lines().filter_map(line).flatten().collect()
+});
+
+/// The two letters of the state, province or territory that an E.164 number is of; `None` outside of the United States and
+/// Canada, for toll-free numbers and where an area code has more than one.
+pub fn state(tn: u64) -> Option<&'static str> {
+    let (country, area) = (tn / 10_000_000_000, tn / 10_000_000 % 1000);
+    STATES.get(&u16::try_from(area).ok()?).copied().filter(|_| country == 1)
+}
+
 fn parse(text: &str, region: Option<Region>) -> Option<PhoneNumber> {
     PhoneNumber::parse(text, region).ok().filter(|number| number.is_possible_with_reason().is_ok())
 }
@@ -62,6 +84,16 @@ mod tests {
         for text in ["", "alice", "12", "1201555012a", "+", "99999999999999999999"] {
             assert_eq!(e164(text, "US"), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_north_american_number_has_a_state() {
+        assert_eq!(state(12_015_550_123), Some("NJ"));
+        assert_eq!(state(14_165_550_123), Some("ON"));
+        for none in [18_005_550_123, 19_025_550_123, 442_015_550_123, 2_015_550_123] {
+            assert_eq!(state(none), None, "{none}");
+        }
+        assert!(STATES.len() > 390 && STATES.values().all(|state| state.len() == 2));
     }
 
     #[test]

@@ -115,6 +115,7 @@ fn app() -> SipControlApp {
         shaken_minimum_accepted_attest_lvl: None,
         xml: Some("<Call/>".into()),
         call_flow_url: Some("https://example.com/flow".into()),
+        call_flow_url2: None,
         call_flow_method: Method::Post,
         call_flow_request_timeout: Some(5000),
         webhook_url: None,

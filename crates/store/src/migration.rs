@@ -67,6 +67,7 @@ impl MigratorTrait for Migrator {
             file!("m0013_spent_calls"),
             file!("m0020_webhooks"),
             file!("m0021_records"),
+            file!("m0022_second_flow_url"),
         ];
         files.into_iter().map(|file| Box::new(file) as Box<dyn MigrationTrait>).collect()
     }

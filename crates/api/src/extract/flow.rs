@@ -100,6 +100,8 @@ fn tell(faults: &[Fault], fields: &mut Fields) {
                 value: fault.element.clone().map_or(Value::Null, Value::from),
                 line: Some(fault.line),
                 column: Some(fault.column),
+                expected: fault.expected.clone(),
+                did_you_mean: fault.did_you_mean.clone(),
             },
         );
     }

@@ -23,6 +23,7 @@ pub struct SipControlApp {
     #[schema(schema_with = types::or_null::attestation)]
     pub shaken_minimum_accepted_attest_lvl: Option<String>,
     pub call_flow_url: Option<String>,
+    pub call_flow_url2: Option<String>,
     #[schema(schema_with = types::or_null::method)]
     pub call_flow_method: Option<String>,
     /// Milliseconds.

@@ -55,6 +55,9 @@ pub(super) struct NewSipApp {
     /// Asked for XML at each call when there is no static XML.
     #[schema(schema_with = types::callback_url)]
     call_flow_url: Option<String>,
+    /// Asked when the first brings no document.
+    #[schema(schema_with = types::callback_url)]
+    call_flow_url2: Option<String>,
     #[schema(schema_with = types::method)]
     call_flow_method: Option<Method>,
     /// Milliseconds; null and 0 mean none.
@@ -88,6 +91,9 @@ struct SipAppChange {
     #[serde(default)]
     #[schema(schema_with = types::or_null::callback_url)]
     call_flow_url: Change<String>,
+    #[serde(default)]
+    #[schema(schema_with = types::or_null::callback_url)]
+    call_flow_url2: Change<String>,
     #[schema(schema_with = types::method)]
     call_flow_method: Option<Method>,
     #[serde(default)]
@@ -128,6 +134,7 @@ async fn create(State(state): State<ApiState>, caller: Caller, Body(form): Body<
         shaken_verify_policy: form.shaken_verify_policy.unwrap_or(0),
         shaken_minimum_accepted_attest_lvl: form.shaken_minimum_accepted_attest_lvl,
         call_flow_url: form.call_flow_url,
+        call_flow_url2: form.call_flow_url2,
         call_flow_method: form.call_flow_method.unwrap_or(Method::Get),
         call_flow_request_timeout: form.call_flow_request_timeout,
         webhook_url: form.webhook_url,
@@ -172,6 +179,7 @@ async fn modify(
         form.max_call_length_min.apply(&mut app.max_call_length_min);
         form.shaken_minimum_accepted_attest_lvl.apply(&mut app.shaken_minimum_accepted_attest_lvl);
         form.call_flow_url.apply(&mut app.call_flow_url);
+        form.call_flow_url2.apply(&mut app.call_flow_url2);
         form.call_flow_request_timeout.apply(&mut app.call_flow_request_timeout);
         form.webhook_url.apply(&mut app.webhook_url);
         form.webhook_request_timeout.apply(&mut app.webhook_request_timeout);

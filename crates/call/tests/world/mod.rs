@@ -156,10 +156,20 @@ impl World {
     }
 
     pub fn keys(&mut self, keys: &str) -> &mut World {
+        self.keys_of("A", keys)
+    }
+
+    pub fn keys_of(&mut self, name: &str, keys: &str) -> &mut World {
+        let leg = self.id(name);
         for digit in keys.chars() {
-            self.handle(Input::Dtmf { leg: A, digit, duration_ms: 100 });
+            self.handle(Input::Dtmf { leg, digit, duration_ms: 100 });
         }
         self
+    }
+
+    /// A leg as it is now.
+    pub fn snapshot(&self, name: &str) -> LegSnapshot {
+        self.call.leg(self.now, self.id(name)).unwrap()
     }
 
     /// The prompts that play run to their end.
@@ -247,6 +257,11 @@ impl World {
         self.names.entry(leg).or_insert(next).clone()
     }
 
+    /// Who hears it, where it is not the origin.
+    fn to(&mut self, leg: LegId) -> String {
+        if leg == A { String::new() } else { format!("{}: ", self.name(leg)) }
+    }
+
     fn output(&mut self, output: Output) {
         let line = match output {
             Output::Leg { leg, command } => {
@@ -260,25 +275,28 @@ impl World {
                     LegCommand::Answer => format!("{name} answer"),
                     LegCommand::Reject { code, .. } => format!("{name} reject {code}"),
                     LegCommand::Hangup { cause } => format!("{name} hangup {}", cause.value()),
+                    LegCommand::Hold => format!("{name} hold"),
+                    LegCommand::Resume => format!("{name} resume"),
                 }
             }
             Output::Members { id, group } => {
                 self.groups.push(id);
                 format!("members of {group}")
             }
-            Output::Play { id, prompt, loops, .. } => {
+            Output::Play { leg, id, prompt, loops } => {
                 self.plays.push((id, loops > 0));
                 let times = if loops == 1 { String::new() } else { format!(" x{loops}") };
-                match prompt {
-                    Prompt::Say(voice) => format!("say {}{times}", voice.text),
-                    Prompt::Url(url) => format!("play {url}{times}"),
-                    Prompt::Tone(tone) => format!("tone {:?}{times}", tone.steps[0].hz),
-                    Prompt::Recording { tag } => format!("play recording {tag}{times}"),
-                }
+                let sound = match prompt {
+                    Prompt::Say(voice) => format!("say {}", voice.text),
+                    Prompt::Url(url) => format!("play {url}"),
+                    Prompt::Tone(tone) => format!("tone {:?}", tone.steps[0].hz),
+                    Prompt::Recording { tag } => format!("play recording {tag}"),
+                };
+                format!("{}{sound}{times}", self.to(leg))
             }
-            Output::StopPlay { id, .. } => {
+            Output::StopPlay { leg, id } => {
                 self.plays.retain(|(play, _)| *play != id);
-                "stop".into()
+                format!("{}stop", self.to(leg))
             }
             Output::Bridge { a, b } => format!("bridge {} {}", self.name(a), self.name(b)),
             Output::Unbridge { a, b } => format!("unbridge {} {}", self.name(a), self.name(b)),

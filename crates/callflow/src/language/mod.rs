@@ -1,13 +1,18 @@
 //! The language as data. One table ([`table::ELEMENTS`]) says which elements there are, what attributes they take, of
-//! which type and with which default, and what may stand inside; the parser, the machine and the documentation read it.
+//! which type and with which default, and what may stand inside; the parser, the machine, the documentation, the XML Schema and the JSON
+//! description read it.
 
+mod json;
 mod reference;
 mod table;
 mod value;
+mod xsd;
 
+pub use json::json;
 pub use reference::reference;
 pub(crate) use value::Value;
 pub use value::{Keys, Kind};
+pub use xsd::xsd;
 
 /// The elements of the language that this version runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -36,6 +41,13 @@ pub enum Name {
     Switch,
     Case,
     Call,
+    Geo,
+    Schedule,
+    Curl,
+    Header,
+    Body,
+    Hold,
+    Unhold,
 }
 
 /// One element of the language.
@@ -111,7 +123,17 @@ impl Name {
 
     /// Whether it runs by itself in a block, as opposed to being a part of its parent.
     pub fn runs(self) -> bool {
-        !matches!(self, Name::Response | Name::To | Name::Error | Name::Dtmf | Name::Default | Name::Case)
+        !matches!(
+            self,
+            Name::Response
+                | Name::To
+                | Name::Error
+                | Name::Dtmf
+                | Name::Default
+                | Name::Case
+                | Name::Header
+                | Name::Body
+        )
     }
 }
 
@@ -160,7 +182,7 @@ mod tests {
         for (index, element) in language().iter().enumerate() {
             assert_eq!(element.name as usize, index, "{}", element.text);
         }
-        assert_eq!(language().len(), Name::Call as usize + 1);
+        assert_eq!(language().len(), Name::Unhold as usize + 1);
     }
 
     #[test]

@@ -7,12 +7,6 @@ use crate::tone::{CODES, Signal};
 
 /// Elements of the language that this version does not run.
 pub(super) const LATER: &[&str] = &[
-    "Hold",
-    "Unhold",
-    "Geo",
-    "Schedule",
-    "Scheduler",
-    "Curl",
     "Conference",
     "Queue",
     "Enqueue",
@@ -104,6 +98,7 @@ impl Attribute {
 const PARTS: &[Name] = &[Name::Meta, Name::Error];
 /// 24 h: longer is a mistake in the unit.
 const DAY_MS: u64 = 86_400_000;
+const FETCH: Kind = Kind::Millis { min: 1, max: 600_000 };
 const METHODS: Kind = Kind::Word(&["GET", "POST", "PATCH", "DELETE"]);
 
 const TAG: Attribute = attribute("tag", Kind::Label, "Copied into the events of the element.");
@@ -225,8 +220,12 @@ pub(super) static ELEMENTS: &[Element] = &[
             attribute("sip_connection", Kind::Identifier, "UUID of the SIP connection to use."),
             attribute("outbound_voice_profile", Kind::Identifier, "UUID of the outbound voice profile to use."),
             attribute("answer_on_bridge", Kind::Flag, "False answers the caller at once.").default("true"),
-            attribute("ring_tone", Kind::Url, "Played to the caller while it rings.").later(),
-            attribute("confirm_url", Kind::Url, "Asked before the two are joined.").later(),
+            attribute("ring_tone", Kind::Sound, "A sound the caller hears while they ring, in place of the ring-back tone."),
+            attribute(
+                "confirm_url",
+                Kind::Url,
+                "Asked when one answers. The XML answered is run for the one who answered; at its end the two are joined, unless it has hung up.",
+            ),
         ])
         .children(Children::Only(&[Name::To, Name::Meta, Name::Error]))
         .count(Name::To, 1..=20),
@@ -269,7 +268,7 @@ pub(super) static ELEMENTS: &[Element] = &[
             attribute("url", Kind::Url, "Also as the text inside.").required(),
             attribute("method", METHODS, "How it is asked.").default("GET"),
             attribute("body", Kind::Flag, "Sends the call object as JSON.").default("false"),
-            attribute("timeout", Kind::Millis { min: 1, max: 600_000 }, "Longest wait for the answer.").default("10000"),
+            attribute("timeout", FETCH, "Longest wait for the answer.").default("10000"),
         ])
         .content(Content::Attribute("url")),
     element(Name::Redirect, "Redirect", "Asks a URL and runs the XML it answers in place of the rest of this document.")
@@ -277,7 +276,8 @@ pub(super) static ELEMENTS: &[Element] = &[
             TAG,
             attribute("url", Kind::Url, "Also as the text inside.").required(),
             attribute("method", METHODS, "How it is asked.").default("GET"),
-            attribute("timeout", Kind::Millis { min: 1, max: 600_000 }, "Longest wait for the answer.").default("10000"),
+            attribute("body", Kind::Flag, "Sends the call object as JSON.").default("false"),
+            attribute("timeout", FETCH, "Longest wait for the answer.").default("10000"),
         ])
         .content(Content::Attribute("url")),
     element(Name::Reject, "Reject", "Refuses a call that is not yet answered.").attributes(&[
@@ -320,4 +320,83 @@ pub(super) static ELEMENTS: &[Element] = &[
             attribute("value", Kind::Text, "Compared as text, number, boolean or null.").required(),
         ])
         .children(Children::Block),
+    element(
+        Name::Geo,
+        "Geo",
+        "Runs its elements when the caller's number is of one of these states. Without attributes: always.",
+    )
+    .attributes(&[
+        TAG,
+        attribute("states", Kind::Places, "States or provinces by their two letters, such as NJ,CA."),
+        attribute("county", Kind::Places, "Counties, such as ESSEX.").later(),
+    ])
+    .children(Children::Block),
+    element(Name::Schedule, "Schedule", "Runs its elements when now is at such a time. What is left out is any.")
+        .aliases(&["Scheduler"])
+        .attributes(&[
+            TAG,
+            attribute("dow", Kind::Weekdays, "Days of the week: sun, mon, tue, wed, thu, fri, sat."),
+            attribute(
+                "time",
+                Kind::Hours,
+                "From and to, both included. May pass midnight; the hours after it belong to the day before.",
+            ),
+            attribute("tz", Kind::TimeZone, "IANA time zone; the account's by default, else UTC."),
+            attribute("date", Kind::Dates, "Days of the calendar, and `/` from one to another; `,` parts them."),
+            attribute("office_hours", Kind::Flag, "By the account's office hours.").later(),
+        ])
+        .children(Children::Block),
+    element(
+        Name::Curl,
+        "Curl",
+        "Makes an HTTP request. It succeeds with a status of 200 to 299; the query is the URL's own.",
+    )
+    .attributes(&[
+        TAG,
+        attribute("url", Kind::Url, "Where to.").required(),
+        attribute("method", Kind::Word(&["GET", "POST", "PUT", "PATCH", "DELETE"]), "How.").default("GET"),
+        attribute("timeout", FETCH, "Longest wait for the answer.").default("10000"),
+        attribute(
+            "name",
+            Kind::Variable,
+            "A variable for the answer: `{{NAME}}` is all of it, `{{NAME.field}}` and `{{NAME.list.0.field}}` are parts of its JSON, `{{NAME.status}}` is the HTTP status where the JSON has no such field.",
+        ),
+        attribute("run", Kind::Flag, "The answer is XML, which is run in place.").default("false"),
+    ])
+    .children(Children::Only(&[Name::Header, Name::Body, Name::Meta, Name::Error]))
+    .count(Name::Body, 0..=1),
+    element(Name::Header, "Header", "A header of the request.")
+        .attributes(&[
+            attribute("name", Kind::HeaderName, "Such as `Authorization`.").required(),
+            attribute("value", Kind::HeaderValue, "Also as the text inside.").required(),
+        ])
+        .content(Content::Attribute("value"))
+        .children(Children::Only(&[])),
+    element(
+        Name::Body,
+        "Body",
+        "The body of the request. What begins with `{` or `[` is JSON where no `Content-Type` says otherwise. In JSON, XML and forms the values of variables are escaped.",
+    )
+    .attributes(&[attribute("text", Kind::Text, "Also as the text inside.").required()])
+    .content(Content::Attribute("text"))
+    .children(Children::Only(&[])),
+    element(
+        Name::Hold,
+        "Hold",
+        "Puts the other leg on hold, for so long or until another document comes. The elements inside are what it hears; the last goes on until the end, unless it has a `loop`.",
+    )
+    .attributes(&[
+        TAG,
+        attribute("timeout", Kind::Millis { min: 1, max: DAY_MS }, "How long.").default("300000"),
+    ])
+    .children(Children::Only(&[Name::Play, Name::Tone, Name::Say, Name::Meta, Name::Error])),
+    element(
+        Name::Unhold,
+        "Unhold",
+        "Takes the other leg back: they are joined again, until it hangs up, as after a `Dial`.",
+    )
+    .attributes(&[
+        TAG,
+        attribute("timeout", Kind::Millis { min: 1, max: DAY_MS }, "Of no effect; of the older form.").default("300000"),
+    ]),
 ];

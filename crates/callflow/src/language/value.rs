@@ -3,7 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
+use chrono_tz::Tz;
+
 use crate::destination::Destination;
+use crate::schedule::{Dates, Hours, Weekdays};
 
 /// The type of an attribute.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -35,6 +38,8 @@ pub enum Kind {
     Digits,
     /// 1..=64 letters, digits, `_`, `-`, `.`.
     Identifier,
+    /// 1..=64 letters, digits, `_`, `-`; none of the names a call has itself.
+    Variable,
     /// 1..=255 characters, none of them a control character.
     Label,
     /// A number, `sip:` URI, `user@domain` or `group:<uuid>`.
@@ -43,6 +48,20 @@ pub enum Kind {
     Frequencies,
     /// Milliseconds of each step, `,` parts them, `x3` repeats.
     Durations,
+    /// 1..=64 names of places, `,` parts them.
+    Places,
+    /// `mon,wed` or `mon-fri`.
+    Weekdays,
+    /// `09:00:00-17:00:00`.
+    Hours,
+    /// `2026-12-25`, `12-25`, `2026-12-24/2026-12-26`.
+    Dates,
+    /// A name of the IANA time zone database.
+    TimeZone,
+    /// A token of RFC 9110 5.6.2 that no header of the connection itself has.
+    HeaderName,
+    /// Up to 4,096 characters, none of them a control character.
+    HeaderValue,
 }
 
 /// A checked value.
@@ -59,6 +78,12 @@ pub(crate) enum Value {
     Destination(Destination),
     Frequencies(Vec<Vec<f32>>),
     Durations(Vec<u32>),
+    /// In capitals.
+    Places(Vec<String>),
+    Weekdays(Weekdays),
+    Hours(Hours),
+    Dates(Vec<Dates>),
+    TimeZone(Tz),
 }
 
 /// A set of telephone keys.
@@ -143,6 +168,14 @@ impl Kind {
                     false => Err(wrong()),
                 }
             }
+            Kind::Variable => {
+                let fine = |c: char| c.is_alphanumeric() || "_-".contains(c);
+                let own = OWN_VARIABLES.contains(&trimmed);
+                match (1..=64).contains(&trimmed.chars().count()) && trimmed.chars().all(fine) && !own {
+                    true => Ok(Value::Text(trimmed.into())),
+                    false => Err(wrong()),
+                }
+            }
             Kind::Label => match (1..=255).contains(&trimmed.chars().count()) && !trimmed.chars().any(char::is_control)
             {
                 true => Ok(Value::Text(trimmed.into())),
@@ -151,6 +184,19 @@ impl Kind {
             Kind::Destination => Destination::parse(text).map(Value::Destination),
             Kind::Frequencies => frequencies(trimmed).map(Value::Frequencies).ok_or_else(wrong),
             Kind::Durations => durations(trimmed).map(Value::Durations).ok_or_else(wrong),
+            Kind::Places => places(trimmed).map(Value::Places).ok_or_else(wrong),
+            Kind::Weekdays => Weekdays::parse(trimmed).map(Value::Weekdays).ok_or_else(wrong),
+            Kind::Hours => Hours::parse(trimmed).map(Value::Hours).ok_or_else(wrong),
+            Kind::Dates => Dates::parse_list(trimmed).map(Value::Dates).ok_or_else(wrong),
+            Kind::TimeZone => trimmed.parse().map(Value::TimeZone).map_err(|_| wrong()),
+            Kind::HeaderName => match is_header_name(trimmed) {
+                true => Ok(Value::Text(trimmed.into())),
+                false => Err(wrong()),
+            },
+            Kind::HeaderValue => match text.len() <= MAX_HEADER && !text.chars().any(char::is_control) {
+                true => Ok(Value::Text(trimmed.into())),
+                false => Err(wrong()),
+            },
         }
     }
 }
@@ -170,20 +216,56 @@ impl fmt::Display for Kind {
             Kind::Keys => f.write_str("a set of keys (0-9 * # A-D), any or none"),
             Kind::Digits => f.write_str("1 to 32 keys (0-9 * # A-D)"),
             Kind::Identifier => f.write_str("a name of 1 to 64 letters, digits, _ - ."),
+            Kind::Variable => f.write_str("a name of 1 to 64 letters, digits, _ - that the call does not have itself"),
             Kind::Label => f.write_str("a text of 1 to 255 characters"),
             Kind::Destination => f.write_str("a number, a SIP URI, user@domain or group:<uuid>"),
             Kind::Frequencies => {
                 f.write_str("a list of frequencies from 20 to 4000 Hz, such as 440,480 or 950;1400;1800")
             }
             Kind::Durations => f.write_str("a list of milliseconds from 0 to 60000, such as 400,200"),
+            Kind::Places => f.write_str("a list of 1 to 64 names, such as NJ,CA"),
+            Kind::Weekdays => f.write_str("days of the week, such as mon,wed or mon-fri"),
+            Kind::Hours => f.write_str("hours of the day, such as 09:00:00-17:00:00"),
+            Kind::Dates => f.write_str("dates, such as 2026-12-25, 12-25 (every year) or 12-24/12-26"),
+            Kind::TimeZone => f.write_str("a time zone, such as America/New_York"),
+            Kind::HeaderName => f.write_str("a name of an HTTP header, other than those of the connection"),
+            Kind::HeaderValue => f.write_str("a text of up to 4096 characters in one line"),
         }
     }
 }
 
+/// Variables every call has, see `docs/call-xml.md`.
+const OWN_VARIABLES: &[&str] =
+    &["from", "to", "call", "tn", "sca", "direction", "type", "state", "dtmf", "meta", "geo", "time_zone"];
+/// Longest value of a header.
+const MAX_HEADER: usize = 4096;
+/// What the HTTP client sees to itself (RFC 9110 7.2, 7.6.1, 8.6).
+const OWN_HEADERS: &[&str] =
+    &["host", "connection", "content-length", "transfer-encoding", "upgrade", "te", "trailer", "keep-alive"];
+
+fn is_header_name(text: &str) -> bool {
+    let token = |c: u8| c.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&c);
+    (1..=64).contains(&text.len())
+        && text.bytes().all(token)
+        && !OWN_HEADERS.iter().any(|own| own.eq_ignore_ascii_case(text))
+}
+
+fn places(text: &str) -> Option<Vec<String>> {
+    let place = |text: &str| {
+        let text = text.trim();
+        let fine = |c: char| c.is_alphabetic() || " .'-".contains(c);
+        ((1..=64).contains(&text.chars().count()) && text.chars().all(fine)).then(|| text.to_uppercase())
+    };
+    let all: Vec<String> = text.split(',').map(place).collect::<Option<_>>()?;
+    (all.len() <= 64).then_some(all)
+}
+
+/// For a message of one line.
 fn shorten(text: &str) -> String {
+    let text = text.replace(char::is_control, " ");
     match text.char_indices().nth(40) {
         Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.into(),
+        None => text,
     }
 }
 

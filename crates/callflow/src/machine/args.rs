@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use chrono_tz::Tz;
+
 use crate::destination::Destination;
 use crate::document::Node;
 use crate::language::{Keys, Kind, Value};
+use crate::schedule::{Dates, Hours, Weekdays};
 use crate::variables::Variables;
 
 /// Checked values by the names of the table, defaults included.
@@ -107,6 +110,41 @@ impl Args {
     pub(crate) fn destination(&self, name: &str) -> Option<&Destination> {
         match self.get(name)? {
             Value::Destination(destination) => Some(destination),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn places(&self, name: &str) -> Option<&[String]> {
+        match self.get(name)? {
+            Value::Places(places) => Some(places),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn weekdays(&self, name: &str) -> Option<Weekdays> {
+        match self.get(name)? {
+            Value::Weekdays(days) => Some(*days),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn hours(&self, name: &str) -> Option<Hours> {
+        match self.get(name)? {
+            Value::Hours(hours) => Some(*hours),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn dates(&self, name: &str) -> Option<&[Dates]> {
+        match self.get(name)? {
+            Value::Dates(dates) => Some(dates),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn time_zone(&self, name: &str) -> Option<Tz> {
+        match self.get(name)? {
+            Value::TimeZone(tz) => Some(*tz),
             _ => None,
         }
     }

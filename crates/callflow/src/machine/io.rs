@@ -1,6 +1,8 @@
 //! What goes into a flow and what comes out of it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
 
 use crate::destination::Destination;
 use crate::document::Document;
@@ -8,6 +10,13 @@ use crate::http::{HttpAnswer, HttpRequest};
 use crate::report::StepReport;
 use crate::say::Voice;
 use crate::tone::Tone;
+
+/// The present, on both clocks: one for deadlines, one for schedules and records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    pub instant: Instant,
+    pub utc: DateTime<Utc>,
+}
 
 /// What happened. A result whose operation is no longer awaited is ignored.
 #[derive(Debug, Clone)]
@@ -30,10 +39,15 @@ pub enum Input {
 pub enum OpResult {
     /// Of [`Output::Play`]: it ended, or why it could not play.
     Played(Result<(), String>),
-    /// Of [`Output::Dial`]: somebody answered and is joined. [`OpResult::Dialled`] follows.
+    /// Of [`Output::Dial`] and [`Output::Unhold`]: somebody is joined. [`OpResult::Dialled`] follows.
     Joined,
-    /// Of [`Output::Dial`].
+    /// Of [`Output::Dial`] and [`Output::Unhold`].
     Dialled(DialEnd),
+    /// Of [`Output::Hold`]: the other leg is on hold.
+    Held,
+    /// Of [`Output::Hold`] and [`Output::Unhold`]: there is no other leg, or it has left. Of [`Output::Dial`]: nobody can be
+    /// dialled here.
+    Alone(String),
     /// Of [`Output::Record`]: the file is stored, or why not.
     Recorded(Result<RecordEnd, String>),
     /// Of [`Output::Fetch`].
@@ -89,6 +103,14 @@ pub enum Output {
     StopRecord {
         op: u64,
     },
+    /// Parts the call from the other leg, which is put on hold until [`Output::Unhold`] or the end of the flow.
+    Hold {
+        op: u64,
+    },
+    /// Joins the two again.
+    Unhold {
+        op: u64,
+    },
     Fetch {
         op: u64,
         request: HttpRequest,
@@ -101,6 +123,8 @@ pub enum Output {
         /// SIP, 400..=699.
         code: u16,
     },
+    /// The document is through, and so is the flow.
+    End,
     /// End the call. The flow has ended.
     Hangup {
         /// Q.850, 1..=127.
@@ -140,6 +164,10 @@ pub struct Dial {
     pub max_length: Option<Duration>,
     pub sip_connection: Option<String>,
     pub outbound_voice_profile: Option<String>,
+    /// What the caller hears while they ring.
+    pub ring_tone: Option<String>,
+    /// For the document that whoever answers goes through before it is joined.
+    pub confirm: Option<HttpRequest>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -17,8 +17,8 @@ use crate::report::StepReport;
 use crate::variables::Variables;
 
 use args::Args;
-use elements::{Background, Cut, Cx, Flow, Outcome, Run};
-pub use io::{Dial, DialEnd, Input, Leg, OpResult, Output, Record, RecordEnd, RecordFormat, Sound};
+use elements::{Background, Cut, Cx, Flow, Music, Outcome, Run};
+pub use io::{Dial, DialEnd, Input, Leg, Now, OpResult, Output, Record, RecordEnd, RecordFormat, Sound};
 
 /// Deepest stack, over all documents that answers brought in place.
 const MAX_STACK: usize = 64;
@@ -72,8 +72,18 @@ impl Machine {
         Machine { variables, stack, outputs, next_op: 1, live, over: false, steps: 0, background }
     }
 
+    /// The same with operations numbered from `op` on, so that two machines do not name two things alike.
+    pub fn numbered_from(self, op: u64) -> Machine {
+        Machine { next_op: op, ..self }
+    }
+
     pub fn variables(&self) -> &Variables {
         &self.variables
+    }
+
+    /// Elements that have begun. Each of them has ended, with one [`Output::Step`], when nothing runs.
+    pub fn begun(&self) -> u32 {
+        self.steps
     }
 
     /// Whether a document runs.
@@ -81,7 +91,7 @@ impl Machine {
         !self.stack.is_empty()
     }
 
-    pub fn handle(&mut self, now: Instant, input: Input) {
+    pub fn handle(&mut self, now: Now, input: Input) {
         if self.over {
             return;
         }
@@ -119,7 +129,8 @@ impl Machine {
             }
             Input::Tick => {
                 // The outermost first: when it ends, what is inside ends with it.
-                while let Some(index) = self.stack.iter().position(|f| f.deadline().is_some_and(|at| at <= now)) {
+                while let Some(index) = self.stack.iter().position(|f| f.deadline().is_some_and(|at| at <= now.instant))
+                {
                     let flow = self.with(now, index, |run, cx| run.timeout(cx));
                     self.apply(now, index, flow, Cut::Ended);
                 }
@@ -136,14 +147,17 @@ impl Machine {
         self.stack.iter().filter_map(Frame::deadline).min()
     }
 
-    fn begin(&mut self, now: Instant, document: Document) {
+    fn begin(&mut self, now: Now, document: Document) {
         self.push(now, document.root, String::new(), None);
     }
 
-    fn with<T>(&mut self, now: Instant, index: usize, act: impl FnOnce(&mut dyn Run, &mut Cx<'_>) -> T) -> T {
+    fn with<T>(&mut self, now: Now, index: usize, act: impl FnOnce(&mut dyn Run, &mut Cx<'_>) -> T) -> T {
+        let on_hold = index > 0 && self.stack[index - 1].node.name == Some(Name::Hold);
+        let last = on_hold && self.stack[index - 1].block.as_ref().is_some_and(VecDeque::is_empty);
         let frame = &mut self.stack[index];
         let mut cx = Cx {
             now,
+            music: on_hold.then_some(if last { Music::Last } else { Music::First }),
             node: &frame.node,
             args: &frame.args,
             live: self.live,
@@ -155,12 +169,12 @@ impl Machine {
         act(frame.run.as_mut(), &mut cx)
     }
 
-    fn start(&mut self, now: Instant, index: usize) -> Flow {
+    fn start(&mut self, now: Now, index: usize) -> Flow {
         self.with(now, index, |run, cx| run.start(cx))
     }
 
     /// Puts an element on the stack and starts it. `reason`: why the parent failed, for its `<Error>`.
-    fn push(&mut self, now: Instant, node: Arc<Node>, path: String, reason: Option<&str>) {
+    fn push(&mut self, now: Now, node: Arc<Node>, path: String, reason: Option<&str>) {
         self.set_parts(&node);
         let (args, fault) = Args::resolve(&node, &self.variables);
         let run = elements::element(&node, reason);
@@ -168,8 +182,8 @@ impl Machine {
         let phase = if needs_answer { Phase::Answering } else { Phase::Running };
         let (block, children, error) = (None, Vec::new(), Vec::new());
         let too_deep = self.stack.len() >= MAX_STACK;
+        self.steps += u32::from(node.name != Some(Name::Response));
         self.stack.push(Frame { node, path, args, run, phase, block, children, error });
-        self.steps += 1;
         let index = self.stack.len() - 1;
         let flow = match fault {
             Some(fault) => Flow::fail(fault),
@@ -194,7 +208,7 @@ impl Machine {
         }
     }
 
-    fn key(&mut self, now: Instant, key: char) {
+    fn key(&mut self, now: Now, key: char) {
         // From the inside out; the first that has a use for the key takes it, but a prompt never from its Gather.
         for index in (0..self.stack.len()).rev() {
             if !self.stack.get(index).is_some_and(Frame::runs) {
@@ -211,7 +225,7 @@ impl Machine {
     }
 
     /// Does what the element at `index` said; what runs inside it may end by that, for the reason `why`.
-    fn apply(&mut self, now: Instant, index: usize, flow: Flow, why: Cut) {
+    fn apply(&mut self, now: Now, index: usize, flow: Flow, why: Cut) {
         match flow {
             Flow::Wait => {}
             Flow::Hold(cut) => {
@@ -260,12 +274,12 @@ impl Machine {
         let root = self.stack.len() == 1;
         self.report(outcome);
         if root {
-            self.outputs.push_back(Output::Hangup { cause: NORMAL, tag: None });
+            self.outputs.push_back(Output::End);
         }
     }
 
     /// Starts what is next, until something has to be waited for.
-    fn advance(&mut self, now: Instant) {
+    fn advance(&mut self, now: Now) {
         while let Some(frame) = self.stack.last_mut() {
             let Some(block) = &mut frame.block else { return };
             if let Some(next) = block.pop_front() {
@@ -301,7 +315,7 @@ impl Machine {
     }
 
     /// Ends everything from `keep` on, the innermost first.
-    fn unwind(&mut self, now: Instant, keep: usize, cut: Cut) {
+    fn unwind(&mut self, now: Now, keep: usize, cut: Cut) {
         while self.stack.len() > keep {
             let index = self.stack.len() - 1;
             let success = self.with(now, index, |run, cx| run.cut(cx, cut));

@@ -169,6 +169,8 @@ impl Core {
             LegCommand::Answer => self.answer(leg),
             LegCommand::Reject { code, cause, reason } => self.reject(leg, code, cause, reason),
             LegCommand::Hangup { cause } => self.hang_up(leg, cause),
+            LegCommand::Hold => self.hold(leg, true),
+            LegCommand::Resume => self.hold(leg, false),
         }
     }
 
@@ -269,6 +271,7 @@ impl Core {
         }
         entry.free_channels();
         self.trials.set(leg, None);
+        self.holds.set(leg, None);
         self.count_attempt(leg);
         let Some(entry) = self.legs.get_mut(&leg) else { return };
         match &entry.media {

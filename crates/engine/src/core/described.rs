@@ -77,6 +77,8 @@ pub(super) struct Media {
     pub(super) described: Option<Bytes>,
     /// Our offer went out in a 2xx; the ACK answers it.
     pub(super) awaits_answer: bool,
+    /// The peer is to hear us and not to be heard.
+    pub(super) held: bool,
     pub(super) terms: Terms,
     manner: Manner,
     /// Who else was offered what: only one of them will be heard.
@@ -89,7 +91,7 @@ impl Media {
     pub(super) fn new(key: LegKey, terms: Terms, manner: Manner) -> Self {
         let sdp = terms.negotiator(manner);
         let (others, offered) = (Vec::new(), Vec::new());
-        Self { key, sdp, described: None, awaits_answer: false, terms, manner, others, offered }
+        Self { key, sdp, described: None, awaits_answer: false, held: false, terms, manner, others, offered }
     }
 
     /// The negotiation with a session to which we offer first; all sessions of one manner share it.

@@ -100,6 +100,7 @@ impl Core {
 
     fn on_accepted(&mut self, session: SessionId, request: Request, plan: Plan) {
         let id = new_leg();
+        let variables = plan.context.variables(&plan.from);
         let Some(context) = self.take_in(session, request, plan.context, plan.limit, (id, id), None) else { return };
         if let Some(leg) = self.legs.get_mut(&id) {
             leg.credit = plan.credit.map(Credit::new);
@@ -112,7 +113,7 @@ impl Core {
             target: plan.target,
             auto_answer: plan.auto_answer,
             max_length: plan.max_length,
-            variables: plan.variables,
+            variables,
         };
         if self.enrol(id, context, || Call::inbound(Self::now(), start)) {
             self.settle();
@@ -335,7 +336,7 @@ impl Core {
         }
     }
 
-    /// A session refresh of ours has brought the other side's description anew.
+    /// A session refresh of ours, or a hold, has brought the other side's description anew.
     pub(super) fn on_refreshed(&mut self, session: SessionId, response: &Response) {
         let leg = self.sessions.get(&session).and_then(|leg| self.legs.get_mut(leg)).filter(|leg| !leg.ended);
         let Some(Leg { id, media: Some(media), .. }) = leg else { return };

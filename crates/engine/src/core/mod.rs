@@ -12,6 +12,7 @@ pub(crate) mod described;
 mod forwarding;
 mod groups;
 mod hold;
+mod holding;
 mod inbound;
 mod leg;
 mod media;
@@ -228,6 +229,8 @@ pub(crate) struct Core {
     timers: Timers,
     /// When what is tried for a leg has had its time and the next is tried.
     trials: Timers,
+    /// When a leg is told again that it is on hold, or is not.
+    holds: Timers,
     /// When more of a balance must be held for a leg.
     credits: Timers,
     trunks: Trunks,
@@ -278,6 +281,7 @@ impl Core {
             referred: HashMap::new(),
             timers: Timers::default(),
             trials: Timers::default(),
+            holds: Timers::default(),
             credits: Timers::default(),
             trunks,
             pending: VecDeque::new(),
@@ -349,6 +353,7 @@ impl Core {
             self.registrar.deadline(),
             self.timers.first(),
             self.trials.first(),
+            self.holds.first(),
             self.credits.first(),
             self.trunks.deadline(),
         ]
@@ -370,6 +375,9 @@ impl Core {
         }
         for leg in self.trials.take_due(now) {
             self.pass_over(leg);
+        }
+        for leg in self.holds.take_due(now) {
+            self.tell_hold(leg);
         }
         for leg in self.credits.take_due(now) {
             self.on_credit_due(leg);
@@ -448,7 +456,7 @@ impl Core {
             Event::Failed { session, code, response } => self.on_failed(session, code, response.as_ref()),
             Event::Reinvite { session, request } => self.on_reinvite(session, &request),
             Event::ReinviteAnswered { session, response } => self.on_refreshed(session, &response),
-            Event::ReinviteFailed { .. } => {}
+            Event::ReinviteFailed { session, code, .. } => self.on_hold_failed(session, code),
             Event::Bye { session, request } => self.on_bye(session, &request),
             Event::Ended { session, code } => self.on_session_ended(session, code),
             Event::InDialog { session, id, request } => self.on_in_dialog(session, id, &request),

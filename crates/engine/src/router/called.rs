@@ -24,6 +24,7 @@ use super::identity::ANONYMOUS;
 use super::is_closed;
 use super::plan::srtp_policy;
 use super::{Inquiry, LegContext, Limit, Plan, Refusal, Router};
+use crate::number;
 use crate::ports::ControlError;
 
 /// Who calls from within a domain: one of its users, or a switch.
@@ -229,7 +230,6 @@ impl Router {
             auto_answer: app.row.auto_answer,
             max_length: max_length(&app.row),
             kind: CallType::Sca,
-            variables: Variables::new(),
             context,
             from,
             to,
@@ -266,13 +266,7 @@ impl Router {
         from: String,
         to: String,
     ) -> Plan {
-        let dial = DialSpec {
-            targets: vec![target],
-            from: shown,
-            timeout: self.config.ring_timeout,
-            max_length: None,
-            options,
-        };
+        let dial = DialSpec { from: shown, options, ..DialSpec::new(vec![target], self.config.ring_timeout) };
         Plan {
             context,
             from,
@@ -281,7 +275,6 @@ impl Router {
             target: Target::Bridge { dial },
             auto_answer: false,
             max_length: None,
-            variables: Variables::new(),
             limit: None,
             credit: None,
         }
@@ -298,13 +291,15 @@ impl Router {
                 let posts = app.row.call_flow_method == AppMethod::Post;
                 let timeout = app.row.call_flow_request_timeout.filter(|timeout| *timeout > 0);
                 let request = HttpRequest {
-                    url: url.clone(),
                     method: if posts { Method::Post } else { Method::Get },
                     query: vec![("from".to_owned(), from.to_owned()), ("to".to_owned(), to.to_owned())],
                     body: if posts { HttpBody::Call } else { HttpBody::Empty },
                     timeout: timeout.and_then(|timeout| u64::try_from(timeout).ok()).map(Duration::from_millis),
+                    ..HttpRequest::get(url)
                 };
-                Target::Fetch { request, fallback: None }
+                let second = app.row.call_flow_url2.clone();
+                let fallback = second.map(|url| HttpRequest { url, ..request.clone() });
+                Target::Fetch { request, fallback }
             }
         }
     }
@@ -328,13 +323,8 @@ impl Router {
     }
 
     pub(crate) fn url_target(&self, url: String, from: &str, to: &str) -> Target {
-        let request = HttpRequest {
-            url,
-            method: Method::Get,
-            query: vec![("from".to_owned(), from.to_owned()), ("to".to_owned(), to.to_owned())],
-            body: HttpBody::Empty,
-            timeout: None,
-        };
+        let query = vec![("from".to_owned(), from.to_owned()), ("to".to_owned(), to.to_owned())];
+        let request = HttpRequest { query, ..HttpRequest::get(url) };
         Target::Fetch { request, fallback: None }
     }
 
@@ -421,6 +411,23 @@ impl LegContext {
 }
 
 impl LegContext {
+    /// What a flow knows of a call from there.
+    pub(crate) fn variables(&self, from: &str) -> Variables {
+        let mut variables = Variables::new();
+        let tn = self.tn.map(|tn| tn.to_string());
+        let app = self.sip_control_app.map(|app| app.to_string());
+        let digits = from.strip_prefix('+').unwrap_or(from).parse().ok();
+        let state = digits.and_then(number::state).map(str::to_owned);
+        for (name, value) in
+            [("tn", tn), ("sca", app), ("time_zone", self.account_row.time_zone.clone()), ("geo.state", state)]
+        {
+            if let Some(value) = value {
+                variables.set(name, value);
+            }
+        }
+        variables
+    }
+
     /// The trunk that the leg comes over.
     pub(super) fn come_over(&mut self, trunk: &SipConnection) {
         self.sip_connection = Some(trunk.uuid);

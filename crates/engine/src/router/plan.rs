@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use opentact_call::q850::Q850;
-use opentact_call::{CallType, DialOptions, DialTarget, Target, Variables};
+use opentact_call::{CallType, DialOptions, DialTarget, Target};
 use opentact_sip::digest::Credentials;
 use opentact_sip::flow::{Flow, Transport};
 use opentact_sip::message::{Method, Name, Request};
@@ -121,7 +121,6 @@ pub struct Plan {
     pub target: Target,
     pub auto_answer: bool,
     pub max_length: Option<Duration>,
-    pub variables: Variables,
     /// That of the trunk it comes from.
     pub limit: Option<Limit>,
     /// What is held back for it, where the account pays for it.

@@ -183,13 +183,10 @@ impl Node {
                 Target::Flow(opentact_callflow::parse(&xml, opentact_callflow::Mode::Lenient).unwrap())
             }
             false => Target::Bridge {
-                dial: DialSpec {
-                    targets: targets.iter().map(|target| DialTarget::parse(target).unwrap()).collect(),
-                    from: None,
-                    timeout: std::time::Duration::from_secs(12),
-                    max_length: None,
-                    options: DialOptions::default(),
-                },
+                dial: DialSpec::new(
+                    targets.iter().map(|target| DialTarget::parse(target).unwrap()).collect(),
+                    std::time::Duration::from_secs(12),
+                ),
             },
         };
         self.legs.insert(leg, inbound(leg));
@@ -420,7 +417,7 @@ impl Node {
                 }
                 self.close(id);
             }
-            LegCommand::Dial { .. } => {}
+            LegCommand::Dial { .. } | LegCommand::Hold | LegCommand::Resume => {}
         }
     }
 

@@ -47,6 +47,7 @@ pub fn sip_control_app(app: &SipControlApp, webhook_secret: &str) -> Value {
     let more = json!({
         "product": { "id": app.product },
         "call_flow_url": app.call_flow_url,
+        "call_flow_url2": app.call_flow_url2,
         "call_flow_method": app.call_flow_method,
         "call_flow_request_timeout": app.call_flow_request_timeout,
         "webhook_url": app.webhook_url,

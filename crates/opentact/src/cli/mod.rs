@@ -83,6 +83,11 @@ enum Flow {
         #[arg(value_name = "FILE.xml")]
         file: PathBuf,
     },
+    /// Print the description of the language: an XML Schema for editors, or JSON.
+    Schema {
+        #[arg(long, value_enum, default_value_t = flow::Format::Xsd)]
+        format: flow::Format,
+    },
 }
 
 /// One flag a setting, `--section.name VALUE`, for the commands that read the configuration.
@@ -149,6 +154,7 @@ pub fn run() -> ExitCode {
             Err(faults) => Err(faults.into()),
         },
         Subject::Flow(Flow::Check { file }) => flow::check(&file),
+        Subject::Flow(Flow::Schema { format }) => flow::schema(format),
         Subject::Call(call) => client::run(call.run()),
         Subject::Sms(sms) => client::run(sms.run()),
         Subject::Numbers(numbers) => client::run(numbers.run()),

@@ -27,6 +27,8 @@ pub struct Model {
     /// The static call flow.
     pub xml: Option<String>,
     pub call_flow_url: Option<String>,
+    /// Asked when the first brings no document.
+    pub call_flow_url2: Option<String>,
     pub call_flow_method: Method,
     /// Milliseconds; `None` and 0 mean none.
     pub call_flow_request_timeout: Option<i64>,

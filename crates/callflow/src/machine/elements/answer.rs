@@ -20,7 +20,7 @@ impl Run for Answer {
     fn start(&mut self, cx: &mut Cx<'_>) -> Flow {
         match cx.args.duration("delay") {
             Some(delay) if !delay.is_zero() => {
-                self.until = Some(cx.now + delay);
+                self.until = Some(cx.now.instant + delay);
                 Flow::Wait
             }
             _ => Flow::done(ANSWERED),

@@ -7,7 +7,6 @@ use crate::document::Document;
 use crate::http::{HttpAnswer, HttpBody, HttpRequest, Method};
 use crate::language::Name;
 use crate::machine::io::{OpResult, Output};
-use crate::parse::{Mode, parse};
 
 /// A request under way.
 #[derive(Debug)]
@@ -23,44 +22,37 @@ impl Fetch {
         url: &str,
         method: Method,
         query: Vec<(String, String)>,
+        headers: Vec<(String, String)>,
         body: HttpBody,
         timeout: Duration,
     ) -> Fetch {
         let op = cx.op();
-        let request = HttpRequest { url: url.into(), method, query, body, timeout: Some(timeout) };
+        let request = HttpRequest { url: url.into(), method, query, headers, body, timeout: Some(timeout) };
         cx.put(Output::Fetch { op, request });
-        Fetch { op, until: cx.now + timeout, timeout }
+        Fetch { op, until: cx.now.instant + timeout, timeout }
     }
 
-    /// The answer to it: a document, or why there is none. `None`: the result is not its own.
+    /// Whether a result is its own.
+    pub fn is(&self, op: u64) -> bool {
+        self.op == op
+    }
+
+    /// The answer to it: a document and its status, or why there is none. `None`: the result is not its own.
     pub fn answered(&self, op: u64, result: &OpResult) -> Option<Result<(Document, u16), String>> {
-        match result {
-            OpResult::Fetched(answer) if op == self.op => Some(answer.clone().and_then(|answer| read(&answer))),
-            _ => None,
-        }
+        let OpResult::Fetched(answer) = result else { return None };
+        let document = |answer: &HttpAnswer| answer.document().map(|document| (document, answer.status));
+        self.is(op).then(|| answer.as_ref().map_err(Clone::clone).and_then(document))
     }
 
     pub fn drop(self, cx: &mut Cx<'_>) {
         cx.put(Output::DropFetch { op: self.op });
     }
 
-    /// The reason when no answer comes.
-    pub fn late(&self) -> String {
-        format!("no answer in {} ms", self.timeout.as_millis())
-    }
-}
-
-/// What an answer brings: a document, empty when the answer is.
-pub(super) fn read(answer: &HttpAnswer) -> Result<(Document, u16), String> {
-    if !(200..300).contains(&answer.status) {
-        return Err(format!("HTTP {}", answer.status));
-    }
-    let text = if answer.body.trim().is_empty() { "<Response/>" } else { answer.body.as_str() };
-    match parse(text, Mode::Lenient) {
-        Ok(document) => Ok((document, answer.status)),
-        Err(faults) => {
-            Err(faults.first().map_or_else(String::new, |fault| format!("the answer is no call flow: {fault}")))
-        }
+    /// No answer has come in time; the reason.
+    pub fn give_up(self, cx: &mut Cx<'_>) -> String {
+        let reason = format!("no answer in {} ms", self.timeout.as_millis());
+        self.drop(cx);
+        reason
     }
 }
 
@@ -79,9 +71,22 @@ pub(super) fn about(cx: &Cx<'_>) -> Vec<(String, String)> {
     query
 }
 
+/// The same with what the flow has set; the names above are the call's own and stay.
+pub(super) fn about_with_meta(cx: &Cx<'_>) -> Vec<(String, String)> {
+    let mut query = about(cx);
+    let own = query.len();
+    for (name, value) in cx.variables.meta() {
+        if !query[..own].iter().any(|(taken, _)| taken == name) {
+            query.push((name.to_owned(), value.to_owned()));
+        }
+    }
+    query
+}
+
 pub(super) fn method(cx: &Cx<'_>) -> Method {
     match cx.args.word("method") {
         Some("POST") => Method::Post,
+        Some("PUT") => Method::Put,
         Some("PATCH") => Method::Patch,
         Some("DELETE") => Method::Delete,
         _ => Method::Get,
@@ -97,19 +102,11 @@ pub(super) struct Callback {
 
 impl Run for Callback {
     fn start(&mut self, cx: &mut Cx<'_>) -> Flow {
-        let mut query = about(cx);
-        // What the flow has set; the names above are the call's own and stay.
-        let meta: Vec<_> = cx
-            .variables
-            .meta()
-            .filter(|(name, _)| !query.iter().any(|(taken, _)| taken == name))
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect();
-        query.extend(meta);
+        let query = about_with_meta(cx);
         let body = if cx.args.flag("body") { HttpBody::Call } else { HttpBody::Empty };
         let url = cx.args.text("url").unwrap_or_default().to_owned();
         let timeout = cx.args.duration("timeout").unwrap_or(Duration::from_secs(10));
-        self.fetch = Some(Fetch::start(cx, &url, method(cx), query, body, timeout));
+        self.fetch = Some(Fetch::start(cx, &url, method(cx), query, Vec::new(), body, timeout));
         Flow::Wait
     }
 
@@ -138,11 +135,7 @@ impl Run for Callback {
 
     fn timeout(&mut self, cx: &mut Cx<'_>) -> Flow {
         match self.fetch.take() {
-            Some(fetch) => {
-                let reason = fetch.late();
-                fetch.drop(cx);
-                Flow::fail(reason)
-            }
+            Some(fetch) => Flow::fail(fetch.give_up(cx)),
             None => Flow::Wait,
         }
     }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use super::callback::about_with_meta;
 use super::{Cut, Cx, Flow, Run};
+use crate::http::HttpRequest;
 use crate::language::Name;
 use crate::machine::args::Args;
 use crate::machine::io::{Dial, DialEnd, OpResult, Output, Record, RecordFormat};
@@ -16,6 +18,8 @@ pub(super) struct Dialling {
 
 /// By default and at most.
 const TIMEOUT: Duration = Duration::from_secs(60);
+/// Longest wait for `confirm_url`.
+const CONFIRM: Duration = Duration::from_secs(10);
 
 impl Run for Dialling {
     fn needs_answer(&self, args: &Args) -> bool {
@@ -43,6 +47,12 @@ impl Run for Dialling {
             max_length: cx.args.number("max_length").map(Duration::from_secs),
             sip_connection: text("sip_connection"),
             outbound_voice_profile: text("outbound_voice_profile"),
+            ring_tone: text("ring_tone"),
+            confirm: text("confirm_url").map(|url| HttpRequest {
+                query: about_with_meta(cx),
+                timeout: Some(CONFIRM),
+                ..HttpRequest::get(url)
+            }),
         };
         let op = cx.op();
         self.op = Some(op);
@@ -68,11 +78,12 @@ impl Run for Dialling {
             OpResult::Dialled(end) => {
                 self.op = None;
                 self.stop_record(cx);
-                Some(match end {
-                    DialEnd::HungUp => Flow::done("Dialled leg hung up"),
-                    DialEnd::Limit => Flow::done("Longest conversation reached"),
-                    DialEnd::Failed { causes } => Flow::fail(failure(causes)),
-                })
+                Some(ended(end))
+            }
+            OpResult::Alone(reason) => {
+                self.op = None;
+                self.stop_record(cx);
+                Some(Flow::fail(reason.clone()))
             }
             _ => None,
         }
@@ -100,6 +111,14 @@ impl Dialling {
         if let Some(op) = self.record.take() {
             cx.put(Output::StopRecord { op });
         }
+    }
+}
+
+pub(super) fn ended(end: &DialEnd) -> Flow {
+    match end {
+        DialEnd::HungUp => Flow::done("Dialled leg hung up"),
+        DialEnd::Limit => Flow::done("Longest conversation reached"),
+        DialEnd::Failed { causes } => Flow::fail(failure(causes)),
     }
 }
 

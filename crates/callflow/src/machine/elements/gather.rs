@@ -107,11 +107,7 @@ impl Run for Gather {
 
     fn timeout(&mut self, cx: &mut Cx<'_>) -> Flow {
         match std::mem::take(&mut self.stage) {
-            Stage::Asking(fetch) => {
-                let reason = fetch.late();
-                fetch.drop(cx);
-                Flow::fail(reason)
-            }
+            Stage::Asking(fetch) => Flow::fail(fetch.give_up(cx)),
             _ => self.entered(cx),
         }
     }
@@ -120,7 +116,7 @@ impl Run for Gather {
         match std::mem::take(&mut self.stage) {
             Stage::Asking(fetch) => {
                 fetch.drop(cx);
-                true
+                false
             }
             Stage::Chosen(_) => true,
             Stage::New | Stage::Prompting | Stage::Waiting { .. } => false,
@@ -140,7 +136,7 @@ impl Gather {
 
     fn wait(&mut self, cx: &mut Cx<'_>) -> Flow {
         let timeout = cx.args.duration("timeout").unwrap_or(Duration::from_secs(5));
-        self.stage = Stage::Waiting { until: cx.now + timeout };
+        self.stage = Stage::Waiting { until: cx.now.instant + timeout };
         Flow::Wait
     }
 
@@ -185,7 +181,7 @@ impl Gather {
         query.push(("code".into(), self.keys.clone()));
         query.push(("attempts".into(), self.attempt.to_string()));
         query.push(("success".into(), "true".into()));
-        Fetch::start(cx, url, method(cx), query, HttpBody::Empty, FETCH)
+        Fetch::start(cx, url, method(cx), query, Vec::new(), HttpBody::Empty, FETCH)
     }
 }
 

@@ -5,15 +5,20 @@ mod background;
 mod block;
 mod call;
 mod callback;
+mod curl;
 mod dial;
 mod error;
 mod gather;
+mod geo;
 mod hangup;
+mod hold;
 mod meta;
 mod pause;
 mod play;
 mod record;
+mod schedule;
 mod switch;
+mod unhold;
 
 use std::collections::VecDeque;
 use std::fmt::Debug;
@@ -21,7 +26,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::args::Args;
-use super::io::{OpResult, Output};
+use super::io::{Now, OpResult, Output};
 use crate::document::{Document, Node};
 use crate::language::Name;
 use crate::variables::Variables;
@@ -102,9 +107,19 @@ impl Cut {
     }
 }
 
+/// A sound inside a `<Hold>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Music {
+    First,
+    /// No other follows.
+    Last,
+}
+
 /// What an element sees of its machine.
 pub(super) struct Cx<'a> {
-    pub now: Instant,
+    pub now: Now,
+    /// It is heard by the leg that is on hold.
+    pub music: Option<Music>,
     pub node: &'a Arc<Node>,
     pub args: &'a Args,
     pub live: bool,
@@ -188,7 +203,13 @@ pub(super) fn element(node: &Arc<Node>, failure: Option<&str>) -> Box<dyn Run> {
         Some(Name::Error) => Box::new(error::ErrorBlock::new(failure)),
         Some(Name::Switch) => Box::new(switch::Switch),
         Some(Name::Call) => Box::new(call::CallBlock),
+        Some(Name::Geo) => Box::new(geo::Geo),
+        Some(Name::Schedule) => Box::new(schedule::ScheduleBlock),
+        Some(Name::Curl) => Box::new(curl::Curl::default()),
+        Some(Name::Hold) => Box::new(hold::Hold::default()),
+        Some(Name::Unhold) => Box::new(unhold::Unhold::default()),
         // A node without a name has a fault and never starts.
-        Some(Name::Response | Name::To | Name::Dtmf | Name::Default | Name::Case) | None => Box::new(block::Block),
+        Some(Name::Response | Name::To | Name::Dtmf | Name::Default | Name::Case | Name::Header | Name::Body)
+        | None => Box::new(block::Block),
     }
 }

@@ -11,7 +11,7 @@ pub(super) struct Pause {
 
 impl Run for Pause {
     fn start(&mut self, cx: &mut Cx<'_>) -> Flow {
-        self.until = Some(cx.now + cx.args.duration("length").unwrap_or(Duration::ZERO));
+        self.until = Some(cx.now.instant + cx.args.duration("length").unwrap_or(Duration::ZERO));
         Flow::Wait
     }
 

@@ -2,11 +2,12 @@
 
 use std::time::Instant;
 
-use super::{Cut, Cx, Flow, Run};
+use super::{Cut, Cx, Flow, Music, Run};
 use crate::language::Name;
 use crate::machine::io::{Leg, OpResult, Output, Sound};
 use crate::say::{Gender, Voice};
 use crate::tone::{Signal, Tone, ToneStep};
+use crate::variables::Encoding;
 
 #[derive(Debug, Default)]
 pub(super) struct Play {
@@ -20,7 +21,7 @@ impl Run for Play {
         let sound = match cx.node.name {
             Some(Name::Say) => Sound::Say(voice(cx)),
             Some(Name::Tone) => {
-                self.until = cx.args.duration("timeout").map(|timeout| cx.now + timeout);
+                self.until = cx.args.duration("timeout").map(|timeout| cx.now.instant + timeout);
                 let tone = tone(cx);
                 if tone.is_none() {
                     // It goes on until the timeout.
@@ -33,7 +34,12 @@ impl Run for Play {
                 (None, url) => Sound::Url(url.unwrap_or_default().into()),
             },
         };
+        // Music goes on as long as the hold does.
+        if cx.music == Some(Music::Last) && !cx.args.is_written("loop") {
+            loops = 0;
+        }
         let leg = match cx.args.word("leg") {
+            _ if cx.music.is_some() => Leg::B,
             Some("bleg") => Leg::B,
             Some("both") => Leg::Both,
             _ => Leg::A,
@@ -98,7 +104,7 @@ fn voice(cx: &Cx<'_>) -> Voice {
     let text = |name: &str| cx.args.text(name).map(str::to_owned);
     Voice {
         text: text("text").unwrap_or_default(),
-        ssml: cx.node.markup.as_deref().map(|markup| cx.variables.interpolate_markup(markup)),
+        ssml: cx.node.markup.as_deref().map(|markup| cx.variables.interpolate_as(markup, Encoding::Markup)),
         lang: text("lang").unwrap_or_else(|| "en-US".into()),
         gender: if cx.args.word("gender") == Some("MALE") { Gender::Male } else { Gender::Female },
         kind: cx.args.word("type").unwrap_or("Standard"),

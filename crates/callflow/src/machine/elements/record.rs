@@ -29,7 +29,7 @@ impl Run for Recording {
         let op = cx.op();
         self.op = Some(op);
         let max = cx.args.duration("timeout");
-        self.until = max.map(|max| cx.now + max + GRACE);
+        self.until = max.map(|max| cx.now.instant + max + GRACE);
         let record = Record {
             tag: cx.args.text("tag").map(Into::into),
             max,
@@ -104,7 +104,7 @@ impl Recording {
         if let Some(op) = self.op {
             cx.put(Output::StopRecord { op });
             self.stopped = Some(reason);
-            self.until = Some(cx.now + STORE);
+            self.until = Some(cx.now.instant + STORE);
         }
     }
 }
