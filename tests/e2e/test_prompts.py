@@ -165,7 +165,8 @@ def test_tones_are_those_of_the_country(server, rest):
     with call(server, rest, flow) as phone:
         phone.wait_bye()
         samples = phone.ear.audio()
-    parts = sound.stretches(samples)
+    # A tone that is stopped may have begun its next burst.
+    parts = [(start, end) for start, end in sound.stretches(samples) if end - start > 0.1 * sound.RATE]
     busy, ringing = parts[:4], parts[4:]
     assert all(abs((end - start) / 8 - 375) < 10 for start, end in busy)
     assert all(abs((after - before) / 8 - 750) < 10 for (before, _), (after, _) in zip(busy, busy[1:]))
