@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 pub use opentact_callflow::{
-    Destination as DialTarget, Document, HttpAnswer, HttpBody, HttpRequest, Method, Now, Record, RecordFormat, StepReport,
-    Tone, Variables, Voice,
+    Destination as DialTarget, Document, HttpAnswer, HttpBody, HttpRequest, Method, Now, Record, RecordFormat,
+    StepReport, Tone, Variables, Voice,
 };
 
 use crate::leg::{CallType, LegId, LegSnapshot};

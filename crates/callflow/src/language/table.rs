@@ -6,16 +6,8 @@ use super::{Attribute, Children, Content, Element, Kind, Name};
 use crate::tone::{CODES, Signal};
 
 /// Elements of the language that this version does not run.
-pub(super) const LATER: &[&str] = &[
-    "Conference",
-    "Queue",
-    "Enqueue",
-    "Stream",
-    "Refer",
-    "SendDigits",
-    "Sms",
-    "Transcribe",
-];
+pub(super) const LATER: &[&str] =
+    &["Conference", "Queue", "Enqueue", "Stream", "Refer", "SendDigits", "Sms", "Transcribe"];
 
 const fn element(name: Name, text: &'static str, doc: &'static str) -> Element {
     Element {
