@@ -99,6 +99,84 @@ def test_two_browsers_hear_each_other(own_server, tmp_path):
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.parametrize("codec", ["VP8", "H264"])
+def test_two_browsers_see_and_hear_each_other(own_server, tmp_path, codec):
+    server = own_server()
+    rest = server.rest()
+    domain = office(rest, "alice", "bob")
+    microphones = [sound.write_tone(tmp_path / f"{hz}.wav", hz, rate=48000) for hz in (500, 900)]
+    with chromium(*microphones) as (one, other):
+        alice, bob = web(server, one, "alice", domain), web(server, other, "bob", domain)
+        # Of what Alice offers only this one is left.
+        kept = '''codec => window.ua.on("newRTCSession", ({ session }) => session.on("sdp", (data) => {
+            if (data.originator !== "local" || data.type !== "offer") return;
+            const others = [...data.sdp.matchAll(/a=rtpmap:(\\d+) (VP8|VP9|AV1|H264|H265|rtx|red|ulpfec|flexfec-03)\\/90000/g)]
+                .filter(([, , name]) => name !== codec).map(([, type]) => type);
+            data.sdp = data.sdp.replace(/(m=video .*SAVPF )(.*)/, (_, start, types) => start + types.split(" ").filter((type) => !others.includes(type)).join(" "))
+                .split("\\r\\n").filter((line) => !others.some((type) => RegExp(`^a=(rtpmap|fmtp|rtcp-fb):${type} `).test(line))).join("\\r\\n");
+        }))'''
+        alice.run(kept, codec)
+        alice.call(f"sip:bob@{domain}", video=True)
+        assert bob.wait("called") == "alice"
+        bob.answer(video=True)
+        alice.wait("confirmed")
+        for phone, hz in ((alice, 900), (bob, 500)):
+            spoken, colours = phone.until_seen()
+            assert spoken == f"video/{codec}"
+            # What Chromium shows for a camera is mostly green.
+            assert colours[1] > 60 and colours[1] > colours[2], colours
+            phone.until_loud(hz)
+            hears(phone, hz)
+        # Held and resumed, and with a new way.
+        alice.run("() => new Promise((done) => window.session.hold({}, done))")
+        alice.run("() => new Promise((done) => window.session.unhold({}, done))")
+        restart = "{ rtcOfferConstraints: { iceRestart: true } }"
+        assert alice.run(f"() => new Promise((done) => window.session.renegotiate({restart}, () => done(true)))")
+        for phone, hz in ((alice, 900), (bob, 500)):
+            phone.until_seen()
+            phone.until_loud(hz)
+            hears(phone, hz)
+        bob.hang_up()
+        alice.wait("ended")
+
+
+@pytest.mark.timeout(120)
+def test_who_is_not_seen_is_heard(own_server, tmp_path):
+    """A flow, and a browser without a camera, refuse the video, and nothing else."""
+    server = own_server()
+    rest = server.rest()
+    domain = office(rest, "alice", "bob", flow="<Response><Answer/><Tone hz='440' don='30000' timeout='30000'/><Hangup/></Response>")
+    microphones = [sound.write_tone(tmp_path / f"{hz}.wav", hz, rate=48000) for hz in (500, 900)]
+    with chromium(*microphones) as (one, other):
+        alice, bob = web(server, one, "alice", domain), web(server, other, "bob", domain)
+        described = '() => window.session.connection.remoteDescription.sdp.match(/m=video (\\d+)/)[1]'
+        alice.call(f"sip:anybody@{domain}", video=True)
+        alice.wait("confirmed")
+        alice.until_loud(440)
+        hears(alice, 440)
+        assert alice.run(described) == "0"
+        alice.hang_up()
+        alice.wait("ended")
+        alice.run("() => { window.seen.length = 0 }")
+        alice.call(f"sip:bob@{domain}", video=True)
+        assert bob.wait("called") == "alice"
+        # It offers no video, and takes none.
+        bob.run('''() => {
+            window.session.on("sdp", (data) => {
+                if (data.originator === "remote") data.sdp = data.sdp.replace(/m=video \\d+/, "m=video 0");
+            });
+        }''')
+        bob.answer()
+        alice.wait("confirmed")
+        for phone, hz in ((alice, 900), (bob, 500)):
+            phone.until_loud(hz)
+            hears(phone, hz)
+        assert alice.run(described) == "0"
+        bob.hang_up()
+        alice.wait("ended")
+
+
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("security", [None, "srtp-mand"])
 def test_a_browser_and_a_phone_hear_each_other(own_server, tmp_path, security):
     server = own_server(media__srtp="required" if security else "optional")

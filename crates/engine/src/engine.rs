@@ -35,6 +35,7 @@ use crate::messages::{Mailroom, MessageConfig};
 use crate::ports::{CallControl, DevCaller, VoiceCarrier};
 use crate::prompt::{PromptConfig, PromptLibrary};
 use crate::recordings::{Archive, ArchiveError, RecordingsConfig};
+use crate::reflexive::Reflexive;
 use crate::router::{Router, RouterConfig};
 use crate::signalling::Signalling;
 use crate::speech::Speech;
@@ -91,6 +92,8 @@ pub struct EngineConfig {
     pub codecs: CodecOrder,
     /// What networks are told of the address of media, in place of its own.
     pub media_outside: Outside,
+    /// `host:port` of a STUN server that is asked how media is seen from outside.
+    pub stun: Option<String>,
     /// Whether audio is protected, where no trunk says otherwise.
     pub srtp: SrtpPolicy,
     /// ICE only answers: for a node at an address that everybody reaches.
@@ -148,6 +151,7 @@ pub struct Engine {
     sweep: tokio::task::JoinHandle<()>,
     archive: Arc<Archive>,
     uploads: tokio::task::JoinHandle<()>,
+    stun: Option<tokio::task::JoinHandle<()>>,
     signalling: Signalling,
     webhooks: Option<tokio::task::JoinHandle<()>>,
 }
@@ -199,7 +203,9 @@ impl Engine {
         let locator = Locator::new(&config.dns, ipv4, ipv6)?;
         let gate: SharedGate = Arc::new(Mutex::new(Gate::new(config.defence)));
         let transports = Transports::bind(config.transport, signalling.handle(), sip_sender, gate.clone()).await?;
-        let face = MediaFace::new(config.media.address, config.media_outside);
+        let reflexive = Reflexive::default();
+        let stun = config.stun.map(|server| tokio::spawn(reflexive.clone().follow(server, config.media.address)));
+        let face = MediaFace::new(config.media.address, config.media_outside, reflexive);
         let media = MediaPool::start(config.media, move |leg, event| {
             if media_sender.try_send((leg, event)).is_err() {
                 metrics::counter!("opentact_media_events_dropped_total").increment(1);
@@ -299,6 +305,7 @@ impl Engine {
             sweep,
             archive,
             uploads,
+            stun,
             signalling,
             webhooks,
         })
@@ -384,6 +391,9 @@ impl Engine {
         self.sweep.abort();
         // What is not uploaded yet is at the next start.
         self.uploads.abort();
+        if let Some(stun) = &self.stun {
+            stun.abort();
+        }
         self.core.abort();
         // Only then has the core left everything, and heard of no connection that ends with the node.
         let _ = self.core.await;

@@ -23,6 +23,7 @@ pub mod number;
 pub mod ports;
 pub mod prompt;
 pub mod recordings;
+mod reflexive;
 pub mod router;
 mod signalling;
 pub mod speech;

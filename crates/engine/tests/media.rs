@@ -8,10 +8,11 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use opentact_engine::media::{
-    Command, Event, LegKey, LegParams, MediaConfig, MediaPool, RecordEnd, RecordOrder, Source, ToneSpec,
+    Audience, Command, Event, LegKey, LegParams, MediaConfig, MediaPool, RecordEnd, RecordOrder, Source, Tap, Tapped,
+    ToneSpec,
 };
 use opentact_media::codec::Codec;
-use opentact_media::codec::g711::decode_ulaw;
+use opentact_media::codec::g711::{decode_ulaw, encode_ulaw};
 use opentact_media::rtp::{Header, Packet};
 use opentact_media::wav;
 
@@ -283,4 +284,191 @@ fn a_recording_is_readable_when_it_is_told_and_the_leg_ends_after_it() {
     assert_eq!(world.event().1, Event::PlayDone { id: 1, completed: false });
     assert!(matches!(world.event().1, Event::RecordDone { id: 4, reason: RecordEnd::Closed, .. }));
     assert!(matches!(world.event().1, Event::Closed(_)));
+}
+
+/// How loud a tone is in samples at 8,000 a second, decibels below full scale.
+fn tone_db(samples: &[i16], hz: f64) -> f64 {
+    let (mut re, mut im) = (0.0, 0.0);
+    for (at, sample) in samples.iter().enumerate() {
+        let (sin, cos) = (at as f64 * hz * std::f64::consts::TAU / 8000.0).sin_cos();
+        re += f64::from(*sample) * cos;
+        im += f64::from(*sample) * sin;
+    }
+    20.0 * ((re.hypot(im) * 2.0 / samples.len() as f64).max(0.01) / 32767.0).log10()
+}
+
+/// A phone that says a tone.
+struct Caller {
+    leg: LegKey,
+    phone: Phone,
+    hz: f64,
+    heard: Vec<i16>,
+}
+
+impl Caller {
+    fn new(world: &World, hz: f64) -> Caller {
+        let (leg, phone) = world.call(None);
+        Caller { leg, phone, hz, heard: Vec::new() }
+    }
+
+    /// Hears a packet and says one: whom it talks to gives the pace.
+    fn turn(&mut self) {
+        let (header, payload) = self.phone.hear();
+        if header.payload_type == 0 {
+            self.heard.extend(payload.iter().map(|octet| decode_ulaw(*octet)));
+        }
+        let at = usize::from(self.phone.sequence) * 160;
+        let sample = |n: usize| ((at + n) as f64 * self.hz * std::f64::consts::TAU / 8000.0).sin() * 3277.0;
+        let payload: Vec<u8> = (0..160).map(|n| encode_ulaw(sample(n) as i16)).collect();
+        self.phone.say(&payload);
+    }
+
+    /// The last 300 ms.
+    fn hears(&self, hz: f64) -> bool {
+        self.heard.len() >= 2400 && (tone_db(&self.heard[self.heard.len() - 2400..], hz) + 20.0).abs() < 2.0
+    }
+
+    fn is_spared(&self, hz: f64) -> bool {
+        self.heard.len() >= 2400 && tone_db(&self.heard[self.heard.len() - 2400..], hz) < -45.0
+    }
+}
+
+/// All talk until each hears of the others just whom it should.
+fn until_heard(callers: &mut [Caller], wanted: &[&[usize]]) {
+    for _ in 0..3000 {
+        callers.iter_mut().for_each(Caller::turn);
+        let tones: Vec<f64> = callers.iter().map(|caller| caller.hz).collect();
+        let right = |caller: &Caller, wanted: &[usize]| {
+            let heard = |(place, hz): (usize, &f64)| match wanted.contains(&place) {
+                true => caller.hears(*hz),
+                false => caller.is_spared(*hz),
+            };
+            tones.iter().enumerate().all(heard)
+        };
+        if callers.iter().zip(wanted).all(|(caller, wanted)| right(caller, wanted)) {
+            return;
+        }
+    }
+    panic!("not heard: {wanted:?}");
+}
+
+#[test]
+fn legs_of_several_threads_meet_in_a_mix() {
+    let world = world(3);
+    let mut callers: Vec<Caller> = [400.0, 530.0, 670.0, 810.0].map(|hz| Caller::new(&world, hz)).into();
+    let legs: Vec<LegKey> = callers.iter().map(|caller| caller.leg).collect();
+    let mix = world.pool.mix();
+    let tell = |place: usize, command: Command| world.pool.command(legs[place], command);
+    for place in 0..3 {
+        tell(place, Command::Join { mix, audience: Audience::All });
+    }
+    until_heard(&mut callers, &[&[1, 2], &[0, 2], &[0, 1], &[]]);
+    // The fourth listens in, then whispers to the first.
+    tell(3, Command::Join { mix, audience: Audience::Nobody });
+    until_heard(&mut callers, &[&[1, 2], &[0, 2], &[0, 1], &[0, 1, 2]]);
+    tell(3, Command::Speak { to: Audience::One(legs[0]) });
+    until_heard(&mut callers, &[&[1, 2, 3], &[0, 2], &[0, 1], &[0, 1, 2]]);
+    tell(1, Command::Mute { on: true });
+    until_heard(&mut callers, &[&[2, 3], &[0, 2], &[0], &[0, 2]]);
+    // Two leave for a call of their own.
+    tell(1, Command::Bridge { with: legs[2] });
+    until_heard(&mut callers, &[&[3], &[2], &[1], &[0]]);
+    tell(3, Command::Leave);
+    until_heard(&mut callers, &[&[], &[2], &[1], &[]]);
+    assert_eq!(world.pool.stats().legs, 4);
+    legs.iter().for_each(|leg| world.pool.command(*leg, Command::Close));
+    let mut closed: Vec<LegKey> = legs.iter().map(|_| world.event().0).collect();
+    closed.sort();
+    assert_eq!(closed, legs);
+}
+
+/// What the tap tells next. The caller talks meanwhile.
+fn next(tap: &mut Tap, caller: &mut Caller) -> Tapped {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    caller.turn();
+    runtime.block_on(tap.next()).expect("the leg goes on")
+}
+
+#[test]
+fn a_tap_hears_the_party_speaks_to_it_and_is_told_what_was_played() {
+    let world = world(2);
+    let mut caller = Caller::new(&world, 440.0);
+    let mut tap = world.pool.tap(caller.leg, 16_000);
+    let sine = |ms: usize| {
+        let sample = |n: usize| ((n as f64 * 1000.0 * std::f64::consts::TAU / 16000.0).sin() * 3277.0) as i16;
+        (0..ms * 16).map(sample).collect::<Vec<i16>>()
+    };
+    tap.say(sine(2_000));
+    tap.mark(1);
+    let (mut heard, mut played) = (Vec::new(), false);
+    let mut heard_of_tap = false;
+    while !played || heard.len() < 48_000 {
+        match next(&mut tap, &mut caller) {
+            Tapped::Heard { samples, lost } => {
+                assert_eq!(lost, 0);
+                heard.extend(samples);
+            }
+            told => {
+                assert_eq!(told, Tapped::Marked { id: 1, played: true });
+                played = true;
+            }
+        }
+        heard_of_tap |= caller.hears(1000.0);
+        // It is not played before it was sent.
+        assert!(!played || caller.heard.len() >= 8_000);
+    }
+    assert!(heard_of_tap);
+    // Every other sample: a tone of 440 Hz at 8,000 a second.
+    let narrow: Vec<i16> = heard[heard.len() - 16_000..].iter().step_by(2).copied().collect();
+    assert!((tone_db(&narrow, 440.0) + 20.0).abs() < 3.0, "{} dB", tone_db(&narrow, 440.0));
+    assert!((frequency(&narrow) - 440.0).abs() < 5.0, "{} Hz", frequency(&narrow));
+    // What is cut off is not heard, and said to be.
+    tap.say(sine(20_000));
+    tap.mark(2);
+    tap.hush();
+    while !matches!(next(&mut tap, &mut caller), Tapped::Marked { id: 2, played: false }) {}
+    for _ in 0..3000 {
+        if caller.is_spared(1000.0) {
+            break;
+        }
+        next(&mut tap, &mut caller);
+    }
+    assert!(caller.is_spared(1000.0));
+    // Another takes its place.
+    let mut other = world.pool.tap(caller.leg, 8_000);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async { while tap.next().await.is_some() {} });
+    assert!(matches!(next(&mut other, &mut caller), Tapped::Heard { .. }));
+    world.pool.command(caller.leg, Command::Close);
+    runtime.block_on(async { while other.next().await.is_some() {} });
+}
+
+#[test]
+fn who_does_not_take_what_a_tap_hears_loses_some_and_is_told_how_much() {
+    let world = world(1);
+    let mut caller = Caller::new(&world, 440.0);
+    let mut tap = world.pool.tap(caller.leg, 8_000);
+    for id in 0..10 {
+        tap.mark(id);
+    }
+    // More than may wait; the marks have places of their own.
+    for _ in 0..150 {
+        caller.turn();
+    }
+    tap.mark(10);
+    let (mut packets, mut marks, mut lost_samples) = (0, Vec::new(), 0);
+    while lost_samples == 0 {
+        match next(&mut tap, &mut caller) {
+            Tapped::Heard { samples, lost } => {
+                packets += 1;
+                lost_samples += lost;
+                assert_eq!(samples.len(), 160);
+            }
+            Tapped::Marked { id, played: true } => marks.push(id),
+            told => panic!("{told:?}"),
+        }
+    }
+    assert_eq!(lost_samples % 160, 0);
+    assert!(packets > 90);
+    assert_eq!(marks, (0..=10).collect::<Vec<u64>>());
 }

@@ -21,6 +21,31 @@ impl std::fmt::Display for LegKey {
     }
 }
 
+/// One mix of one process. Never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MixKey(pub u64);
+
+impl std::fmt::Display for MixKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// Who in a mix hears what a party says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Audience {
+    /// Everybody else.
+    #[default]
+    All,
+    /// This one alone: a whisper.
+    One(LegKey),
+    /// Nobody: it only listens in.
+    Nobody,
+}
+
+/// Marks of [`Command::Mark`] that wait at most.
+pub const TAP_MARKS: usize = 256;
+
 /// What offer and answer agreed on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LegParams {
@@ -47,6 +72,28 @@ pub struct LegParams {
     pub security: Security,
     /// RTCP goes to where RTP goes, from the RTP socket (RFC 5761).
     pub rtcp_mux: bool,
+    /// Video that goes on to the bridged leg as it comes, where that has it too.
+    pub video: Option<VideoParams>,
+}
+
+/// What offer and answer agreed on for video.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VideoParams {
+    /// Where its RTP and its RTCP go, from sockets of its own; `None`: the way of the audio.
+    pub remote: Option<(SocketAddr, SocketAddr)>,
+    pub formats: Vec<VideoFormat>,
+    pub send: bool,
+    pub receive: bool,
+}
+
+/// A format that is passed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VideoFormat {
+    /// The same for both legs of a bridge, where they mean the same.
+    pub id: u64,
+    /// It is sent and received with, 0..=127.
+    pub payload_type: u8,
+    pub receive_payload_type: u8,
 }
 
 /// How the packets are protected.
@@ -151,6 +198,7 @@ impl LegParams {
             receive: true,
             security: Security::Plain,
             rtcp_mux: false,
+            video: None,
         }
     }
 }
@@ -199,6 +247,27 @@ pub enum Command {
     },
     /// Parts both.
     Unbridge,
+    /// Goes into a mix, and leaves the leg or the mix it was joined to. A mix begins with the first who joins it and
+    /// ends with the last who leaves; it has at most [`crate::mixer::MAX_PARTIES`], further ones are told
+    /// [`Event::MixFull`]. What a leg plays itself goes before what it hears of the mix. Keys stay with their leg.
+    Join {
+        mix: MixKey,
+        audience: Audience,
+    },
+    /// Out of its mix.
+    Leave,
+    /// In its mix: who hears the party from now on.
+    Speak {
+        to: Audience,
+    },
+    /// In its mix: how loud the others hear the party, in decibels more or less than it is, -60..=20; 0 at first.
+    Volume {
+        db: f32,
+    },
+    /// In its mix: nobody hears the party while on.
+    Mute {
+        on: bool,
+    },
     /// Sends back what it hears, keys excepted.
     Echo {
         on: bool,
@@ -218,6 +287,29 @@ pub enum Command {
     /// The party has pressed a key that signalling has told of: it goes on to the bridged leg.
     PassKey {
         digit: char,
+    },
+    /// Gives what the party says as samples, `rate` a second, 8,000, 16,000 or 24,000, at the pace of the leg: silence
+    /// while the party says nothing ([`crate::leg::Output::Heard`]). Another tap takes the place of one before.
+    Tap {
+        rate: u32,
+    },
+    /// Ends the tap, and what it says.
+    Untap,
+    /// By the tap: says this, behind what it has said already. It goes before what comes from others and after what the
+    /// leg plays. At most 60 s wait; of more [`Event::SaidTooMuch`] is told.
+    Say {
+        /// At the rate of the tap.
+        samples: Arc<[i16]>,
+    },
+    /// By the tap: [`Event::Marked`] once what it has said so far is played by the clock of RTP.
+    Mark {
+        id: u64,
+    },
+    /// By the tap: nothing more of what it has said; the marks that wait are told as not played.
+    Hush,
+    /// Ways to the peer that it has found since [`Command::Start`], as `candidate:...` lines; of all the first 32 count.
+    Candidates {
+        lines: Vec<String>,
     },
     /// Ends the leg: RTCP BYE, recordings closed, [`Event::Closed`].
     Close,
@@ -299,6 +391,13 @@ pub enum Event {
     /// The file is closed and readable. `duration_ms` of audio at `rate` samples per second, `bytes` of file. `error`: why
     /// it does not hold everything; it holds nothing where `duration_ms` is 0.
     RecordDone { id: u64, duration_ms: u64, rate: u32, bytes: u64, error: Option<String>, reason: RecordEnd },
+    /// All that was said before that mark was sent and its time is over; or it was cut off, or more than [`TAP_MARKS`]
+    /// waited.
+    Marked { id: u64, played: bool },
+    /// Samples that were dropped, as too much waits to be said.
+    SaidTooMuch { samples: usize },
+    /// It was to join a mix that has as many parties as it can have, and did not.
+    MixFull { mix: MixKey },
     /// No RTP for the configured time, since the start or the last packet; told again each time it passes once more.
     Timeout,
     /// The last event of a leg.

@@ -152,6 +152,11 @@ impl JitterBuffer {
         }
     }
 
+    /// Samples per second given.
+    pub fn wanted(&self) -> u32 {
+        self.wanted
+    }
+
     /// The delay at the beginning, in samples given.
     pub fn target(&self) -> u32 {
         self.wanted * self.delay.initial_ms / 1000

@@ -1,11 +1,11 @@
 //! Audio of a call, without a thread, a socket or a clock: RTP and RTCP, in the clear or as SRTP, codecs, telephone
 //! events, tones, prompts and the files they come from,
-//! recordings, and the [`leg::Leg`] that joins them.
+//! recordings, the [`leg::Leg`] that joins them, and the [`mixer::Mixer`] that joins legs.
 //!
 //! Not here: who owns the sockets and wakes a leg (`engine::media`), SIP and SDP (`sip`), what a call plays (`call`).
 //!
 //! The invariant the caller keeps: after every [`leg::Leg::handle`] drain [`leg::Leg::poll`] to `None`, hand every
-//! [`leg::Output::Relay`] to the bridged leg, and call `handle` with [`leg::Input::Tick`] once
+//! [`leg::Output::Relay`] to the bridged leg or the mix, give what [`leg::Leg::needs`] asks for of it, and call `handle` with [`leg::Input::Tick`] once
 //! [`leg::Leg::deadline`] is reached. Time only moves forward.
 
 pub mod clip;
@@ -16,6 +16,7 @@ pub mod dtmf;
 pub mod file;
 pub mod jitter;
 pub mod leg;
+pub mod mixer;
 pub mod mp3;
 pub mod prompt;
 pub mod quality;
@@ -34,8 +35,10 @@ pub mod wav;
 pub use clip::Clip;
 pub use codec::Codec;
 pub use control::{
-    Command, Event, EventFormat, LegKey, LegParams, RecordEnd, RecordFormat, RecordOrder, Security, Source,
+    Audience, Command, Event, EventFormat, LegKey, LegParams, MixKey, RecordEnd, RecordFormat, RecordOrder, Security,
+    Source,
 };
 pub use leg::{Leg, LegConfig};
+pub use mixer::Mixer;
 pub use stats::LegStats;
 pub use tone::{ToneSpec, ToneStep};

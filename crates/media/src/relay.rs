@@ -29,6 +29,12 @@ pub enum FrameKind {
     },
     /// RFC 3389.
     ComfortNoise,
+    /// Video, in a format that both legs know by this number. It keeps its numbers and its source.
+    Video {
+        format: u64,
+    },
+    /// A compound of RTCP about video.
+    VideoReport,
     /// A key that came by signalling. Without payload.
     Key(char),
     /// A key that is heard as tones in the audio is pressed, or let go. Without payload.
@@ -215,6 +221,8 @@ impl OutgoingStream {
                 FrameKind::Audio(_) => now + self.duration(samples),
                 FrameKind::TelephoneEvent { .. }
                 | FrameKind::ComfortNoise
+                | FrameKind::Video { .. }
+                | FrameKind::VideoReport
                 | FrameKind::Key(_)
                 | FrameKind::Tones { .. } => now,
             });

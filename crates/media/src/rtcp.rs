@@ -6,6 +6,10 @@ const SENDER_REPORT: u8 = 200;
 const RECEIVER_REPORT: u8 = 201;
 const SOURCE_DESCRIPTION: u8 = 202;
 const GOODBYE: u8 = 203;
+/// RFC 4585 6.1.
+const TRANSPORT_FEEDBACK: u8 = 205;
+const PAYLOAD_FEEDBACK: u8 = 206;
+const GENERIC_NACK: usize = 1;
 const CNAME: u8 = 1;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -53,13 +57,45 @@ pub enum Packet<'a> {
     Goodbye {
         ssrc: Option<u32>,
     },
-    /// APP, feedback, extended reports: skipped.
+    /// RFC 4585 6.1: a report about packets or a picture, of a source. `missing` of the former, of pairs of a number and the
+    /// 16 after it.
+    Feedback {
+        sender: u32,
+        media: u32,
+        missing: Missing<'a>,
+    },
+    /// APP, extended reports: skipped.
     Other(u8),
 }
 
 /// The report blocks of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Blocks<'a>(&'a [u8]);
+
+/// The sequence numbers that a generic NACK (RFC 4585 6.2.1) asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Missing<'a> {
+    rest: &'a [u8],
+    at: u16,
+    /// Which of the 16 after it, and the next itself in the lowest bit.
+    mask: u32,
+}
+
+impl Iterator for Missing<'_> {
+    type Item = u16;
+
+    fn next(&mut self) -> Option<u16> {
+        if self.mask == 0 {
+            let ([p0, p1, b0, b1], rest) = self.rest.split_first_chunk::<4>()?;
+            self.rest = rest;
+            self.at = u16::from_be_bytes([*p0, *p1]);
+            self.mask = u32::from(u16::from_be_bytes([*b0, *b1])) << 1 | 1;
+        }
+        let ahead = self.mask.trailing_zeros();
+        self.mask &= self.mask - 1;
+        Some(self.at.wrapping_add(ahead as u16))
+    }
+}
 
 const BLOCK_LEN: usize = 24;
 
@@ -139,6 +175,12 @@ impl<'a> Compound<'a> {
             RECEIVER_REPORT => {
                 let ssrc = word(packet, 4).ok_or(RtcpError::Truncated)?;
                 Ok(Packet::Receiver { ssrc, blocks: blocks(8)? })
+            }
+            TRANSPORT_FEEDBACK | PAYLOAD_FEEDBACK => {
+                let field = |at| word(packet, at).ok_or(RtcpError::Truncated);
+                let is_nack = kind == TRANSPORT_FEEDBACK && count == GENERIC_NACK;
+                let rest = packet.get(12..).filter(|_| is_nack).unwrap_or_default();
+                Ok(Packet::Feedback { sender: field(4)?, media: field(8)?, missing: Missing { rest, at: 0, mask: 0 } })
             }
             SOURCE_DESCRIPTION => Ok(Packet::SourceDescription),
             GOODBYE => Ok(Packet::Goodbye { ssrc: if count == 0 { None } else { word(packet, 4) } }),
@@ -248,6 +290,29 @@ mod tests {
             assert_eq!(out.last(), Some(&0));
             assert_eq!(out.len(), (usize::from(u16::from_be_bytes([out[2], out[3]])) + 1) * 4);
         }
+    }
+
+    #[test]
+    fn feedback_tells_who_misses_what_of_whom() {
+        let mut out = Vec::new();
+        write_report(&mut out, 7, None, None);
+        // A generic NACK of 65,535 and the second after it, and of 9; then a picture loss indication.
+        out.extend_from_slice(&[0x81, 205, 0, 4, 0, 0, 0, 7, 0, 0, 0, 9, 0xFF, 0xFF, 0, 2, 0, 9, 0, 0]);
+        out.extend_from_slice(&[0x81, 206, 0, 2, 0, 0, 0, 7, 0, 0, 0, 9]);
+        let packets: Vec<_> = parse(&out).map(Result::unwrap).collect();
+        let [_, Packet::Feedback { sender: 7, media: 9, missing }, Packet::Feedback { missing: none, .. }] =
+            packets[..]
+        else {
+            panic!("{packets:?}");
+        };
+        assert_eq!(missing.collect::<Vec<_>>(), [0xFFFF, 1, 9]);
+        assert_eq!(none.count(), 0);
+        let length = out.len();
+        assert_eq!(parse(&out[..length - 1]).last(), Some(Err(RtcpError::Truncated)));
+        // Too short to say of whom.
+        out.truncate(8);
+        out.extend_from_slice(&[0x81, 206, 0, 1, 0, 0, 0, 7]);
+        assert_eq!(parse(&out).last(), Some(Err(RtcpError::Truncated)));
     }
 
     #[test]

@@ -284,6 +284,7 @@ fn engine_config(config: &Config, tls: TlsConfig, stir: StirConfig) -> anyhow::R
             Srtp::Required => SrtpPolicy::Required,
         },
         ice_lite: config.media.ice_lite,
+        stun: config.media.stun.clone(),
         trunks: TrunkConfig {
             interval: config.sip.ping_interval.0,
             failures: config.sip.ping_failures,

@@ -33,8 +33,13 @@ PHONE = """([url, uri, password]) => {
         session.on("confirmed", () => note("confirmed"));
         session.on("ended", ({ cause }) => note("ended", cause));
         const listen = (connection) => connection.addEventListener("track", ({ track }) => {
-            // Chromium lets sound flow only to where it is played.
             const stream = new MediaStream([track]);
+            if (track.kind === "video") {
+                window.eye = Object.assign(document.createElement("video"), { srcObject: stream, muted: true });
+                window.eye.play();
+                return;
+            }
+            // Chromium lets sound flow only to where it is played.
             const player = new Audio();
             player.srcObject = stream;
             player.play();
@@ -69,14 +74,34 @@ class WebPhone:
     def run(self, script, arg=None):
         return self.page.evaluate(script, arg)
 
-    def call(self, uri):
-        self.run("to => window.ua.call(to, { mediaConstraints: { audio: true, video: false } })", uri)
+    def call(self, uri, video=False):
+        self.run("([to, video]) => window.ua.call(to, { mediaConstraints: { audio: true, video } })", [uri, video])
 
-    def answer(self):
-        self.run("() => window.session.answer({ mediaConstraints: { audio: true, video: false } })")
+    def answer(self, video=False):
+        self.run("video => window.session.answer({ mediaConstraints: { audio: true, video } })", video)
 
     def hang_up(self):
         self.run("() => window.session.terminate()")
+
+    def until_seen(self, frames=30):
+        """Waits for so many further pictures; the codec they came in, and the mean of their red, green and blue."""
+        stats = """async () => {
+            const all = [...(await window.session.connection.getStats()).values()];
+            const video = all.find(({ type, kind }) => type === "inbound-rtp" && kind === "video");
+            return [video?.framesDecoded ?? 0, all.find(({ id }) => id === video?.codecId)?.mimeType];
+        }"""
+        before, _ = self.run(stats)
+        self.page.wait_for_function(f"async wanted => (await ({stats})())[0] >= wanted", arg=before + frames, timeout=20_000)
+        colours = self.run(
+            """() => {
+                const canvas = new OffscreenCanvas(64, 48);
+                const paper = canvas.getContext("2d");
+                paper.drawImage(window.eye, 0, 0, 64, 48);
+                const { data } = paper.getImageData(0, 0, 64, 48);
+                return [0, 1, 2].map((at) => data.filter((_, index) => index % 4 === at).reduce((a, b) => a + b, 0) / (64 * 48));
+            }"""
+        )
+        return self.run(stats)[1], colours
 
     def heard(self):
         """The last 0.7 s that were played, and samples per second."""

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use opentact_call::q850::Q850;
 use opentact_call::{Call, CallState, Input, LegCommand, LegEvent, LegId, LegSnapshot, Output};
-use opentact_sip::sdp::Codec;
+use opentact_sip::sdp::{Codec, Passed};
 use opentact_store::records::Record;
 use tokio::task::AbortHandle;
 use uuid::Uuid;
@@ -42,6 +42,8 @@ pub(super) struct CallEntry {
     pub(super) last_failure: Option<u16>,
     /// What the leg dialled last speaks, once that is agreed on.
     pub(super) spoken: Option<Codec>,
+    /// The video that it shows, of what the caller has offered.
+    pub(super) shown: Vec<Passed>,
 }
 
 impl Core {
@@ -62,6 +64,7 @@ impl Core {
             recordings: Vec::new(),
             last_failure: None,
             spoken: None,
+            shown: Vec::new(),
         };
         self.calls.insert(origin, entry);
         if let Some(output) = self.calls.get_mut(&origin).and_then(|entry| entry.call.poll()) {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use opentact_media::control::{DtlsIdentity, LegKey};
 use opentact_sip::flow::Flow;
 use opentact_sip::sdp::{
-    Capabilities, CertificateFingerprint, CertificateHash, Codec, DtlsSide, Negotiator, Security, SrtpPolicy,
+    Capabilities, CertificateFingerprint, CertificateHash, Codec, DtlsSide, Negotiator, Passed, Security, SrtpPolicy,
 };
 use opentact_sip::ua::SessionId;
 use opentact_sip::uri::Uri;
@@ -54,6 +54,9 @@ pub(super) struct Terms {
     pub(super) webrtc: Webrtc,
     /// How keys are sent.
     pub(super) dtmf: Dtmf,
+    /// Video that is passed on, and where it is received where it has ports of its own.
+    pub(super) passed: Vec<Passed>,
+    pub(super) video: Option<SocketAddr>,
 }
 
 impl Terms {
@@ -66,7 +69,12 @@ impl Terms {
         if self.dtmf != Dtmf::Auto {
             capabilities.telephone_event = None;
         }
-        Negotiator::new(rand::random(), self.address, capabilities).securing(security)
+        let mut negotiator = Negotiator::new(rand::random(), self.address, capabilities).securing(security);
+        negotiator.pass(self.passed.clone());
+        if let Some(video) = self.video {
+            negotiator.video_at(video);
+        }
+        negotiator
     }
 }
 
@@ -132,7 +140,7 @@ mod tests {
     fn terms(srtp: SrtpPolicy) -> Terms {
         let webrtc = Webrtc { identity: DtlsIdentity::new(&[], &[]), lite: false };
         let address = "127.0.0.1:20000".parse().unwrap();
-        Terms { webrtc, address, codecs: vec![Codec::PCMU], srtp, dtmf: Dtmf::Auto }
+        Terms { webrtc, address, codecs: vec![Codec::PCMU], srtp, dtmf: Dtmf::Auto, passed: Vec::new(), video: None }
     }
 
     #[test]

@@ -138,7 +138,7 @@ impl Core {
         let srtp = context.srtp.unwrap_or(self.config.srtp);
         let webrtc = self.config.webrtc.clone();
         let codecs = negotiate::codecs(self.codecs_of(&context));
-        let terms = Terms { address, codecs, srtp, webrtc, dtmf: context.dtmf };
+        let terms = Terms { address, codecs, srtp, webrtc, dtmf: context.dtmf, passed: Vec::new(), video: None };
         if let Err(error) = negotiate::check_offer(&request, &terms, manner) {
             tracing::info!(%error, "offer refused");
             self.refuse(session, error.code(), None, negotiate::refusal(&error));
@@ -290,8 +290,17 @@ impl Core {
         if let Some(described) = &media.described {
             return Some(described.clone());
         }
-        if let Some(spoken) = self.calls.get(&leg.call).and_then(|entry| entry.spoken.as_ref()) {
-            negotiate::prefer(media, spoken);
+        if let Some(entry) = self.calls.get(&leg.call) {
+            if let Some(spoken) = &entry.spoken {
+                negotiate::prefer(media, spoken);
+            }
+            if !entry.shown.is_empty() {
+                media.sdp.pass(entry.shown.clone());
+                // Without ports for it there is none.
+                if let Ok(address) = self.drivers.media.open_video(media.key) {
+                    media.sdp.video_at(address);
+                }
+            }
         }
         match negotiate::respond(media, &inbound.request) {
             Ok((bytes, params)) => {

@@ -47,7 +47,7 @@ impl Core {
                 self.tell_call(call, Input::Recorded { id, result });
             }
             Event::Timeout => self.on_rtp_timeout(leg),
-            Event::DtmfSent => {}
+            Event::DtmfSent | Event::MixFull { .. } | Event::Marked { .. } | Event::SaidTooMuch { .. } => {}
             Event::SignalKey { digit, duration_ms } => self.send_info(leg, digit, duration_ms),
             Event::Closed(stats) => {
                 self.media_legs.remove(&key);

@@ -1,16 +1,17 @@
 //! Offers and answers of a leg, between SIP bodies and media parameters.
 
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use opentact_media::control::{
     Codec, DtlsParams, EventFormat, Fingerprint, FingerprintHash, IceCredentials, IceParams, LegParams, MasterKey,
-    OpusParams, Security, SrtpKeys, Suite,
+    OpusParams, Security, SrtpKeys, Suite, VideoFormat, VideoParams,
 };
 use opentact_sip::message::{Headers as SipHeaders, Request};
 use opentact_sip::sdp::{
-    self, Agreed, CertificateHash, Codec as Described, Crypto, CryptoSuite, Direction, DtlsSession, Media as MediaLine,
-    Negotiator, Protection, SdpError, Session,
+    self, Agreed, AgreedFormat, AgreedVideo, CertificateHash, Codec as Described, Crypto, CryptoSuite, Direction,
+    DtlsSession, Media as MediaLine, Negotiator, Passed, Protection, SdpError, Session,
 };
 use opentact_sip::ua::SessionId;
 use opentact_store::types::Dtmf;
@@ -87,6 +88,24 @@ pub(super) fn suit(codecs: &mut Vec<Described>, origin: &Media, offer: Option<&S
     };
     codecs.retain(|codec| !is_passed_through(codec) || offered(codec));
     codecs.sort_by_key(|codec| (!offered(codec), is_passed_through(codec)));
+}
+
+/// What is spoken on a leg, and the video that is shown on it.
+pub(super) type Common = (Option<Described>, Vec<Passed>);
+
+pub(super) fn common(media: &Media) -> Common {
+    let spoken = media.sdp.agreed().map(|agreed| agreed.codec.clone());
+    let formats = media.sdp.video().map(|video| video.formats.as_slice()).unwrap_or_default();
+    (spoken, formats.iter().map(|format| format.passed.clone()).collect())
+}
+
+/// Video that a leg dialled for this one may be offered: what its party has offered and we have not answered, or what was
+/// agreed on.
+pub(super) fn showable(origin: &Media, offer: Option<&Session>) -> Vec<Passed> {
+    match (offer, &origin.described) {
+        (Some(offer), None) => sdp::offered_video(offer),
+        _ => common(origin).1,
+    }
 }
 
 /// An answer takes this codec, which the leg it is joined with speaks, where it can.
@@ -197,7 +216,22 @@ fn params(terms: &Terms, sdp: &Negotiator, agreed: &Agreed) -> Result<LegParams,
         signals_keys: terms.dtmf == Dtmf::Info,
         security: security(terms, sdp)?,
         rtcp_mux: sdp.rtcp_mux(),
+        video: sdp.video().map(video),
     })
+}
+
+fn video(agreed: &AgreedVideo) -> VideoParams {
+    let format = |format: &AgreedFormat| VideoFormat {
+        id: BuildHasherDefault::<DefaultHasher>::default().hash_one(&format.passed.format),
+        payload_type: format.payload_type,
+        receive_payload_type: format.receive_payload_type,
+    };
+    VideoParams {
+        remote: (!agreed.bundled).then_some((agreed.remote, agreed.remote_rtcp)),
+        formats: agreed.formats.iter().map(format).collect(),
+        send: agreed.direction.sends(),
+        receive: agreed.direction.receives(),
+    }
 }
 
 fn security(terms: &Terms, sdp: &Negotiator) -> Result<Security, NegotiateError> {

@@ -7,7 +7,6 @@ use opentact_call::q850::Q850;
 use opentact_call::{DialOptions, DialTarget, LegEvent, LegId};
 use opentact_media::control::{Command as MediaCommand, LegKey};
 use opentact_sip::message::Response;
-use opentact_sip::sdp::Codec;
 use opentact_sip::ua::{Command, OutgoingInvite, SessionId};
 use opentact_sip::uri::NameAddr;
 use opentact_store::types::Dtmf;
@@ -16,7 +15,7 @@ use super::channels::Channel;
 use super::credit::Credit;
 use super::described::{Manner, Media, Terms};
 use super::leg::{Leg, Outbound, Role};
-use super::negotiate::{self, Headers, NegotiateError, SDP};
+use super::negotiate::{self, Common, Headers, NegotiateError, SDP};
 use super::reason::{answered_elsewhere, q850_of, reason_header};
 use super::{Core, Message};
 use crate::router::{Attempt, DialFault, DialPlan, DialRequest, Place};
@@ -93,7 +92,15 @@ impl Core {
         let Some(leg) = self.legs.get_mut(&id) else { return };
         // What is said in it is made anew for each attempt.
         let webrtc = self.config.webrtc.clone();
-        let terms = Terms { address, codecs: Vec::new(), srtp: self.config.srtp, webrtc, dtmf: Dtmf::Auto };
+        let terms = Terms {
+            address,
+            codecs: Vec::new(),
+            srtp: self.config.srtp,
+            webrtc,
+            dtmf: Dtmf::Auto,
+            passed: Vec::new(),
+            video: None,
+        };
         leg.media = Some(Media::new(key, terms, Manner::default()));
         leg.context = plan.context.clone();
         leg.channel = channel;
@@ -345,12 +352,12 @@ impl Core {
             media.take_up(session);
             match negotiate::accept(media, response.headers(), response.body()) {
                 Ok(params) => {
-                    let spoken = media.sdp.agreed().map(|agreed| agreed.codec.clone());
+                    let common = negotiate::common(media);
                     if let Role::Outbound(outbound) = &mut leg.role {
                         let tag = response.to_tag().unwrap_or_default();
                         outbound.early = Some((session, bytes::Bytes::copy_from_slice(tag)));
                     }
-                    self.note_spoken(call, spoken);
+                    self.note_common(call, common);
                     self.media_command(id, MediaCommand::Start(params));
                     self.leg_event(id, LegEvent::EarlyMedia);
                 }
@@ -393,7 +400,7 @@ impl Core {
             (Some(media), None) => negotiate::accept(media, response.headers(), response.body()).map(Some),
             (None, _) => Err(NegotiateError::Missing),
         };
-        let spoken = leg.media.as_ref().and_then(|media| media.sdp.agreed()).map(|agreed| agreed.codec.clone());
+        let common = leg.media.as_ref().map(negotiate::common).unwrap_or_default();
         let call = leg.call;
         for other in others.into_iter().filter(|other| *other != session) {
             self.command(Command::Cancel { session: other, headers: vec![answered_elsewhere()] });
@@ -404,7 +411,7 @@ impl Core {
                 if let Some(params) = params {
                     self.media_command(id, MediaCommand::Start(params));
                 }
-                self.note_spoken(call, spoken);
+                self.note_common(call, common);
                 self.leg_event(id, LegEvent::Answered);
             }
             Err(error) => {
@@ -416,10 +423,10 @@ impl Core {
         }
     }
 
-    /// The origin is answered in what the leg that it is to hear speaks, where it can be.
-    fn note_spoken(&mut self, call: LegId, codec: Option<Codec>) {
+    /// The origin is answered in what the leg that it is to hear speaks and shows, where it can be.
+    fn note_common(&mut self, call: LegId, common: Common) {
         if let Some(entry) = self.calls.get_mut(&call) {
-            entry.spoken = codec;
+            (entry.spoken, entry.shown) = common;
         }
     }
 

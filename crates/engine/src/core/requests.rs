@@ -5,6 +5,7 @@ use opentact_call::{Input, LegId};
 use opentact_media::control::Command as MediaCommand;
 use opentact_sip::flow::Flow;
 use opentact_sip::message::{Method, Request, Response};
+use opentact_sip::sdp::IceFragment;
 use opentact_sip::ua::{Command, RequestId, SessionId};
 
 use super::Core;
@@ -50,9 +51,12 @@ impl Core {
 
     /// Keys pressed on phones that know no RFC 4733.
     fn on_info(&mut self, session: SessionId, id: RequestId, request: &Request) {
-        if request.headers().get_by_name("Info-Package").is_some() {
+        if let Some(package) = request.headers().get_by_name("Info-Package") {
+            if package.trim_ascii().eq_ignore_ascii_case(TRICKLE) {
+                return self.on_trickle(session, id, request);
+            }
             // RFC 6086 4.2.2: an Info Package we did not offer.
-            return self.respond(id, 469, vec![(Bytes::from_static(b"Recv-Info"), Bytes::new())]);
+            return self.respond(id, 469, vec![(Bytes::from_static(b"Recv-Info"), Bytes::from_static(TRICKLE))]);
         }
         if request.body().is_empty() {
             // RFC 2976 2.2: such are sent to see whether the call is alive.
@@ -76,6 +80,25 @@ impl Core {
         }
     }
 
+    /// Candidates that the other side has found since its description (RFC 8840).
+    fn on_trickle(&mut self, session: SessionId, id: RequestId, request: &Request) {
+        if !request.headers().is_content(FRAGMENT) {
+            return self.respond(
+                id,
+                415,
+                vec![(Bytes::from_static(b"Accept"), Bytes::from_static(FRAGMENT.as_bytes()))],
+            );
+        }
+        let Some(fragment) = IceFragment::parse(request.body()) else { return self.respond(id, 400, Vec::new()) };
+        self.respond(id, 200, Vec::new());
+        let Some(&leg) = self.sessions.get(&session) else { return };
+        let media = self.legs.get_mut(&leg).and_then(|leg| leg.media.as_mut());
+        let lines = media.map(|media| media.sdp.trickled(&fragment)).unwrap_or_default();
+        if !lines.is_empty() {
+            self.media_command(leg, MediaCommand::Candidates { lines });
+        }
+    }
+
     /// Sends a key the way a trunk takes them that has no other.
     pub(super) fn send_info(&mut self, leg: LegId, digit: char, duration_ms: u32) {
         let session = match self.legs.get(&leg).map(|leg| &leg.role) {
@@ -95,10 +118,11 @@ impl Core {
         let code = if self.draining { 503 } else { 200 };
         let mut headers = vec![
             header("Allow", ALLOW),
-            header("Accept", ["application/sdp", KEYS[0], KEYS[1], TEXTS].join(", ").into()),
+            header("Accept", ["application/sdp", KEYS[0], KEYS[1], FRAGMENT, TEXTS].join(", ").into()),
             header("Accept-Encoding", Bytes::from_static(b"identity")),
             header("Accept-Language", Bytes::from_static(b"en")),
-            header("Supported", Bytes::from_static(b"100rel, timer, path, outbound, gruu, replaces")),
+            header("Supported", Bytes::from_static(b"100rel, timer, path, outbound, gruu, replaces, trickle-ice")),
+            header("Recv-Info", Bytes::from_static(TRICKLE)),
             header("Allow-Events", EVENTS),
         ];
         if self.draining {
@@ -112,6 +136,9 @@ impl Core {
     }
 }
 
+/// RFC 8840: the package and the body of INFO with candidates.
+const TRICKLE: &[u8] = b"trickle-ice";
+const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
 /// Bodies of INFO that say which key was pressed.
 const KEYS: [&str; 2] = ["application/dtmf-relay", "application/dtmf"];
 /// Length of a key whose INFO gives none, milliseconds.

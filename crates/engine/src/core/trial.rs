@@ -44,11 +44,16 @@ impl Core {
             _ if phones => &self.config.codecs.phones,
             _ => &self.config.codecs.trunks,
         });
+        let mut passed = Vec::new();
         let origin = self.legs.get(&id).and_then(|leg| self.legs.get(&leg.call)).filter(|origin| origin.id != id);
         if let Some(origin) = origin
             && let Some(media) = &origin.media
         {
-            negotiate::suit(&mut codecs, media, origin.offer().as_ref());
+            let offer = origin.offer();
+            negotiate::suit(&mut codecs, media, offer.as_ref());
+            if phones {
+                passed = negotiate::showable(media, offer.as_ref());
+            }
         }
         let Some(leg) = self.legs.get_mut(&id) else { return };
         let Leg { role: Role::Outbound(outbound), media: Some(media), context, call, .. } = leg else { return };
@@ -57,7 +62,11 @@ impl Core {
         // A new dialog: nothing of what was offered and agreed with another place holds for it.
         let srtp = over.and_then(|over| over.srtp).unwrap_or(self.config.srtp);
         let dtmf = over.map_or(Dtmf::Auto, |over| over.dtmf);
-        let terms = Terms { address, codecs, srtp, webrtc: self.config.webrtc.clone(), dtmf };
+        let video = match media.terms.video {
+            None if !passed.is_empty() => self.drivers.media.open_video(media.key).ok(),
+            opened => opened,
+        };
+        let terms = Terms { address, codecs, srtp, webrtc: self.config.webrtc.clone(), dtmf, passed, video };
         *media = Media::new(media.key, terms, Manner::default());
         outbound.early = None;
         if let Some(over) = over {

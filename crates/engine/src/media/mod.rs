@@ -6,6 +6,7 @@
 mod net;
 mod ports;
 mod recordings;
+mod tap;
 mod worker;
 
 use std::net::{IpAddr, SocketAddr};
@@ -20,13 +21,14 @@ use std::{io, thread};
 pub use opentact_media::jitter::Delay;
 use opentact_media::leg::WallClock;
 pub use opentact_media::{
-    Codec, Command, Event, LegKey, LegParams, LegStats, RecordEnd, RecordFormat, RecordOrder, Source, ToneSpec,
-    ToneStep,
+    Audience, Codec, Command, Event, LegKey, LegParams, LegStats, MixKey, RecordEnd, RecordFormat, RecordOrder, Source,
+    ToneSpec, ToneStep,
 };
 use opentact_media::{Leg, LegConfig};
 use parking_lot::Mutex;
 use ports::{PortPair, Ports};
 pub(crate) use recordings::repair;
+pub use tap::{Tap, Tapped};
 use tokio::sync::oneshot;
 use worker::{Message, Worker};
 
@@ -130,7 +132,7 @@ impl MediaPool {
         let mut handles = Vec::with_capacity(count);
         for (index, (queue, receiver)) in channels.into_iter().enumerate() {
             let legs = Arc::new(AtomicUsize::new(0));
-            let worker = Worker::new(index, queues.clone(), events.clone(), jobs.clone(), legs.clone())?;
+            let worker = Worker::new(index, queues.clone(), events.clone(), jobs.clone(), legs.clone(), config.jitter)?;
             handles.push(thread::Builder::new().name(format!("media-{index}")).spawn(move || worker.run(receiver))?);
             threads.push(Thread { queue, legs });
         }
@@ -175,12 +177,30 @@ impl MediaPool {
         thread.legs.fetch_add(1, Ordering::Relaxed);
         thread.queue.try_send(Message::Open { key, leg: Box::new(leg), pair }).map_err(|error| {
             thread.legs.fetch_sub(1, Ordering::Relaxed);
-            match error {
-                TrySendError::Full(_) => MediaError::Busy,
-                TrySendError::Disconnected(_) => MediaError::Closed,
-            }
+            refused(&error)
         })?;
         Ok((key, address))
+    }
+
+    /// Binds ports for the video of a leg, where that does not share the way of its audio. Returns the address of its RTP
+    /// port for the SDP.
+    pub fn open_video(&self, leg: LegKey) -> Result<SocketAddr, MediaError> {
+        let pool = &*self.0;
+        let pair = PortPair::bind(&pool.ports, pool.config.address)?;
+        let address = pair.address;
+        pool.threads[pool.home(leg)]
+            .queue
+            .try_send(Message::Video { key: leg, pair })
+            .map_err(|error| refused(&error))?;
+        Ok(address)
+    }
+
+    /// The key of a mix that nobody is in yet ([`Command::Join`]), on the thread where a leg would be opened; those that join
+    /// it go there.
+    pub fn mix(&self) -> MixKey {
+        let pool = &*self.0;
+        let number = pool.next_key.fetch_add(1, Ordering::Relaxed);
+        MixKey(number * pool.threads.len() as u64 + pool.roomy() as u64)
     }
 
     /// Tells a leg what to do. Commands to one leg take effect in their order, within 5 ms. When thousands wait
@@ -196,6 +216,16 @@ impl MediaPool {
         if pool.threads[pool.home(key)].queue.send(Message::Command { key, command }).is_err() {
             tracing::error!(leg = %key, "media thread is gone, command lost");
         }
+    }
+
+    /// Listens to a leg and speaks to it, in samples, `rate` a second: 8,000, 16,000 or 24,000. At another rate nothing is
+    /// heard. It takes the place of a tap before.
+    pub fn tap(&self, leg: LegKey, rate: u32) -> Tap {
+        let (tap, end) = Tap::new(leg, self.clone());
+        if self.0.threads[self.0.home(leg)].queue.send(Message::Tap { key: leg, rate, end }).is_err() {
+            tracing::error!(%leg, "media thread is gone, tap lost");
+        }
+        tap
     }
 
     /// Asks a leg what it has counted. It answers within 5 ms; one that is closed, or whose thread has too much to do, not.
@@ -227,6 +257,13 @@ impl MediaPool {
                 tracing::error!("media thread had panicked");
             }
         }
+    }
+}
+
+fn refused(error: &TrySendError<Message>) -> MediaError {
+    match error {
+        TrySendError::Full(_) => MediaError::Busy,
+        TrySendError::Disconnected(_) => MediaError::Closed,
     }
 }
 

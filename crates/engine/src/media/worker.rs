@@ -5,6 +5,7 @@
 //! read within 5 ms; so is RTCP.
 
 use std::collections::{HashMap, VecDeque};
+use std::net::UdpSocket;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,14 +14,16 @@ use std::time::{Duration, Instant};
 use std::{io, thread};
 
 use metrics::{Counter, Gauge, counter, gauge};
+use opentact_media::jitter::Delay;
 use opentact_media::leg::{Input, Output};
 use opentact_media::recorder::Recording;
-use opentact_media::{Codec, Command, Event, Leg, LegKey, LegStats};
+use opentact_media::{Audience, Codec, Command, Event, Leg, LegKey, LegStats, MixKey, Mixer};
 use tokio::sync::oneshot;
 
 use super::net::{Batch, Clocks, Epoll, Inbox, hurry};
 use super::ports::PortPair;
 use super::recordings::Job;
+use super::tap::TapEnd;
 use super::{EventSink, QUEUE};
 
 /// How often a thread wakes. Packets wait at most this long; a leg sends at most one packet of its own in it, so that
@@ -47,10 +50,21 @@ pub(super) enum Message {
         key: LegKey,
         reply: oneshot::Sender<LegStats>,
     },
-    /// A leg comes from another thread to be bridged with one of this.
+    /// A leg has ports for video too.
+    Video {
+        key: LegKey,
+        pair: PortPair,
+    },
+    /// What the party says goes to this end, `rate` samples a second.
+    Tap {
+        key: LegKey,
+        rate: u32,
+        end: TapEnd,
+    },
+    /// A leg comes from another thread to be bridged with one of this, or to join a mix of it, as that command says.
     Adopt {
         slot: Box<Slot>,
-        with: LegKey,
+        to: Command,
     },
     /// A leg that once was on this thread is closed.
     Forget {
@@ -63,12 +77,17 @@ pub(super) struct Slot {
     key: LegKey,
     leg: Box<Leg>,
     pair: PortPair,
+    /// Of its video, where that has ports of its own.
+    video: Option<PortPair>,
     /// Place of the leg it is bridged to.
     peer: Option<usize>,
     /// Its RTP socket is among those of epoll.
     watched: bool,
     /// What it was told last: its time only moves forward.
     clock: Instant,
+    /// The mix it is in.
+    mix: Option<MixKey>,
+    tap: Option<TapEnd>,
     /// Threads that still pass its commands on.
     visited: Vec<usize>,
     /// It recorded, and its last event must not overtake that of its recordings.
@@ -93,6 +112,9 @@ pub(super) struct Worker {
     places: HashMap<LegKey, usize>,
     /// Legs that went to another thread.
     moved: HashMap<LegKey, usize>,
+    mixes: HashMap<MixKey, Mixer>,
+    /// How long packets wait in a mix.
+    delay: Delay,
     /// Messages for threads whose queue was full.
     pending: VecDeque<(usize, Message)>,
     epoll: Epoll,
@@ -100,6 +122,8 @@ pub(super) struct Worker {
     ready: Vec<u64>,
     rtp: Batch,
     rtcp: Batch,
+    video: Batch,
+    video_rtcp: Batch,
     /// Since the meters were told.
     counts: Counts,
     meters: Meters,
@@ -137,6 +161,7 @@ impl Worker {
         events: EventSink,
         recordings: SyncSender<Job>,
         legs: Arc<AtomicUsize>,
+        delay: Delay,
     ) -> io::Result<Worker> {
         let name = index.to_string();
         let meters = Meters {
@@ -158,12 +183,16 @@ impl Worker {
             vacant: Vec::new(),
             places: HashMap::new(),
             moved: HashMap::new(),
+            mixes: HashMap::new(),
+            delay,
             pending: VecDeque::new(),
             epoll: Epoll::new()?,
             inbox: Inbox::new(),
             ready: Vec::new(),
             rtp: Batch::default(),
             rtcp: Batch::default(),
+            video: Batch::default(),
+            video_rtcp: Batch::default(),
             counts: Counts::default(),
             meters,
             ending: false,
@@ -222,9 +251,12 @@ impl Worker {
                     key,
                     leg,
                     pair,
+                    video: None,
                     peer: None,
                     watched: false,
                     clock: now,
+                    mix: None,
+                    tap: None,
                     visited: Vec::new(),
                     recorded: false,
                     farewell: None,
@@ -232,7 +264,9 @@ impl Worker {
             }
             Message::Command { key, command } => self.command(now, key, command),
             Message::Measure { key, reply } => self.measure(key, reply),
-            Message::Adopt { slot, with } => self.adopt(now, *slot, with),
+            Message::Video { key, pair } => self.take_video(key, pair),
+            Message::Tap { key, rate, end } => self.tap(now, key, rate, end),
+            Message::Adopt { slot, to } => self.adopt(now, *slot, to),
             Message::Forget { key } => {
                 self.moved.remove(&key);
             }
@@ -251,6 +285,11 @@ impl Worker {
         match command {
             Command::Bridge { with } => self.bridge(now, index, with),
             Command::Unbridge => self.part(now, index),
+            Command::Join { mix, audience } => self.join_mix(now, index, mix, audience),
+            Command::Leave => self.leave_mix(now, index),
+            Command::Speak { to } => self.with_mix(index, |mixer, key| mixer.speak(key, to)),
+            Command::Volume { db } => self.with_mix(index, |mixer, key| mixer.volume(key, db)),
+            Command::Mute { on } => self.with_mix(index, |mixer, key| mixer.mute(key, on)),
             Command::Close => self.close(now, index),
             Command::Record(mut order) => {
                 order.rate = order.rate.max(self.peer_codec(index).map_or(0, Codec::recording_rate));
@@ -270,6 +309,34 @@ impl Worker {
         self.slots[peer].as_ref()?.leg.codec()
     }
 
+    fn take_video(&mut self, key: LegKey, pair: PortPair) {
+        match (self.places.get(&key), self.moved.get(&key)) {
+            (Some(&index), _) => {
+                if let Some(slot) = &mut self.slots[index] {
+                    slot.video = Some(pair);
+                    watch(&self.epoll, slot, index);
+                }
+            }
+            (None, Some(&thread)) => self.pass_on(thread, Message::Video { key, pair }),
+            (None, None) => {}
+        }
+    }
+
+    fn tap(&mut self, now: Instant, key: LegKey, rate: u32, end: TapEnd) {
+        match (self.places.get(&key), self.moved.get(&key)) {
+            (Some(&index), _) => {
+                // What the tap before is told of its end goes to it.
+                self.command(now, key, Command::Untap);
+                if let Some(slot) = &mut self.slots[index] {
+                    slot.tap = Some(end);
+                }
+                self.command(now, key, Command::Tap { rate });
+            }
+            (None, Some(&thread)) => self.pass_on(thread, Message::Tap { key, rate, end }),
+            (None, None) => {}
+        }
+    }
+
     fn measure(&mut self, key: LegKey, reply: oneshot::Sender<LegStats>) {
         match (self.places.get(&key), self.moved.get(&key)) {
             (Some(&index), _) => {
@@ -285,6 +352,7 @@ impl Worker {
     /// Joins a leg with another, to whose thread it goes when that is not this one.
     fn bridge(&mut self, now: Instant, index: usize, with: LegKey) {
         self.part(now, index);
+        self.leave_mix(now, index);
         if let Some(&peer) = self.places.get(&with) {
             if peer != index {
                 self.join(now, index, peer);
@@ -296,23 +364,104 @@ impl Worker {
             tracing::debug!(leg = %with, "bridge with a closed leg");
             return;
         }
-        let Some(mut slot) = self.vacate(index) else { return };
-        if slot.watched {
-            self.epoll.remove(&slot.pair.rtp);
-            slot.watched = false;
-        }
-        self.epoll.remove(&slot.pair.rtcp);
-        slot.visited.push(self.index);
-        self.moved.insert(slot.key, thread);
-        self.pass_on(thread, Message::Adopt { slot: Box::new(slot), with });
+        self.move_to(thread, index, Command::Bridge { with });
     }
 
-    fn adopt(&mut self, now: Instant, slot: Slot, with: LegKey) {
+    /// Gives a leg away to another thread, which is to do that with it.
+    fn move_to(&mut self, thread: usize, index: usize, to: Command) {
+        let Some(mut slot) = self.vacate(index) else { return };
+        for (socket, kind) in slot.sockets() {
+            if kind != RTP || slot.watched {
+                self.epoll.remove(socket);
+            }
+        }
+        slot.watched = false;
+        slot.visited.push(self.index);
+        self.moved.insert(slot.key, thread);
+        self.pass_on(thread, Message::Adopt { slot: Box::new(slot), to });
+    }
+
+    fn adopt(&mut self, now: Instant, slot: Slot, to: Command) {
         let key = slot.key;
         self.moved.remove(&key);
         self.settle(slot);
-        if let Some(&index) = self.places.get(&key) {
-            self.bridge(now, index, with);
+        self.command(now, key, to);
+    }
+
+    /// Takes a leg into a mix, to whose thread it goes when that is not this one.
+    fn join_mix(&mut self, now: Instant, index: usize, mix: MixKey, audience: Audience) {
+        self.part(now, index);
+        if self.slots[index].as_ref().is_some_and(|slot| slot.mix != Some(mix)) {
+            self.leave_mix(now, index);
+        }
+        let thread = (mix.0 % self.queues.len() as u64) as usize;
+        if thread != self.index {
+            return self.move_to(thread, index, Command::Join { mix, audience });
+        }
+        let Some(slot) = &mut self.slots[index] else { return };
+        let mixer = self.mixes.entry(mix).or_insert_with(|| Mixer::new(now, self.delay));
+        if !mixer.join(slot.key, slot.leg.hearing(), audience) {
+            return (self.events)(slot.key, Event::MixFull { mix });
+        }
+        if slot.mix.replace(mix).is_none() {
+            self.handle(now, index, Input::Command(Command::Join { mix, audience }));
+            self.drain(now, index);
+        }
+    }
+
+    /// Takes a leg out of its mix, which ends with the last.
+    fn leave_mix(&mut self, now: Instant, index: usize) {
+        if self.forget_mix(index) {
+            self.handle(now, index, Input::Command(Command::Leave));
+            self.drain(now, index);
+        }
+    }
+
+    fn forget_mix(&mut self, index: usize) -> bool {
+        let Some(slot) = &mut self.slots[index] else { return false };
+        let Some(mix) = slot.mix.take() else { return false };
+        if let Some(mixer) = self.mixes.get_mut(&mix) {
+            mixer.leave(slot.key);
+            if mixer.is_empty() {
+                self.mixes.remove(&mix);
+            }
+        }
+        true
+    }
+
+    fn with_mix(&mut self, index: usize, tell: impl FnOnce(&mut Mixer, LegKey)) {
+        let Some(slot) = &self.slots[index] else { return };
+        if let Some(mixer) = slot.mix.and_then(|mix| self.mixes.get_mut(&mix)) {
+            tell(mixer, slot.key);
+        }
+    }
+
+    /// Gives a leg that is due what it hears of its mix.
+    fn feed(&mut self, now: Instant, index: usize) {
+        let Some(slot) = &mut self.slots[index] else { return };
+        let Some(mixer) = slot.mix.and_then(|mix| self.mixes.get_mut(&mix)) else { return };
+        slot.clock = slot.clock.max(now);
+        let (now, leg) = (slot.clock, &mut slot.leg);
+        let fed = catch_unwind(AssertUnwindSafe(|| {
+            if let Some(need) = leg.needs(now)
+                && let Some((rate, samples)) = mixer.give(slot.key, need)
+            {
+                leg.handle(now, Input::Mixed { rate, samples });
+            }
+        }));
+        if fed.is_err() {
+            self.end_mix(now, index);
+        }
+    }
+
+    /// A fault in a mix ends that mix only: its parties hear nothing more of it.
+    fn end_mix(&mut self, now: Instant, index: usize) {
+        let Some(mix) = self.slots[index].as_ref().and_then(|slot| slot.mix) else { return };
+        tracing::error!(%mix, "mix panicked and is ended");
+        let Some(mixer) = self.mixes.remove(&mix) else { return };
+        let places: Vec<usize> = mixer.keys().filter_map(|key| self.places.get(&key).copied()).collect();
+        for place in places {
+            self.leave_mix(now, place);
         }
     }
 
@@ -323,6 +472,7 @@ impl Worker {
 
     fn join(&mut self, now: Instant, a: usize, b: usize) {
         self.part(now, b);
+        self.leave_mix(now, b);
         for (one, other) in [(a, b), (b, a)] {
             let Some(with) = self.slots[other].as_ref().map(|slot| slot.key) else { return };
             if let Some(slot) = &mut self.slots[one] {
@@ -347,6 +497,7 @@ impl Worker {
 
     fn close(&mut self, now: Instant, index: usize) {
         self.part(now, index);
+        self.forget_mix(index);
         self.handle(now, index, Input::Command(Command::Close));
         self.drain(now, index);
         self.remove(index);
@@ -355,9 +506,7 @@ impl Worker {
     /// Gives a leg a place and watches its sockets.
     fn settle(&mut self, slot: Slot) {
         let index = self.vacant.pop().unwrap_or(self.slots.len());
-        if let Err(error) = self.epoll.add(&slot.pair.rtcp, (index * 2 + 1) as u64) {
-            tracing::error!(leg = %slot.key, %error, "leg will not hear RTCP: cannot watch its socket");
-        }
+        watch(&self.epoll, &slot, index);
         let due = Some(slot.clock);
         // The pool counts a leg when it is opened; one that moved is counted where it is.
         if !slot.visited.is_empty() {
@@ -394,7 +543,7 @@ impl Worker {
                 tracing::error!(%error, "epoll");
             }
             for token in &ready {
-                self.read(clocks, (*token / 2) as usize, *token % 2 == 1);
+                self.read(clocks, (*token / KINDS) as usize, *token % KINDS);
             }
             if ready.is_empty() {
                 break;
@@ -403,10 +552,10 @@ impl Worker {
         self.ready = ready;
     }
 
-    /// Reads one datagram. False when there was none.
-    fn read(&mut self, clocks: Clocks, index: usize, is_rtcp: bool) -> bool {
+    /// Reads one datagram from the socket of that kind. False when there was none.
+    fn read(&mut self, clocks: Clocks, index: usize, kind: u64) -> bool {
         let Some(slot) = self.slots.get_mut(index).and_then(Option::as_mut) else { return false };
-        let socket = if is_rtcp { &slot.pair.rtcp } else { &slot.pair.rtp };
+        let Some((socket, _)) = slot.sockets().find(|(_, other)| *other == kind) else { return false };
         let received = match self.inbox.receive(socket, clocks) {
             Ok(Some(received)) => received,
             Ok(None) => return false,
@@ -417,7 +566,11 @@ impl Worker {
         };
         slot.clock = slot.clock.max(received.at);
         let (now, leg, from, datagram) = (slot.clock, &mut slot.leg, received.from, received.datagram);
-        let input = if is_rtcp { Input::Rtcp { from, datagram } } else { Input::Rtp { from, datagram } };
+        let input = match kind {
+            RTP => Input::Rtp { from, datagram },
+            RTCP => Input::Rtcp { from, datagram },
+            kind => Input::Video { from, is_rtcp: kind == VIDEO_RTCP, datagram },
+        };
         let handled = catch_unwind(AssertUnwindSafe(|| leg.handle(now, input)));
         self.counts.received += 1;
         if handled.is_err() {
@@ -438,10 +591,11 @@ impl Worker {
             clocks = Clocks::read();
             if self.slots[index].as_ref().is_some_and(|slot| !slot.watched) {
                 let mut left = MAX_DATAGRAMS;
-                while left > 0 && self.read(clocks, index, false) {
+                while left > 0 && self.read(clocks, index, RTP) {
                     left -= 1;
                 }
             }
+            self.feed(clocks.now, index);
             self.handle(clocks.now, index, Input::Tick);
             self.drain(clocks.now, index);
         }
@@ -463,6 +617,7 @@ impl Worker {
         {
             slot.peer = None;
         }
+        self.forget_mix(index);
         if let Some(slot) = &mut self.slots[index] {
             tracing::error!(leg = %slot.key, "leg panicked and is closed");
             slot.farewell = Some(Event::Closed(slot.leg.stats()));
@@ -473,8 +628,8 @@ impl Worker {
 
     /// Frees a leg's place and ports, and only then says so.
     fn remove(&mut self, index: usize) {
-        let Some(Slot { key, leg, pair, visited, recorded, farewell, .. }) = self.vacate(index) else { return };
-        drop((leg, pair));
+        let Some(Slot { key, leg, pair, video, visited, recorded, farewell, .. }) = self.vacate(index) else { return };
+        drop((leg, pair, video));
         for thread in visited {
             self.pass_on(thread, Message::Forget { key });
         }
@@ -492,13 +647,20 @@ impl Worker {
     fn drain(&mut self, now: Instant, index: usize) {
         let Some((slot, mut peer)) = with_peer(&mut self.slots, index) else { return };
         let relayed_to = slot.peer;
-        let (mut relayed, mut peer_panicked) = (false, false);
+        let mut mixer = slot.mix.and_then(|mix| self.mixes.get_mut(&mix));
+        let (mut relayed, mut peer_panicked, mut mix_panicked) = (false, false, false);
         while let Some(output) = slot.leg.poll() {
             match output {
                 Output::Rtp { to, packet } | Output::Connectivity { to, packet } => self.rtp.push(to, packet),
                 Output::Rtcp { to, packet } => self.rtcp.push(to, packet),
+                // Without sockets for it there is no video.
+                Output::Video { .. } if slot.video.is_none() => {}
+                Output::Video { to, is_rtcp: false, packet } => self.video.push(to, packet),
+                Output::Video { to, is_rtcp: true, packet } => self.video_rtcp.push(to, packet),
                 Output::Relay(frame) => {
-                    if let Some(peer) = peer.as_mut().filter(|_| !peer_panicked) {
+                    if let Some(mixer) = mixer.as_mut().filter(|_| !mix_panicked) {
+                        mix_panicked = catch_unwind(AssertUnwindSafe(|| mixer.hear(slot.key, &frame))).is_err();
+                    } else if let Some(peer) = peer.as_mut().filter(|_| !peer_panicked) {
                         peer.clock = peer.clock.max(now);
                         let (now, leg) = (peer.clock, &mut peer.leg);
                         let handled = catch_unwind(AssertUnwindSafe(|| leg.handle(now, Input::Relayed(frame))));
@@ -510,12 +672,24 @@ impl Worker {
                     slot.recorded = true;
                     self.jobs.push_back(Job::Recording(slot.key, recording));
                 }
+                Output::Heard(samples) => {
+                    if let Some(tap) = &mut slot.tap {
+                        tap.hear(samples);
+                    }
+                }
                 Output::Event(event @ Event::Closed(_)) => slot.farewell = Some(event),
+                Output::Event(event) if slot.tap.as_mut().is_some_and(|tap| tap.tell(&event)) => {}
                 Output::Event(event) => (self.events)(slot.key, event),
             }
         }
-        for (batch, socket) in [(&mut self.rtp, &slot.pair.rtp), (&mut self.rtcp, &slot.pair.rtcp)] {
-            if !batch.is_empty() {
+        let video = slot.video.as_ref();
+        for (batch, socket) in [
+            (&mut self.rtp, Some(&slot.pair.rtp)),
+            (&mut self.rtcp, Some(&slot.pair.rtcp)),
+            (&mut self.video, video.map(|pair| &pair.rtp)),
+            (&mut self.video_rtcp, video.map(|pair| &pair.rtcp)),
+        ] {
+            if let Some(socket) = socket.filter(|_| !batch.is_empty()) {
                 let (sent, unsent) = batch.send(socket);
                 self.counts.sent += sent;
                 self.counts.unsent += unsent;
@@ -525,14 +699,23 @@ impl Worker {
             slot.watched = !slot.watched;
             if !slot.watched {
                 self.epoll.remove(&slot.pair.rtp);
-            } else if let Err(error) = self.epoll.add(&slot.pair.rtp, (index * 2) as u64) {
+            } else if let Err(error) = self.epoll.add(&slot.pair.rtp, index as u64 * KINDS + RTP) {
                 tracing::debug!(leg = %slot.key, %error, "cannot watch the socket of a leg: it hears later");
                 slot.watched = false;
             }
         }
         self.due[index] = Some(slot.leg.deadline().unwrap_or(now + IDLE));
-        if slot.recorded {
+        let recorded = slot.recorded;
+        let untapped = slot.tap.take_if(|tap| tap.is_over()).is_some();
+        if recorded {
             self.hand_over();
+        }
+        if mix_panicked {
+            self.end_mix(now, index);
+        }
+        if untapped {
+            self.handle(now, index, Input::Command(Command::Untap));
+            self.drain(now, index);
         }
         if let Some(peer) = relayed_to.filter(|_| relayed) {
             if peer_panicked {
@@ -583,6 +766,31 @@ impl Worker {
                     tracing::error!(thread, "media thread is gone, message lost");
                 }
             }
+        }
+    }
+}
+
+/// What the sockets of a leg are for, told by their tokens.
+const RTP: u64 = 0;
+const RTCP: u64 = 1;
+const VIDEO_RTP: u64 = 2;
+const VIDEO_RTCP: u64 = 3;
+const KINDS: u64 = 4;
+
+impl Slot {
+    fn sockets(&self) -> impl Iterator<Item = (&UdpSocket, u64)> {
+        let video = self.video.iter().flat_map(|pair| [(&pair.rtp, VIDEO_RTP), (&pair.rtcp, VIDEO_RTCP)]);
+        [(&self.pair.rtp, RTP), (&self.pair.rtcp, RTCP)].into_iter().chain(video)
+    }
+}
+
+/// Watches the sockets of a leg that are not watched yet, but for that of RTP, which has its times.
+fn watch(epoll: &Epoll, slot: &Slot, index: usize) {
+    for (socket, kind) in slot.sockets().filter(|(_, kind)| *kind != RTP) {
+        if let Err(error) = epoll.add(socket, index as u64 * KINDS + kind)
+            && error.kind() != io::ErrorKind::AlreadyExists
+        {
+            tracing::error!(leg = %slot.key, %error, "leg will not hear: cannot watch its socket");
         }
     }
 }

@@ -9,7 +9,7 @@ mod large;
 mod outside;
 mod own;
 mod seats;
-mod stun;
+pub(crate) mod stun;
 mod tcp;
 mod tls;
 mod udp;

@@ -1,5 +1,5 @@
 //! STUN on the SIP port: binding requests, by which phones keep their NAT open and learn of its changes (RFC 5626 4.4.2,
-//! RFC 5389). Nothing else of STUN.
+//! RFC 5389); and such a request of our own. Nothing else of STUN.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -25,7 +25,7 @@ pub(super) fn is_stun(datagram: &[u8]) -> bool {
 }
 
 /// The answer to a binding request that came from `source`; `None` where none is due.
-pub(super) fn answer(datagram: &[u8], source: SocketAddr) -> Option<Vec<u8>> {
+pub(crate) fn answer(datagram: &[u8], source: SocketAddr) -> Option<Vec<u8>> {
     let kind = number(datagram, 0)?;
     let length = usize::from(number(datagram, 2)?);
     if kind != BINDING_REQUEST || datagram.len() != HEADER + length || length % 4 != 0 {
@@ -55,6 +55,40 @@ pub(super) fn answer(datagram: &[u8], source: SocketAddr) -> Option<Vec<u8>> {
         message.attribute(UNKNOWN_ATTRIBUTES, &unknown);
     }
     Some(message.finish(fingerprint))
+}
+
+/// A binding request.
+pub(crate) fn request(transaction: &[u8; 12]) -> Vec<u8> {
+    Message::new(BINDING_REQUEST, transaction).0
+}
+
+/// How the server that answered that request sees who made it; `None` for what is no such answer.
+pub(crate) fn reflexive(datagram: &[u8], transaction: &[u8; 12]) -> Option<SocketAddr> {
+    let whole = usize::from(number(datagram, 2)?) + HEADER == datagram.len();
+    if !whole
+        || number(datagram, 0)? != BINDING_SUCCESS
+        || datagram[4..8] != COOKIE
+        || datagram[8..HEADER] != *transaction
+    {
+        return None;
+    }
+    let mut at = HEADER;
+    while at < datagram.len() {
+        let (attribute, length) = (number(datagram, at)?, usize::from(number(datagram, at + 2)?));
+        let value = datagram.get(at + 4..at + 4 + length)?;
+        if attribute == XOR_MAPPED_ADDRESS {
+            let mask = COOKIE.iter().chain(transaction);
+            let address: Vec<u8> = value.get(4..)?.iter().zip(mask).map(|(octet, mask)| octet ^ mask).collect();
+            let ip = match (value[1], address.len()) {
+                (1, 4) => IpAddr::from(<[u8; 4]>::try_from(address).ok()?),
+                (2, 16) => IpAddr::from(<[u8; 16]>::try_from(address).ok()?),
+                _ => return None,
+            };
+            return Some(SocketAddr::new(ip, number(value, 2)? ^ u16::from_be_bytes([COOKIE[0], COOKIE[1]])));
+        }
+        at += 4 + length.next_multiple_of(4);
+    }
+    None
 }
 
 fn number(octets: &[u8], at: usize) -> Option<u16> {
@@ -147,6 +181,21 @@ mod tests {
         assert_eq!(answer_to("[::ffff:192.0.2.1]:32853"), octets(v4));
         let v6 = "010100182112a442b7e7a701bc34d686fa87dfae002000140002a1470113a9faa5d3f179bc25f4b5bed2b9d9";
         assert_eq!(answer_to("[2001:db8:1234:5678:11:2233:4455:6677]:32853"), octets(v6));
+    }
+
+    #[test]
+    fn what_is_answered_is_understood_and_nothing_else() {
+        let transaction: [u8; 12] = octets("b7e7a701bc34d686fa87dfae").try_into().unwrap();
+        for source in ["192.0.2.1:32853", "[2001:db8:1234:5678:11:2233:4455:6677]:32853"] {
+            let source: SocketAddr = source.parse().unwrap();
+            let told = answer(&super::request(&transaction), source).unwrap();
+            assert_eq!(reflexive(&told, &transaction), Some(source));
+            assert_eq!(reflexive(&told, &[0; 12]), None);
+            for length in 0..told.len() {
+                assert_eq!(reflexive(&told[..length], &transaction), None);
+            }
+        }
+        assert_eq!(reflexive(&super::request(&transaction), &transaction), None);
     }
 
     #[test]

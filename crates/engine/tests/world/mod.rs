@@ -103,6 +103,7 @@ impl World {
             media_outside: Outside::default(),
             srtp: SrtpPolicy::Optional,
             ice_lite: false,
+            stun: None,
             router: RouterConfig {
                 region: "US".to_owned(),
                 park_timeout: Duration::from_secs(30),
@@ -441,7 +442,11 @@ pub fn offer(port: u16) -> Bytes {
 }
 
 pub fn sdp(port: u16) -> Option<(Bytes, Bytes)> {
-    Some((Bytes::from_static(b"application/sdp"), offer(port)))
+    described(offer(port))
+}
+
+pub fn described(description: Bytes) -> Option<(Bytes, Bytes)> {
+    Some((Bytes::from_static(b"application/sdp"), description))
 }
 
 impl Peer {
@@ -495,6 +500,18 @@ impl Peer {
         rtp: u16,
         headers: &[(&'static str, &str)],
     ) -> SessionId {
+        self.call_describing(sip, from, uri, headers, offer(rtp))
+    }
+
+    /// The same with a session description of its own.
+    pub fn call_describing(
+        &mut self,
+        sip: SocketAddr,
+        from: NameAddr,
+        uri: Uri,
+        headers: &[(&'static str, &str)],
+        description: Bytes,
+    ) -> SessionId {
         let session = self.ua.new_session();
         let invite = OutgoingInvite {
             flow: self.flow_to(sip),
@@ -505,7 +522,7 @@ impl Peer {
             call_id: None,
             route: Vec::new(),
             headers: headers.iter().map(|(name, value)| ((*name).into(), value.to_string().into())).collect(),
-            body: sdp(rtp),
+            body: described(description),
             credentials: self.credentials.map(|(login, password)| Credentials::password(login, password)),
         };
         self.command(Command::Invite { session, invite });

@@ -61,6 +61,10 @@ impl Leg {
             self.discarded += 1;
             return;
         };
+        if self.is_video(packet.header.payload_type) && self.is_peer(now, from) {
+            return self.take_video(&packet);
+        }
+        let Some(params) = &self.params else { return };
         let Some(meaning) = Meaning::of(params, packet.header.payload_type).filter(|_| self.is_peer(now, from)) else {
             self.discarded += 1;
             return;
@@ -82,6 +86,12 @@ impl Leg {
                 for recorder in &mut self.recordings.current {
                     recorder.hear(arrival == Arrival::Restart, sequence, timestamp, codec, packet.payload);
                 }
+                if let Some(tap) = &mut self.tap {
+                    if arrival == Arrival::Restart {
+                        tap.heard.restart();
+                    }
+                    tap.heard.push(sequence, timestamp, codec, packet.payload);
+                }
                 self.listen_for_keys(codec, &packet);
                 self.pass_on(now, &packet, FrameKind::Audio(codec));
             }
@@ -89,6 +99,9 @@ impl Leg {
             Meaning::ComfortNoise => {
                 for recorder in &mut self.recordings.current {
                     recorder.hear_comfort_noise(sequence, timestamp, packet.payload);
+                }
+                if let Some(tap) = &mut self.tap {
+                    tap.heard.push_comfort_noise(sequence, timestamp, packet.payload);
                 }
                 self.pass_on(now, &packet, FrameKind::ComfortNoise);
             }
@@ -120,7 +133,7 @@ impl Leg {
     fn pass_on(&mut self, now: Instant, packet: &Packet<'_>, kind: FrameKind) {
         match self.route {
             Route::Nowhere => {}
-            Route::Bridge => self.outbox.relay(packet.header, kind, packet.payload),
+            Route::Bridge | Route::Mix => self.outbox.relay(packet.header, kind, packet.payload),
             Route::Echo => {
                 let rtp::Header { ssrc, sequence, timestamp, marker, .. } = packet.header;
                 self.send_relayed(now, Frame { ssrc, sequence, timestamp, marker, kind, payload: packet.payload });

@@ -7,7 +7,9 @@ mod outgoing;
 mod player;
 mod recording;
 mod reports;
+mod tap;
 mod transcoding;
+mod video;
 mod voice;
 
 use std::net::SocketAddr;
@@ -19,6 +21,7 @@ use rand::{Rng, SeedableRng};
 use crate::codec::{Codec, OpusParams};
 use crate::control::{Command, Event, LegParams, Source};
 use crate::jitter::{Delay, Playout};
+use crate::mixer::{Hearing, Need};
 use crate::prompt::FRAME_MS;
 use crate::relay::{Frame, FrameKind, OutgoingStream};
 use crate::stats::{LegStats, Reception};
@@ -31,7 +34,9 @@ use outgoing::Keys;
 use player::Player;
 use recording::Recordings;
 use reports::Reports;
+use tap::Tap;
 use transcoding::{RelayedKey, Transcoding};
+use video::Video;
 use voice::Voice;
 
 /// Behind schedule by more, packet times are left out instead of sent late.
@@ -92,8 +97,12 @@ pub enum Input<'a> {
     Rtp { from: SocketAddr, datagram: &'a [u8] },
     /// A datagram on the RTCP socket.
     Rtcp { from: SocketAddr, datagram: &'a [u8] },
+    /// A datagram on one of the sockets that video has for itself.
+    Video { from: SocketAddr, is_rtcp: bool, datagram: &'a [u8] },
     /// The bridged leg heard this.
     Relayed(Frame<'a>),
+    /// What [`Leg::needs`] of its mix, at `rate` samples per second; then comes the tick.
+    Mixed { rate: u32, samples: &'a [i16] },
     /// The deadline is reached.
     Tick,
     /// `Bridge` and `Unbridge` are handed to both legs of the pair.
@@ -105,6 +114,7 @@ pub enum Input<'a> {
 enum Route {
     Nowhere,
     Bridge,
+    Mix,
     Echo,
 }
 
@@ -120,6 +130,10 @@ pub struct Leg {
     /// What the bridged leg hears and this one does not speak.
     transcoding: Option<Box<Transcoding>>,
     key_relayed: Option<RelayedKey>,
+    /// What it hears of its mix in the packet time to come.
+    mixed: Vec<i16>,
+    tap: Option<Box<Tap>>,
+    video: Option<Box<Video>>,
     /// Of what was transcoded before.
     played: Option<Playout>,
     /// Listens for keys that come as tones.
@@ -170,6 +184,9 @@ impl Leg {
             voice: Voice::new(Codec::Pcmu, OpusParams::default()),
             transcoding: None,
             key_relayed: None,
+            mixed: Vec::new(),
+            tap: None,
+            video: None,
             played: None,
             ear: None,
             hears_tones: false,
@@ -197,7 +214,9 @@ impl Leg {
             // RFC 5764 4.1: what shares one port shares one handshake; for another there is none.
             Input::Rtcp { .. } if self.transport.is_one_port() => self.discarded += 1,
             Input::Rtp { from, datagram } | Input::Rtcp { from, datagram } => self.receive_secured(now, from, datagram),
+            Input::Video { from, is_rtcp, datagram } => self.receive_video(from, datagram, is_rtcp),
             Input::Relayed(frame) => self.send_relayed(now, frame),
+            Input::Mixed { rate, samples } => self.take_mixed(rate, samples),
             Input::Tick => self.tick(now),
             Input::Command(command) => self.command(now, command),
         }
@@ -274,6 +293,26 @@ impl Leg {
                     self.part();
                 }
             }
+            Command::Join { .. } => {
+                self.part();
+                self.route = Route::Mix;
+            }
+            Command::Leave => {
+                if self.route == Route::Mix {
+                    self.part();
+                }
+            }
+            Command::Candidates { lines } => {
+                self.transport.learn(now, &lines);
+                self.connect();
+            }
+            Command::Tap { rate } => self.tap(rate),
+            Command::Untap => self.untap(),
+            Command::Say { samples } => self.say(&samples),
+            Command::Mark { id } => self.mark(id),
+            Command::Hush => self.hush(),
+            // Done by the mix.
+            Command::Speak { .. } | Command::Volume { .. } | Command::Mute { .. } => {}
             Command::Echo { on } => {
                 if on {
                     self.route = Route::Echo;
@@ -346,6 +385,7 @@ impl Leg {
         // A peer taken off hold has the whole time again.
         self.last_heard = Some(now);
         self.silent_since = Some(now);
+        self.start_video(params.video.take());
         self.params = Some(params);
         self.begin_records();
         self.connect();
@@ -385,6 +425,7 @@ impl Leg {
         }
         self.reports.closed = true;
         self.end_play(false);
+        self.untap();
         self.close_records();
         if self.params.is_some() {
             self.send_goodbye(now);
@@ -402,23 +443,17 @@ impl Leg {
             self.transport.tick(now);
             self.connect();
         }
-        let (Some(params), Some(mut due)) = (&self.params, self.next_tick) else { return };
-        let packet_time = Duration::from_millis(u64::from(params.ptime_ms));
+        let (Some(params), Some((due, left_out))) = (&self.params, self.scheduled(now)) else { return };
         let ms = params.ptime_ms;
         let sending = params.send;
-        let lag = now.saturating_duration_since(due);
-        let mut passed = u64::from(ms);
-        if lag > MAX_LAG {
-            let left_out = (lag.as_nanos() / packet_time.as_nanos()) as u32;
-            due += packet_time * left_out;
-            passed += u64::from(ms) * u64::from(left_out);
-        }
-        self.next_tick = Some(due + packet_time);
+        self.next_tick = Some(due + Duration::from_millis(u64::from(ms)));
         // Of the time before this packet: a recording that begins with it has recorded nothing yet.
-        self.tick_records(passed);
+        self.tick_records(u64::from(ms) * (1 + u64::from(left_out)));
+        self.tick_tap(ms, left_out);
         if sending {
             self.send_scheduled(due, ms);
         }
+        self.mixed.clear();
         if let Some(press) = self.keys_in.expire(now) {
             self.tell_press(press);
         }
@@ -427,6 +462,33 @@ impl Leg {
         if self.reports.is_due(now) {
             self.send_report(now);
         }
+    }
+
+    /// When the packet to be sent now was due, and how many before it are left out.
+    fn scheduled(&self, now: Instant) -> Option<(Instant, u32)> {
+        let (params, due) = (self.params.as_ref()?, self.next_tick?);
+        let packet_time = Duration::from_millis(u64::from(params.ptime_ms));
+        let lag = now.saturating_duration_since(due);
+        if lag <= MAX_LAG {
+            return Some((due, 0));
+        }
+        let left_out = (lag.as_nanos() / packet_time.as_nanos()) as u32;
+        Some((due + packet_time * left_out, left_out))
+    }
+
+    /// What its tick, which is due, takes of its mix.
+    pub fn needs(&self, now: Instant) -> Option<Need> {
+        let params = self.params.as_ref().filter(|params| params.send && self.route == Route::Mix)?;
+        if self.deadline().is_none_or(|deadline| now < deadline) || self.speaks() {
+            return None;
+        }
+        let (due, _) = self.scheduled(now)?;
+        Some(Need { due, ms: params.ptime_ms, hearing: self.hearing() })
+    }
+
+    /// What its codec lets it hear of a mix.
+    pub fn hearing(&self) -> Hearing {
+        self.voice.hearing()
     }
 
     fn check_timeout(&mut self, now: Instant) {

@@ -7,7 +7,7 @@ use std::ops::Range;
 use crate::control::Event;
 use crate::recorder::Recording;
 use crate::relay::{Frame, FrameKind};
-use crate::rtp;
+use crate::rtp::{self, HEADER_LEN};
 use crate::srtp::{MAX_TRAILER, SrtpError};
 use crate::transport::Transport;
 
@@ -29,10 +29,18 @@ pub enum Output<'a> {
         to: SocketAddr,
         packet: &'a [u8],
     },
+    /// Send on the sockets that video has for itself.
+    Video {
+        to: SocketAddr,
+        is_rtcp: bool,
+        packet: &'a [u8],
+    },
     /// Hand to the bridged leg.
     Relay(Frame<'a>),
     /// Write to a file.
     Recording(Recording),
+    /// The next samples that the party says, to whoever taps the leg.
+    Heard(Vec<i16>),
     Event(Event),
 }
 
@@ -40,15 +48,51 @@ pub enum Output<'a> {
 pub(super) struct Outbox {
     buffer: Vec<u8>,
     queue: VecDeque<Queued>,
+    /// Of video, what was sent last.
+    kept: VecDeque<Kept>,
+}
+
+/// Packets of video that may be asked for again: a second of 2.5 Mbit/s.
+const KEPT: usize = 256;
+
+/// A packet as it was sent: protected anew it would give away its key.
+#[derive(Debug)]
+struct Kept {
+    ssrc: u32,
+    sequence: u16,
+    datagram: Vec<u8>,
 }
 
 #[derive(Debug)]
 enum Queued {
-    Rtp { to: SocketAddr, range: Range<usize> },
-    Rtcp { to: SocketAddr, range: Range<usize>, mux: bool },
-    Connectivity { to: SocketAddr, range: Range<usize> },
-    Relay { header: rtp::Header, kind: FrameKind, range: Range<usize> },
+    /// `keep`: it may be asked for again.
+    Rtp {
+        to: SocketAddr,
+        range: Range<usize>,
+        keep: bool,
+    },
+    Video {
+        to: SocketAddr,
+        is_rtcp: bool,
+        range: Range<usize>,
+        keep: bool,
+    },
+    Rtcp {
+        to: SocketAddr,
+        range: Range<usize>,
+        mux: bool,
+    },
+    Connectivity {
+        to: SocketAddr,
+        range: Range<usize>,
+    },
+    Relay {
+        header: rtp::Header,
+        kind: FrameKind,
+        range: Range<usize>,
+    },
     Recording(Recording),
+    Heard(Vec<i16>),
     Event(Event),
 }
 
@@ -61,20 +105,73 @@ impl Outbox {
         self.queue.push_back(Queued::Event(event));
     }
 
+    pub fn heard(&mut self, samples: Vec<i16>) {
+        self.queue.push_back(Queued::Heard(samples));
+    }
+
     pub fn recording(&mut self, recording: Recording) {
         self.queue.push_back(Queued::Recording(recording));
     }
 
     /// Queues an RTP packet and gives its payload of `len` octets to be filled.
     pub fn rtp(&mut self, to: SocketAddr, header: rtp::Header, len: usize) -> &mut [u8] {
+        let range = self.write(header, len);
+        let payload = range.start + HEADER_LEN..range.end;
+        self.queue.push_back(Queued::Rtp { to, range, keep: false });
+        &mut self.buffer[payload]
+    }
+
+    /// Queues a packet of video, for a socket of its own or for that of the audio.
+    pub fn video(&mut self, to: SocketAddr, header: rtp::Header, own_socket: bool, payload: &[u8]) {
+        let range = self.write(header, payload.len());
+        self.buffer[range.start + HEADER_LEN..range.end].copy_from_slice(payload);
+        self.queue.push_back(match own_socket {
+            true => Queued::Video { to, is_rtcp: false, range, keep: true },
+            false => Queued::Rtp { to, range, keep: true },
+        });
+    }
+
+    /// Queues once more the packet of that source and number, as it was sent, where it is kept.
+    pub fn again(&mut self, to: SocketAddr, own_socket: bool, ssrc: u32, sequence: u16) {
+        self.make_room();
+        let same = |kept: &&Kept| (kept.ssrc, kept.sequence) == (ssrc, sequence);
+        let Some(kept) = self.kept.iter().rev().find(same) else { return };
+        let start = self.buffer.len();
+        self.buffer.extend_from_slice(&kept.datagram);
+        let range = start..self.buffer.len();
+        self.queue.push_back(match own_socket {
+            true => Queued::Video { to, is_rtcp: false, range, keep: false },
+            // Protected already.
+            false => Queued::Connectivity { to, range },
+        });
+    }
+
+    fn keep(&mut self, range: Range<usize>) {
+        let Ok(packet) = rtp::Packet::parse(&self.buffer[range.clone()]) else { return };
+        let rtp::Header { ssrc, sequence, .. } = packet.header;
+        let full = if self.kept.len() < KEPT { None } else { self.kept.pop_front() };
+        let mut datagram = full.map_or_else(Vec::new, |kept| kept.datagram);
+        datagram.clear();
+        datagram.extend_from_slice(&self.buffer[range]);
+        self.kept.push_back(Kept { ssrc, sequence, datagram });
+    }
+
+    /// Queues RTCP about video that has sockets of its own.
+    pub fn video_report(&mut self, to: SocketAddr, compound: &[u8]) {
+        self.make_room();
+        let start = self.buffer.len();
+        self.buffer.extend_from_slice(compound);
+        self.queue.push_back(Queued::Video { to, is_rtcp: true, range: start..self.buffer.len(), keep: false });
+    }
+
+    /// A header, room for a payload, and behind it for what protects it.
+    fn write(&mut self, header: rtp::Header, len: usize) -> Range<usize> {
         self.make_room();
         let start = self.buffer.len();
         self.buffer.extend_from_slice(&header.octets());
-        let payload = self.buffer.len();
-        // Room for what protects it.
-        self.buffer.resize(payload + len + MAX_TRAILER, 0);
-        self.queue.push_back(Queued::Rtp { to, range: start..payload + len });
-        &mut self.buffer[payload..payload + len]
+        let end = self.buffer.len() + len;
+        self.buffer.resize(end + MAX_TRAILER, 0);
+        start..end
     }
 
     /// Queues a message of ICE or DTLS.
@@ -121,12 +218,17 @@ impl Outbox {
                 break queued;
             }
         };
+        if let Queued::Rtp { range, keep: true, .. } | Queued::Video { range, keep: true, .. } = &queued {
+            self.keep(range.clone());
+        }
         Some(match queued {
-            Queued::Rtp { to, range } => Output::Rtp { to, packet: &self.buffer[range] },
+            Queued::Video { to, is_rtcp, range, .. } => Output::Video { to, is_rtcp, packet: &self.buffer[range] },
+            Queued::Rtp { to, range, .. } => Output::Rtp { to, packet: &self.buffer[range] },
             Queued::Rtcp { to, range, mux: true } => Output::Rtp { to, packet: &self.buffer[range] },
             Queued::Connectivity { to, range } => Output::Connectivity { to, packet: &self.buffer[range] },
             Queued::Rtcp { to, range, mux: false } => Output::Rtcp { to, packet: &self.buffer[range] },
             Queued::Event(event) => Output::Event(event),
+            Queued::Heard(samples) => Output::Heard(samples),
             Queued::Recording(recording) => Output::Recording(recording),
             Queued::Relay { header, kind, range } => Output::Relay(Frame {
                 ssrc: header.ssrc,

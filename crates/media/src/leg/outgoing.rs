@@ -114,10 +114,17 @@ impl Leg {
                 Filled::Ended(_) | Filled::Failed => self.music = None,
             }
         }
+        if self.send_said(due, ms) {
+            return;
+        }
         if self.transcoding.is_some() {
             return self.send_transcoded(due, ms);
         }
-        if self.config.fill_silence && self.route == Route::Nowhere {
+        if !self.mixed.is_empty() {
+            let length = self.voice.encode(&self.mixed, &mut octets);
+            return self.send_audio(due, ms, &octets[..length]);
+        }
+        if self.config.fill_silence && matches!(self.route, Route::Nowhere | Route::Mix) {
             let length = self.voice.silence(ms, &mut octets);
             self.send_audio(due, ms, &octets[..length]);
         }
@@ -188,8 +195,32 @@ impl Leg {
         true
     }
 
+    /// Whether it has something of its own to say.
+    pub(super) fn speaks(&self) -> bool {
+        self.player.is_some()
+            || self.music.is_some()
+            || self.recordings.beep.is_some()
+            || !self.keys_out.is_idle()
+            || self.is_told_to_speak()
+    }
+
+    /// Takes what it hears of its mix in the packet that is sent next.
+    pub(super) fn take_mixed(&mut self, rate: u32, samples: &[i16]) {
+        self.voice.expect(rate);
+        self.mixed.clear();
+        // Of another rate than its codec's, which just changed, nothing is heard in this packet.
+        if self.voice.rate() == rate {
+            self.mixed.extend_from_slice(samples);
+        }
+    }
+
     /// Sends what the bridged leg heard, unless this leg has something of its own to say.
     pub(super) fn send_relayed(&mut self, now: Instant, frame: Frame<'_>) {
+        match frame.kind {
+            FrameKind::Video { format } => return self.send_video(&frame, format),
+            FrameKind::VideoReport => return self.send_video_report(frame.payload),
+            _ => {}
+        }
         let Some(params) = self.params.as_ref().filter(|params| params.send) else { return };
         // Without another way the tones themselves go on.
         let translates = params.dtmf.is_some() || params.signals_keys;
@@ -205,12 +236,7 @@ impl Leg {
             _ => {}
         }
         let sounds = self.hears_tones && matches!(frame.kind, FrameKind::Audio(_));
-        if sounds
-            || self.player.is_some()
-            || self.music.is_some()
-            || self.recordings.beep.is_some()
-            || !self.keys_out.is_idle()
-        {
+        if sounds || self.speaks() {
             return self.drop_transcoded();
         }
         let (codec, payload_type, dtmf) = (params.codec, params.payload_type, params.dtmf);
@@ -252,7 +278,7 @@ impl Leg {
                 self.stream.count(frame.payload.len());
             }
             FrameKind::ComfortNoise => self.relay_comfort_noise(&frame),
-            FrameKind::Tones { .. } | FrameKind::Key(_) => {}
+            FrameKind::Tones { .. } | FrameKind::Key(_) | FrameKind::Video { .. } | FrameKind::VideoReport => {}
         }
     }
 

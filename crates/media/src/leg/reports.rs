@@ -65,6 +65,9 @@ impl Leg {
             self.discarded += 1;
             return;
         }
+        if self.is_video_report(datagram) {
+            return self.take_video_report(datagram);
+        }
         for packet in rtcp::parse(datagram) {
             match packet {
                 Ok(Packet::Sender { info, blocks, .. }) => {
@@ -73,7 +76,8 @@ impl Leg {
                     self.take_blocks(now, blocks);
                 }
                 Ok(Packet::Receiver { blocks, .. }) => self.take_blocks(now, blocks),
-                Ok(Packet::SourceDescription | Packet::Goodbye { .. } | Packet::Other(_)) => {}
+                Ok(Packet::SourceDescription | Packet::Goodbye { .. } | Packet::Feedback { .. } | Packet::Other(_)) => {
+                }
                 Err(_) => {
                     self.discarded += 1;
                     return;

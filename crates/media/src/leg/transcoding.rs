@@ -76,6 +76,8 @@ impl Leg {
         if transcoding.heard.is_idle() {
             return;
         }
+        // Something of another rate may have been said meanwhile.
+        self.voice.expect(transcoding.heard.wanted());
         let mut samples = [0i16; MAX_SAMPLES];
         let samples = &mut samples[..(self.voice.rate() as usize * usize::from(ms) / 1000).min(MAX_SAMPLES)];
         transcoding.heard.pull(samples);

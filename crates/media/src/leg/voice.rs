@@ -1,6 +1,7 @@
 //! The encoder of a leg.
 
 use crate::codec::{Codec, Encoder, OpusParams};
+use crate::mixer::Hearing;
 
 /// Samples per second of what a leg makes itself, where its codec takes any.
 const OWN_RATE: u32 = 16_000;
@@ -31,6 +32,14 @@ impl Voice {
 
     pub fn codec(&self) -> Codec {
         self.codec
+    }
+
+    /// What there is of it to be heard.
+    pub fn hearing(&self) -> Hearing {
+        match self.codec {
+            Codec::Opus => Hearing { rate: self.opus.max_playback_rate, flexible: true },
+            codec => Hearing { rate: codec.sample_rate(), flexible: false },
+        }
     }
 
     pub fn opus(&self) -> &OpusParams {

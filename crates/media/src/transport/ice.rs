@@ -18,6 +18,8 @@ pub(super) struct Ice {
     pub params: IceParams,
     agent: IceAgent,
     local: Vec<SocketAddr>,
+    /// Candidates that were looked at.
+    learned: usize,
     /// Where the peer is, once a way to it is found.
     pub selected: Option<SocketAddr>,
 }
@@ -37,16 +39,23 @@ impl Ice {
                 local.push(address);
             }
         }
-        for line in params.candidates.iter().take(MAX_CANDIDATES) {
+        let mut ice = Self { params: params.clone(), agent, local, learned: 0, selected: None };
+        ice.learn(&params.candidates);
+        ice.agent.handle_timeout(now);
+        ice
+    }
+
+    /// Places where the peer may be.
+    pub fn learn(&mut self, candidates: &[String]) {
+        for line in candidates.iter().take(MAX_CANDIDATES - self.learned) {
+            self.learned += 1;
             // Names (mDNS) and other transports are passed over: who has them is found when it asks.
             if let Ok(candidate) = Candidate::from_sdp_string(line)
                 && candidate.proto() == Protocol::Udp
             {
-                agent.add_remote_candidate(candidate);
+                self.agent.add_remote_candidate(candidate);
             }
         }
-        agent.handle_timeout(now);
-        Self { params: params.clone(), agent, local, selected: None }
     }
 
     /// A STUN message; what it is not, or is not for us, does nothing.

@@ -158,6 +158,16 @@ impl Transport {
         self.tick(now);
     }
 
+    /// More places where the peer may be.
+    pub fn learn(&mut self, now: Instant, candidates: &[String]) {
+        if let Kind::Dtls(agreeing) = &mut self.kind
+            && let Some(ice) = &mut agreeing.ice
+        {
+            ice.learn(candidates);
+            agreeing.tick(now);
+        }
+    }
+
     pub fn is_plain(&self) -> bool {
         matches!(self.kind, Kind::Plain)
     }

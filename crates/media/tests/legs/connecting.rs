@@ -21,13 +21,13 @@ fn credentials(name: &str) -> IceCredentials {
 }
 
 /// A leg and a browser; either may be changed before it starts. The first begins neither ICE nor DTLS.
-struct Pair {
-    legs: [usize; 2],
-    params: [LegParams; 2],
+pub struct Pair {
+    pub legs: [usize; 2],
+    pub params: [LegParams; 2],
 }
 
 impl Pair {
-    fn new(world: &mut World) -> Self {
+    pub fn new(world: &mut World) -> Self {
         let legs = [world.add(), world.add()];
         let identities = [identity(), identity()];
         let names = [credentials("one"), credentials("two")];
@@ -61,7 +61,7 @@ impl Pair {
         change(Arc::make_mut(dtls));
     }
 
-    fn start(&self, world: &mut World) {
+    pub fn start(&self, world: &mut World) {
         for (leg, params) in self.legs.iter().zip(&self.params) {
             world.command(*leg, Command::Start(params.clone()));
         }
@@ -159,6 +159,30 @@ fn what_is_told_again_goes_on_and_ice_may_begin_anew() {
     let [one, other] = pair.talk(&mut world, 1000);
     assert!(one > 45 && other > 45, "no gap while the new way is looked for: {one} {other}");
     world.run(3000);
+    let [one, other] = pair.talk(&mut world, 1000);
+    assert!(one > 45 && other > 45, "{one} {other}");
+}
+
+#[test]
+fn candidates_may_come_later() {
+    let mut world = World::new(7, Network { delay: (10, 30), ..Network::default() });
+    let mut pair = Pair::new(&mut world);
+    let mut candidates = [Vec::new(), Vec::new()];
+    for (at, candidates) in candidates.iter_mut().enumerate() {
+        pair.change(at, |dtls| std::mem::swap(candidates, &mut dtls.ice.as_mut().unwrap().candidates));
+    }
+    pair.start(&mut world);
+    world.run(2000);
+    assert_eq!(pair.talk(&mut world, 500), [0, 0], "neither knows where the other is");
+    // One is enough: who is asked learns where from.
+    let lines = std::mem::take(&mut candidates[1]);
+    world.command(pair.legs[1], Command::Candidates { lines });
+    world.run(3000);
+    let [one, other] = pair.talk(&mut world, 1000);
+    assert!(one > 45 && other > 45, "{one} {other}");
+    // More than are looked at.
+    let lines = (0..200).map(|n| format!("candidate:{n} 1 udp 1 10.0.9.{n} 4000 typ host")).collect();
+    world.command(pair.legs[0], Command::Candidates { lines });
     let [one, other] = pair.talk(&mut world, 1000);
     assert!(one > 45 && other > 45, "{one} {other}");
 }

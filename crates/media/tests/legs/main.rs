@@ -3,10 +3,13 @@
 
 mod connecting;
 mod keys;
+mod mixing;
 mod playing;
 mod recording;
 mod relaying;
 mod reports;
 mod securing;
+mod showing;
+mod tapping;
 mod transcoding;
 mod world;

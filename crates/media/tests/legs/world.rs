@@ -1,7 +1,7 @@
 //! A clock that jumps, a network with a seed, legs and what became of them.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -9,8 +9,9 @@ use opentact_media::codec::{Codec, Decoder};
 use opentact_media::jitter::Delay;
 use opentact_media::leg::{Input, Output, WallClock};
 use opentact_media::recorder::Recording;
+use opentact_media::relay::{Frame, FrameKind};
 use opentact_media::rtp::{Header, Packet};
-use opentact_media::{Command, Event, Leg, LegConfig, LegKey, LegParams};
+use opentact_media::{Audience, Command, Event, Leg, LegConfig, LegKey, LegParams, MixKey, Mixer};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -32,6 +33,9 @@ pub struct Sent {
     pub payload: Vec<u8>,
 }
 
+/// First port of video.
+const VIDEO: u16 = 6000;
+
 type Flight = Reverse<(Instant, u64, SocketAddr, SocketAddr, Vec<u8>)>;
 
 pub struct World {
@@ -41,6 +45,8 @@ pub struct World {
     rng: StdRng,
     pub legs: Vec<Leg>,
     peers: HashMap<usize, usize>,
+    pub mixer: Mixer,
+    mixed: HashSet<usize>,
     flying: BinaryHeap<Flight>,
     flights: u64,
     pub events: Vec<(usize, Event)>,
@@ -48,6 +54,10 @@ pub struct World {
     /// RTP of each leg as it left.
     pub datagrams: Vec<Vec<Vec<u8>>>,
     pub rtcp_sent: Vec<Vec<u8>>,
+    /// What each leg gave to its tap.
+    pub tapped: Vec<Vec<i16>>,
+    /// Video, and reports about it, that each leg without a peer would have passed on: kind, source, number, payload.
+    pub shown: Vec<Vec<(FrameKind, u32, u16, Vec<u8>)>>,
     pub recordings: BTreeMap<(usize, u64), Vec<i16>>,
     pub ended: Vec<(usize, Recording)>,
     config: LegConfig,
@@ -72,12 +82,16 @@ impl World {
             rng: StdRng::seed_from_u64(seed),
             legs: Vec::new(),
             peers: HashMap::new(),
+            mixer: Mixer::new(start, config.delay),
+            mixed: HashSet::new(),
             flying: BinaryHeap::new(),
             flights: 0,
             events: Vec::new(),
             sent: Vec::new(),
             datagrams: Vec::new(),
             rtcp_sent: Vec::new(),
+            tapped: Vec::new(),
+            shown: Vec::new(),
             recordings: BTreeMap::new(),
             ended: Vec::new(),
             config,
@@ -87,6 +101,17 @@ impl World {
     /// RTP on an even port of its own, RTCP on the next.
     pub fn address(leg: usize) -> SocketAddr {
         SocketAddr::from(([10, 0, 0, 1], 4000 + 2 * leg as u16))
+    }
+
+    /// Of the video of a leg that has ports for it.
+    pub fn video_address(leg: usize, is_rtcp: bool) -> SocketAddr {
+        SocketAddr::from(([10, 0, 0, 1], VIDEO + 2 * leg as u16 + u16::from(is_rtcp)))
+    }
+
+    /// Has a leg send a frame as if its bridged leg had heard it.
+    pub fn relay(&mut self, leg: usize, frame: Frame<'_>) {
+        self.legs[leg].handle(self.now, Input::Relayed(frame));
+        self.drain(leg);
     }
 
     pub fn add(&mut self) -> usize {
@@ -100,6 +125,8 @@ impl World {
         self.legs.push(Leg::new(config));
         self.sent.push(Vec::new());
         self.datagrams.push(Vec::new());
+        self.tapped.push(Vec::new());
+        self.shown.push(Vec::new());
         self.legs.len() - 1
     }
 
@@ -141,6 +168,27 @@ impl World {
         }
     }
 
+    /// Takes a leg into the one mix of this world.
+    pub fn join(&mut self, leg: usize, audience: Audience) {
+        self.mixed.insert(leg);
+        assert!(self.mixer.join(LegKey(leg as u64), self.legs[leg].hearing(), audience));
+        self.command(leg, Command::Join { mix: MixKey(0), audience });
+    }
+
+    pub fn leave(&mut self, leg: usize) {
+        self.mixed.remove(&leg);
+        self.mixer.leave(LegKey(leg as u64));
+        self.command(leg, Command::Leave);
+    }
+
+    fn feed(&mut self, leg: usize) {
+        if let Some(need) = self.legs[leg].needs(self.now)
+            && let Some((rate, samples)) = self.mixer.give(LegKey(leg as u64), need)
+        {
+            self.legs[leg].handle(self.now, Input::Mixed { rate, samples });
+        }
+    }
+
     pub fn elapsed(&self) -> Duration {
         self.now.duration_since(self.start)
     }
@@ -160,6 +208,7 @@ impl World {
             }
             for leg in 0..self.legs.len() {
                 if self.legs[leg].deadline().is_some_and(|deadline| deadline <= self.now) {
+                    self.feed(leg);
                     self.legs[leg].handle(self.now, Input::Tick);
                     self.drain(leg);
                 }
@@ -182,9 +231,11 @@ impl World {
 
     fn arrive(&mut self) {
         let Some(Reverse((_, _, from, to, datagram))) = self.flying.pop() else { return };
-        let leg = usize::from((to.port() - 4000) / 2);
+        let (video, leg) = (to.port() >= VIDEO, leg_of(to));
         let Some(receiver) = self.legs.get_mut(leg) else { return };
-        let input = if to.port() % 2 == 0 {
+        let input = if video {
+            Input::Video { from, is_rtcp: to.port() % 2 == 1, datagram: &datagram }
+        } else if to.port() % 2 == 0 {
             Input::Rtp { from, datagram: &datagram }
         } else {
             Input::Rtcp { from, datagram: &datagram }
@@ -213,6 +264,7 @@ impl World {
         let address = World::address(index);
         let rtcp_address = SocketAddr::new(address.ip(), address.port() + 1);
         let peer = self.peers.get(&index).copied();
+        let mixed = self.mixed.contains(&index);
         let mut flights = Vec::new();
         while let Some((leg, peer)) = pair(&mut self.legs, index, peer)
             && let Some(output) = leg.poll()
@@ -230,11 +282,21 @@ impl World {
                     self.rtcp_sent.push(packet.to_vec());
                     flights.push((rtcp_address, to, packet.to_vec()));
                 }
+                Output::Video { to, is_rtcp, packet } => {
+                    let from = World::video_address(index, is_rtcp);
+                    flights.push((from, to, packet.to_vec()));
+                }
+                Output::Relay(frame) if mixed => self.mixer.hear(LegKey(index as u64), &frame),
                 Output::Relay(frame) => {
+                    let is_video = matches!(frame.kind, FrameKind::Video { .. } | FrameKind::VideoReport);
+                    if is_video && peer.is_none() {
+                        self.shown[index].push((frame.kind, frame.ssrc, frame.sequence, frame.payload.to_vec()));
+                    }
                     if let Some(peer) = peer {
                         peer.handle(self.now, Input::Relayed(frame));
                     }
                 }
+                Output::Heard(samples) => self.tapped[index].extend(samples),
                 Output::Recording(Recording::Samples { id, samples }) => {
                     self.recordings.entry((index, id)).or_default().extend(samples);
                 }
@@ -278,6 +340,12 @@ impl World {
     }
 }
 
+/// Whose port that is; nobody's is the last.
+fn leg_of(to: SocketAddr) -> usize {
+    let first = if to.port() >= VIDEO { VIDEO } else { 4000 };
+    to.port().checked_sub(first).map_or(usize::MAX, |port| usize::from(port / 2))
+}
+
 fn pair(legs: &mut [Leg], index: usize, peer: Option<usize>) -> Option<(&mut Leg, Option<&mut Leg>)> {
     match peer {
         None => legs.get_mut(index).map(|leg| (leg, None)),
@@ -302,6 +370,18 @@ pub fn frequency_at(samples: &[i16], rate: u32) -> f64 {
         .collect();
     let turns = crossings.len().saturating_sub(1) as f64;
     turns * f64::from(rate) / (crossings[crossings.len() - 1] - crossings[0])
+}
+
+/// How loud a tone is among others: the peak of its sine, in decibels below full scale.
+pub fn tone_db(samples: &[i16], rate: u32, hz: f64) -> f64 {
+    let turn = |at: usize| (at as f64 * hz * std::f64::consts::TAU / f64::from(rate)).sin_cos();
+    let (mut re, mut im) = (0.0, 0.0);
+    for (at, sample) in samples.iter().enumerate() {
+        let (sin, cos) = turn(at);
+        re += f64::from(*sample) * cos;
+        im += f64::from(*sample) * sin;
+    }
+    20.0 * ((re.hypot(im) * 2.0 / samples.len() as f64).max(0.01) / 32767.0).log10()
 }
 
 /// The peak of a sine as loud, in decibels below full scale.

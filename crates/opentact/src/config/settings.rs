@@ -235,6 +235,10 @@ section! {
         /// ICE only answers the checks of browsers, and makes none of its own: less to do, for a node at an address that
         /// everybody reaches.
         ice_lite: bool = "false",
+        /// STUN server, `host:port`, that is asked every 30 s how this node is seen from outside: browsers are then told that
+        /// address too, as a server-reflexive candidate with the port of the call. For a node behind a NAT that passes the
+        /// ports on as they are, and whose address nobody knows beforehand.
+        stun: Option<String> = "",
         /// A leg that should receive and gets no RTP for this long is hung up.
         timeout: Span = "60s",
         /// Codecs spoken with phones and browsers of SIP users, the one liked best first. `L16` is offered at 16,000 and

@@ -8,8 +8,8 @@ use base64::prelude::BASE64_STANDARD_NO_PAD;
 use super::{Attribute, Media, Random, Session};
 
 /// Candidates of a stream that are read, and the octets of one.
-const MAX_CANDIDATES: usize = 64;
-const MAX_CANDIDATE: usize = 512;
+pub(super) const MAX_CANDIDATES: usize = 64;
+pub(super) const MAX_CANDIDATE: usize = 512;
 /// RFC 8839 5.4: octets of a user fragment and of a password at most.
 const MAX_CREDENTIAL: usize = 256;
 
@@ -189,6 +189,8 @@ impl DtlsDescription {
             let port = media.port;
             media.attributes.push(Attribute::new("candidate", format!("1 1 udp 2130706431 {ip} {port} typ host")));
             media.attributes.push(Attribute::flag("end-of-candidates"));
+            // RFC 8840 4.1: those of the other side may come later.
+            media.attributes.push(Attribute::new("ice-options", "trickle"));
             if ice.lite {
                 session.attributes.push(Attribute::flag("ice-lite"));
             }

@@ -6,6 +6,7 @@
 mod codec;
 mod dtls;
 mod error;
+mod fragment;
 mod negotiate;
 mod negotiator;
 mod parse;
@@ -13,15 +14,18 @@ mod print;
 mod sdes;
 mod security;
 mod session;
+mod video;
 
 pub use codec::{Codec, RtpMap};
 pub use dtls::{CertificateFingerprint, CertificateHash, DtlsDescription, IceCredentials, IceDescription, Setup};
 pub use error::SdpError;
+pub use fragment::IceFragment;
 pub use negotiate::{Agreed, Answer, Capabilities, Events, Local, Preference, accept, answer, offer};
 pub use negotiator::Negotiator;
 pub use sdes::{Crypto, CryptoSuite};
 pub use security::{DtlsSession, DtlsSide, IceSession, Protection, Random, Security, SessionKeys, SrtpPolicy};
 pub use session::{Attribute, Connection, Direction, Line, Media, Origin, Session};
+pub use video::{AgreedFormat, AgreedVideo, Passed, VideoFormat, offered_video};
 
 #[cfg(test)]
 mod tests;

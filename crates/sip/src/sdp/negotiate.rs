@@ -355,7 +355,7 @@ fn ptime(media: &Media, capabilities: &Capabilities) -> u8 {
     [60, 40, 30, 20].into_iter().find(|step| f32::from(*step) <= asked).unwrap_or(10)
 }
 
-fn remote_addresses(session: &Session, media: &Media) -> Result<(SocketAddr, SocketAddr), SdpError> {
+pub(super) fn remote_addresses(session: &Session, media: &Media) -> Result<(SocketAddr, SocketAddr), SdpError> {
     let ip = session.connection(media).and_then(Connection::to_ip).ok_or(SdpError::NoAddress)?;
     let rtp = SocketAddr::new(ip, media.port);
     let mut rtcp = SocketAddr::new(ip, media.port.checked_add(1).unwrap_or(media.port));
@@ -373,6 +373,6 @@ fn remote_addresses(session: &Session, media: &Media) -> Result<(SocketAddr, Soc
 }
 
 /// RFC 3264 8.4: 0.0.0.0 is how RFC 2543 put on hold; nothing is sent there.
-fn sendable(direction: Direction, remote: SocketAddr) -> Direction {
+pub(super) fn sendable(direction: Direction, remote: SocketAddr) -> Direction {
     if remote.ip().is_unspecified() { direction.and(Direction::RecvOnly) } else { direction }
 }

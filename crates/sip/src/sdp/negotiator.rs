@@ -2,7 +2,8 @@ use std::net::SocketAddr;
 
 use super::negotiate::{audio, refused};
 use super::security::{Protection, Security, in_the_clear};
-use super::{Agreed, Capabilities, Direction, Local, SdpError, Session, accept, answer, offer};
+use super::video::{AgreedVideo, Passed, Video};
+use super::{Agreed, Capabilities, Direction, IceFragment, Local, SdpError, Session, accept, answer, offer};
 
 /// One side of one session through all its offers and answers: keeps the `o=` line and the order of streams true.
 ///
@@ -11,6 +12,7 @@ use super::{Agreed, Capabilities, Direction, Local, SdpError, Session, accept, a
 pub struct Negotiator {
     capabilities: Capabilities,
     security: Security,
+    video: Video,
     local: Local,
     /// Our last description.
     description: Option<Session>,
@@ -26,8 +28,8 @@ impl Negotiator {
     pub fn new(session_id: u64, rtp: SocketAddr, capabilities: Capabilities) -> Self {
         let session_id = session_id >> 2;
         let local = Local { rtp, session_id, version: session_id, direction: Direction::SendRecv };
-        let security = Security::none();
-        Self { capabilities, security, local, description: None, open: None, before: None, agreed: None }
+        let (security, video) = (Security::none(), Video::default());
+        Self { capabilities, security, video, local, description: None, open: None, before: None, agreed: None }
     }
 
     /// The same, with keys for its audio.
@@ -57,6 +59,7 @@ impl Negotiator {
         }
         let index = self.agreed.as_ref().map_or(0, |agreed| agreed.index);
         self.security.offer(&mut session, index);
+        self.video.offer(&mut session, index, direction);
         self.before = self.description.clone();
         let session = self.describe(session);
         self.open = Some(session.clone());
@@ -69,6 +72,7 @@ impl Negotiator {
         let mut answer = answer(&self.security.admissible(offer), &self.capabilities, &local)?;
         let index = answer.agreed.index;
         self.security.answer(offer, &mut answer.session, index);
+        self.video.answer(offer, &mut answer.session, index, direction);
         self.local.direction = direction;
         self.open = None;
         self.agreed = Some(answer.agreed.clone());
@@ -80,6 +84,7 @@ impl Negotiator {
         let open = self.open.as_ref().ok_or(SdpError::NoOffer)?;
         let agreed = accept(&in_the_clear(open), &in_the_clear(answer), &self.capabilities)?;
         self.security.accept(open, answer, agreed.index, self.before.is_some())?;
+        self.video.accept(open, answer);
         self.agreed = Some(agreed.clone());
         Ok(agreed)
     }
@@ -89,6 +94,7 @@ impl Negotiator {
         let last = self.description.as_ref().ok_or(SdpError::NoOffer)?;
         let agreed = accept(&in_the_clear(last), &in_the_clear(answer), &self.capabilities)?;
         self.security.accept(last, answer, agreed.index, true)?;
+        self.video.accept(last, answer);
         self.agreed = Some(agreed.clone());
         Ok(agreed)
     }
@@ -117,6 +123,26 @@ impl Negotiator {
 
     pub fn agreed(&self) -> Option<&Agreed> {
         self.agreed.as_ref()
+    }
+
+    /// Video in these formats is passed on from now on: offered and taken.
+    pub fn pass(&mut self, formats: Vec<Passed>) {
+        self.video.passed = formats;
+    }
+
+    /// Video that has ports of its own is received there.
+    pub fn video_at(&mut self, rtp: SocketAddr) {
+        self.video.rtp = Some(rtp);
+    }
+
+    /// What both sides know of video; `None`: there is none.
+    pub fn video(&self) -> Option<&AgreedVideo> {
+        self.video.agreed.as_ref()
+    }
+
+    /// Takes candidates that came after the description; gives those that are new.
+    pub fn trickled(&mut self, fragment: &IceFragment) -> Vec<String> {
+        self.security.trickled(fragment)
     }
 
     /// From now on we receive elsewhere.

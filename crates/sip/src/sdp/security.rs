@@ -4,9 +4,11 @@
 //! A session whose audio is protected is never made one in the clear, and an offer of RTP/SAVP is never answered in the
 //! clear. RTP/AVP with keys (RFC 8643) is taken as protected by whoever protects at all.
 
-use super::dtls::{CertificateFingerprint, DtlsDescription, IceCredentials, IceDescription, Setup, is_dtls};
+use super::dtls::{
+    CertificateFingerprint, DtlsDescription, IceCredentials, IceDescription, MAX_CANDIDATES, Setup, is_dtls,
+};
 use super::sdes::{Crypto, CryptoSuite};
-use super::{Attribute, Connection, Media, SdpError, Session};
+use super::{Attribute, Connection, IceFragment, Media, SdpError, Session};
 
 /// The name of our stream in offers (RFC 5888).
 const MID: &str = "0";
@@ -243,6 +245,17 @@ impl Security {
                 self.agreed = Some(Protection::Dtls(dtls));
             }
         }
+    }
+
+    /// RFC 8840 4.4: candidates of the other side that it has found since.
+    pub(super) fn trickled(&mut self, fragment: &IceFragment) -> Vec<String> {
+        let Some(Protection::Dtls(DtlsSession { ice: Some(ice), .. })) = &mut self.agreed else { return Vec::new() };
+        let mut new = fragment.candidates(self.mid.as_deref(), &ice.remote.credentials);
+        let known = &mut ice.remote.candidates;
+        new.retain(|candidate| !known.contains(candidate));
+        new.truncate(MAX_CANDIDATES.saturating_sub(known.len()));
+        known.extend_from_slice(&new);
+        new
     }
 
     /// What both sides of a handshake come to. What was agreed on before stays as far as it is told again.

@@ -13,6 +13,8 @@ use crate::uri::Scheme;
 
 /// RFC 3891: told to the other side where the layer above takes such INVITEs.
 const REPLACES: &str = "replaces";
+/// RFC 8840: candidates that come after the description; the option tag and the name of the package.
+const TRICKLE: &[u8] = b"trickle-ice";
 
 /// Headers that the stack writes and nobody else.
 fn is_own(name: Name) -> bool {
@@ -73,6 +75,10 @@ fn rest<B: Lines>(mut builder: B, headers: &ExtraHeaders, body: Option<&Body>) -
     }
     match body {
         Some((content_type, octets)) => {
+            // RFC 8840 4.3, RFC 6086 4.2.3: who says that candidates may come says how they are taken.
+            if memchr::memmem::find(octets, b"\na=ice-options:trickle").is_some() {
+                builder = builder.line("Supported", TRICKLE).line("Recv-Info", TRICKLE);
+            }
             builder.content(String::from_utf8_lossy(content_type).into_owned(), octets.clone())
         }
         None => builder,

@@ -144,6 +144,7 @@ impl Leg {
                 send: agreed.direction.sends(),
                 receive: agreed.direction.receives(),
                 rtcp_mux: self.negotiator.rtcp_mux(),
+                video: None,
                 ..LegParams::of(agreed.remote, codec)
             }),
         );
