@@ -134,7 +134,7 @@ pub(super) struct Wait {
 
 impl Run for Wait {
     fn start(&mut self, cx: &mut Cx<'_>) -> Flow {
-        self.until = cx.args.duration("timeout").map(|timeout| cx.now + timeout);
+        self.until = cx.args.duration("timeout").map(|timeout| cx.now.instant + timeout);
         Wait::look(cx)
     }
 
