@@ -99,8 +99,8 @@ def test_two_browsers_hear_each_other(own_server, tmp_path):
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("codec", ["VP8", "H264"])
-def test_two_browsers_see_and_hear_each_other(own_server, tmp_path, codec):
+def test_two_browsers_see_and_hear_each_other(own_server, tmp_path):
+    codec = "VP8"  # What this browser can encode in any case.
     server = own_server()
     rest = server.rest()
     domain = office(rest, "alice", "bob")

@@ -19,7 +19,7 @@ macro_rules! files {
 }
 
 files! {
-    answer call callback curl dial document error gather geo hangup hold meta pause play record redirect reject say schedule
+    answer call callback curl dial document error gather geo hangup hold meta pause play record recordstart redirect reject say schedule
     switch tone unhold variables
 }
 

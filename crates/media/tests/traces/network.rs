@@ -23,17 +23,6 @@ impl Trace {
         Trace { name: name.into(), delays, step_us: PACKET_US }
     }
 
-    /// As recorded: lines of a sequence number and microseconds; what is missing was lost.
-    pub fn recorded(name: &str, text: &str) -> Trace {
-        let mut delays = Vec::new();
-        for line in text.lines().filter(|line| !line.starts_with('#')) {
-            let (sequence, delay) = line.split_once(' ').unwrap();
-            delays.resize(sequence.parse().unwrap(), None);
-            delays.push(Some(delay.parse().unwrap()));
-        }
-        Trace { name: name.into(), delays, step_us: PACKET_US }
-    }
-
     /// The sender's clock is faster by so many parts per million.
     pub fn drifting(mut self, ppm: i64) -> Trace {
         self.step_us = (PACKET_US as i64 * (1_000_000 - ppm) / 1_000_000) as u64;
