@@ -3,8 +3,9 @@
 
 use std::time::Instant;
 
+use chrono::DateTime;
 use libfuzzer_sys::fuzz_target;
-use opentact_callflow::{DialEnd, HttpAnswer, Input, Machine, Mode, OpResult, Output, RecordEnd, Variables, parse};
+use opentact_callflow::{DialEnd, HttpAnswer, Input, Machine, Mode, Now, OpResult, Output, RecordEnd, Variables, parse};
 
 /// Results given before the call hangs up.
 const RESULTS: usize = 200;
@@ -21,7 +22,7 @@ fuzz_target!(|octets: &[u8]| {
         }
     }
     if let Ok(document) = lenient {
-        let mut now = Instant::now();
+        let mut now = Now { instant: Instant::now(), utc: DateTime::UNIX_EPOCH };
         let mut machine = Machine::new(Variables::new(), false);
         machine.handle(now, Input::Run(document));
         for round in 0..RESULTS {
@@ -34,10 +35,10 @@ fuzz_target!(|octets: &[u8]| {
             match (results.is_empty(), machine.deadline()) {
                 (true, None) => break,
                 (true, Some(at)) => {
-                    now = at.max(now);
+                    now.instant = at.max(now.instant);
                     machine.handle(now, Input::Key(['1', '#', '7'][round % 3]));
                     machine.handle(now, Input::Tick);
-                    assert!(machine.deadline().is_none_or(|next| next > now || !machine.is_running()));
+                    assert!(machine.deadline().is_none_or(|next| next > now.instant || !machine.is_running()));
                 }
                 (false, _) => results.into_iter().for_each(|input| machine.handle(now, input)),
             }
@@ -58,6 +59,9 @@ fn result(output: Output, fine: bool, xml: &str) -> Option<Input> {
         Output::Record { op, .. } => (op, OpResult::Recorded(recorded)),
         Output::Dial { op, .. } if fine => (op, OpResult::Dialled(DialEnd::HungUp)),
         Output::Dial { op, .. } => (op, OpResult::Dialled(DialEnd::Failed { causes: vec!["USER_BUSY".into()] })),
+        Output::Hold { op } => (op, if fine { OpResult::Held } else { OpResult::Alone(failed()) }),
+        Output::Unhold { op } if fine => (op, OpResult::Dialled(DialEnd::HungUp)),
+        Output::Unhold { op } => (op, OpResult::Alone(failed())),
         Output::Fetch { op, .. } => {
             let answer = HttpAnswer { status: 200, content_type: None, body: xml.into() };
             (op, OpResult::Fetched(if fine { Ok(answer) } else { Err(failed()) }))
@@ -68,6 +72,7 @@ fn result(output: Output, fine: bool, xml: &str) -> Option<Input> {
         | Output::DropFetch { .. }
         | Output::Reject { .. }
         | Output::Hangup { .. }
+        | Output::End
         | Output::Step(_) => return None,
     };
     Some(Input::Result { op, result })
