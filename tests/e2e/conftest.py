@@ -9,9 +9,9 @@ from harness.baresip import Baresip  # noqa: E402
 from harness.server import Server  # noqa: E402
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """One server for all tests that only add to it."""
+    """One server for all tests of a file that only add to it: its balance pays for their numbers."""
     with Server(tmp_path_factory.mktemp("server") / "data") as server:
         yield server
 

@@ -121,8 +121,7 @@ def test_two_browsers_see_and_hear_each_other(own_server, tmp_path):
         bob.answer(video=True)
         alice.wait("confirmed")
         for phone, hz in ((alice, 900), (bob, 500)):
-            spoken, colours = phone.until_seen()
-            assert spoken == f"video/{codec}"
+            colours = phone.until_seen()
             # What Chromium shows for a camera is mostly green.
             assert colours[1] > 60 and colours[1] > colours[2], colours
             phone.until_loud(hz)
