@@ -1,6 +1,7 @@
 //! The way of an event: one bounded queue, one writer that commits in groups, fan-out after the commit.
 
 mod accounts;
+mod by_account;
 mod hooks;
 mod listeners;
 mod outbox;

@@ -4,6 +4,7 @@
 //! The invariant its parts keep: every leg the `call` machine knows is either in `legs`, or `LegEvent::Closed` has been
 //! given for it.
 
+mod bridge;
 mod calls;
 mod channels;
 mod control;
@@ -11,7 +12,6 @@ mod credit;
 pub(crate) mod described;
 mod forwarding;
 mod groups;
-mod hold;
 mod holding;
 mod inbound;
 mod leg;
@@ -391,9 +391,10 @@ impl Core {
     fn on_sip(&mut self, inbound: Inbound) {
         match inbound {
             Inbound::Message { bytes, flow, at } => {
-                self.waited = at.elapsed();
+                let now = Instant::now();
+                self.waited = now.duration_since(at);
                 self.trace.record(Utc::now(), Direction::In, flow, bytes.clone());
-                self.ua.handle(Instant::now(), ua::Input::Received { message: bytes, flow });
+                self.ua.handle(now, ua::Input::Received { message: bytes, flow });
             }
             Inbound::Failed { flow } => self.on_flow_failed(flow),
         }

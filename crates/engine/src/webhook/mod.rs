@@ -109,9 +109,7 @@ impl Dispatcher {
             if let Some(hook) = self.ready_to_catch_up() {
                 self.catch_up(hook).await;
             }
-            while let Some((place, delivery)) = self.lines.begin(Instant::now()) {
-                self.attempts.spawn(self.attempting.clone().attempt(place, delivery));
-            }
+            self.begin();
             let more = self.ready_to_catch_up().is_some();
             let wake = self.lines.due().unwrap_or_else(|| Instant::now() + PRUNE_EVERY);
             tokio::select! {
@@ -138,13 +136,18 @@ impl Dispatcher {
         }
     }
 
+    /// Tries what is due.
+    fn begin(&mut self) {
+        while let Some((place, delivery)) = self.lines.begin(Instant::now()) {
+            self.attempts.spawn(self.attempting.clone().attempt(place, delivery));
+        }
+    }
+
     /// The node ends. What is due is told as far as that goes fast, the rest by the next one.
     async fn take_leave(mut self) {
         let _ = timeout(FAREWELL, async {
             loop {
-                while let Some((place, delivery)) = self.lines.begin(Instant::now()) {
-                    self.attempts.spawn(self.attempting.clone().attempt(place, delivery));
-                }
+                self.begin();
                 let Some(tried) = self.attempts.join_next().await else { break };
                 self.settle(tried.into_iter().collect()).await;
             }

@@ -1,5 +1,4 @@
-use std::collections::{HashMap, HashSet};
-use std::time::{Duration, Instant};
+use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 use opentact_store::events::Event;
@@ -10,45 +9,28 @@ use opentact_store::{Result, Store};
 use serde_json::Value;
 use uuid::Uuid;
 
-/// How long an account's subscriptions count as they were read, where another node may have changed them. A change by this
-/// one counts at once.
-const KEEP: Duration = Duration::from_secs(1);
-/// Accounts kept; with one more all others than those of this commit are forgotten.
-const MAX: usize = 10_000;
+use super::by_account::ByAccount;
 
 /// Who is told of events by HTTP.
 #[derive(Default)]
 pub(super) struct Hooks {
-    known: HashMap<Uuid, Known>,
-}
-
-struct Known {
-    subscriptions: Vec<Subscription>,
-    read: Instant,
-    /// Of the store's subscriptions when they were read.
-    changes: u64,
+    known: ByAccount<Vec<Subscription>>,
 }
 
 impl Hooks {
     /// Reads the subscriptions of those accounts of which they are not known as they are now.
     pub(super) async fn look_up(&mut self, store: &Store, accounts: &HashSet<Uuid>) -> Result<()> {
-        let (changes, read) = (store.subscriptions().changes(), Instant::now());
-        let fresh = |known: &Known| known.changes == changes && read.duration_since(known.read) < KEEP;
-        let missing: Vec<Uuid> =
-            accounts.iter().copied().filter(|account| !self.known.get(account).is_some_and(fresh)).collect();
+        let (missing, now) = self.known.missing(accounts, store.subscriptions().changes());
         if missing.is_empty() {
             return Ok(());
         }
-        if self.known.len() > MAX {
-            self.known.retain(|account, _| accounts.contains(account));
-        }
         let rows = store.subscriptions().webhooks(&missing).await?;
         for account in missing {
-            self.known.insert(account, Known { subscriptions: Vec::new(), read, changes });
+            self.known.put(account, Vec::new(), now);
         }
         for row in rows {
-            if let Some(known) = self.known.get_mut(&row.account) {
-                known.subscriptions.push(row);
+            if let Some(subscriptions) = self.known.get_mut(row.account) {
+                subscriptions.push(row);
             }
         }
         Ok(())
@@ -62,7 +44,7 @@ impl Hooks {
         now: DateTime<Utc>,
     ) -> impl Iterator<Item = WebhookDelivery> {
         let mut body = None;
-        let subscribed = self.known.get(&event.account).into_iter().flat_map(|known| &known.subscriptions);
+        let subscribed = self.known.get(event.account).into_iter().flatten();
         let subscribed = subscribed.filter(move |subscription| {
             let lasts = subscription.expired_on.is_none_or(|end| end > now);
             let asked = subscription.is_active && lasts && subscription.kind == event.kind;

@@ -29,8 +29,14 @@ const BACKOFF: std::ops::RangeInclusive<Duration> = Duration::from_millis(50)..=
 
 /// The one task that numbers, writes and hands on.
 pub(super) async fn run(shared: Arc<Shared>, heads: HashMap<Uuid, i64>, mut items: mpsc::Receiver<Item>) {
-    let mut writer =
-        Writer { shared, heads, pruned: HashMap::new(), accounts: Accounts::default(), hooks: Hooks::default() };
+    let mut writer = Writer {
+        shared,
+        heads,
+        grown: HashSet::new(),
+        pruned: HashMap::new(),
+        accounts: Accounts::default(),
+        hooks: Hooks::default(),
+    };
     let mut prune = tokio::time::interval(writer.shared.settings.prune_every);
     prune.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let batch = writer.shared.settings.batch.max(1);
@@ -65,8 +71,8 @@ pub(super) async fn run(shared: Arc<Shared>, heads: HashMap<Uuid, i64>, mut item
         due = Instant::now() + writer.shared.settings.commit_every;
         let group = Group::of(taken.drain(..));
         let (flushes, close) = (group.flushes, group.close);
-        let accounts = writer.write(group.parts).await;
-        writer.prune_surplus(accounts).await;
+        writer.write(group.parts).await;
+        writer.prune_surplus().await;
         for flush in flushes {
             let _ = flush.send(());
         }
@@ -85,6 +91,8 @@ struct Writer {
     shared: Arc<Shared>,
     /// Highest number given out, by account.
     heads: HashMap<Uuid, i64>,
+    /// Accounts with more events since surplus ones were pruned.
+    grown: HashSet<Uuid>,
     /// Number of the newest event of each account that the log keeps no longer.
     pruned: HashMap<Uuid, i64>,
     accounts: Accounts,
@@ -146,11 +154,6 @@ impl Parts {
         self.calls.values().filter_map(|(record, charge)| Some((record.account, &**charge.as_ref()?)))
     }
 
-    /// Those with events.
-    fn accounts(&self) -> HashSet<Uuid> {
-        self.events.iter().map(|pending| pending.event.account).collect()
-    }
-
     fn is_empty(&self) -> bool {
         let rows = self.calls.is_empty() && self.flow_logs.is_empty() && self.records.is_empty();
         rows && self.rejected.is_empty() && self.events.is_empty()
@@ -176,13 +179,12 @@ impl Parts {
 
 impl Writer {
     /// Writes the parts, together if at all possible. Waits for a database that is away as long as it takes;
-    /// meanwhile the queue fills and its pressure tells. Returns the accounts that have more events now.
-    async fn write(&mut self, parts: Parts) -> HashSet<Uuid> {
-        let accounts = parts.accounts();
+    /// meanwhile the queue fills and its pressure tells.
+    async fn write(&mut self, parts: Parts) {
         if parts.is_empty() {
-            return accounts;
+            return;
         }
-        let Err(error) = self.commit_patiently(&parts).await else { return accounts };
+        let Err(error) = self.commit_patiently(&parts).await else { return };
         tracing::error!(%error, "a batch of events is refused, trying its parts one by one");
         for part in parts.split() {
             if let Err(error) = self.commit_patiently(&part).await {
@@ -192,7 +194,6 @@ impl Writer {
                 tracing::error!(%error, ?event, ?call, "lost: the database does not take it");
             }
         }
-        accounts
     }
 
     /// Fails only when the database is there and says no.
@@ -220,7 +221,7 @@ impl Writer {
     }
 
     async fn commit(&mut self, parts: &Parts) -> Result<()> {
-        let accounts = parts.accounts();
+        let accounts: HashSet<Uuid> = parts.events.iter().map(|pending| pending.event.account).collect();
         self.accounts.look_up(&self.shared.store, &accounts).await?;
         self.hooks.look_up(&self.shared.store, &accounts).await?;
         let mut heads: HashMap<Uuid, i64> = HashMap::with_capacity(accounts.len());
@@ -252,6 +253,7 @@ impl Writer {
             }
         }
 
+        self.grown.extend(heads.keys());
         self.heads.extend(heads);
         let count = rows.len() as u64;
         deliveries.into_iter().for_each(|delivery| self.shared.desk.leave(delivery));
@@ -263,10 +265,10 @@ impl Writer {
         Ok(())
     }
 
-    /// Prunes what these accounts have above `keep_count`, a little more than they can have grown by.
-    async fn prune_surplus(&mut self, accounts: HashSet<Uuid>) {
+    /// Prunes what accounts have above `keep_count`, a little more than they can have grown by.
+    async fn prune_surplus(&mut self) {
         let keep = i64::try_from(self.shared.settings.keep_count.max(1)).unwrap_or(i64::MAX);
-        for account in accounts {
+        for account in std::mem::take(&mut self.grown) {
             let surplus = self.heads.get(&account).copied().unwrap_or(0).saturating_sub(keep);
             let Ok(pruned) = self.pruned_until(account).await else { continue };
             if surplus - pruned <= SURPLUS.min(keep / 8) {

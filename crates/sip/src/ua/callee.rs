@@ -37,7 +37,7 @@ impl Ua {
         self.transactions.respond(now, transaction, 100, trying);
 
         let uri = received.request.uri().ok();
-        let contact = contact_value(uri.as_ref().and_then(Uri::user), &flow, contact_scheme(&received.request));
+        let contact = contact_value(uri.as_ref().and_then(Uri::user), &flow, contact_scheme(&received.request, &flow));
         let called = Called { received, provisional: None, reliable: None };
         let phase = Phase::Called(Box::new(called));
         let mut session = Session::new(phase, dialog.call_id.clone(), dialog.local_tag.clone(), contact);

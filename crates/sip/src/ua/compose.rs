@@ -165,8 +165,11 @@ pub(super) fn contact_value(user: Option<&str>, flow: &Flow, scheme: Scheme) -> 
 }
 
 /// The scheme our Contact must have in the answer to a request that makes a dialog (RFC 3261 12.1.1): that of the
-/// Request-URI, and SIPS too where the next hop of the dialog is known by such a URI.
-pub(super) fn contact_scheme(request: &Request) -> Scheme {
+/// Request-URI, and SIPS too where the next hop of the dialog is known by such a URI. Nothing of that comes without TLS.
+pub(super) fn contact_scheme(request: &Request, flow: &Flow) -> Scheme {
+    if !flow.transport.is_secure() {
+        return Scheme::Sip;
+    }
     let hop = request.record_routes().next().or_else(|| request.contacts().next());
     let hop = hop.and_then(Result::ok).map(|hop| hop.uri);
     let asked = [request.uri().ok(), hop];
@@ -186,7 +189,7 @@ mod tests {
         let Ok(Message::Request(request)) = Message::parse(text.into()) else { panic!("{uri} does not parse") };
         let (local, remote) = (([192, 0, 2, 1], 5061).into(), ([192, 0, 2, 2], 5061).into());
         let flow = Flow { transport, ..Flow::udp(local, remote) };
-        String::from_utf8(contact_value(Some("a"), &flow, contact_scheme(&request)).to_vec()).unwrap()
+        String::from_utf8(contact_value(Some("a"), &flow, contact_scheme(&request, &flow)).to_vec()).unwrap()
     }
 
     #[test]

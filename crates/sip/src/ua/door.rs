@@ -14,7 +14,6 @@ use crate::flow::{Flow, Transport};
 use crate::message::{Message, Method, Name, ParseError, Refusal, Request, Response, Support, validate_with};
 use crate::transaction::Arrival;
 use crate::transaction::key::Key;
-use crate::uri::Scheme;
 
 impl Ua {
     pub(super) fn received(&mut self, now: Instant, octets: Bytes, flow: Flow) {
@@ -100,7 +99,8 @@ impl Ua {
             return Some(Refusal::new(481, "Call/Transaction Does Not Exist"));
         }
         // RFC 3261 26.2.2: it was to come over TLS all the way. No 416, which would have it asked for again without.
-        if !transport.is_secure() && request.uri().is_ok_and(|uri| uri.scheme() == Scheme::Sips) {
+        let sips = request.uri_bytes().get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"sips:"));
+        if sips && !transport.is_secure() {
             return Some(Refusal::new(403, "SIPS Over TLS Only"));
         }
         // RFC 3261 16.3: what is for us whatever its Max-Forwards is answered; a call would go on to another leg.

@@ -101,7 +101,7 @@ impl Ua {
         };
         let received = asked.received;
         let uri = received.request.uri().ok();
-        let scheme = contact_scheme(&received.request);
+        let scheme = contact_scheme(&received.request, &received.flow);
         let contact = contact_value(uri.as_ref().and_then(Uri::user), &received.flow, scheme);
         self.grant(now, &received, &dialog.local_tag, seconds, &contact);
         self.subscription_dialogs.insert(self.keys.dialog(&dialog.call_id, &dialog.local_tag, &dialog.remote_tag), new);

@@ -93,54 +93,31 @@ pub(super) fn method(cx: &Cx<'_>) -> Method {
     }
 }
 
+/// What an element has under way that asks a URL, and may run what it answers.
 #[derive(Debug, Default)]
-pub(super) struct Callback {
-    fetch: Option<Fetch>,
+pub(super) struct Asking {
+    pub fetch: Option<Fetch>,
     /// The status of the answer that runs.
-    status: u16,
+    pub status: u16,
 }
 
-impl Run for Callback {
-    fn start(&mut self, cx: &mut Cx<'_>) -> Flow {
-        let query = about_with_meta(cx);
-        let body = if cx.args.flag("body") { HttpBody::Call } else { HttpBody::Empty };
-        let url = cx.args.text("url").unwrap_or_default().to_owned();
-        let timeout = cx.args.duration("timeout").unwrap_or(Duration::from_secs(10));
-        self.fetch = Some(Fetch::start(cx, &url, method(cx), query, Vec::new(), body, timeout));
-        Flow::Wait
-    }
-
-    fn result(&mut self, cx: &mut Cx<'_>, op: u64, result: &OpResult) -> Option<Flow> {
-        let answer = self.fetch.as_ref()?.answered(op, result)?;
-        self.fetch = None;
-        Some(match answer {
-            Ok((document, status)) if cx.node.name == Some(Name::Redirect) => {
-                Flow::Goto(document, Outcome::success(format!("HTTP {status}")))
-            }
-            Ok((document, status)) => {
-                self.status = status;
-                Flow::Block(document.root.children.clone())
-            }
-            Err(reason) => Flow::fail(reason),
-        })
-    }
-
-    fn resumed(&mut self, _cx: &mut Cx<'_>) -> Flow {
+impl Asking {
+    pub fn resumed(&self) -> Flow {
         Flow::done(format!("HTTP {}", self.status))
     }
 
-    fn deadline(&self) -> Option<Instant> {
+    pub fn deadline(&self) -> Option<Instant> {
         self.fetch.as_ref().map(|fetch| fetch.until)
     }
 
-    fn timeout(&mut self, cx: &mut Cx<'_>) -> Flow {
+    pub fn timeout(&mut self, cx: &mut Cx<'_>) -> Flow {
         match self.fetch.take() {
             Some(fetch) => Flow::fail(fetch.give_up(cx)),
             None => Flow::Wait,
         }
     }
 
-    fn cut(&mut self, cx: &mut Cx<'_>, _cut: Cut) -> bool {
+    pub fn cut(&mut self, cx: &mut Cx<'_>) -> bool {
         match self.fetch.take() {
             Some(fetch) => {
                 fetch.drop(cx);
@@ -148,5 +125,50 @@ impl Run for Callback {
             }
             None => true,
         }
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Callback(Asking);
+
+impl Run for Callback {
+    fn start(&mut self, cx: &mut Cx<'_>) -> Flow {
+        let query = about_with_meta(cx);
+        let body = if cx.args.flag("body") { HttpBody::Call } else { HttpBody::Empty };
+        let url = cx.args.text("url").unwrap_or_default().to_owned();
+        let timeout = cx.args.duration("timeout").unwrap_or(Duration::from_secs(10));
+        self.0.fetch = Some(Fetch::start(cx, &url, method(cx), query, Vec::new(), body, timeout));
+        Flow::Wait
+    }
+
+    fn result(&mut self, cx: &mut Cx<'_>, op: u64, result: &OpResult) -> Option<Flow> {
+        let answer = self.0.fetch.as_ref()?.answered(op, result)?;
+        self.0.fetch = None;
+        Some(match answer {
+            Ok((document, status)) if cx.node.name == Some(Name::Redirect) => {
+                Flow::Goto(document, Outcome::success(format!("HTTP {status}")))
+            }
+            Ok((document, status)) => {
+                self.0.status = status;
+                Flow::Block(document.root.children.clone())
+            }
+            Err(reason) => Flow::fail(reason),
+        })
+    }
+
+    fn resumed(&mut self, _cx: &mut Cx<'_>) -> Flow {
+        self.0.resumed()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.0.deadline()
+    }
+
+    fn timeout(&mut self, cx: &mut Cx<'_>) -> Flow {
+        self.0.timeout(cx)
+    }
+
+    fn cut(&mut self, cx: &mut Cx<'_>, _cut: Cut) -> bool {
+        self.0.cut(cx)
     }
 }

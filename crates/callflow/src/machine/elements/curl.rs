@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::callback::{Fetch, method};
+use super::callback::{Asking, Fetch, method};
 use super::{Cut, Cx, Flow, Run};
 use crate::document::Node;
 use crate::http::{HttpAnswer, HttpBody};
@@ -14,11 +14,7 @@ use crate::machine::io::OpResult;
 use crate::variables::{Encoding, Variables};
 
 #[derive(Debug, Default)]
-pub(super) struct Curl {
-    fetch: Option<Fetch>,
-    /// The status of the answer that runs.
-    status: u16,
-}
+pub(super) struct Curl(Asking);
 
 /// Deepest part of an answer that becomes a variable.
 const MAX_DEPTH: usize = 8;
@@ -50,16 +46,16 @@ impl Run for Curl {
             headers.push(("accept".into(), "application/json, */*;q=0.5".into()));
         }
         let body = body.unwrap_or(HttpBody::Empty);
-        self.fetch = Some(Fetch::start(cx, &url, method(cx), Vec::new(), headers, body, timeout));
+        self.0.fetch = Some(Fetch::start(cx, &url, method(cx), Vec::new(), headers, body, timeout));
         Flow::Wait
     }
 
     fn result(&mut self, cx: &mut Cx<'_>, op: u64, result: &OpResult) -> Option<Flow> {
         let OpResult::Fetched(answer) = result else { return None };
-        if !self.fetch.as_ref()?.is(op) {
+        if !self.0.fetch.as_ref()?.is(op) {
             return None;
         }
-        self.fetch = None;
+        self.0.fetch = None;
         let answer = match answer {
             Ok(answer) => answer,
             Err(reason) => return Some(Flow::fail(reason.clone())),
@@ -67,7 +63,7 @@ impl Run for Curl {
         if let Some(name) = cx.args.text("name") {
             keep(name, answer, cx.variables);
         }
-        self.status = answer.status;
+        self.0.status = answer.status;
         let reason = format!("HTTP {}", answer.status);
         Some(match (cx.args.flag("run"), (200..300).contains(&answer.status)) {
             (_, false) => Flow::fail(reason),
@@ -80,28 +76,19 @@ impl Run for Curl {
     }
 
     fn resumed(&mut self, _cx: &mut Cx<'_>) -> Flow {
-        Flow::done(format!("HTTP {}", self.status))
+        self.0.resumed()
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.fetch.as_ref().map(|fetch| fetch.until)
+        self.0.deadline()
     }
 
     fn timeout(&mut self, cx: &mut Cx<'_>) -> Flow {
-        match self.fetch.take() {
-            Some(fetch) => Flow::fail(fetch.give_up(cx)),
-            None => Flow::Wait,
-        }
+        self.0.timeout(cx)
     }
 
     fn cut(&mut self, cx: &mut Cx<'_>, _cut: Cut) -> bool {
-        match self.fetch.take() {
-            Some(fetch) => {
-                fetch.drop(cx);
-                false
-            }
-            None => true,
-        }
+        self.0.cut(cx)
     }
 }
 
