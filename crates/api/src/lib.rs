@@ -5,6 +5,7 @@
 //! The one invariant: whatever a handler touches it touches with its caller's account.
 
 mod auth;
+mod csv;
 mod envelope;
 mod error;
 mod expand;

@@ -19,7 +19,8 @@ pub struct Error {
     status: u16,
     /// Request id, as in `X-Request-Id`.
     meta: Option<String>,
-    /// The product's own code: 405 `Insufficient Balance`, 406 `Country Permission Violation`.
+    /// The product's own code: 405 `Insufficient Balance`, 406 `Country Permission Violation`, 407 `Recipient Opted
+    /// Out`.
     code: Option<u16>,
     /// All wrong properties, keyed `params.<property>` or `path.<name>`.
     fields: Option<BTreeMap<String, Field>>,

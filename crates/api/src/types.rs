@@ -205,6 +205,21 @@ pub fn countries() -> utoipa::openapi::schema::Array {
     utoipa::openapi::schema::ArrayBuilder::new().items(country()).max_items(Some(300)).build()
 }
 
+/// Words that mean something when a message consists of them.
+#[must_use]
+pub fn keywords() -> utoipa::openapi::schema::Array {
+    let word = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(50));
+    utoipa::openapi::schema::ArrayBuilder::new().items(word).max_items(Some(20)).build()
+}
+
+/// One telephone number, or a list of them.
+#[must_use]
+pub fn tn_list() -> utoipa::openapi::schema::Schema {
+    use utoipa::openapi::schema::{ArrayBuilder, OneOfBuilder, Schema};
+    let list = ArrayBuilder::new().items(tn()).min_items(Some(1)).max_items(Some(1_000));
+    Schema::OneOf(OneOfBuilder::new().item(tn()).item(list).build())
+}
+
 /// User part of a SIP address.
 #[must_use]
 pub fn sip_login() -> Object {
@@ -390,6 +405,8 @@ words! {
     account_level: opentact_store::types::AccountLevel;
     record_format: opentact_store::types::RecordFormat;
     on_reject: opentact_store::types::OnReject;
+    priority: opentact_store::types::Priority;
+    opt_out_source: opentact_store::types::OptOutSource;
 }
 
 /// Text that may be a number in JSON (`"to": 12017771234` or `"to": "user@domain"`), read as text.

@@ -2,7 +2,7 @@
 //! `cargo run -p opentact-carrier --example smpp_send -- ADDRESS:PORT SYSTEM_ID PASSWORD`.
 //!
 //! Each line of the standard input, `FROM TO TEXT`, is sent; answers, receipts and what comes in are printed. After
-//! the input's end it waits for as many receipts as messages were taken, at most ten seconds.
+//! the input's end it waits for as many receipts as segments were taken, at most ten seconds.
 
 use std::error::Error;
 use std::time::Duration;
@@ -28,15 +28,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let mut words = line.splitn(3, ' ');
         if let (Some(from), Some(to), Some(text)) = (words.next(), words.next(), words.next()) {
             let text = text.to_owned();
-            let message = CarrierSubmit { id: Uuid::new_v4(), from: from.parse()?, to: to.parse()?, text };
+            let message =
+                CarrierSubmit { id: Uuid::new_v4(), from: from.parse()?, to: to.parse()?, text, taken: vec![] };
             let submission = carrier.submit(message).await;
             println!("{submission:?}");
-            open += usize::from(matches!(submission, Submission::Accepted { .. }));
+            if let Submission::Accepted { references } = submission {
+                open += references.len();
+            }
         }
     }
     let receipts = async {
         while open > 0 {
-            let Some(Incoming { message, taken }) = incoming.recv().await else { return };
+            let Some(Incoming { message, taken, .. }) = incoming.recv().await else { return };
             println!("{message:?}");
             let _ = taken.send(true);
             open -= 1;

@@ -11,17 +11,20 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::Utc;
 use opentact_carrier::dev::smsc::leases_of;
-use opentact_carrier::dev::{DevMessaging, Smsc, SmscConfig};
+use opentact_carrier::dev::{Smsc, SmscConfig};
 use opentact_carrier::messages::{Messages, MessagesConfig};
+use opentact_carrier::messaging::{CarrierConfig, Messaging};
 use opentact_carrier::smpp::{Incoming, SmppCarrier, SmppConfig};
 use opentact_engine::ports::{
-    CarrierMessage, CarrierSubmit, ControlError, MessageCarrier, MessageControl, ReceiptState, SendMessage, Submission,
+    CarrierMessage, CarrierSubmit, ControlError, MessageCarrier, MessageControl, Missing, PreviewMessage, ReceiptState,
+    SendMessage, Sender, Submission,
 };
 use opentact_events::{Filter, Hub, Subscription};
 use opentact_store::accounts::NewAccount;
-use opentact_store::numbers::NewLease;
-use opentact_store::sms::NewSms;
-use opentact_store::types::{EventType, Feature, SmsState, SmsType, TnKind};
+use opentact_store::messaging_profiles::{NewMessagingProfile, OptOutRules};
+use opentact_store::numbers::{NewLease, TnLease};
+use opentact_store::sms::{NewSms, Waiting};
+use opentact_store::types::{EventType, Feature, Priority, SmsState, SmsType, TnKind};
 use opentact_store::{Keyring, Money, Settings, Store, Tn};
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -39,6 +42,7 @@ async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
 
 /// A carrier made of a closure; counts how many messages it has at once.
 struct Fake {
+    name: &'static str,
     answer: Box<dyn Fn(CarrierSubmit) -> Answer + Send + Sync>,
     now: AtomicUsize,
     most: AtomicUsize,
@@ -53,7 +57,12 @@ enum Answer {
 
 impl Fake {
     fn new(answer: impl Fn(CarrierSubmit) -> Answer + Send + Sync + 'static) -> Arc<Fake> {
+        Fake::named("fake", answer)
+    }
+
+    fn named(name: &'static str, answer: impl Fn(CarrierSubmit) -> Answer + Send + Sync + 'static) -> Arc<Fake> {
         Arc::new(Fake {
+            name,
             answer: Box::new(answer),
             now: AtomicUsize::new(0),
             most: AtomicUsize::new(0),
@@ -62,11 +71,11 @@ impl Fake {
     }
 
     fn accepting() -> Arc<Fake> {
-        Fake::new(|message| Answer::Now(Submission::Accepted { reference: message.id.to_string() }))
+        Fake::new(|message| Answer::Now(Submission::Accepted { references: vec![message.id.to_string()] }))
     }
 
     fn busy() -> Arc<Fake> {
-        Fake::new(|_| Answer::Now(Submission::Later { after: Duration::from_millis(5), reason: "busy".into() }))
+        Fake::new(|_| Answer::Now(later("busy", 5)))
     }
 
     fn texts(&self) -> Vec<String> {
@@ -74,10 +83,14 @@ impl Fake {
     }
 }
 
+fn later(reason: &str, millis: u64) -> Submission {
+    Submission::Later { after: Duration::from_millis(millis), reason: reason.into(), taken: vec![] }
+}
+
 #[async_trait]
 impl MessageCarrier for Fake {
-    fn name(&self) -> &'static str {
-        "fake"
+    fn name(&self) -> &str {
+        self.name
     }
 
     async fn submit(&self, message: CarrierSubmit) -> Submission {
@@ -146,20 +159,36 @@ impl Ground {
     }
 
     async fn messages(&self, carrier: Arc<dyn MessageCarrier>, config: MessagesConfig) -> Running {
+        self.with_carriers(vec![carrier], config).await
+    }
+
+    async fn with_carriers(&self, carriers: Vec<Arc<dyn MessageCarrier>>, config: MessagesConfig) -> Running {
         let (tell, incoming) = mpsc::channel(100);
-        let messages = Messages::start(self.store.clone(), self.hub.clone(), carrier, incoming, None, config).await;
+        let messages = Messages::start(self.store.clone(), self.hub.clone(), carriers, incoming, None, config).await;
         Running { messages: messages.unwrap(), tell }
+    }
+
+    /// A profile of which both numbers are.
+    async fn profile(&self, new: NewMessagingProfile) -> Uuid {
+        let profile = self.store.messaging_profiles().create(self.account, None, new).await.unwrap().uuid;
+        for lease in self.store.numbers().leases(self.account).await.unwrap() {
+            let join = |lease: &mut TnLease| lease.messaging_profile = Some(profile);
+            self.store.numbers().update_lease(self.account, lease.uuid, None, join).await.unwrap();
+        }
+        profile
     }
 
     fn request(&self, to: &[u64], text: &str) -> SendMessage {
         SendMessage {
             account: self.account,
             created_by: None,
-            from: OURS,
+            from: Sender::Number(OURS),
             to: to.to_vec(),
             text: text.to_owned(),
             custom_callback_url: None,
+            send_at: None,
             validity: None,
+            priority: Priority::Normal,
         }
     }
 
@@ -177,6 +206,17 @@ impl Running {
     async fn send(&self, request: SendMessage) -> Vec<Value> {
         let results = self.messages.send(request).await.unwrap();
         results.into_iter().map(|result| result.unwrap()).collect()
+    }
+
+    /// What the carrier tells; whether it was taken.
+    async fn tell(&self, message: CarrierMessage) -> bool {
+        let (taken, answer) = oneshot::channel();
+        self.tell.send(Incoming { carrier: "fake".into(), message, taken }).await.unwrap();
+        soon("acknowledgement", answer).await.unwrap()
+    }
+
+    async fn text(&self, from: u64, text: &str) {
+        assert!(self.tell(CarrierMessage::Inbound { from, to: OURS, text: text.into(), missing: None }).await);
     }
 
     async fn drain(&self) {
@@ -253,7 +293,7 @@ impl Network {
         let messages = Messages::start(
             ground.store.clone(),
             ground.hub.clone(),
-            carrier.clone(),
+            vec![carrier.clone() as Arc<dyn MessageCarrier>],
             incoming,
             Some(smsc.clone()),
             MessagesConfig::default(),
@@ -372,9 +412,9 @@ async fn the_outside_world_texts_a_number() {
 async fn the_simulated_network_wires_itself() {
     let ground = Ground::new().await;
     let mut ear = ground.listen();
-    let messaging = DevMessaging::start(&ground.store, &ground.hub, SmscConfig::default(), MessagesConfig::default());
-    let messaging = messaging.await.unwrap();
-    assert_ne!(messaging.smsc_address().port(), 0);
+    let carriers = vec![CarrierConfig::Dev(SmscConfig::default())];
+    let messaging = Messaging::start(&ground.store, &ground.hub, carriers, MessagesConfig::default()).await.unwrap();
+    assert_ne!(messaging.smsc_address().unwrap().port(), 0);
     messaging.control().send(ground.request(&[12125550199], "x")).await.unwrap();
     assert_eq!(ear.states(3).await, ["smso created", "smso success", "smso success delivered"]);
     soon("drain", messaging.drain()).await;
@@ -408,7 +448,7 @@ async fn what_is_wrong_names_its_field() {
     assert!(matches!(empty, Err(ControlError::Invalid { field: "message", .. })), "{empty:?}");
     let nobody = send(ground.request(&[], "x")).await;
     assert!(matches!(nobody, Err(ControlError::Invalid { field: "to", .. })), "{nobody:?}");
-    let others = SendMessage { from: 12065550188, ..ground.request(&[12125550199], "x") };
+    let others = SendMessage { from: Sender::Number(12065550188), ..ground.request(&[12125550199], "x") };
     assert_eq!(send(others).await, Err(ControlError::NotFound("TNLease")));
 
     let results = send(ground.request(&[12125550199, 5], "x")).await.unwrap();
@@ -439,8 +479,7 @@ async fn a_balance_that_is_gone_fails_what_waited() {
     let mut ear = ground.listen();
     // Two messages that were queued while there was money.
     let queued = (0..2).map(|at| new_sms(12125550190 + at)).collect();
-    let expires_on = Utc::now() + Duration::from_secs(60);
-    ground.store.sms().enqueue(ground.account, queued, expires_on).await.unwrap();
+    ground.store.sms().enqueue(ground.account, queued, a_minute()).await.unwrap();
     let running = ground.messages(Fake::accepting(), MessagesConfig::default()).await;
     let mut ends = HashMap::new();
     for _ in 0..2 {
@@ -451,6 +490,10 @@ async fn a_balance_that_is_gone_fails_what_waited() {
     assert_eq!(ends["success"], Value::Null);
     assert_eq!(ground.balance().await, Money::ZERO);
     running.drain().await;
+}
+
+fn a_minute() -> Waiting {
+    Waiting { send_at: None, expires_on: Utc::now() + Duration::from_secs(60), priority: Priority::Normal }
 }
 
 fn new_sms(to: u64) -> NewSms {
@@ -495,8 +538,8 @@ async fn what_is_put_off_is_tried_again() {
     let tries = AtomicUsize::new(0);
     let carrier = Fake::new(move |message| {
         Answer::Now(match tries.fetch_add(1, Ordering::SeqCst) {
-            0 | 1 => Submission::Later { after: Duration::from_millis(5), reason: "throttled".into() },
-            _ => Submission::Accepted { reference: message.id.to_string() },
+            0 | 1 => later("throttled", 5),
+            _ => Submission::Accepted { references: vec![message.id.to_string()] },
         })
     });
     let running = ground.messages(carrier.clone(), MessagesConfig::default()).await;
@@ -512,9 +555,9 @@ async fn a_restart_sends_what_was_queued_and_nothing_twice() {
     let mut ear = ground.listen();
     let stubborn = Fake::new(|message| {
         Answer::Now(if message.to % 2 == 0 {
-            Submission::Accepted { reference: message.id.to_string() }
+            Submission::Accepted { references: vec![message.id.to_string()] }
         } else {
-            Submission::Later { after: Duration::from_millis(1), reason: "busy".into() }
+            later("busy", 1)
         })
     });
     let first = ground.messages(stubborn.clone(), MessagesConfig::default()).await;
@@ -539,18 +582,276 @@ async fn a_restart_sends_what_was_queued_and_nothing_twice() {
 }
 
 #[tokio::test]
-async fn a_message_that_was_sending_at_a_crash_is_sent_again() {
+async fn a_message_that_was_sending_at_a_crash_is_sent_once_more_and_says_so() {
     let ground = Ground::new().await;
     let mut ear = ground.listen();
-    let expires_on = Utc::now() + Duration::from_secs(60);
-    ground.store.sms().enqueue(ground.account, vec![new_sms(12125550199)], expires_on).await.unwrap();
-    let claimed = ground.store.sms().claim(1, Duration::from_secs(600)).await.unwrap();
-    ground.store.sms().sending(ground.account, claimed[0].0.uuid).await.unwrap();
-
+    let queued = vec![new_sms(12125550198), new_sms(12125550199)];
+    let queued = ground.store.sms().enqueue(ground.account, queued, a_minute()).await.unwrap();
+    // A run that has died with both, and one before it with the second.
+    for count in [1, 2] {
+        let claimed = ground.store.sms().claim(count, Duration::ZERO).await.unwrap();
+        assert_eq!(claimed.len() as u64, count);
+    }
     let carrier = Fake::accepting();
     let running = ground.messages(carrier.clone(), MessagesConfig::default()).await;
-    assert_eq!(ear.states(1).await, ["smso success"]);
+    let mut ends = HashMap::new();
+    for _ in 0..2 {
+        let payload = ear.next().await["payload"].take();
+        assert_eq!(payload["repeated"], true);
+        ends.insert(payload["state"].as_str().unwrap().to_owned(), payload["reason"].clone());
+    }
+    assert_eq!(ends["failed"], "No answer from the carrier", "it left twice");
+    assert_eq!(ends["success"], Value::Null);
     assert_eq!(carrier.texts().len(), 1);
+    assert_eq!(queued.len(), 2);
+    running.drain().await;
+}
+
+#[tokio::test]
+async fn what_was_not_answered_is_repeated_once_at_the_same_carrier() {
+    let ground = Ground::new().await;
+    let mut ear = ground.listen();
+    let lost = || Answer::Now(Submission::Unanswered { reason: "lost".into(), taken: vec![] });
+    let mute = Fake::named("mute", move |_| lost());
+    let other =
+        Fake::named("other", |message| Answer::Now(Submission::Accepted { references: vec![message.id.to_string()] }));
+    let carriers: Vec<Arc<dyn MessageCarrier>> = vec![mute.clone(), other.clone()];
+    let running = ground.with_carriers(carriers, MessagesConfig::default()).await;
+    let sent = running.send(ground.request(&[12125550199], "x")).await;
+    let seen = ear.until(&sent[0]["uuid"], |sms| sms["state"] == "failed").await;
+    let end = seen.last().unwrap();
+    assert_eq!((&end["reason"], &end["repeated"]), (&"No answer from the carrier".into(), &true.into()));
+    assert_eq!((&end["carrier"], &end["attempts"]), (&"mute".into(), &2.into()));
+    let ids: Vec<Uuid> = mute.submitted.lock().iter().map(|message| message.id).collect();
+    assert_eq!(ids.len(), 2);
+    assert_eq!(ids[0], ids[1]);
+    assert!(other.texts().is_empty());
+    assert_eq!(ground.balance().await, Money::units(100));
+    running.drain().await;
+}
+
+#[tokio::test]
+async fn the_second_carrier_has_what_the_first_does_not_take() {
+    let ground = Ground::new().await;
+    let mut ear = ground.listen();
+    let busy = Fake::named("busy", |_| Answer::Now(later("busy", 5)));
+    let other =
+        Fake::named("other", |message| Answer::Now(Submission::Accepted { references: vec![message.id.to_string()] }));
+    let carriers: Vec<Arc<dyn MessageCarrier>> = vec![busy.clone(), other.clone()];
+    let running = ground.with_carriers(carriers, MessagesConfig::default()).await;
+    let sent = running.send(ground.request(&[12125550199], "x")).await;
+    let seen = ear.until(&sent[0]["uuid"], |sms| sms["state"] == "success").await;
+    let end = seen.last().unwrap();
+    assert_eq!((&end["carrier"], &end["attempts"], &end["repeated"]), (&"other".into(), &1.into(), &false.into()));
+    assert_eq!((busy.texts().len(), other.texts().len()), (1, 1));
+    running.drain().await;
+}
+
+#[tokio::test]
+async fn what_a_carrier_has_of_a_message_is_not_sent_again() {
+    let ground = Ground::new().await;
+    let mut ear = ground.listen();
+    let first = AtomicUsize::new(0);
+    let carrier = Fake::new(move |message| {
+        Answer::Now(match first.fetch_add(1, Ordering::SeqCst) {
+            0 => Submission::Later {
+                after: Duration::from_millis(1),
+                reason: "throttled".into(),
+                taken: vec![Some("one".into()), None],
+            },
+            _ => {
+                assert_eq!(message.taken, [Some("one".to_owned()), None]);
+                Submission::Accepted { references: vec!["one".into(), "two".into()] }
+            }
+        })
+    });
+    let running = ground.messages(carrier, MessagesConfig::default()).await;
+    let sent = running.send(ground.request(&[12125550199], &"я".repeat(100))).await;
+    ear.until(&sent[0]["uuid"], |sms| sms["state"] == "success").await;
+    assert_eq!(ground.balance().await, Money::units(100) - Money::micros(SEND_PRICE).times(2), "each segment is paid");
+    // It is delivered when all of it is.
+    let receipt = |reference: &str| CarrierMessage::Receipt {
+        reference: reference.into(),
+        state: ReceiptState::Delivered,
+        error: None,
+    };
+    assert!(running.tell(receipt("two")).await);
+    assert!(running.tell(receipt("two")).await);
+    let uuid = sent[0]["uuid"].as_str().unwrap().parse().unwrap();
+    assert!(!ground.store.sms().get(ground.account, uuid).await.unwrap().delivered);
+    assert!(running.tell(receipt("one")).await);
+    assert_eq!(ear.states(1).await, ["smso success delivered"]);
+    running.drain().await;
+}
+
+#[tokio::test]
+async fn urgent_messages_go_first_and_scheduled_ones_wait() {
+    let ground = Ground::new().await;
+    let mut ear = ground.listen();
+    let now = Utc::now();
+    let wait = |priority, send_at| Waiting { priority, send_at, ..a_minute() };
+    let queue =
+        async |to, waiting| ground.store.sms().enqueue(ground.account, vec![new_sms(to)], waiting).await.unwrap();
+    queue(12125550101, wait(Priority::Low, None)).await;
+    queue(12125550102, wait(Priority::Normal, None)).await;
+    queue(12125550103, wait(Priority::High, None)).await;
+    queue(12125550104, wait(Priority::High, Some(now + Duration::from_secs(3_600)))).await;
+    let carrier = Fake::accepting();
+    let config = MessagesConfig { concurrency: 1, ..MessagesConfig::default() };
+    let running = ground.messages(carrier.clone(), config).await;
+    ear.states(3).await;
+    assert_eq!(carrier.texts(), ["12125550103", "12125550102", "12125550101"]);
+    let state = ground.store.sms().queue_state(ground.account).await.unwrap();
+    assert_eq!((state.scheduled, state.waiting, state.sending, state.oldest), (1, 0, 0, None));
+    running.drain().await;
+}
+
+#[tokio::test]
+async fn a_scheduled_message_is_sent_at_its_time_or_taken_back() {
+    let ground = Ground::new().await;
+    let mut ear = ground.listen();
+    let running = ground.messages(Fake::accepting(), MessagesConfig::default()).await;
+    let at = |millis| Some(Utc::now() + Duration::from_millis(millis));
+    let far = SendMessage { send_at: at(100 * 86_400_000), ..ground.request(&[12125550199], "x") };
+    let refused = running.messages.send(far).await;
+    assert!(matches!(refused, Err(ControlError::Invalid { field: "send_at", .. })), "{refused:?}");
+    let later = SendMessage { send_at: at(3_600_000), ..ground.request(&[12125550199], "later") };
+    let sent = running.send(later).await;
+    let uuid: Uuid = sent[0]["uuid"].as_str().unwrap().parse().unwrap();
+    let canceled = running.messages.cancel(ground.account, uuid).await.unwrap();
+    assert_eq!((&canceled["state"], &canceled["reason"]), (&"failed".into(), &"Canceled".into()));
+    let again = running.messages.cancel(ground.account, uuid).await;
+    assert!(matches!(again, Err(ControlError::Conflict(_))), "{again:?}");
+    ear.states(2).await;
+
+    let soon =
+        SendMessage { send_at: at(50), validity: Some(Duration::from_secs(5)), ..ground.request(&[12125550199], "s") };
+    let sent = running.send(soon).await;
+    assert!(sent[0]["send_at"].is_string());
+    assert_eq!(ear.states(2).await, ["smso created", "smso success"]);
+    let uuid = sent[0]["uuid"].as_str().unwrap().parse().unwrap();
+    let row = ground.store.sms().get(ground.account, uuid).await.unwrap();
+    assert!(row.modified_on >= row.send_at.unwrap());
+    running.drain().await;
+}
+
+#[tokio::test]
+async fn who_opts_out_is_sent_nothing_until_they_opt_in() {
+    let ground = Ground::new().await;
+    let mut ear = ground.listen();
+    let carrier = Fake::accepting();
+    let rules = OptOutRules {
+        out_keywords: vec!["arrêt".into()],
+        in_message: Some("Welcome back".into()),
+        help_message: Some(String::new()),
+        ..OptOutRules::default()
+    };
+    let profile = ground.profile(NewMessagingProfile { opt_out: rules, ..NewMessagingProfile::new("p") }).await;
+    let running = ground.messages(carrier.clone(), MessagesConfig::default()).await;
+    const THEM: u64 = 12125550199;
+
+    running.text(THEM, "yes").await;
+    ear.states(2).await;
+    running.text(THEM, "ARRÊT").await;
+    assert_eq!(ear.states(4).await, ["smsi created", "smsi success", "smso created", "smso success"]);
+    running.text(THEM, "stop").await;
+    ear.states(2).await;
+    assert_eq!(carrier.texts().len(), 1, "one answer, none to the yes of who was in");
+    assert!(carrier.texts()[0].contains("START"), "{:?}", carrier.texts());
+    // As one that waited while they opted out.
+    let waited = NewSms { messaging_profile: Some(profile), ..new_sms(THEM) };
+    let waited = ground.store.sms().enqueue(ground.account, vec![waited], a_minute()).await.unwrap();
+    let results = running.messages.send(ground.request(&[THEM, 12125550198], "x")).await.unwrap();
+    let refused = ControlError::Forbidden { code: 407, message: "Recipient Opted Out".into() };
+    assert_eq!(results[0], Err(refused));
+    assert!(results[1].is_ok());
+    let uuid = waited[0].uuid.to_string().into();
+    let failed = ear.until(&uuid, |sms| sms["state"] == "failed").await;
+    assert_eq!(failed.last().unwrap()["reason"], "407 Recipient Opted Out");
+
+    running.text(THEM, "help").await;
+    running.text(THEM, "Start").await;
+    let reply = loop {
+        let payload = ear.next().await["payload"].take();
+        if payload["message"] == "Welcome back" && payload["state"] == "success" {
+            break payload;
+        }
+    };
+    assert_eq!(reply["automated"], true);
+    assert!(running.messages.send(ground.request(&[THEM], "x")).await.unwrap()[0].is_ok());
+    running.drain().await;
+}
+
+#[tokio::test]
+async fn a_profile_says_where_messages_may_go() {
+    let ground = Ground::new().await;
+    let countries = vec!["US".to_owned()];
+    ground.profile(NewMessagingProfile { allowed_countries: countries, ..NewMessagingProfile::new("p") }).await;
+    let running = ground.messages(Fake::accepting(), MessagesConfig::default()).await;
+    let results = running.messages.send(ground.request(&[442079460000, 12125550199], "x")).await.unwrap();
+    let refused = ControlError::Forbidden { code: 406, message: "Country Permission Violation".into() };
+    assert_eq!(results[0], Err(refused));
+    assert!(results[1].is_ok());
+    running.drain().await;
+}
+
+#[tokio::test]
+async fn a_pool_takes_turns_and_sticks() {
+    let ground = Ground::new().await;
+    let carrier = Fake::accepting();
+    let running = ground.messages(carrier.clone(), MessagesConfig::default()).await;
+    let pool = |profile, to: &[u64]| SendMessage { from: Sender::Pool(profile), ..ground.request(to, "x") };
+    let off = ground.profile(NewMessagingProfile::new("off")).await;
+    let refused = running.messages.send(pool(off, &[12125550199])).await;
+    assert!(matches!(refused, Err(ControlError::Invalid { field: "messaging_profile", .. })), "{refused:?}");
+
+    let new = NewMessagingProfile { number_pool_enable: true, sticky_sender: true, ..NewMessagingProfile::new("on") };
+    let on = ground.profile(new).await;
+    let first = running.send(pool(on, &[13035550101, 13035550102])).await;
+    assert_eq!(first[0]["type"], "smsr");
+    assert_ne!(first[0]["from"], first[1]["from"]);
+    assert_eq!(first[0]["tn"]["tn"].to_string(), first[0]["from"].as_str().unwrap());
+    let again = running.send(pool(on, &[13035550102, 13035550101])).await;
+    assert_eq!((&again[0]["from"], &again[1]["from"]), (&first[1]["from"], &first[0]["from"]));
+    running.drain().await;
+}
+
+#[tokio::test]
+async fn a_preview_counts_and_sends_nothing() {
+    let ground = Ground::new().await;
+    let carrier = Fake::accepting();
+    let running = ground.messages(carrier.clone(), MessagesConfig::default()).await;
+    let preview = async |text: &str| {
+        let to = vec![12125550198, 12125550199];
+        let request = PreviewMessage { account: ground.account, from: Sender::Number(OURS), to, text: text.into() };
+        running.messages.preview(request).await.unwrap()
+    };
+    let plain = preview("“Hi” €").await;
+    assert_eq!(
+        (&plain["message"], &plain["encoding"], &plain["units"]),
+        (&"\"Hi\" €".into(), &"gsm".into(), &7.into())
+    );
+    let long = preview(&"я".repeat(71)).await;
+    assert_eq!((&long["segments"], &long["encoding"]), (&2.into(), &"ucs2".into()));
+    assert_eq!((&long["price"], &long["total"]), (&0.015.into(), &0.03.into()));
+    assert_eq!(preview(&"x".repeat(10_000)).await["segments"], 66);
+    assert!(carrier.texts().is_empty());
+    running.drain().await;
+}
+
+#[tokio::test]
+async fn what_never_becomes_whole_is_kept_as_failed() {
+    let ground = Ground::new().await;
+    let mut ear = ground.listen();
+    let running = ground.messages(Fake::accepting(), MessagesConfig::default()).await;
+    let missing = Some(Missing { segments: 1, of: 3 });
+    assert!(
+        running.tell(CarrierMessage::Inbound { from: 12125550199, to: OURS, text: "one three".into(), missing }).await
+    );
+    ear.states(1).await;
+    let payload = ear.next().await["payload"].take();
+    assert_eq!((&payload["state"], &payload["segments"]), (&"failed".into(), &2.into()));
+    assert_eq!(payload["reason"], "Incomplete: 1 of 3 segments never came");
     running.drain().await;
 }
 
@@ -561,7 +862,7 @@ async fn a_drain_waits_for_what_is_at_the_carrier() {
     let release = Arc::new(Notify::new());
     let wait = release.clone();
     let carrier = Fake::new(move |message| {
-        Answer::Then(wait.clone(), Submission::Accepted { reference: message.id.to_string() })
+        Answer::Then(wait.clone(), Submission::Accepted { references: vec![message.id.to_string()] })
     });
     let config = MessagesConfig { concurrency: 1, ..MessagesConfig::default() };
     let running = ground.messages(carrier.clone(), config).await;
@@ -595,12 +896,13 @@ async fn a_receipt_that_is_faster_than_the_answer_waits_for_it() {
     let mut ear = ground.listen();
     let release = Arc::new(Notify::new());
     let wait = release.clone();
-    let carrier = Fake::new(move |_| Answer::Then(wait.clone(), Submission::Accepted { reference: "quick".into() }));
+    let carrier =
+        Fake::new(move |_| Answer::Then(wait.clone(), Submission::Accepted { references: vec!["quick".into()] }));
     let running = ground.messages(carrier, MessagesConfig::default()).await;
     running.send(ground.request(&[12125550199], "x")).await;
     let (taken, answer) = oneshot::channel();
     let message = CarrierMessage::Receipt { reference: "quick".into(), state: ReceiptState::Delivered, error: None };
-    running.tell.send(Incoming { message, taken }).await.unwrap();
+    running.tell.send(Incoming { carrier: "fake".into(), message, taken }).await.unwrap();
     release.notify_one();
     assert_eq!(ear.states(3).await, ["smso created", "smso success", "smso success delivered"]);
     assert!(soon("acknowledgement", answer).await.unwrap());
@@ -616,10 +918,7 @@ async fn receipts_of_nothing_and_repeated_ones_change_nothing() {
     ear.states(2).await;
     let reference = sent[0]["uuid"].as_str().unwrap().to_owned();
     for state in [ReceiptState::Enroute, ReceiptState::Delivered, ReceiptState::Delivered, ReceiptState::Expired] {
-        let (taken, answer) = oneshot::channel();
-        let message = CarrierMessage::Receipt { reference: reference.clone(), state, error: None };
-        running.tell.send(Incoming { message, taken }).await.unwrap();
-        assert!(soon("acknowledgement", answer).await.unwrap());
+        assert!(running.tell(CarrierMessage::Receipt { reference: reference.clone(), state, error: None }).await);
     }
     assert_eq!(ear.states(1).await, ["smso success delivered"]);
     running.drain().await;
@@ -633,10 +932,7 @@ async fn an_inbound_message_that_cannot_be_paid_is_kept_as_failed() {
     let ground = Ground::with_balance(Money::ZERO).await;
     let mut ear = ground.listen();
     let running = ground.messages(Fake::accepting(), MessagesConfig::default()).await;
-    let (taken, answer) = oneshot::channel();
-    let message = CarrierMessage::Inbound { from: 12065550123, to: OURS, text: "hi".into() };
-    running.tell.send(Incoming { message, taken }).await.unwrap();
-    assert!(soon("acknowledgement", answer).await.unwrap());
+    running.text(12065550123, "hi").await;
     assert_eq!(ear.states(2).await, ["smsi created", "smsi failed"]);
     running.drain().await;
 }

@@ -46,15 +46,22 @@ impl World {
     }
 
     async fn submit(&self, to: u64, text: &str) -> Submission {
-        let message = CarrierSubmit { id: Uuid::new_v4(), from: OURS, to, text: text.to_owned() };
+        let message = CarrierSubmit { id: Uuid::new_v4(), from: OURS, to, text: text.to_owned(), taken: vec![] };
         soon("answer", self.carrier.submit(message)).await
     }
 
-    async fn accepted(&self, to: u64, text: &str) -> String {
-        match self.submit(to, text).await {
-            Submission::Accepted { reference } => reference,
+    /// The references of its segments.
+    async fn taken(&self, to: u64, text: &str) -> Vec<String> {
+        match soon("answer", self.submit(to, text)).await {
+            Submission::Accepted { references } => references,
             other => panic!("{other:?}"),
         }
+    }
+
+    /// The reference of a message of one segment.
+    async fn accepted(&self, to: u64, text: &str) -> String {
+        let [reference] = &self.taken(to, text).await[..] else { panic!("several segments") };
+        reference.clone()
     }
 
     async fn next(&mut self) -> CarrierMessage {
@@ -116,22 +123,45 @@ async fn a_number_in_0113_throttles_and_then_takes() {
 }
 
 #[tokio::test]
-async fn segments_have_one_receipt_together() {
+async fn each_segment_has_its_receipt() {
     let mut world = World::new(&[]).await;
     let long = "a long message with an extension character [] ".repeat(10);
-    let first = world.accepted(12125550199, &long).await;
-    assert_eq!(world.next().await, receipt(first, ReceiptState::Delivered));
-    let second = world.accepted(12125550199, "short").await;
-    assert_eq!(world.next().await, receipt(second, ReceiptState::Delivered));
+    let references = world.taken(12125550199, &long).await;
+    assert_eq!(references.len(), 4);
+    for _ in &references {
+        let CarrierMessage::Receipt { reference, state, .. } = world.next().await else { panic!("no receipt") };
+        assert!(references.contains(&reference));
+        assert_eq!(state, ReceiptState::Delivered);
+    }
     world.shutdown().await;
 }
 
 #[tokio::test]
-async fn a_failed_segment_fails_its_message() {
-    let mut world = World::new(&[]).await;
-    let reference = world.accepted(12125550112, &"я".repeat(100)).await;
-    let failed = receipt(reference, ReceiptState::Undeliverable);
-    assert_eq!((world.next().await, world.next().await), (failed.clone(), failed));
+async fn segments_that_were_taken_are_not_sent_again() {
+    let world = World::new(&[]).await;
+    let text = "я".repeat(100);
+    let message = CarrierSubmit {
+        id: Uuid::new_v4(),
+        from: OURS,
+        to: 12125550111,
+        text,
+        taken: vec![Some("before".into()), None],
+    };
+    let Submission::Accepted { references } = soon("answer", world.carrier.submit(message)).await else { panic!() };
+    assert_eq!((references.len(), &*references[0]), (2, "before"));
+    world.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_transmitter_and_a_receiver_do_what_a_transceiver_does() {
+    let smsc = Smsc::start(SmscConfig { delivery: Duration::from_millis(20), ..SmscConfig::default() }, None);
+    let smsc = smsc.await.unwrap();
+    let (tell, incoming) = mpsc::channel(100);
+    let carrier = SmppCarrier::start(SmppConfig { split: true, ..esme(&smsc.address().to_string()) }, tell);
+    soon("bind", carrier.bound().wait_for(|bound| *bound)).await.unwrap();
+    let mut world = World { smsc, carrier, incoming };
+    let reference = world.accepted(12125550199, "hello").await;
+    assert_eq!(world.next().await, receipt(reference, ReceiptState::Delivered));
     world.shutdown().await;
 }
 
@@ -139,11 +169,15 @@ async fn a_failed_segment_fails_its_message() {
 async fn a_message_to_a_leased_number_comes_back_whole() {
     let mut world = World::new(&[12125550110]).await;
     let text = "Grüße aus Ω, € [ok] 🙂 ".repeat(20);
-    let reference = world.accepted(12125550110, &text).await;
-    let mut seen = vec![world.next().await, world.next().await];
-    seen.sort_by_key(|message| matches!(message, CarrierMessage::Inbound { .. }));
-    let inbound = CarrierMessage::Inbound { from: OURS, to: 12125550110, text };
-    assert_eq!(seen, [receipt(reference, ReceiptState::Delivered), inbound]);
+    let references = world.taken(12125550110, &text).await;
+    let (mut receipts, mut inbound) = (0, vec![]);
+    while receipts < references.len() || inbound.is_empty() {
+        match world.next().await {
+            CarrierMessage::Receipt { .. } => receipts += 1,
+            message => inbound.push(message),
+        }
+    }
+    assert_eq!(inbound, [CarrierMessage::Inbound { from: OURS, to: 12125550110, text, missing: None }]);
     world.shutdown().await;
 }
 
@@ -151,7 +185,10 @@ async fn a_message_to_a_leased_number_comes_back_whole() {
 async fn the_network_texts_a_number() {
     let mut world = World::new(&[]).await;
     assert_eq!(world.smsc.text(12125550199, OURS, "hi"), Ok(1));
-    assert_eq!(world.next().await, CarrierMessage::Inbound { from: 12125550199, to: OURS, text: "hi".into() });
+    assert_eq!(
+        world.next().await,
+        CarrierMessage::Inbound { from: 12125550199, to: OURS, text: "hi".into(), missing: None }
+    );
     world.shutdown().await;
 }
 
@@ -161,7 +198,10 @@ async fn what_was_not_taken_comes_again() {
     world.smsc.text(12125550199, OURS, "hi").unwrap();
     let first = soon("message", world.incoming.recv()).await.unwrap();
     first.taken.send(false).unwrap();
-    assert_eq!(world.next().await, CarrierMessage::Inbound { from: 12125550199, to: OURS, text: "hi".into() });
+    assert_eq!(
+        world.next().await,
+        CarrierMessage::Inbound { from: 12125550199, to: OURS, text: "hi".into(), missing: None }
+    );
     world.shutdown().await;
 }
 
@@ -182,7 +222,8 @@ async fn a_wrong_password_puts_messages_off() {
     let mut config = esme(&smsc.address().to_string());
     config.password = "wrong".into();
     let carrier = SmppCarrier::start(config, tell);
-    let message = CarrierSubmit { id: Uuid::new_v4(), from: OURS, to: 12125550199, text: "hello".into() };
+    let message =
+        CarrierSubmit { id: Uuid::new_v4(), from: OURS, to: 12125550199, text: "hello".into(), taken: vec![] };
     let submission = soon("answer", carrier.submit(message)).await;
     assert!(matches!(submission, Submission::Later { .. }), "{submission:?}");
     assert!(!*carrier.bound().borrow());

@@ -8,7 +8,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use opentact_callflow::Document;
+use opentact_store::types::Priority;
 use serde_json::Value;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 /// What a refused call or message is refused for. The edge maps it to a status code.
@@ -198,18 +200,39 @@ pub enum DevScript {
     Silent,
 }
 
+/// Whom a message is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sender {
+    /// E.164 number of the account.
+    Number(u64),
+    /// One of the numbers of this messaging profile.
+    Pool(Uuid),
+}
+
 /// `POST /rest/sms`, already validated for form.
 #[derive(Debug, Clone)]
 pub struct SendMessage {
     pub account: Uuid,
     pub created_by: Option<Uuid>,
-    /// E.164 number of the account.
-    pub from: u64,
+    pub from: Sender,
     pub to: Vec<u64>,
     pub text: String,
     pub custom_callback_url: Option<String>,
-    /// How long it may wait in the queue.
+    /// Not to be sent before.
+    pub send_at: Option<DateTime<Utc>>,
+    /// How long it may wait in the queue, from `send_at` where that is given.
     pub validity: Option<Duration>,
+    /// `high`, `normal` or `low`.
+    pub priority: Priority,
+}
+
+/// `POST /rest/sms/preview`.
+#[derive(Debug, Clone)]
+pub struct PreviewMessage {
+    pub account: Uuid,
+    pub from: Sender,
+    pub to: Vec<u64>,
+    pub text: String,
 }
 
 /// Values are the SMS object of `events::view::sms`.
@@ -217,6 +240,10 @@ pub struct SendMessage {
 pub trait MessageControl: Send + Sync + 'static {
     /// One result a recipient, in the order given.
     async fn send(&self, request: SendMessage) -> Result<Vec<Result<Value, ControlError>>, ControlError>;
+    /// What a message would be cut into and cost; nothing is sent.
+    async fn preview(&self, request: PreviewMessage) -> Result<Value, ControlError>;
+    /// Takes a message back that has not left yet; `Conflict` when it has.
+    async fn cancel(&self, account: Uuid, uuid: Uuid) -> Result<Value, ControlError>;
     /// `POST /rest/dev/sms`: the simulated network texts a leased number.
     async fn dev_message(&self, account: Uuid, from: u64, to: u64, text: String) -> Result<Value, ControlError>;
 }
@@ -277,13 +304,16 @@ pub trait NumberCarrier: Send + Sync + 'static {
     async fn release(&self, tn: u64) -> Result<(), ControlError>;
 }
 
-/// How one message fared at the carrier.
+/// How one message fared at the carrier. `taken` is, for each segment, the carrier's id of it where it took it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Submission {
-    /// Taken; the carrier's id of it, which receipts name.
-    Accepted { reference: String },
-    /// Not now (throttled, link down); ask again after this.
-    Later { after: Duration, reason: String },
+    /// Taken as a whole; the carrier's ids of its segments, by which receipts name them.
+    Accepted { references: Vec<String> },
+    /// Not now (throttled, link down, a fault of its own); ask again after this. What is not in `taken` has not left, or was
+    /// refused.
+    Later { after: Duration, reason: String, taken: Vec<Option<String>> },
+    /// Some of it left, and no answer came: whether the carrier has it is unknown.
+    Unanswered { reason: String, taken: Vec<Option<String>> },
     /// Never; the SMPP command status or HTTP code as text.
     Refused { reason: String },
 }
@@ -291,8 +321,25 @@ pub enum Submission {
 /// What a carrier tells of messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CarrierMessage {
-    Receipt { reference: String, state: ReceiptState, error: Option<String> },
-    Inbound { from: u64, to: u64, text: String },
+    Receipt {
+        reference: String,
+        state: ReceiptState,
+        error: Option<String>,
+    },
+    /// `missing` is of how many segments how many never came; their places are empty in the text.
+    Inbound {
+        from: u64,
+        to: u64,
+        text: String,
+        missing: Option<Missing>,
+    },
+}
+
+/// Segments of an inbound message that never came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Missing {
+    pub segments: u8,
+    pub of: u8,
 }
 
 /// SMPP 3.4 5.2.28 message_state, as far as receipts carry it.
@@ -311,16 +358,24 @@ pub enum ReceiptState {
 /// Text of one message to hand over; the carrier encodes and segments it.
 #[derive(Debug, Clone)]
 pub struct CarrierSubmit {
+    /// The same each time it is submitted.
     pub id: Uuid,
     pub from: u64,
     pub to: u64,
     pub text: String,
+    /// What an earlier submission said was taken; empty where there was none.
+    pub taken: Vec<Option<String>>,
 }
 
 #[async_trait]
 pub trait MessageCarrier: Send + Sync + 'static {
-    fn name(&self) -> &'static str;
+    /// Unique among carriers, and the same after a restart: it stands in the messages that it has.
+    fn name(&self) -> &str;
     async fn submit(&self, message: CarrierSubmit) -> Submission;
+    /// Whether it takes messages now. `None`: always.
+    fn ready(&self) -> Option<watch::Receiver<bool>> {
+        None
+    }
 }
 
 /// A carrier's voice side as the router sees it: a trunk.

@@ -26,7 +26,7 @@ pub use billing::transaction;
 pub use call::{CallContext, CallView, call, flow_log};
 pub(crate) use call::{First, FlowStep, Shape2021};
 pub(crate) use date::Date;
-pub use messaging::{SmsContext, messaging_profile, messaging_profile_short, sip_message, sms};
+pub use messaging::{SmsContext, messaging_profile, messaging_profile_short, opt_out, sip_message, sms};
 pub use numbers::{LeaseContext, lease, lease_short, order, order_short, tn, tn_filter, tn_profile, tn_short};
 pub use record::record;
 pub use search::found;

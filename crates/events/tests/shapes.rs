@@ -9,7 +9,7 @@ use opentact_store::apps::SipControlApp;
 use opentact_store::calls::{CallFlowLog, CallRecord, Related};
 use opentact_store::connections::SipConnection;
 use opentact_store::domains::SipDomain;
-use opentact_store::messaging_profiles::MessagingProfile;
+use opentact_store::messaging_profiles::{MessagingProfile, OptOutRules};
 use opentact_store::numbers::{Number, OrderError, OrderItem, TnLease, TnOrder};
 use opentact_store::records::Record;
 use opentact_store::search::{Mode, Sort};
@@ -243,6 +243,9 @@ fn messaging_profile() -> MessagingProfile {
         skip_unhealthy_tns: false,
         sticky_sender: true,
         smart_encoding: true,
+        geo_match: false,
+        allowed_countries: Json(vec!["US".into()]),
+        opt_out: Json(OptOutRules { out_message: Some("Bye".into()), ..OptOutRules::default() }),
         created_by: None,
         modified_by: None,
     }
@@ -409,6 +412,11 @@ fn sms(kind: SmsType) -> Sms {
         encoding: "gsm".into(),
         custom_callback_url: None,
         created_by: Some(id(2)),
+        send_at: None,
+        priority: Priority::Normal,
+        carrier: Some("dev".into()),
+        attempts: 1,
+        repeated: false,
     }
 }
 

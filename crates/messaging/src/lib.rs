@@ -9,6 +9,7 @@
 pub mod encoding;
 pub mod gsm0338;
 pub mod opt_out;
+pub mod pool;
 pub mod reassembly;
 pub mod segment;
 pub mod smpp;

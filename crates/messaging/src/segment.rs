@@ -59,10 +59,31 @@ pub struct TooLong {
     pub segments: usize,
 }
 
+/// What a text takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Measure {
+    pub encoding: Encoding,
+    pub segments: usize,
+    /// Septets in GSM (characters of the extension table are two), UTF-16 units in UCS-2.
+    pub units: usize,
+}
+
+/// Measures a text, of whatever length. `smart` as in [`segment`].
+pub fn measure(text: &str, smart: bool) -> Measure {
+    let text = if smart { encoding::smart(text) } else { text.into() };
+    let encoding = Encoding::of(&text);
+    let parts = cut(&text, encoding);
+    let octets: usize = parts.iter().map(Vec::len).sum();
+    let units = match encoding {
+        Encoding::Gsm => octets,
+        Encoding::Ucs2 => octets / 2,
+    };
+    Measure { encoding, segments: parts.len(), units }
+}
+
 /// Segments a text takes, without limit. `smart` as in [`segment`].
 pub fn count(text: &str, smart: bool) -> usize {
-    let text = if smart { encoding::smart(text) } else { text.into() };
-    cut(&text, Encoding::of(&text)).len()
+    measure(text, smart).segments
 }
 
 /// Cuts a text into segments. An escaped character and a surrogate pair are never cut in two. With `smart`,
@@ -179,6 +200,14 @@ mod tests {
     fn ucs2_limits_are_70_and_67() {
         assert_eq!(lengths(&"я".repeat(70)), [140]);
         assert_eq!(lengths(&"я".repeat(71)), [134, 8]);
+    }
+
+    #[test]
+    fn a_text_is_measured_as_it_is_sent() {
+        let measured = |text: &str| measure(text, true);
+        assert_eq!(measured("a€"), Measure { encoding: Encoding::Gsm, segments: 1, units: 3 });
+        assert_eq!(measured("я🙂"), Measure { encoding: Encoding::Ucs2, segments: 1, units: 3 });
+        assert_eq!(measured("…"), Measure { encoding: Encoding::Gsm, segments: 1, units: 3 });
     }
 
     #[test]

@@ -325,3 +325,26 @@ fn a_bind_that_does_not_come_ends_the_session() {
     assert_eq!(smsc.poll(), Some(Output::Close));
     assert_eq!(smsc.poll(), Some(Output::Event(Event::Closed(CloseReason::BindTimeout))));
 }
+
+#[test]
+fn a_rate_spreads_what_is_sent() {
+    let mut config = Config::new(Role::Esme(bind()));
+    (config.window, config.rate) = (100, 10);
+    let mut pair = Pair::with(config, Config::new(Role::Smsc { system_id: "dev".into() }));
+    pair.exchange();
+    pair.smsc.handle(pair.now, Input::AnswerBind(Ok(())));
+    pair.exchange();
+    for id in 1..=30 {
+        pair.esme.handle(pair.now, Input::Send { id, message: hello() });
+    }
+    let began = pair.now;
+    let mut sent = pair.exchange().1.len();
+    assert!(sent <= 2, "{sent} at once");
+    while sent < 30 {
+        pair.now = pair.esme.deadline().unwrap();
+        pair.esme.handle(pair.now, Input::Timeout);
+        sent += pair.exchange().1.len();
+    }
+    let took = pair.now - began;
+    assert!((Duration::from_millis(2_700)..=Duration::from_secs(3)).contains(&took), "{took:?}");
+}

@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use opentact_api::{ApiState, Parts, RateLimit};
-use opentact_carrier::dev::{DevMessaging, DevNumbers, DevVoice, SmscConfig, VoiceConfig};
+use opentact_carrier::dev::{DevNumbers, DevVoice, SmscConfig, VoiceConfig};
 use opentact_carrier::messages::MessagesConfig;
+use opentact_carrier::messaging::{CarrierConfig, Messaging};
+use opentact_carrier::smpp::SmppConfig;
 use opentact_engine::defence::DefenceConfig;
 use opentact_engine::dns::DnsConfig;
 use opentact_engine::ledger::Steps;
@@ -29,7 +31,7 @@ use opentact_sip::sdp::SrtpPolicy;
 use opentact_store::{Keyring, Store};
 
 use crate::config::Config;
-use crate::config::value::{CodecName, Digest, External, Secret, SignUp, Srtp};
+use crate::config::value::{CodecName, Digest, External, Secret, SignUp, SmsCarrier, Srtp};
 use crate::first_start::{self, FirstStart};
 use crate::stir;
 
@@ -47,7 +49,7 @@ pub struct Node {
     store: Store,
     hub: Hub,
     engine: Engine,
-    messaging: DevMessaging,
+    messaging: Messaging,
     voice: Arc<DevVoice>,
 }
 
@@ -68,8 +70,8 @@ impl Node {
             Engine::start(engine_config(config, sip_tls, stir.config)?, store.clone(), hub.clone(), speech).await?;
 
         let voice = DevVoice::connect(voice_config(config), &engine, store.clone()).await?;
-        let messages = MessagesConfig { queue_timeout: config.messaging.queue_timeout.0, ..MessagesConfig::default() };
-        let messaging = DevMessaging::start(&store, &hub, SmscConfig::default(), messages).await?;
+        let carriers = config.messaging.carriers.iter().map(sms_carrier).collect();
+        let messaging = Messaging::start(&store, &hub, carriers, messages_config(config)).await?;
 
         let api = ApiState::new(Parts {
             store: store.clone(),
@@ -126,6 +128,26 @@ impl Node {
         self.store.close().await?;
         Ok(())
     }
+}
+
+fn messages_config(config: &Config) -> MessagesConfig {
+    let messaging = &config.messaging;
+    MessagesConfig {
+        queue_timeout: messaging.queue_timeout.0,
+        concurrency: messaging.concurrency as usize,
+        healthy: f64::from(messaging.healthy) / 100.0,
+        ..MessagesConfig::default()
+    }
+}
+
+fn sms_carrier(carrier: &SmsCarrier) -> CarrierConfig {
+    let SmsCarrier::Smpp(smsc) = carrier else { return CarrierConfig::Dev(SmscConfig::default()) };
+    let mut smpp = SmppConfig::new(&smsc.name, &smsc.address, &smsc.system_id, &smsc.password.0);
+    smpp.system_type.clone_from(&smsc.system_type);
+    smpp.window = smsc.window as usize;
+    smpp.rate = smsc.rate;
+    smpp.split = smsc.split;
+    CarrierConfig::Smpp(smpp)
 }
 
 /// Connects to the database and brings its schema up to date.

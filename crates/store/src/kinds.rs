@@ -109,6 +109,16 @@ text_enum! {
 }
 
 text_enum! {
+    /// Who put a number on the list of those who want no messages.
+    pub enum OptOutSource {
+        /// The recipient, by a keyword.
+        Recipient = "recipient",
+        /// The account, by REST.
+        Account = "account",
+    }
+}
+
+text_enum! {
     pub enum Channel { Wss = "wss", Webhook = "webhook" }
 }
 

@@ -34,6 +34,8 @@ pub mod sip_switches;
 pub mod sip_user_groups;
 pub mod sip_users;
 pub mod sms;
+pub mod sms_opt_outs;
+mod sms_queue;
 mod store;
 pub mod subscriptions;
 mod tech_prefix;

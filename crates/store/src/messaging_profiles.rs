@@ -1,14 +1,28 @@
 //! Messaging profiles.
 
-use sea_orm::ColumnTrait;
 use sea_orm::sea_query::ExprTrait;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::entity::messaging_profile::Entity;
 pub use crate::entity::messaging_profile::Model as MessagingProfile;
-use crate::entity::tn_lease;
-use crate::types::now;
+use crate::entity::{sms_opt_out, tn_lease};
+use crate::types::{Json, now};
 use crate::{Result, Store, owned};
+
+/// How recipients opt out and in, besides the English words that always count. A text that is `None` is the product's, an
+/// empty one is not sent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OptOutRules {
+    pub out_keywords: Vec<String>,
+    pub in_keywords: Vec<String>,
+    pub help_keywords: Vec<String>,
+    pub out_message: Option<String>,
+    pub in_message: Option<String>,
+    pub help_message: Option<String>,
+}
 
 /// A profile to be.
 #[derive(Debug, Clone)]
@@ -24,6 +38,10 @@ pub struct NewMessagingProfile {
     pub skip_unhealthy_tns: bool,
     pub sticky_sender: bool,
     pub smart_encoding: bool,
+    pub geo_match: bool,
+    /// ISO 3166 alpha-2, upper case; empty means anywhere.
+    pub allowed_countries: Vec<String>,
+    pub opt_out: OptOutRules,
 }
 
 impl NewMessagingProfile {
@@ -38,6 +56,9 @@ impl NewMessagingProfile {
             skip_unhealthy_tns: false,
             sticky_sender: false,
             smart_encoding: true,
+            geo_match: false,
+            allowed_countries: Vec::new(),
+            opt_out: OptOutRules::default(),
         }
     }
 }
@@ -69,6 +90,9 @@ impl MessagingProfiles<'_> {
             skip_unhealthy_tns: new.skip_unhealthy_tns,
             sticky_sender: new.sticky_sender,
             smart_encoding: new.smart_encoding,
+            geo_match: new.geo_match,
+            allowed_countries: Json(new.allowed_countries),
+            opt_out: Json(new.opt_out),
             created_by: by,
             modified_by: by,
         };
@@ -100,11 +124,13 @@ impl MessagingProfiles<'_> {
         Ok(row)
     }
 
-    /// [`crate::StoreError::InUse`] while a lease points at it.
+    /// [`crate::StoreError::InUse`] while a lease points at it. Its list of opt-outs goes with it.
     pub async fn delete(&self, account: Uuid, uuid: Uuid) -> Result<()> {
         let tx = self.store.begin().await?;
         let leased = tn_lease::Column::MessagingProfile.eq(uuid).and(tn_lease::Column::ReleasedOn.is_null());
         owned::refuse_if_used::<Entity, tn_lease::Entity>(&tx, leased).await?;
+        let its = sms_opt_out::Column::Account.eq(account).and(sms_opt_out::Column::MessagingProfile.eq(uuid));
+        sms_opt_out::Entity::delete_many().filter(its).exec(&tx).await?;
         owned::delete::<Entity>(&tx, account, uuid).await?;
         tx.commit().await?;
         Ok(())

@@ -68,6 +68,7 @@ impl MigratorTrait for Migrator {
             file!("m0020_webhooks"),
             file!("m0021_records"),
             file!("m0022_second_flow_url"),
+            file!("m0024_sms"),
         ];
         files.into_iter().map(|file| Box::new(file) as Box<dyn MigrationTrait>).collect()
     }

@@ -65,6 +65,7 @@ owned! {
     call_flow_log = "CallFlowLog",
     record = "Record",
     sms = "SMS",
+    sms_opt_out = "OptOut",
     shaken_certificate = "ShakenCertificate",
     sip_message = "SIPMessage",
     subscription = "Subscription",

@@ -1,20 +1,17 @@
-//! Messages and the durable queue of outbound ones.
+//! Messages.
 
-use std::time::Duration;
-
-use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType};
-use sea_orm::{ColumnTrait, Condition, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::sea_query::{Expr, ExprTrait, IntoCondition};
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
 pub use crate::entity::sms::Model as Sms;
 use crate::entity::sms::{Column, Entity};
-use crate::entity::sms_queue;
-pub use crate::entity::sms_queue::Model as Queued;
+use crate::entity::sms_segment;
 use crate::search::{Found, Search, digits_mask, mask, run, searchable, sortable, tn_mask};
+pub use crate::sms_queue::{Outcome, QueueState, Queued, Settled, Settlement, Waiting};
 use crate::transactions::{self, NewTransaction, Transaction};
-use crate::types::{SmsState, SmsType, Tn, now, to_millis};
-use crate::{Result, Store, StoreError, owned};
+use crate::types::{OptOutSource, Priority, SmsState, SmsType, Tn, now};
+use crate::{Result, Store, owned, sms_opt_outs, sms_queue};
 
 searchable!(sms, {
     "from" => From, "to" => To, "tn" => Tn, "message" => Message, "state" => State, "delivered" => Delivered,
@@ -59,6 +56,11 @@ pub struct SmsFilter {
     pub readed: Option<bool>,
     pub reference_id: Option<String>,
     pub thread: Option<String>,
+    pub messaging_profile: Option<Uuid>,
+    /// Mask.
+    pub reason: Option<String>,
+    pub carrier: Option<String>,
+    pub automated: Option<bool>,
 }
 
 impl Store {
@@ -68,7 +70,35 @@ impl Store {
 }
 
 pub struct Messages<'a> {
-    store: &'a Store,
+    pub(crate) store: &'a Store,
+}
+
+/// What an inbound message brings about besides itself.
+#[derive(Debug, Clone, Default)]
+pub struct Consequences {
+    /// What is charged for it; [`crate::StoreError::InsufficientBalance`] where the balance does not cover it.
+    pub charge: Option<NewTransaction>,
+    /// The sender opts out (true) or in, by this keyword.
+    pub opt: Option<(bool, String)>,
+    /// What it is answered, which waits in the queue.
+    pub reply: Option<(NewSms, Waiting)>,
+}
+
+/// What came of an inbound message.
+#[derive(Debug, Clone)]
+pub struct ReceivedSms {
+    pub sms: Sms,
+    pub booked: Option<Transaction>,
+    pub reply: Option<Sms>,
+}
+
+/// The message that a receipt is of.
+#[derive(Debug, Clone)]
+pub struct Receipted {
+    /// As it is now.
+    pub sms: Sms,
+    /// Whether the receipt made it so.
+    pub changed: bool,
 }
 
 impl Messages<'_> {
@@ -79,167 +109,46 @@ impl Messages<'_> {
         Ok(sms)
     }
 
-    /// Writes an inbound message in state `success` and books what it costs (the closure gets its id), both or
-    /// neither. [`StoreError::InsufficientBalance`] writes nothing.
+    /// Writes an inbound message in state `success` with all that it brings about (the closure gets its id), all or
+    /// nothing. [`crate::StoreError::InsufficientBalance`] writes nothing.
     pub async fn receive(
         &self,
         account: Uuid,
         new: NewSms,
-        charge: impl FnOnce(Uuid) -> Option<NewTransaction> + Send,
-    ) -> Result<(Sms, Option<Transaction>)> {
+        consequences: impl FnOnce(Uuid) -> Consequences + Send,
+    ) -> Result<ReceivedSms> {
+        let (from, profile) = (new.from.parse::<Tn>(), new.messaging_profile);
         let sms = row(account, new, SmsState::Success);
+        let Consequences { charge, opt, reply } = consequences(sms.uuid);
         let tx = self.store.begin().await?;
         owned::insert(&tx, sms.clone()).await?;
-        let booked = match charge(sms.uuid) {
-            Some(charge) => Some(transactions::book(&tx, account, charge).await?),
-            None => None,
-        };
-        tx.commit().await?;
-        Ok((sms, booked))
-    }
-
-    /// Writes messages in state `created` and queues them, all or none. Each is due at once; from
-    /// `expires_on` on it is not to be handed over any more.
-    pub async fn enqueue(&self, account: Uuid, new: Vec<NewSms>, expires_on: DateTime<Utc>) -> Result<Vec<Sms>> {
-        let tx = self.store.begin().await?;
-        let mut written = Vec::with_capacity(new.len());
-        for new in new {
-            let sms = row(account, new, SmsState::Created);
-            let queued = Queued {
-                sms: sms.uuid,
-                account,
-                due_on: sms.created_on,
-                expires_on: to_millis(expires_on),
-                attempts: 0,
-                leased_until: None,
-            };
-            owned::insert(&tx, sms.clone()).await?;
-            owned::insert(&tx, queued).await?;
-            written.push(sms);
-        }
-        tx.commit().await?;
-        Ok(written)
-    }
-
-    /// Takes up to `limit` due messages out of the sight of other workers for the time of `lease`, the longest
-    /// waiting first, and counts the attempt. A worker that dies lets go of them by that.
-    pub async fn claim(&self, limit: u64, lease: Duration) -> Result<Vec<(Sms, Queued)>> {
-        use sms_queue::Column;
-        let tx = self.store.begin().await?;
-        let at = now();
-        let free = Condition::any().add(Column::LeasedUntil.is_null()).add(Column::LeasedUntil.lte(at));
-        let mut queued = sms_queue::Entity::find()
-            .filter(Column::DueOn.lte(at))
-            .filter(free)
-            .order_by_asc(Column::DueOn)
-            .limit(limit)
-            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-            .all(&tx)
-            .await?;
-        if queued.is_empty() {
-            return Ok(Vec::new());
-        }
-        let until = to_millis(at + lease);
-        let ids: Vec<Uuid> = queued.iter().map(|q| q.sms).collect();
-        sms_queue::Entity::update_many()
-            .col_expr(Column::LeasedUntil, Expr::value(until))
-            .col_expr(Column::Attempts, Expr::col(Column::Attempts).add(1))
-            .filter(Column::Sms.is_in(ids.clone()))
-            .exec(&tx)
-            .await?;
-        let messages = Entity::find().filter(self::Column::Uuid.is_in(ids)).all(&tx).await?;
-        tx.commit().await?;
-        let mut messages: std::collections::HashMap<Uuid, Sms> = messages.into_iter().map(|m| (m.uuid, m)).collect();
-        for entry in &mut queued {
-            entry.attempts += 1;
-            entry.leased_until = Some(until);
-        }
-        Ok(queued.into_iter().filter_map(|q| messages.remove(&q.sms).map(|m| (m, q))).collect())
-    }
-
-    /// When the next message is due or a lease ends; `None` when the queue is empty.
-    pub async fn next_due(&self) -> Result<Option<DateTime<Utc>>> {
-        use sms_queue::Column;
-        let free = sms_queue::Entity::find().filter(Column::LeasedUntil.is_null()).order_by_asc(Column::DueOn);
-        let leased =
-            sms_queue::Entity::find().filter(Column::LeasedUntil.is_not_null()).order_by_asc(Column::LeasedUntil);
-        let free = free.one(self.store.reader()).await?.map(|q| q.due_on);
-        let leased = leased.one(self.store.reader()).await?.and_then(|q| q.leased_until);
-        Ok([free, leased].into_iter().flatten().min())
-    }
-
-    /// How many messages wait.
-    pub async fn queue_length(&self) -> Result<u64> {
-        Ok(owned::count::<sms_queue::Entity>(self.store.reader(), Condition::all()).await?)
-    }
-
-    /// Lets go of every claim: at start, when no other node runs.
-    pub async fn unclaim_all(&self) -> Result<()> {
-        sms_queue::Entity::update_many()
-            .col_expr(sms_queue::Column::LeasedUntil, Expr::value(None::<DateTime<Utc>>))
-            .exec(self.store.writer())
-            .await?;
-        Ok(())
-    }
-
-    /// Puts a claimed message back, to be tried again at `due_on`.
-    pub async fn retry(&self, sms: Uuid, due_on: DateTime<Utc>) -> Result<()> {
-        use sms_queue::Column;
-        sms_queue::Entity::update_many()
-            .col_expr(Column::LeasedUntil, Expr::value(None::<DateTime<Utc>>))
-            .col_expr(Column::DueOn, Expr::value(to_millis(due_on)))
-            .filter(Column::Sms.eq(sms))
-            .exec(self.store.writer())
-            .await?;
-        Ok(())
-    }
-
-    /// A worker hands the message to the carrier now.
-    pub async fn sending(&self, account: Uuid, uuid: Uuid) -> Result<Sms> {
-        self.change(account, uuid, |sms| sms.state = SmsState::Sending).await
-    }
-
-    /// The carrier took it: leaves the queue, is charged. All or nothing.
-    ///
-    /// [`StoreError::InsufficientBalance`] leaves it queued: ask [`Messages::can_pay`] before handing over.
-    pub async fn accepted(
-        &self,
-        account: Uuid,
-        uuid: Uuid,
-        reference_id: &str,
-        charge: Option<NewTransaction>,
-    ) -> Result<(Sms, Option<Transaction>)> {
-        let tx = self.store.begin().await?;
-        let mut sms = owned::get::<Entity>(&tx, account, uuid).await?;
-        sms.state = SmsState::Success;
-        sms.reference_id = Some(reference_id.to_owned());
-        sms.modified_on = now();
-        owned::update::<Entity>(&tx, account, uuid, sms.clone()).await?;
-        dequeue(&tx, uuid).await?;
         let booked = match charge {
             Some(charge) => Some(transactions::book(&tx, account, charge).await?),
             None => None,
         };
+        if let (Some((out, keyword)), Ok(from)) = (opt, from) {
+            match out {
+                true => {
+                    let source = OptOutSource::Recipient;
+                    sms_opt_outs::add(&tx, account, profile, from, source, Some(keyword)).await?;
+                }
+                false => {
+                    sms_opt_outs::remove(&tx, account, profile, from).await?;
+                }
+            }
+        }
+        let reply = match reply {
+            Some((reply, waiting)) => Some(sms_queue::write(&tx, account, reply, waiting).await?),
+            None => None,
+        };
         tx.commit().await?;
-        Ok((sms, booked))
+        Ok(ReceivedSms { sms, booked, reply })
     }
 
-    /// It will not be sent: leaves the queue in state `failed`.
-    pub async fn failed(&self, account: Uuid, uuid: Uuid, reason: &str) -> Result<Sms> {
-        let tx = self.store.begin().await?;
-        let mut sms = owned::get::<Entity>(&tx, account, uuid).await?;
-        sms.state = SmsState::Failed;
-        sms.reason = Some(reason.to_owned());
-        sms.modified_on = now();
-        owned::update::<Entity>(&tx, account, uuid, sms.clone()).await?;
-        dequeue(&tx, uuid).await?;
-        tx.commit().await?;
-        Ok(sms)
-    }
-
-    /// Whether the balance covers a price.
-    pub async fn can_pay(&self, account: Uuid, price: crate::Money) -> Result<bool> {
-        Ok(self.store.accounts().get(account).await?.balance >= price)
+    /// An inbound message that cannot be paid for is kept, so that it can be read later.
+    pub async fn fail(&self, account: Uuid, uuid: Uuid, reason: &str) -> Result<Sms> {
+        let fail = |sms: &mut Sms| (sms.state, sms.reason) = (SmsState::Failed, Some(reason.to_owned()));
+        self.change(account, uuid, fail).await
     }
 
     /// Changes what the closure changes of state, flags, reason and reference.
@@ -266,13 +175,77 @@ impl Messages<'_> {
         owned::get::<Entity>(self.store.reader(), account, uuid).await
     }
 
-    /// The newest outbound message with this id of the carrier, of whatever account: for receipts.
-    pub async fn by_reference(&self, reference_id: &str) -> Result<Option<Sms>> {
-        let named = Entity::find()
-            .filter(Column::ReferenceId.eq(reference_id))
+    /// The newest outbound message, of whatever account, of which the carrier named the whole or a segment so.
+    pub async fn by_reference(&self, carrier: &str, reference_id: &str) -> Result<Option<Uuid>> {
+        Ok(named(self.store.reader(), carrier, reference_id).await?.map(|(_, sms, _)| sms))
+    }
+
+    /// Applies a receipt: of the newest outbound message, of whatever account, of which the carrier named the whole or a
+    /// segment so. With `failed` it is why. `None` when there is no such message; not changed when it says nothing new: a
+    /// message is delivered when all of its segments are, and has failed when one has.
+    pub async fn receipt(
+        &self,
+        carrier: &str,
+        reference_id: &str,
+        failed: Option<String>,
+    ) -> Result<Option<Receipted>> {
+        use sms_segment::Column as Part;
+        let tx = self.store.begin().await?;
+        let Some((account, uuid, part)) = named(&tx, carrier, reference_id).await? else { return Ok(None) };
+        let mut sms = owned::get::<Entity>(&tx, account, uuid).await?;
+        let settled = sms.delivered || sms.state != SmsState::Success;
+        let mut changed = !settled;
+        match (failed, part) {
+            _ if settled => {}
+            (Some(reason), _) => (sms.state, sms.reason) = (SmsState::Failed, Some(reason)),
+            (None, None) => sms.delivered = true,
+            (None, Some(part)) => {
+                let its = Part::Sms.eq(uuid);
+                sms_segment::Entity::update_many()
+                    .col_expr(Part::Delivered, Expr::value(true))
+                    .filter(its.clone().and(Part::Number.eq(part)))
+                    .exec(&tx)
+                    .await?;
+                let open = its.and(Part::Delivered.eq(false)).into_condition();
+                sms.delivered = owned::count::<sms_segment::Entity>(&tx, open).await? == 0;
+                changed = sms.delivered;
+            }
+        }
+        if changed {
+            sms.modified_on = now();
+            owned::update::<Entity>(&tx, sms.account, sms.uuid, sms.clone()).await?;
+        }
+        tx.commit().await?;
+        Ok(Some(Receipted { sms, changed }))
+    }
+
+    /// The number of the profile's pool that a recipient heard from last.
+    pub async fn last_sender(&self, account: Uuid, profile: Uuid, to: Tn) -> Result<Option<Tn>> {
+        let last = Entity::find()
+            .filter(Column::Account.eq(account))
+            .filter(Column::MessagingProfile.eq(profile))
+            .filter(Column::To.eq(to.to_string()))
+            .filter(Column::Kind.eq(SmsType::Pool))
+            .order_by_desc(Column::CreatedOn)
+            .order_by_desc(Column::Uuid);
+        Ok(last.one(self.store.reader()).await?.map(|sms| sms.tn))
+    }
+
+    /// How the newest outbound messages of a number fared at carriers, at most `newest`: how many they took, and how many
+    /// of them all have not failed.
+    pub async fn record_of(&self, account: Uuid, tn: Tn, newest: u64) -> Result<(u64, u64)> {
+        let rows = Entity::find()
+            .filter(Column::Account.eq(account))
+            .filter(Column::Tn.eq(tn))
             .filter(Column::Kind.ne(SmsType::Inbound))
-            .order_by_desc(Column::CreatedOn);
-        Ok(named.one(self.store.reader()).await?)
+            .filter(Column::State.is_in([SmsState::Success, SmsState::Failed]))
+            // What never was at a carrier says nothing of the number.
+            .filter(Column::Attempts.gt(0))
+            .order_by_desc(Column::CreatedOn)
+            .limit(newest);
+        let rows = rows.all(self.store.reader()).await?;
+        let good = rows.iter().filter(|sms| sms.state == SmsState::Success).count();
+        Ok((rows.len() as u64, good as u64))
     }
 
     /// Fields that a search may be ordered by.
@@ -291,6 +264,10 @@ impl Messages<'_> {
             filter.readed.map(|v| Column::Readed.eq(v)),
             filter.reference_id.map(|v| Column::ReferenceId.eq(v)),
             filter.thread.map(|v| Column::Thread.eq(v)),
+            filter.messaging_profile.map(|v| Column::MessagingProfile.eq(v)),
+            filter.reason.map(|v| mask(Column::Reason, &v)),
+            filter.carrier.map(|v| Column::Carrier.eq(v)),
+            filter.automated.map(|v| Column::Automated.eq(v)),
         ];
         let filters = filters.into_iter().flatten().collect();
         let mut always = Condition::all();
@@ -301,12 +278,30 @@ impl Messages<'_> {
     }
 }
 
-async fn dequeue(tx: &DatabaseTransaction, sms: Uuid) -> Result<(), StoreError> {
-    sms_queue::Entity::delete_many().filter(sms_queue::Column::Sms.eq(sms)).exec(tx).await?;
-    Ok(())
+/// Account, message and, where it has several, segment that a carrier named so, the newest.
+async fn named(
+    db: &impl ConnectionTrait,
+    carrier: &str,
+    reference_id: &str,
+) -> Result<Option<(Uuid, Uuid, Option<i64>)>> {
+    use sms_segment::Column as Part;
+    let part = sms_segment::Entity::find()
+        .filter(Part::ReferenceId.eq(reference_id))
+        .filter(Part::Carrier.eq(carrier))
+        .order_by_desc(Part::CreatedOn);
+    if let Some(part) = part.one(db).await? {
+        return Ok(Some((part.account, part.sms, Some(part.number))));
+    }
+    let whole = Entity::find()
+        .filter(Column::ReferenceId.eq(reference_id))
+        .filter(Column::Carrier.eq(carrier))
+        .filter(Column::Kind.ne(SmsType::Inbound))
+        .order_by_desc(Column::CreatedOn);
+    Ok(whole.one(db).await?.map(|sms| (sms.account, sms.uuid, None)))
 }
 
-fn row(account: Uuid, new: NewSms, state: SmsState) -> Sms {
+/// A row to be; of what waits in the queue more is filled in there.
+pub(crate) fn row(account: Uuid, new: NewSms, state: SmsState) -> Sms {
     let created_on = now();
     Sms {
         uuid: Uuid::new_v4(),
@@ -331,5 +326,10 @@ fn row(account: Uuid, new: NewSms, state: SmsState) -> Sms {
         encoding: new.encoding,
         custom_callback_url: new.custom_callback_url,
         created_by: new.created_by,
+        send_at: None,
+        priority: Priority::Normal,
+        carrier: None,
+        attempts: 0,
+        repeated: false,
     }
 }

@@ -20,7 +20,7 @@ searchable!(transaction, {
 });
 
 /// A change of a balance to be.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewTransaction {
     /// Signed: a charge is negative.
     pub amount: Money,

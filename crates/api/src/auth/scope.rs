@@ -84,6 +84,7 @@ fn reads(method: &Method, path: &str) -> bool {
         || *method == Method::POST
             && (path.split('/').any(|segment| segment == "search")
                 || path.ends_with("/price")
+                || path.ends_with("/preview")
                 || path.ends_with("/logs"))
 }
 

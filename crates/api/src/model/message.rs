@@ -39,6 +39,78 @@ pub struct Sms {
     #[schema(schema_with = types::or_null::any_object)]
     pub tn_lease: Option<serde_json::Value>,
     pub account: AccountShort,
+    /// Not sent before. This and what follows is of what goes out.
+    pub send_at: Option<DateTime<Utc>>,
+    #[schema(schema_with = types::priority, required = false)]
+    pub priority: String,
+    /// The carrier that has it, or had it last.
+    pub carrier: Option<String>,
+    /// How often it was on its way to a carrier.
+    #[schema(required = false)]
+    pub attempts: u64,
+    /// It was sent once more, as the first was never answered: the recipient may have it twice.
+    #[schema(required = false)]
+    pub repeated: bool,
+}
+
+/// What a message would be.
+#[derive(ToSchema)]
+pub struct SmsPreview {
+    /// The text as it is sent.
+    pub message: String,
+    /// `gsm` or `ucs2`.
+    pub encoding: String,
+    pub characters: u64,
+    /// Septets of GSM 03.38, or UTF-16 units.
+    pub units: u64,
+    pub segments: u64,
+    /// A message of more is refused.
+    pub max_segments: u64,
+    /// 1 where none was given.
+    pub recipients: u64,
+    #[schema(schema_with = types::money)]
+    pub price_per_segment: f64,
+    /// For one recipient.
+    #[schema(schema_with = types::money)]
+    pub price: f64,
+    /// For all recipients.
+    #[schema(schema_with = types::money)]
+    pub total: f64,
+    pub sufficient_balance: bool,
+}
+
+/// What of an account waits to be sent.
+#[derive(ToSchema)]
+pub struct SmsQueue {
+    /// Due, or put off.
+    pub waiting: u64,
+    /// Not to be sent yet (`send_at`).
+    pub scheduled: u64,
+    /// At a carrier.
+    pub sending: u64,
+    /// Since when the longest waits that could be sent.
+    pub oldest: Option<DateTime<Utc>>,
+}
+
+/// A number that wants no messages.
+#[derive(ToSchema)]
+pub struct OptOut {
+    pub uuid: Uuid,
+    pub created_on: DateTime<Utc>,
+    /// Null: of the account's numbers that have no profile.
+    pub messaging_profile: Option<Uuid>,
+    #[schema(schema_with = types::tn_out)]
+    pub tn: u64,
+    #[schema(schema_with = types::opt_out_source)]
+    pub source: String,
+    /// What the recipient wrote.
+    pub keyword: Option<String>,
+}
+
+/// What was taken off a list.
+#[derive(ToSchema)]
+pub struct OptOutsRemoved {
+    pub removed: u64,
 }
 
 /// A message between SIP users.
@@ -133,6 +205,22 @@ pub struct MessagingProfile {
     pub tollfree_weight: u8,
     pub skip_unhealthy_tns: bool,
     pub sticky_sender: bool,
+    /// Typographic characters are sent as plain ones where that makes a text fit GSM 03.38.
+    pub smart_encoding: bool,
+    /// Of a pool, numbers of the recipient's area code are preferred.
+    pub geo_match: bool,
+    /// ISO 3166 alpha-2 of where messages may go; none means anywhere.
+    pub allowed_countries: Vec<String>,
+    /// Words that opt out besides `STOP`, `STOPALL`, `UNSUBSCRIBE`, `CANCEL`, `END`, `QUIT`.
+    pub opt_out_keywords: Vec<String>,
+    /// Words that opt in besides `START`, `UNSTOP`, `YES`.
+    pub opt_in_keywords: Vec<String>,
+    /// Words that ask for help besides `HELP`, `INFO`.
+    pub help_keywords: Vec<String>,
+    /// Answer to who opts out; null is the product's, empty is none.
+    pub opt_out_message: Option<String>,
+    pub opt_in_message: Option<String>,
+    pub help_message: Option<String>,
 }
 
 /// What the simulated network sent.

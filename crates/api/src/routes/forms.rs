@@ -21,6 +21,11 @@ pub struct AssignLeases {
     pub remove: Vec<uuid::Uuid>,
 }
 
+/// Country codes as they are kept.
+pub(crate) fn upper_case(countries: Vec<String>) -> Vec<String> {
+    countries.into_iter().map(|code| code.to_ascii_uppercase()).collect()
+}
+
 /// `?take=&skip=`, as well as in the body.
 #[derive(Debug, Default, Deserialize, ToSchema, IntoParams)]
 #[into_params(parameter_in = Query)]

@@ -67,7 +67,6 @@ pub(crate) const LATER: &[(&str, &[Method])] = &[
     ("/rest/batch/{uuid}", &[GET, PATCH]),
     ("/rest/record/{uuid}/transcript", &[GET]),
     // messaging
-    ("/rest/sms/optout", &[GET, POST, DELETE]),
     ("/rest/tcr/brand", &[GET, POST]),
     ("/rest/tcr/brand/{uuid}", &[GET, PATCH, DELETE]),
     ("/rest/tcr/campaign", &[GET, POST]),

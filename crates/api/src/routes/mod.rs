@@ -25,6 +25,7 @@ mod sip_message;
 mod sip_switch;
 mod sip_user;
 mod sms;
+mod sms_opt_out;
 mod subscription;
 mod tn;
 mod tn_filter;
@@ -69,6 +70,7 @@ pub(crate) fn implemented(public_url: &str) -> OpenApiRouter<ApiState> {
         call_trace::router(),
         record::router(),
         sms::router(),
+        sms_opt_out::router(),
         subscription::router(),
         event::router(),
         webhook::router(),

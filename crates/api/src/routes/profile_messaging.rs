@@ -3,17 +3,19 @@
 use axum::extract::State;
 use http::HeaderMap;
 use opentact_events::view;
-use opentact_store::messaging_profiles::NewMessagingProfile;
+use opentact_messaging::opt_out::{Words, keyword};
+use opentact_store::messaging_profiles::{NewMessagingProfile, OptOutRules};
 use opentact_store::numbers::LeaseFilter;
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::forms::upper_case;
 use super::lease;
 use crate::auth::Caller;
 use crate::envelope::{Envelope, Reply, Tagged, created, if_match, ok};
-use crate::error::AppError;
+use crate::error::{AppError, Fields};
 use crate::extract::{Body, Id};
 use crate::model;
 use crate::openapi::Faults;
@@ -42,6 +44,29 @@ struct NewProfile {
     tollfree_weight: Option<i64>,
     skip_unhealthy_tns: Option<bool>,
     sticky_sender: Option<bool>,
+    /// On by default.
+    smart_encoding: Option<bool>,
+    geo_match: Option<bool>,
+    /// ISO 3166 alpha-2; none means anywhere.
+    #[serde(default)]
+    #[schema(schema_with = types::countries)]
+    allowed_countries: Vec<String>,
+    #[serde(default)]
+    #[schema(schema_with = types::keywords)]
+    opt_out_keywords: Vec<String>,
+    #[serde(default)]
+    #[schema(schema_with = types::keywords)]
+    opt_in_keywords: Vec<String>,
+    #[serde(default)]
+    #[schema(schema_with = types::keywords)]
+    help_keywords: Vec<String>,
+    /// Answer to who opts out; null is the product's, empty is none.
+    #[schema(max_length = 459)]
+    opt_out_message: Option<String>,
+    #[schema(max_length = 459)]
+    opt_in_message: Option<String>,
+    #[schema(max_length = 459)]
+    help_message: Option<String>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -61,6 +86,42 @@ struct ProfileChange {
     tollfree_weight: Option<i64>,
     skip_unhealthy_tns: Option<bool>,
     sticky_sender: Option<bool>,
+    smart_encoding: Option<bool>,
+    geo_match: Option<bool>,
+    #[schema(schema_with = types::countries)]
+    allowed_countries: Option<Vec<String>>,
+    #[schema(schema_with = types::keywords)]
+    opt_out_keywords: Option<Vec<String>>,
+    #[schema(schema_with = types::keywords)]
+    opt_in_keywords: Option<Vec<String>>,
+    #[schema(schema_with = types::keywords)]
+    help_keywords: Option<Vec<String>>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>, max_length = 459)]
+    opt_out_message: Change<String>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>, max_length = 459)]
+    opt_in_message: Change<String>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>, max_length = 459)]
+    help_message: Change<String>,
+}
+
+/// Two machines must not answer each other for ever.
+fn check_answers(rules: &OptOutRules) -> Result<(), AppError> {
+    let mut fields = Fields::default();
+    let words = Words { out: &rules.out_keywords, back_in: &rules.in_keywords, help: &rules.help_keywords };
+    let answers = [
+        ("opt_out_message", &rules.out_message),
+        ("opt_in_message", &rules.in_message),
+        ("help_message", &rules.help_message),
+    ];
+    for (name, answer) in answers {
+        if let Some(answer) = answer.as_ref().filter(|answer| keyword(answer, words).is_some()) {
+            fields.param(name, "must not be a keyword", answer.as_str());
+        }
+    }
+    fields.check()
 }
 
 /// All messaging profiles of the account.
@@ -84,8 +145,20 @@ async fn create(State(state): State<ApiState>, caller: Caller, Body(form): Body<
         tollfree_weight: form.tollfree_weight.unwrap_or(defaults.tollfree_weight),
         skip_unhealthy_tns: form.skip_unhealthy_tns.unwrap_or(defaults.skip_unhealthy_tns),
         sticky_sender: form.sticky_sender.unwrap_or(defaults.sticky_sender),
+        smart_encoding: form.smart_encoding.unwrap_or(defaults.smart_encoding),
+        geo_match: form.geo_match.unwrap_or(defaults.geo_match),
+        allowed_countries: upper_case(form.allowed_countries),
+        opt_out: OptOutRules {
+            out_keywords: form.opt_out_keywords,
+            in_keywords: form.opt_in_keywords,
+            help_keywords: form.help_keywords,
+            out_message: form.opt_out_message,
+            in_message: form.opt_in_message,
+            help_message: form.help_message,
+        },
         ..defaults
     };
+    check_answers(&new.opt_out)?;
     let profile = state.store.messaging_profiles().create(caller.account(), caller.by(), new).await?;
     created(view::messaging_profile(&profile))
 }
@@ -113,6 +186,14 @@ async fn modify(
     let profiles = state.store.messaging_profiles();
     let current = visible(&state, &caller, uuid, profiles.get(caller.account(), uuid).await).await?;
     if_match(&headers, &view::messaging_profile(&current))?;
+    let mut rules = current.opt_out.0.clone();
+    rules.out_keywords = form.opt_out_keywords.unwrap_or(rules.out_keywords);
+    rules.in_keywords = form.opt_in_keywords.unwrap_or(rules.in_keywords);
+    rules.help_keywords = form.help_keywords.unwrap_or(rules.help_keywords);
+    form.opt_out_message.apply(&mut rules.out_message);
+    form.opt_in_message.apply(&mut rules.in_message);
+    form.help_message.apply(&mut rules.help_message);
+    check_answers(&rules)?;
     let changed = profiles.update(caller.account(), uuid, caller.by(), |profile| {
         profile.name = form.name.unwrap_or_else(|| std::mem::take(&mut profile.name));
         profile.number_pool_enable = form.number_pool_enable.unwrap_or(profile.number_pool_enable);
@@ -120,6 +201,12 @@ async fn modify(
         profile.tollfree_weight = form.tollfree_weight.unwrap_or(profile.tollfree_weight);
         profile.skip_unhealthy_tns = form.skip_unhealthy_tns.unwrap_or(profile.skip_unhealthy_tns);
         profile.sticky_sender = form.sticky_sender.unwrap_or(profile.sticky_sender);
+        profile.smart_encoding = form.smart_encoding.unwrap_or(profile.smart_encoding);
+        profile.geo_match = form.geo_match.unwrap_or(profile.geo_match);
+        if let Some(countries) = form.allowed_countries {
+            profile.allowed_countries = upper_case(countries).into();
+        }
+        profile.opt_out = rules.into();
         form.callback_url.apply(&mut profile.callback_url);
         form.callback_url2.apply(&mut profile.callback_url2);
     });

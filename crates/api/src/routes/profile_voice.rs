@@ -12,6 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use super::forms::upper_case;
 use crate::auth::Caller;
 use crate::envelope::{Envelope, Reply, Tagged, created, if_match, ok};
 use crate::error::AppError;
@@ -108,10 +109,6 @@ struct OutboundVoiceProfileChange {
     #[serde(default)]
     #[schema(value_type = Option<Uuid>)]
     emergency_connection: Change<Uuid>,
-}
-
-fn upper_case(countries: Vec<String>) -> Vec<String> {
-    countries.into_iter().map(|code| code.to_ascii_uppercase()).collect()
 }
 
 /// All outbound voice profiles of the account.

@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use axum::extract::State;
-use opentact_engine::ports::{ControlError, SendMessage};
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
+use http::HeaderMap;
+use opentact_engine::ports::{ControlError, PreviewMessage, SendMessage, Sender};
 use opentact_events::view;
 use opentact_store::sms::{Sms, SmsFilter};
-use opentact_store::types::{SmsState, SmsType, Tn};
+use opentact_store::types::{Priority, SmsState, SmsType, Tn};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
@@ -17,6 +20,7 @@ use uuid::Uuid;
 use super::forms::{PageQuery, search_form};
 use super::lease;
 use crate::auth::Caller;
+use crate::csv;
 use crate::envelope::{Envelope, Reply, created, ok};
 use crate::error::{AppError, Fields};
 use crate::expand;
@@ -34,7 +38,9 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
         .routes(routes!(find))
         .routes(routes!(find_outbound))
         .routes(routes!(find_inbound))
-        .routes(routes!(get))
+        .routes(routes!(preview))
+        .routes(routes!(queue))
+        .routes(routes!(get, cancel))
         .routes(routes!(get_outbound))
         .routes(routes!(get_inbound, modify_inbound))
 }
@@ -50,6 +56,8 @@ struct SendSms {
     /// The same, as 2021 clients call it.
     #[schema(schema_with = types::tn)]
     tn: Option<Tn>,
+    /// In place of `from`: one of the numbers of this messaging profile sends it.
+    messaging_profile: Option<Uuid>,
     /// One recipient, or a list of at most 100.
     #[schema(schema_with = recipients)]
     to: Value,
@@ -62,9 +70,14 @@ struct SendSms {
     /// Told of the message's state instead of the messaging profile's URLs.
     #[schema(schema_with = types::callback_url)]
     custom_callback_url: Option<String>,
-    /// Seconds it may wait to be handed over.
-    #[schema(minimum = 1, maximum = 86_400)]
+    /// Not to be sent before; at most 90 days ahead.
+    send_at: Option<DateTime<Utc>>,
+    /// Seconds it may wait to be handed over, from `send_at` on where that is given.
+    #[schema(minimum = 1, maximum = 604_800)]
     validity: Option<u64>,
+    /// What is sent first when much waits; `normal` when left out.
+    #[schema(schema_with = types::priority)]
+    priority: Option<Priority>,
 }
 
 fn recipients() -> utoipa::openapi::schema::Schema {
@@ -75,30 +88,43 @@ fn recipients() -> utoipa::openapi::schema::Schema {
 
 impl Check for SendSms {
     fn check(body: &Map<String, Value>, fields: &mut Fields) {
-        for (name, alias) in [("from", "tn"), ("message", "text")] {
-            if !has(body, name) && !has(body, alias) {
-                fields.param(name, "is required", Value::Null);
-            }
-        }
-        refuse(body, &["messaging_profile", "media_urls", "send_at"], fields);
+        check_sender_and_text(body, fields);
+        refuse(body, &["media_urls"], fields);
     }
 }
 
-impl SendSms {
-    /// Sender, recipients and text.
-    fn read(self) -> Result<(Tn, Vec<Tn>, String), AppError> {
-        let list = match self.to {
-            Value::Array(list) => list,
-            one => vec![one],
-        };
-        let read = |one: Value| {
-            serde_json::from_value::<Tn>(one.clone()).map_err(|error| AppError::param("to", error.to_string(), one))
-        };
-        let to = list.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        let from = self.from.or(self.tn).ok_or_else(|| AppError::param("from", "is required", Value::Null))?;
-        let text = self.message.or(self.text);
-        Ok((from, to, text.ok_or_else(|| AppError::param("message", "is required", Value::Null))?))
+fn check_sender_and_text(body: &Map<String, Value>, fields: &mut Fields) {
+    let senders = ["from", "tn", "messaging_profile"].iter().filter(|name| has(body, name)).count();
+    if senders == 0 {
+        fields.param("from", "is required", Value::Null);
     }
+    if senders > 1 && has(body, "messaging_profile") {
+        fields.param("messaging_profile", "cannot stand beside from", body["messaging_profile"].clone());
+    }
+    if !has(body, "message") && !has(body, "text") {
+        fields.param("message", "is required", Value::Null);
+    }
+}
+
+/// Whom a message is from.
+fn sender(from: Option<Tn>, profile: Option<Uuid>) -> Result<Sender, AppError> {
+    match (from, profile) {
+        (Some(from), _) => Ok(Sender::Number(from.get())),
+        (None, Some(profile)) => Ok(Sender::Pool(profile)),
+        (None, None) => Err(AppError::param("from", "is required", Value::Null)),
+    }
+}
+
+fn read_recipients(to: Value) -> Result<Vec<Tn>, AppError> {
+    let list = match to {
+        Value::Null => Vec::new(),
+        Value::Array(list) => list,
+        one => vec![one],
+    };
+    let read = |one: Value| {
+        serde_json::from_value::<Tn>(one.clone()).map_err(|error| AppError::param("to", error.to_string(), one))
+    };
+    list.into_iter().map(read).collect()
 }
 
 /// 402 and 403 of a message also carry the product's code.
@@ -113,18 +139,20 @@ async fn submit(state: &ApiState, caller: &Caller, form: SendSms) -> Reply {
     caller.enabled()?;
     state.accepting()?;
     let many = form.to.is_array();
-    let custom_callback_url = form.custom_callback_url.clone();
-    let validity = form.validity.map(Duration::from_secs);
-    let (from, to, text) = form.read()?;
-    lease::by_number(state, caller, from).await?;
+    let to = read_recipients(form.to)?;
+    let from = sender(form.from.or(form.tn), form.messaging_profile)?;
+    known_sender(state, caller, from).await?;
+    let text = form.message.or(form.text);
     let request = SendMessage {
         account: caller.account(),
         created_by: caller.by(),
-        from: from.get(),
+        from,
         to: to.iter().map(|tn| tn.get()).collect(),
-        text,
-        custom_callback_url,
-        validity,
+        text: text.ok_or_else(|| AppError::param("message", "is required", Value::Null))?,
+        custom_callback_url: form.custom_callback_url,
+        send_at: form.send_at,
+        validity: form.validity.map(Duration::from_secs),
+        priority: form.priority.unwrap_or(Priority::Normal),
     };
     let mut results = state.messages.send(request).await.map_err(refused)?;
     if !many {
@@ -148,6 +176,21 @@ async fn submit(state: &ApiState, caller: &Caller, form: SendSms) -> Reply {
     created(results)
 }
 
+/// What is not the account's is 401 or 404, as everywhere.
+async fn known_sender(state: &ApiState, caller: &Caller, from: Sender) -> Result<(), AppError> {
+    match from {
+        Sender::Number(number) => {
+            let number = Tn::new(number).map_err(|error| AppError::param("from", error.to_string(), number))?;
+            lease::by_number(state, caller, number).await?;
+        }
+        Sender::Pool(profile) => {
+            let found = state.store.messaging_profiles().get(caller.account(), profile).await;
+            visible(state, caller, profile, found).await?;
+        }
+    }
+    Ok(())
+}
+
 /// Send a message.
 #[utoipa::path(post, path = "/rest/sms", operation_id = "SendSMS", tag = "sms", request_body = SendSms,
     responses((status = 201, body = Envelope<model::SmsSent>), NoBalance, Faults))]
@@ -160,6 +203,69 @@ async fn send(State(state): State<ApiState>, caller: Caller, Checked(form): Chec
     responses((status = 201, body = Envelope<model::SmsSent>), NoBalance, Faults))]
 async fn send_alias(State(state): State<ApiState>, caller: Caller, Checked(form): Checked<SendSms>) -> Reply {
     submit(&state, &caller, form).await
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+struct PreviewSms {
+    /// The account's number to send from.
+    #[schema(schema_with = types::tn)]
+    from: Option<Tn>,
+    #[schema(schema_with = types::tn)]
+    tn: Option<Tn>,
+    /// In place of `from`; of its numbers the dearest counts.
+    messaging_profile: Option<Uuid>,
+    /// Recipients, of which only the number counts.
+    #[serde(default)]
+    #[schema(schema_with = recipients, required = false)]
+    to: Value,
+    /// The text, of any number of segments.
+    #[schema(min_length = 1, max_length = 40_000)]
+    message: Option<String>,
+    #[schema(min_length = 1, max_length = 40_000)]
+    text: Option<String>,
+}
+
+impl Check for PreviewSms {
+    fn check(body: &Map<String, Value>, fields: &mut Fields) {
+        check_sender_and_text(body, fields);
+    }
+}
+
+/// Look at what a message would be cut into and cost.
+#[utoipa::path(post, path = "/rest/sms/preview", operation_id = "PreviewSMS", tag = "sms", request_body = PreviewSms,
+    responses((status = 200, body = Envelope<model::SmsPreview>), Faults))]
+async fn preview(State(state): State<ApiState>, caller: Caller, Checked(form): Checked<PreviewSms>) -> Reply {
+    let from = sender(form.from.or(form.tn), form.messaging_profile)?;
+    known_sender(&state, &caller, from).await?;
+    let text = form.message.or(form.text);
+    let request = PreviewMessage {
+        account: caller.account(),
+        from,
+        to: read_recipients(form.to)?.iter().map(|tn| tn.get()).collect(),
+        text: text.ok_or_else(|| AppError::param("message", "is required", Value::Null))?,
+    };
+    ok(state.messages.preview(request).await?)
+}
+
+/// How much waits to be sent.
+#[utoipa::path(get, path = "/rest/sms/queue", operation_id = "GetSMSQueue", tag = "sms",
+    responses((status = 200, body = Envelope<model::SmsQueue>), Faults))]
+async fn queue(State(state): State<ApiState>, caller: Caller) -> Reply {
+    let queue = state.store.sms().queue_state(caller.account()).await?;
+    ok(json!({
+        "waiting": queue.waiting,
+        "scheduled": queue.scheduled,
+        "sending": queue.sending,
+        "oldest": queue.oldest.map(view::date),
+    }))
+}
+
+/// Take a message back that waits to be sent.
+#[utoipa::path(delete, path = "/rest/sms/{uuid}", operation_id = "CancelSMS", tag = "sms", params(("uuid" = Uuid, Path)),
+    responses((status = 200, body = Envelope<model::Sms>), Faults))]
+async fn cancel(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Reply {
+    one(&state, &caller, uuid, Some(false)).await?;
+    ok(state.messages.cancel(caller.account(), uuid).await?)
 }
 
 search_form! {
@@ -186,10 +292,51 @@ search_form! {
         pub reference_id: Option<String>,
         #[schema(max_length = 64)]
         pub thread: Option<String>,
+        pub messaging_profile: Option<Uuid>,
+        /// Why it failed.
+        #[schema(schema_with = types::mask)]
+        pub reason: Option<String>,
+        /// Name of a carrier.
+        #[schema(max_length = 64)]
+        pub carrier: Option<String>,
+        /// Replies made by the product.
+        pub automated: Option<bool>,
     }
 }
 
-async fn search(state: &ApiState, caller: &Caller, kinds: Vec<SmsType>, form: SmsSearch, query: &PageQuery) -> Reply {
+/// What an export has of each message.
+const COLUMNS: &[&str] = &[
+    "uuid",
+    "type",
+    "created_on",
+    "modified_on",
+    "from",
+    "to",
+    "message",
+    "state",
+    "delivered",
+    "readed",
+    "automated",
+    "reason",
+    "reference_id",
+    "segments",
+    "encoding",
+    "thread",
+    "send_at",
+    "priority",
+    "carrier",
+    "attempts",
+    "repeated",
+];
+
+async fn search(
+    state: &ApiState,
+    caller: &Caller,
+    headers: &HeaderMap,
+    kinds: Vec<SmsType>,
+    form: SmsSearch,
+    query: &PageQuery,
+) -> Result<Response, AppError> {
     let search = form.search(query)?;
     let filter = SmsFilter {
         kinds,
@@ -205,45 +352,61 @@ async fn search(state: &ApiState, caller: &Caller, kinds: Vec<SmsType>, form: Sm
         readed: form.readed,
         reference_id: form.reference_id,
         thread: form.thread,
+        messaging_profile: form.messaging_profile,
+        reason: form.reason,
+        carrier: form.carrier,
+        automated: form.automated,
     };
-    let found = state.store.sms().search(caller.account(), filter, search).await?;
-    ok(view::found(expand::messages(&caller.account, found)))
+    let page = |search| {
+        let (store, account, filter) = (state.store.clone(), caller.account.clone(), filter.clone());
+        async move {
+            let found = store.sms().search(account.uuid, filter, search).await?;
+            Ok(expand::messages(&account, found))
+        }
+    };
+    if csv::is_wanted(headers) {
+        return csv::export(COLUMNS, form.take.or(query.take), search, page).await;
+    }
+    Ok(ok(view::found(page(search).await?))?.into_response())
 }
 
-/// Search all messages.
+/// Search all messages; as CSV with `Accept: text/csv`.
 #[utoipa::path(post, path = "/rest/sms/search", operation_id = "SearchSMSISMS", tag = "sms", params(PageQuery),
     request_body = SmsSearch, responses((status = 200, body = Envelope<model::Page<model::Sms>>), Faults))]
 async fn find(
     State(state): State<ApiState>,
     caller: Caller,
+    headers: HeaderMap,
     Query(query): Query<PageQuery>,
     Body(form): Body<SmsSearch>,
-) -> Reply {
-    search(&state, &caller, Vec::new(), form, &query).await
+) -> Result<Response, AppError> {
+    search(&state, &caller, &headers, Vec::new(), form, &query).await
 }
 
-/// Search what went out.
+/// Search what went out; as CSV with `Accept: text/csv`.
 #[utoipa::path(post, path = "/rest/sms/search/outbound", operation_id = "SearchOutboundSMS", tag = "sms", params(PageQuery),
     request_body = SmsSearch, responses((status = 200, body = Envelope<model::Page<model::Sms>>), Faults))]
 async fn find_outbound(
     State(state): State<ApiState>,
     caller: Caller,
+    headers: HeaderMap,
     Query(query): Query<PageQuery>,
     Body(form): Body<SmsSearch>,
-) -> Reply {
-    search(&state, &caller, vec![SmsType::Outbound, SmsType::Pool], form, &query).await
+) -> Result<Response, AppError> {
+    search(&state, &caller, &headers, vec![SmsType::Outbound, SmsType::Pool], form, &query).await
 }
 
-/// Search what came in.
+/// Search what came in; as CSV with `Accept: text/csv`.
 #[utoipa::path(post, path = "/rest/sms/search/inbound", operation_id = "SearchInboundSMS", tag = "sms", params(PageQuery),
     request_body = SmsSearch, responses((status = 200, body = Envelope<model::Page<model::Sms>>), Faults))]
 async fn find_inbound(
     State(state): State<ApiState>,
     caller: Caller,
+    headers: HeaderMap,
     Query(query): Query<PageQuery>,
     Body(form): Body<SmsSearch>,
-) -> Reply {
-    search(&state, &caller, vec![SmsType::Inbound], form, &query).await
+) -> Result<Response, AppError> {
+    search(&state, &caller, &headers, vec![SmsType::Inbound], form, &query).await
 }
 
 async fn one(state: &ApiState, caller: &Caller, uuid: Uuid, inbound: Option<bool>) -> Result<Sms, AppError> {

@@ -47,7 +47,7 @@ async fn several_recipients_have_a_result_each() {
 async fn a_message_must_make_sense() {
     let world = World::new().await;
     world.lease(&world.me, MINE).await;
-    let wrong = json!({"from": "qwerty", "to": ["qwerty", 12125550001_u64, "0"], "message": "x".repeat(919), "validity": 0, "send_at": "2030-01-01T00:00:00Z"});
+    let wrong = json!({"from": "qwerty", "to": ["qwerty", 12125550001_u64, "0"], "message": "x".repeat(919), "validity": 0, "send_at": "soon", "priority": "now"});
     insta::assert_snapshot!(shown(&redact_text(world.post("/rest/sms", wrong).expect(422).await["fields"].clone())));
     let missing = world.post("/rest/sms", json!({"to": 12125550001_u64})).expect(422).await;
     assert_eq!(missing["fields"].as_object().unwrap().keys().collect::<Vec<_>>(), ["params.from", "params.message"]);
@@ -57,6 +57,69 @@ async fn a_message_must_make_sense() {
 fn redact_text(mut fields: Value) -> Value {
     fields["params.message"]["value"] = json!("[919 x]");
     fields
+}
+
+#[tokio::test]
+async fn a_message_is_looked_at_before_it_is_sent_and_taken_back_after() {
+    let world = World::new().await;
+    let form = json!({"from": MINE, "message": "Hello"});
+    world.post("/rest/sms/preview", form.clone()).expect(404).await;
+    world.lease(&world.me, MINE).await;
+    assert_eq!(world.post("/rest/sms/preview", form).expect(200).await["segments"], 1);
+    let both = json!({"from": MINE, "messaging_profile": Uuid::new_v4(), "message": "x", "to": 12125550001_u64});
+    world.post("/rest/sms/preview", both.clone()).expect(422).await;
+    world.post("/rest/sms", both).expect(422).await;
+    world.post("/rest/sms/preview", json!({"message": "x"})).expect(422).await;
+
+    let form = json!({"from": MINE, "to": 12125550001_u64, "message": "x", "priority": "high"});
+    let sms = world.post("/rest/sms", form).expect(201).await;
+    let path = format!("/rest/sms/{}", sms["uuid"].as_str().unwrap());
+    let stranger = world.stranger().await;
+    world.delete(&path).by(&stranger).expect(401).await;
+    assert_eq!(world.delete(&path).expect(200).await["reason"], "Canceled");
+    let queue = world.get("/rest/sms/queue").expect(200).await;
+    assert_eq!(queue, json!({"waiting": 0, "scheduled": 0, "sending": 0, "oldest": null}));
+}
+
+#[tokio::test]
+async fn numbers_are_put_on_the_list_of_opt_outs_and_taken_off() {
+    let world = World::new().await;
+    let profile = world.post("/rest/profile/messaging", json!({"name": "news"})).expect(201).await["uuid"].clone();
+    let form = json!({"messaging_profile": profile, "tn": [12125550001_u64, "+12125550002"]});
+    let added = world.post("/rest/sms/optout", form).expect(201).await;
+    assert_eq!(added.as_array().unwrap().len(), 2);
+    assert_eq!((&added[0]["source"], &added[0]["keyword"]), (&json!("account"), &Value::Null));
+    world.post("/rest/sms/optout", json!({"tn": 12125550001_u64})).expect(201).await;
+    let path = format!("/rest/sms/optout?messaging_profile={}&take=1", profile.as_str().unwrap());
+    let page = world.get(&path).expect(200).await;
+    assert_eq!((page["total"].clone(), page["data"].as_array().unwrap().len()), (json!(2), 1));
+    let rest = world.get(&format!("{path}&cursor={}", page["next_cursor"].as_str().unwrap())).expect(200).await;
+    assert_ne!(rest["data"][0]["tn"], page["data"][0]["tn"]);
+    assert_eq!(world.get("/rest/sms/optout?tn=*0001&source=account").expect(200).await["total"], 2);
+    let stranger = world.stranger().await;
+    let theirs = json!({"messaging_profile": profile, "tn": 12125550001_u64});
+    world.post("/rest/sms/optout", theirs.clone()).by(&stranger).expect(401).await;
+    assert_eq!(world.get("/rest/sms/optout").by(&stranger).expect(200).await["total"], 0);
+    let removed = world.call(http::Method::DELETE, "/rest/sms/optout").json(&theirs).expect(200).await;
+    assert_eq!(removed, json!({"removed": 1}));
+    world.post("/rest/sms/optout", json!({"tn": "nobody"})).expect(422).await;
+    world.post("/rest/sms/optout", json!({})).expect(422).await;
+}
+
+#[tokio::test]
+async fn the_message_log_is_exported() {
+    let world = World::new().await;
+    world.lease(&world.me, MINE).await;
+    for text in ["one", "two, \"three\""] {
+        world.post("/rest/sms", json!({"from": MINE, "to": 12125550001_u64, "message": text})).expect(201).await;
+    }
+    let answer = world.post("/rest/sms/search", json!({"message": "two*"})).header("accept", "text/csv").send().await;
+    assert_eq!(answer.status, 200);
+    assert!(answer.headers["content-type"].to_str().unwrap().starts_with("text/csv"));
+    let lines: Vec<&str> = answer.text.lines().collect();
+    assert_eq!(lines.len(), 2);
+    assert!(lines[0].starts_with("uuid,type,created_on,modified_on,from,to,message,state,"), "{}", lines[0]);
+    assert!(lines[1].contains(",12015550100,12125550001,\"two, \"\"three\"\"\",created,false,"), "{}", lines[1]);
 }
 
 #[tokio::test]
@@ -125,6 +188,18 @@ async fn a_messaging_profile_is_made_used_and_kept_while_in_use() {
     let path = format!("/rest/profile/messaging/{}", profile["uuid"].as_str().unwrap());
     world.patch(&path, json!({"callback_url": "short", "long_code_weight": 10})).expect(422).await;
     assert_eq!(world.patch(&path, json!({"callback_url": null})).expect(200).await["callback_url"], Value::Null);
+    let change = json!({
+        "opt_out_keywords": ["arrêt"], "opt_out_message": "Au revoir", "help_message": "", "allowed_countries": ["fr"],
+        "geo_match": true, "smart_encoding": false,
+    });
+    let changed = world.patch(&path, change).expect(200).await;
+    assert_eq!((&changed["opt_out_keywords"], &changed["allowed_countries"]), (&json!(["arrêt"]), &json!(["FR"])));
+    assert_eq!((&changed["opt_out_message"], &changed["help_message"]), (&json!("Au revoir"), &json!("")));
+    assert_eq!(world.patch(&path, json!({"opt_out_message": null})).expect(200).await["opt_out_message"], Value::Null);
+    world.patch(&path, json!({"opt_out_keywords": [""], "allowed_countries": ["France"]})).expect(422).await;
+    // An answer that is a keyword itself could be answered for ever.
+    let loops = world.patch(&path, json!({"help_message": "Stop!"})).expect(422).await;
+    assert!(loops["fields"]["params.help_message"].is_object());
     world.lease(&world.me, MINE).await;
     world.patch(&format!("/rest/lease/tn/{MINE}"), json!({"messaging_profile": profile["uuid"]})).expect(200).await;
     assert_eq!(world.get(&format!("{path}/tnleases")).expect(200).await.as_array().unwrap().len(), 1);

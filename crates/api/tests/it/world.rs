@@ -10,7 +10,8 @@ use opentact_api::{ApiState, Parts, Settings};
 use opentact_callflow::Document;
 use opentact_carrier::dev::DevNumbers;
 use opentact_engine::ports::{
-    CallControl, ControlError, DevCall, LegMessage, MessageControl, Originate, Registration, SendMessage, TrunkHealth,
+    CallControl, ControlError, DevCall, LegMessage, MessageControl, Originate, PreviewMessage, Registration,
+    SendMessage, Sender, TrunkHealth,
 };
 use opentact_engine::recordings::{Archive, RecordingsConfig};
 use opentact_events::{EventType, Hub, NewEvent, view};
@@ -134,13 +135,16 @@ impl MessageControl for FakeMessages {
         if let Some(error) = self.refuse.lock().clone() {
             return Err(error);
         }
+        let Sender::Number(from) = request.from else {
+            return Err(ControlError::Internal("only the real one knows pools".to_owned()));
+        };
         let mut results = Vec::new();
         for to in request.to {
             let new = NewSms {
                 kind: SmsType::Outbound,
-                from: request.from.to_string(),
+                from: from.to_string(),
                 to: to.to_string(),
-                tn: request.from.try_into().unwrap(),
+                tn: from.try_into().unwrap(),
                 tn_lease: None,
                 messaging_profile: None,
                 thread: "0".repeat(32),
@@ -156,6 +160,19 @@ impl MessageControl for FakeMessages {
             results.push(Ok(view::sms(&sms, view::SmsContext::default())));
         }
         Ok(results)
+    }
+
+    async fn preview(&self, request: PreviewMessage) -> Result<Value, ControlError> {
+        Ok(json!({
+            "message": request.text, "encoding": "gsm", "characters": 5, "units": 5, "segments": 1, "max_segments": 6,
+            "recipients": request.to.len().max(1), "price_per_segment": 0.0075, "price": 0.0075, "total": 0.0075,
+            "sufficient_balance": true,
+        }))
+    }
+
+    async fn cancel(&self, account: Uuid, uuid: Uuid) -> Result<Value, ControlError> {
+        let sms = self.store.sms().fail(account, uuid, "Canceled").await.unwrap();
+        Ok(view::sms(&sms, view::SmsContext::default()))
     }
 
     async fn dev_message(&self, _: Uuid, from: u64, to: u64, text: String) -> Result<Value, ControlError> {
@@ -376,7 +393,8 @@ impl Call<'_> {
         let (parts, body) = response.into_parts();
         let octets = axum::body::to_bytes(body, usize::MAX).await.unwrap();
         let json = serde_json::from_slice(&octets).unwrap_or(Value::Null);
-        let answer = Answer { status: parts.status, headers: parts.headers, json };
+        let text = String::from_utf8_lossy(&octets).into_owned();
+        let answer = Answer { status: parts.status, headers: parts.headers, json, text };
         crate::document::check(&self.method, &self.path, &answer);
         answer
     }
@@ -395,6 +413,7 @@ pub struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub json: Value,
+    pub text: String,
 }
 
 /// For snapshots: pretty, without what differs from run to run.

@@ -4,16 +4,18 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use opentact_engine::ports::{CarrierMessage, ReceiptState};
-use opentact_messaging::{Encoding, segment, thread_id};
-use opentact_store::sms::{NewSms, Sms};
+use chrono::Utc;
+use opentact_engine::ports::{CarrierMessage, Missing, ReceiptState};
+use opentact_messaging::{segment, thread_id};
+use opentact_store::sms::{Consequences, NewSms, Receipted, ReceivedSms, Sms, Waiting};
 use opentact_store::transactions::NewTransaction;
-use opentact_store::types::{RefType, SmsState, SmsType};
+use opentact_store::types::{Priority, RefType, SmsState, SmsType};
 use opentact_store::{StoreError, Tn};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
+use super::opt_out::reaction;
 use super::view::Context;
 use super::{INSUFFICIENT_BALANCE, Shared};
 use crate::smpp::Incoming;
@@ -26,6 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 struct Receipt {
+    carrier: Arc<str>,
     reference: String,
     state: ReceiptState,
     error: Option<String>,
@@ -44,15 +47,15 @@ pub(super) async fn run(shared: Arc<Shared>, mut incoming: mpsc::Receiver<Incomi
         tokio::select! {
             next = incoming.recv() => match next {
                 None => return,
-                Some(Incoming { message: CarrierMessage::Inbound { from, to, text }, taken }) => {
-                    let received = receive(&shared, from, to, text).await;
+                Some(Incoming { message: CarrierMessage::Inbound { from, to, text, missing }, taken, .. }) => {
+                    let received = receive(&shared, from, to, text, missing).await;
                     if let Err(error) = &received {
                         error!(from, to, %error, "inbound message not written");
                     }
                     acknowledge(taken, received.is_ok());
                 }
-                Some(Incoming { message: CarrierMessage::Receipt { reference, state, error }, taken }) => {
-                    let receipt = Receipt { reference, state, error };
+                Some(Incoming { message: CarrierMessage::Receipt { reference, state, error }, taken, carrier }) => {
+                    let receipt = Receipt { carrier, reference, state, error };
                     let until = Instant::now() + PATIENCE;
                     consider(&shared, &mut early, Early { receipt, taken, until }).await;
                 }
@@ -97,34 +100,32 @@ async fn consider(shared: &Shared, early: &mut VecDeque<Early>, waiting: Early) 
 
 /// `false` when the message is not known, or not yet.
 async fn apply(shared: &Shared, receipt: &Receipt) -> Result<bool, StoreError> {
-    let Some(sms) = shared.store.sms().by_reference(&receipt.reference).await? else { return Ok(false) };
-    // Its `success` may not be told of yet.
-    if shared.under_way.lock().contains(&sms.uuid) {
-        return Ok(false);
-    }
-    debug!(sms = %sms.uuid, state = ?receipt.state, "receipt");
-    let changed = match receipt.state {
-        ReceiptState::Delivered if !sms.delivered => {
-            shared.store.sms().change(sms.account, sms.uuid, |sms| sms.delivered = true).await?
+    let failed = match receipt.state {
+        ReceiptState::Delivered => None,
+        ReceiptState::Expired | ReceiptState::Deleted | ReceiptState::Undeliverable | ReceiptState::Rejected => {
+            Some(reason(receipt))
         }
-        ReceiptState::Expired | ReceiptState::Deleted | ReceiptState::Undeliverable | ReceiptState::Rejected
-            if !sms.delivered && sms.state == SmsState::Success =>
-        {
-            let reason = reason(receipt);
-            let fail = |sms: &mut Sms| {
-                sms.state = SmsState::Failed;
-                sms.reason = Some(reason);
-            };
-            shared.store.sms().change(sms.account, sms.uuid, fail).await?
-        }
-        // On its way, unknown, or told before.
-        _ => return Ok(true),
+        // On its way, or nothing is known.
+        ReceiptState::Enroute | ReceiptState::Accepted | ReceiptState::Unknown => return Ok(true),
     };
-    metrics::counter!("opentact_sms_receipts_total", "delivered" => changed.delivered.to_string()).increment(1);
-    let lease = shared.store.numbers().active_lease(changed.tn).await?;
-    let lease = lease.filter(|lease| lease.account == changed.account);
-    let context = Context::load(shared, changed.account, changed.tn, lease).await?;
-    context.publish(shared, &changed);
+    let messages = shared.store.sms();
+    // Its `success` may not be told of yet.
+    match messages.by_reference(&receipt.carrier, &receipt.reference).await? {
+        None => return Ok(false),
+        Some(sms) if shared.under_way.lock().contains(&sms) => return Ok(false),
+        Some(_) => {}
+    }
+    let Some(Receipted { sms, changed }) = messages.receipt(&receipt.carrier, &receipt.reference, failed).await? else {
+        return Ok(false);
+    };
+    debug!(sms = %sms.uuid, state = ?receipt.state, changed, "receipt");
+    if changed {
+        metrics::counter!("opentact_sms_receipts_total", "delivered" => sms.delivered.to_string()).increment(1);
+        let lease = shared.store.numbers().active_lease(sms.tn).await?;
+        let lease = lease.filter(|lease| lease.account == sms.account);
+        let context = Context::load(shared, sms.account, sms.tn, lease).await?;
+        context.publish(shared, &sms);
+    }
     Ok(true)
 }
 
@@ -141,8 +142,14 @@ fn reason(receipt: &Receipt) -> String {
     }
 }
 
-/// Written and charged, then told of. A number nobody leases is not ours: taken and dropped.
-async fn receive(shared: &Shared, from: u64, to: u64, text: String) -> Result<(), StoreError> {
+/// Written and charged, with what it brings about, then told of. A number nobody leases is not ours: taken and dropped.
+async fn receive(
+    shared: &Shared,
+    from: u64,
+    to: u64,
+    text: String,
+    missing: Option<Missing>,
+) -> Result<(), StoreError> {
     let Ok(tn) = Tn::new(to) else { return Ok(()) };
     let Some(lease) = shared.store.numbers().active_lease(tn).await? else {
         warn!(from, to, "inbound message to a number nobody leases");
@@ -153,41 +160,86 @@ async fn receive(shared: &Shared, from: u64, to: u64, text: String) -> Result<()
         info!(from, to, account = %context.account.uuid, "inbound message to a disabled account");
         return Ok(());
     }
+    let account = context.account.uuid;
+    let profile = context.profile.as_ref().map(|profile| profile.uuid);
+    let opted_out = match Tn::new(from) {
+        Ok(from) => !shared.store.opt_outs().among(account, profile, vec![from]).await?.is_empty(),
+        Err(_) => false,
+    };
+    // A fragment is no keyword.
+    let reaction = reaction(&context, &text, opted_out).filter(|_| missing.is_none());
+    let (opt, answer) = reaction.map_or((None, None), |reaction| (reaction.opt, reaction.answer));
+    let measured = segment::measure(&text, false);
+    let segments = missing.map_or(measured.segments, |missing| usize::from(missing.of - missing.segments));
     let new = NewSms {
         kind: SmsType::Inbound,
         from: from.to_string(),
         to: to.to_string(),
         tn,
         tn_lease: context.lease.as_ref().map(|lease| lease.uuid),
-        messaging_profile: context.profile.as_ref().map(|profile| profile.uuid),
+        messaging_profile: profile,
         thread: thread_id(from, to),
-        segments: u8::try_from(segment::count(&text, false)).unwrap_or(u8::MAX),
-        encoding: Encoding::of(&text).name().to_owned(),
+        segments: u8::try_from(segments).unwrap_or(u8::MAX),
+        encoding: measured.encoding.name().to_owned(),
         message: text,
         automated: false,
         reference_id: None,
         custom_callback_url: None,
         created_by: None,
     };
-    let account = context.account.uuid;
-    let price = context.prices.sms_per_receive_cost;
+    let price = context.prices.sms_per_receive_cost.times(i64::from(new.segments));
     let charge = |sms| {
         let charge = || NewTransaction::charge(price, RefType::SmsIncoming, sms, format!("SMS from {from}"));
         (!price.is_zero()).then(charge)
     };
-    let (sms, booked) = match shared.store.sms().receive(account, new.clone(), charge).await {
+    let reply = answer.map(|text| (reply(&context, &new, text), waiting(shared)));
+    let wants = Consequences { charge: None, opt, reply };
+    let announcing = shared.announcing.read().await;
+    let messages = shared.store.sms();
+    let received = messages.receive(account, new.clone(), |sms| Consequences { charge: charge(sms), ..wants.clone() });
+    let ReceivedSms { mut sms, booked, reply } = match received.await {
         Ok(received) => received,
-        // Kept, so that it can be read once the account is paid up.
+        // Kept, so that it can be read once the account is paid up; who opts out is out, whoever pays.
         Err(StoreError::InsufficientBalance) => {
-            let sms = shared.store.sms().create(account, new).await?;
-            (shared.store.sms().failed(account, sms.uuid, INSUFFICIENT_BALANCE).await?, None)
+            let unpaid = Consequences { reply: None, ..wants };
+            let mut received = messages.receive(account, new, |_| unpaid).await?;
+            received.sms = messages.fail(account, received.sms.uuid, INSUFFICIENT_BALANCE).await?;
+            received
         }
         Err(error) => return Err(error),
     };
+    if let Some(missing) = missing.filter(|_| sms.state == SmsState::Success) {
+        let reason = format!("Incomplete: {} of {} segments never came", missing.segments, missing.of);
+        sms = messages.fail(account, sms.uuid, &reason).await?;
+    }
     metrics::counter!("opentact_sms_received_total", "state" => sms.state.as_str()).increment(1);
     let created = Sms { state: SmsState::Created, reason: None, modified_on: sms.created_on, ..sms.clone() };
     context.publish(shared, &created);
     context.publish(shared, &sms);
-    context.publish_balance(shared, booked.as_ref(), "sms_per_receive");
+    context.publish_balance(shared, booked.map(|booked| booked.account_balance_after), "sms_per_receive");
+    if let Some(reply) = reply {
+        context.publish(shared, &reply);
+        shared.queued.notify_one();
+    }
+    drop(announcing);
     Ok(())
+}
+
+/// What the product answers to a keyword.
+fn reply(context: &Context, to: &NewSms, text: String) -> NewSms {
+    let measured = segment::measure(&text, context.smart_encoding());
+    NewSms {
+        kind: SmsType::Outbound,
+        from: to.to.clone(),
+        to: to.from.clone(),
+        message: text,
+        automated: true,
+        segments: u8::try_from(measured.segments).unwrap_or(u8::MAX),
+        encoding: measured.encoding.name().to_owned(),
+        ..to.clone()
+    }
+}
+
+fn waiting(shared: &Shared) -> Waiting {
+    Waiting { send_at: None, expires_on: Utc::now() + shared.config.queue_timeout, priority: Priority::High }
 }

@@ -1,17 +1,23 @@
-//! The way of a message between the API and a message carrier.
+//! The way of a message between the API and message carriers.
 //!
 //! Outbound: Received (checked) → Queued (on disk before it is acknowledged) → Delivered (the carrier has it; charged
 //! in the transaction that says so) → DLR Received. Inbound: written and charged before the carrier's deliver_sm is
 //! acknowledged.
 //!
-//! **Once, as far as SMPP allows.** The state is on disk before and after the hand-over: `sending` before the first
-//! octet leaves, `success` or back to `created` after the answer. A restart sends what is queued, and what was
-//! `sending` too: of that it is unknown whether the SMSC took it. So one window is left in which a message can go out
-//! twice: from the SMSC's acceptance of a submit_sm to the commit that records it, when the process or the link dies
-//! in between. It is charged once in any case.
+//! **Once, as far as SMPP allows.** That a message may have left is on disk before its first octet leaves, what was answered
+//! after. What was answered is never sent again. What left and was not answered, because link or process died, is sent once
+//! more, to the same carrier with the same references, and says so (`repeated`); then it fails. It is charged once, when the
+//! carrier says that it has it.
+//!
+//! Many messages are claimed, and settled, in one transaction. Carriers are tried in their order: the next one where one is
+//! not bound, throttles or has a fault of its own.
 
 mod inbound;
+mod opt_out;
 mod outbound;
+mod pool;
+mod preview;
+mod settle;
 mod view;
 mod worker;
 
@@ -20,9 +26,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use opentact_engine::ports::{ControlError, MessageCarrier, MessageControl, SendMessage};
+use opentact_engine::ports::{ControlError, MessageCarrier, MessageControl, PreviewMessage, SendMessage};
 use opentact_events::Hub;
-use opentact_messaging::Encoding;
+use opentact_messaging::pool::Turn;
+use opentact_messaging::{Encoding, segment};
 use opentact_store::{Money, Store, StoreError, Tn};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -36,31 +43,43 @@ use crate::smpp::Incoming;
 
 /// Why a message failed that nobody would take in time.
 pub const QUEUING_TIMEOUT: &str = "Queuing Timeout";
+/// Why a message failed that left twice and was never answered: the recipient may have it.
+pub const NO_ANSWER: &str = "No answer from the carrier";
 /// Why a message failed whose account ran out of money while it waited: the API's code and text.
 pub const INSUFFICIENT_BALANCE: &str = "405 Insufficient Balance";
+/// Why a message failed whose recipient opted out while it waited: the API's code and text.
+pub const OPTED_OUT: &str = "407 Recipient Opted Out";
+/// Why a message failed that was taken back.
+pub const CANCELED: &str = "Canceled";
 
 #[derive(Debug, Clone)]
 pub struct MessagesConfig {
     /// How long a message may wait for the carrier, unless it says otherwise.
     pub queue_timeout: Duration,
-    /// Messages at the carrier at once, at least 1.
+    /// Messages at carriers at once, at least 1.
     pub concurrency: usize,
-    /// Longest time one message is at the carrier; after it, it is put back.
+    /// Longest time one message is at the carrier; after it, it counts as not answered.
     pub hand_over_timeout: Duration,
     /// Segments a message may have, 1..=255.
     pub max_segments: usize,
     /// Recipients of one request.
     pub max_recipients: usize,
+    /// How far ahead a message may be scheduled.
+    pub schedule: Duration,
+    /// A number is unhealthy when less than this share of its newest messages has not failed, 0..=1.
+    pub healthy: f64,
 }
 
 impl Default for MessagesConfig {
     fn default() -> MessagesConfig {
         MessagesConfig {
             queue_timeout: Duration::from_secs(600),
-            concurrency: 32,
+            concurrency: 64,
             hand_over_timeout: Duration::from_secs(120),
             max_segments: 6,
             max_recipients: 1_000,
+            schedule: Duration::from_secs(90 * 86_400),
+            healthy: 0.5,
         }
     }
 }
@@ -75,32 +94,36 @@ pub struct Messages {
 struct Shared {
     store: Store,
     hub: Hub,
-    carrier: Arc<dyn MessageCarrier>,
+    /// In the order they are tried.
+    carriers: Vec<Arc<dyn MessageCarrier>>,
     dev: Option<Arc<Smsc>>,
     config: MessagesConfig,
-    /// Something was queued.
+    /// Something was queued, or a carrier takes messages again.
     queued: Notify,
-    /// A message left the worker: a receipt that came too early may now be matched.
+    /// A message was settled: a receipt that came too early may now be matched.
     handed_over: Notify,
     /// Held for reading from the write of messages to their `created` events; the worker waits for it, so that no
     /// `success` comes before its `created`.
     announcing: RwLock<()>,
-    /// Messages the worker has.
+    /// Messages from their claim to the events of what came of it.
     under_way: Mutex<HashSet<Uuid>>,
     /// What those will cost, by account: no balance is promised twice.
     reserved: Mutex<HashMap<Uuid, Money>>,
+    /// Whose turn it is in each profile's pool.
+    turns: Mutex<HashMap<Uuid, Turn>>,
+    health: Mutex<pool::Health>,
     stop: CancellationToken,
-    /// Nothing is at the carrier any more.
+    /// Nothing is at a carrier any more.
     worker_done: CancellationToken,
 }
 
 impl Messages {
-    /// Takes up what an earlier run left queued. `incoming` is what the carrier tells; `dev` the simulated SMSC, where
-    /// that is the carrier.
+    /// Takes up what an earlier run left queued. `incoming` is what the carriers tell; `dev` the simulated SMSC, where
+    /// that is a carrier.
     pub async fn start(
         store: Store,
         hub: Hub,
-        carrier: Arc<dyn MessageCarrier>,
+        carriers: Vec<Arc<dyn MessageCarrier>>,
         incoming: mpsc::Receiver<Incoming>,
         dev: Option<Arc<Smsc>>,
         config: MessagesConfig,
@@ -109,7 +132,7 @@ impl Messages {
         let shared = Arc::new(Shared {
             store,
             hub,
-            carrier,
+            carriers,
             dev,
             config,
             queued: Notify::new(),
@@ -117,16 +140,34 @@ impl Messages {
             announcing: RwLock::new(()),
             under_way: Mutex::default(),
             reserved: Mutex::default(),
+            turns: Mutex::default(),
+            health: Mutex::default(),
             stop: CancellationToken::new(),
             worker_done: CancellationToken::new(),
         });
-        let tasks =
+        let mut tasks =
             vec![tokio::spawn(worker::run(shared.clone())), tokio::spawn(inbound::run(shared.clone(), incoming))];
+        for carrier in &shared.carriers {
+            if let Some(mut ready) = carrier.ready() {
+                let shared = shared.clone();
+                tasks.push(tokio::spawn(async move {
+                    loop {
+                        tokio::select! {
+                            changed = ready.changed() => match changed {
+                                Ok(()) => shared.queued.notify_one(),
+                                Err(_) => return,
+                            },
+                            () = shared.stop.cancelled() => return,
+                        }
+                    }
+                }));
+            }
+        }
         Ok(Arc::new(Messages { shared, tasks: Mutex::new(tasks) }))
     }
 
-    /// Takes no more messages, lets those at the carrier end, and stops. What is queued stays queued. The carrier is
-    /// shut down after this, the hub and the store last.
+    /// Takes no more messages, lets those at carriers end, and stops. What is queued stays queued. Carriers are shut down
+    /// after this, the hub and the store last.
     pub async fn drain(&self) {
         self.shared.stop.cancel();
         let tasks = std::mem::take(&mut *self.tasks.lock());
@@ -144,6 +185,14 @@ impl MessageControl for Messages {
         outbound::send(&self.shared, request).await
     }
 
+    async fn preview(&self, request: PreviewMessage) -> Result<Value, ControlError> {
+        preview::preview(&self.shared, request).await
+    }
+
+    async fn cancel(&self, account: Uuid, uuid: Uuid) -> Result<Value, ControlError> {
+        outbound::cancel(&self.shared, account, uuid).await
+    }
+
     async fn dev_message(&self, account: Uuid, from: u64, to: u64, text: String) -> Result<Value, ControlError> {
         let Some(smsc) = &self.shared.dev else {
             let reason = "there is no simulated network".to_owned();
@@ -159,6 +208,20 @@ impl MessageControl for Messages {
         let encoding = Encoding::of(&text).name();
         Ok(json!({ "from": from, "to": to, "message": text, "segments": segments, "encoding": encoding }))
     }
+}
+
+/// The alphabet a text is sent in, and in how many segments; as the profile wants it.
+fn measure(shared: &Shared, text: &str, smart: bool) -> Result<segment::Measure, ControlError> {
+    if text.is_empty() {
+        return Err(invalid("message", &"must not be empty", text));
+    }
+    let measured = segment::measure(text, smart);
+    let limit = shared.config.max_segments.min(segment::MAX_SEGMENTS);
+    if measured.segments > limit {
+        let message = format!("takes {} segments, at most {limit} are allowed", measured.segments);
+        return Err(invalid("message", &message, text));
+    }
+    Ok(measured)
 }
 
 fn invalid(field: &'static str, message: &dyn std::fmt::Display, value: impl ToString) -> ControlError {

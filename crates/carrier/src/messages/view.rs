@@ -5,8 +5,7 @@ use opentact_store::accounts::Account;
 use opentact_store::messaging_profiles::MessagingProfile;
 use opentact_store::numbers::{Number, Prices, TnLease};
 use opentact_store::sms::Sms;
-use opentact_store::transactions::Transaction;
-use opentact_store::{StoreError, Tn};
+use opentact_store::{Money, StoreError, Tn};
 use serde_json::Value;
 use tracing::error;
 use uuid::Uuid;
@@ -15,6 +14,8 @@ use super::Shared;
 
 /// The rows around a message.
 pub(super) struct Context {
+    /// The account's number.
+    pub tn: Tn,
     pub account: Account,
     pub number: Option<Number>,
     /// `None` when the number was released while the message waited.
@@ -42,7 +43,7 @@ impl Context {
             Some(number) => *store.numbers().profile(number.profile).await?.prices,
             None => Prices::default(),
         };
-        Ok(Context { account, number, lease, profile, prices })
+        Ok(Context { tn, account, number, lease, profile, prices })
     }
 
     pub(super) fn view(&self, sms: &Sms) -> Value {
@@ -63,11 +64,15 @@ impl Context {
     }
 
     /// The account heard of its balance, if it wants to.
-    pub(super) fn publish_balance(&self, shared: &Shared, booked: Option<&Transaction>, source_action: &str) {
-        let balance = booked.map(|booked| booked.account_balance_after);
+    pub(super) fn publish_balance(&self, shared: &Shared, balance: Option<Money>, source_action: &str) {
         if let Some(event) = balance.and_then(|balance| NewEvent::balance(&self.account, balance, source_action)) {
             publish(shared, event);
         }
+    }
+
+    /// On by default, and where there is no profile.
+    pub(super) fn smart_encoding(&self) -> bool {
+        self.profile.as_ref().is_none_or(|profile| profile.smart_encoding)
     }
 }
 

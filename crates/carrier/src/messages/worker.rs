@@ -1,22 +1,24 @@
-//! The worker that hands queued messages to the carrier.
+//! The worker that hands queued messages to carriers.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use opentact_engine::ports::{CarrierSubmit, Submission};
-use opentact_messaging::state::Step;
-use opentact_messaging::{Encoding, SmsState, encoding};
-use opentact_store::sms::{Queued, Sms};
+use chrono::Utc;
+use opentact_engine::ports::{CarrierSubmit, MessageCarrier, Submission};
+use opentact_messaging::{Encoding, encoding};
+use opentact_store::sms::{Outcome, Queued, Settlement, Sms};
 use opentact_store::transactions::NewTransaction;
-use opentact_store::types::{RefType, SmsState as Stored};
+use opentact_store::types::RefType;
 use opentact_store::{Money, StoreError, Tn};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, error, info};
 use uuid::Uuid;
 
+use super::settle::{self, Done};
 use super::view::Context;
-use super::{INSUFFICIENT_BALANCE, QUEUING_TIMEOUT, Shared};
+use super::{INSUFFICIENT_BALANCE, NO_ANSWER, OPTED_OUT, QUEUING_TIMEOUT, Shared};
 
 /// How long the queue is not looked at when nothing calls for it.
 const IDLE: Duration = Duration::from_secs(30);
@@ -24,32 +26,47 @@ const IDLE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_secs(1);
 /// A claim outlives the longest hand-over by this.
 const CLAIM_MARGIN: Duration = Duration::from_secs(60);
+/// Longest pause before a message is tried again, which doubles from try to try.
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+/// Messages that have waited too long, of one look.
+const EXPIRED: u64 = 256;
+/// Times a message may have left without being answered.
+const MOST_UNANSWERED: i64 = 2;
 
-/// Runs until the stop, then lets those at the carrier end.
+/// Runs until the stop, then lets those at carriers end.
 pub(super) async fn run(shared: Arc<Shared>) {
     let _done = shared.worker_done.clone().drop_guard();
-    let mut at_carrier: JoinSet<()> = JoinSet::new();
     let concurrency = shared.config.concurrency.max(1);
+    // At the limit a task waits with what came of its message, and keeps its place.
+    let (done, ended) = mpsc::channel(concurrency);
+    let settling = tokio::spawn(settle::run(shared.clone(), ended));
+    let mut worker = Worker { shared: shared.clone(), done, at_carrier: JoinSet::new() };
     while !shared.stop.is_cancelled() {
-        let free = concurrency - at_carrier.len();
-        let idle = match fill(&shared, &mut at_carrier, free).await {
+        let free = concurrency.saturating_sub(worker.at_carrier.len());
+        // One place at a time would be one transaction at a time.
+        let has_room = free >= concurrency.div_ceil(4) || worker.at_carrier.is_empty();
+        let idle = match worker.look(if has_room { free } else { 0 }).await {
             Ok(idle) => idle,
             Err(error) => {
                 error!(%error, "the message queue cannot be read");
                 PAUSE
             }
         };
-        let is_full = at_carrier.len() >= concurrency;
         tokio::select! {
             () = shared.stop.cancelled() => {}
-            Some(ended) = at_carrier.join_next() => noticed(ended),
-            () = shared.queued.notified(), if !is_full => {}
-            () = tokio::time::sleep(idle), if !is_full => {}
+            Some(ended) = worker.at_carrier.join_next() => noticed(ended),
+            () = shared.queued.notified() => {}
+            () = tokio::time::sleep(idle) => {}
+        }
+        while let Some(ended) = worker.at_carrier.try_join_next() {
+            noticed(ended);
         }
     }
-    while let Some(ended) = at_carrier.join_next().await {
+    while let Some(ended) = worker.at_carrier.join_next().await {
         noticed(ended);
     }
+    drop(worker);
+    noticed(settling.await);
 }
 
 /// A task that died took only its message with it, which is claimed again when its claim has run out.
@@ -59,83 +76,226 @@ fn noticed(ended: Result<(), tokio::task::JoinError>) {
     }
 }
 
-/// Claims what is due and there is room for; returns how long nothing will be due.
-async fn fill(shared: &Arc<Shared>, at_carrier: &mut JoinSet<()>, free: usize) -> Result<Duration, StoreError> {
-    if free == 0 {
-        return Ok(IDLE);
-    }
-    let claim = shared.config.hand_over_timeout + CLAIM_MARGIN;
-    let claimed = shared.store.sms().claim(free as u64, claim).await?;
-    if claimed.len() == free {
-        at_carrier_all(shared, at_carrier, claimed).await;
-        return Ok(Duration::ZERO);
-    }
-    at_carrier_all(shared, at_carrier, claimed).await;
-    let due = shared.store.sms().next_due().await?;
-    let wait = due.map_or(IDLE, |due| (due - Utc::now()).to_std().unwrap_or_default());
-    Ok(wait.min(IDLE))
+struct Worker {
+    shared: Arc<Shared>,
+    done: mpsc::Sender<Done>,
+    at_carrier: JoinSet<()>,
 }
 
-async fn at_carrier_all(shared: &Arc<Shared>, at_carrier: &mut JoinSet<()>, claimed: Vec<(Sms, Queued)>) {
-    if claimed.is_empty() {
-        return;
-    }
-    // Whoever wrote them has told of them once this is passed.
-    drop(shared.announcing.write().await);
-    for (sms, queued) in claimed {
-        let shared = shared.clone();
-        at_carrier.spawn(async move {
-            let id = sms.uuid;
-            shared.under_way.lock().insert(id);
-            if let Err(error) = hand_over(&shared, sms, &queued).await {
-                // It stays claimed until the claim runs out, and is tried again then.
-                error!(sms = %id, %error, "the hand-over of a message failed");
+impl Worker {
+    /// Takes what is due and there is room for; returns how long nothing will be.
+    async fn look(&mut self, free: usize) -> Result<Duration, StoreError> {
+        let store = self.shared.store.clone();
+        let messages = store.sms();
+        let lease = self.shared.config.hand_over_timeout + CLAIM_MARGIN;
+        let expired = messages.claim_expired(EXPIRED, lease).await?;
+        let more = expired.len() as u64 == EXPIRED;
+        self.begin(expired, true).await;
+        let ready = self.shared.carriers.iter().any(|carrier| is_ready(carrier.as_ref()));
+        let mut wait = IDLE;
+        if ready && free > 0 {
+            let claimed = messages.claim(free as u64, lease).await?;
+            let full = claimed.len() == free;
+            self.begin(claimed, false).await;
+            if !full {
+                wait = wait.min(until(messages.next_due().await?));
             }
-            shared.under_way.lock().remove(&id);
-            shared.handed_over.notify_one();
-        });
+        }
+        Ok(if more { Duration::ZERO } else { wait.min(until(messages.next_expiry().await?)) })
+    }
+
+    async fn begin(&mut self, claimed: Vec<(Sms, Queued)>, expired: bool) {
+        if claimed.is_empty() {
+            return;
+        }
+        // Whoever wrote them has told of them once this is passed.
+        drop(self.shared.announcing.write().await);
+        self.shared.under_way.lock().extend(claimed.iter().map(|(sms, _)| sms.uuid));
+        let surroundings = Surroundings::load(&self.shared, &claimed).await;
+        for (sms, queued) in claimed {
+            let (shared, done) = (self.shared.clone(), self.done.clone());
+            let context = surroundings.contexts.get(&(sms.account, sms.tn)).cloned();
+            let opted_out = !sms.automated && surroundings.has_opted_out(&sms);
+            self.at_carrier.spawn(async move {
+                let ended = match &context {
+                    None => End::put_off(&queued, PAUSE),
+                    Some(_) if expired => End::timed_out(&queued),
+                    Some(_) if opted_out && queued.unanswered == 0 => End::failed(OPTED_OUT),
+                    Some(context) => hand_over(&shared, context, &sms, &queued).await,
+                };
+                let End { carrier, outcome, reservation } = ended;
+                let settlement = Settlement { account: sms.account, sms: sms.uuid, carrier, outcome };
+                // The settler outlives every task.
+                let _ = done.send(Done { settlement, context, reservation }).await;
+            });
+        }
     }
 }
 
-/// One attempt.
-async fn hand_over(shared: &Shared, sms: Sms, queued: &Queued) -> Result<(), StoreError> {
+fn until(due: Option<chrono::DateTime<Utc>>) -> Duration {
+    due.map_or(IDLE, |due| (due - Utc::now()).to_std().unwrap_or_default())
+}
+
+fn is_ready(carrier: &dyn MessageCarrier) -> bool {
+    carrier.ready().is_none_or(|ready| *ready.borrow())
+}
+
+/// What is read for several messages together.
+struct Surroundings {
+    /// By account and number; none where they cannot be read.
+    contexts: HashMap<(Uuid, Tn), Arc<Context>>,
+    /// By list and recipient.
+    opted_out: HashSet<(Uuid, Tn)>,
+}
+
+impl Surroundings {
+    async fn load(shared: &Shared, claimed: &[(Sms, Queued)]) -> Surroundings {
+        let mut contexts = HashMap::new();
+        let mut recipients: HashMap<(Uuid, Option<Uuid>), Vec<Tn>> = HashMap::new();
+        for (sms, _) in claimed {
+            let key = (sms.account, sms.tn);
+            if !contexts.contains_key(&key) {
+                match context(shared, sms).await {
+                    Ok(context) => drop(contexts.insert(key, Arc::new(context))),
+                    Err(error) => error!(sms = %sms.uuid, %error, "what is around a message cannot be read"),
+                }
+            }
+            if let Ok(to) = sms.to.parse() {
+                recipients.entry((sms.account, sms.messaging_profile)).or_default().push(to);
+            }
+        }
+        let mut opted_out = HashSet::new();
+        for ((account, profile), to) in recipients {
+            match shared.store.opt_outs().among(account, profile, to).await {
+                Ok(gone) => opted_out.extend(gone.into_iter().map(|tn| (profile.unwrap_or(account), tn))),
+                // Nobody who may have opted out is written to.
+                Err(error) => {
+                    error!(%account, %error, "opt-outs cannot be read");
+                    contexts.retain(|(of, _), _| *of != account);
+                }
+            }
+        }
+        Surroundings { contexts, opted_out }
+    }
+
+    fn has_opted_out(&self, sms: &Sms) -> bool {
+        let list = sms.messaging_profile.unwrap_or(sms.account);
+        sms.to.parse().is_ok_and(|to| self.opted_out.contains(&(list, to)))
+    }
+}
+
+async fn context(shared: &Shared, sms: &Sms) -> Result<Context, StoreError> {
     let lease = match shared.store.numbers().get_lease_by_tn(sms.account, sms.tn).await {
         Ok(lease) => Some(lease),
         Err(StoreError::NotFound(_)) => None,
         Err(error) => return Err(error),
     };
-    let context = Context::load(shared, sms.account, sms.tn, lease).await?;
-    if queued.expires_on <= Utc::now() {
-        return fail(shared, &context, &sms, QUEUING_TIMEOUT).await;
+    Context::load(shared, sms.account, sms.tn, lease).await
+}
+
+/// How an attempt ended.
+struct End {
+    carrier: Option<String>,
+    outcome: Outcome,
+    /// Kept until the charge is booked.
+    reservation: Option<Reservation>,
+}
+
+impl End {
+    fn new(carrier: Option<&str>, outcome: Outcome) -> End {
+        End { carrier: carrier.map(str::to_owned), outcome, reservation: None }
+    }
+
+    fn failed(reason: &str) -> End {
+        End::new(None, Outcome::Failed { reason: reason.to_owned() })
+    }
+
+    fn timed_out(queued: &Queued) -> End {
+        End::failed(if queued.unanswered > 0 { NO_ANSWER } else { QUEUING_TIMEOUT })
+    }
+
+    /// It has not left this time.
+    fn put_off(queued: &Queued, after: Duration) -> End {
+        End::new(None, later(queued, after, queued.unanswered, queued.taken.0.clone()))
+    }
+}
+
+/// Tried again after a pause that doubles from try to try, but never after its end: then it is time to say so.
+fn later(queued: &Queued, after: Duration, unanswered: i64, taken: Vec<Option<String>>) -> Outcome {
+    let doublings = u32::try_from(queued.attempts).unwrap_or_default().min(16);
+    let pause = after.saturating_mul(1 << doublings).min(LONGEST_PAUSE).max(after);
+    Outcome::Later { due_on: (Utc::now() + pause).min(queued.expires_on), unanswered, taken }
+}
+
+/// One attempt: with one carrier after the other, as long as none of it has left.
+async fn hand_over(shared: &Arc<Shared>, context: &Context, sms: &Sms, queued: &Queued) -> End {
+    if queued.unanswered >= MOST_UNANSWERED {
+        return End::failed(NO_ANSWER);
     }
     if context.account.disabled_on.is_some() {
-        return fail(shared, &context, &sms, "Account is disabled").await;
+        return End::failed("Account is disabled");
     }
     if context.lease.is_none() {
-        return fail(shared, &context, &sms, "Number is released").await;
+        return End::failed("Number is released");
     }
     let (Ok(from), Ok(to)) = (sms.from.parse::<Tn>(), sms.to.parse::<Tn>()) else {
-        return fail(shared, &context, &sms, "Invalid number").await;
+        return End::failed("Invalid number");
     };
-    let price = context.prices.sms_per_send_cost;
+    let price = context.prices.sms_per_send_cost.times(sms.segments);
     let Some(reservation) = Reservation::new(shared, sms.account, context.account.balance, price) else {
-        return fail(shared, &context, &sms, INSUFFICIENT_BALANCE).await;
+        return End::failed(INSUFFICIENT_BALANCE);
     };
-    // Before the first octet leaves: after a crash it is known that this one may have.
-    let sms = shared.store.sms().sending(sms.account, sms.uuid).await?;
-    let message = CarrierSubmit { id: sms.uuid, from: from.get(), to: to.get(), text: wire_text(&sms) };
-    let submission = tokio::time::timeout(shared.config.hand_over_timeout, shared.carrier.submit(message)).await;
-    let submission = submission.unwrap_or_else(|_| Submission::Later {
-        after: PAUSE,
-        reason: format!("no answer in {} s", shared.config.hand_over_timeout.as_secs()),
-    });
-    match submission {
-        Submission::Accepted { reference } => accepted(shared, &context, &sms, &reference, price).await?,
-        Submission::Later { after, reason } => postpone(shared, &sms, queued, after, &reason).await?,
-        Submission::Refused { reason } => fail(shared, &context, &sms, &reason).await?,
+    // Who may have some of it gets the rest, and the repetition.
+    let is_bound = queued.unanswered > 0 || queued.taken.iter().any(Option::is_some);
+    let bound = queued.carrier.as_deref().filter(|_| is_bound);
+    let is_there = |name: &str| shared.carriers.iter().any(|carrier| carrier.name() == name);
+    let bound = bound.filter(|name| is_there(name));
+    let carriers = shared.carriers.iter().filter(|carrier| bound.is_none_or(|name| carrier.name() == name));
+    let mut end = End::put_off(queued, PAUSE);
+    for carrier in carriers.filter(|carrier| is_ready(carrier.as_ref())) {
+        let name = carrier.name();
+        let message = CarrierSubmit {
+            id: sms.uuid,
+            from: from.get(),
+            to: to.get(),
+            text: wire_text(sms),
+            taken: if bound.is_some() { queued.taken.0.clone() } else { Vec::new() },
+        };
+        let submission = tokio::time::timeout(shared.config.hand_over_timeout, carrier.submit(message)).await;
+        let submission = submission.unwrap_or_else(|_| Submission::Unanswered {
+            reason: format!("no answer in {} s", shared.config.hand_over_timeout.as_secs()),
+            taken: Vec::new(),
+        });
+        match submission {
+            Submission::Accepted { references } => {
+                debug!(sms = %sms.uuid, ?references, carrier = name, "message handed over");
+                let charge = (!price.is_zero()).then(|| {
+                    NewTransaction::charge(price, RefType::SmsOutgoing, sms.uuid, format!("SMS to {}", sms.to))
+                });
+                let outcome = Outcome::Accepted { references, charge };
+                return End { reservation: Some(reservation), ..End::new(Some(name), outcome) };
+            }
+            Submission::Refused { reason } => return End::new(Some(name), Outcome::Failed { reason }),
+            Submission::Unanswered { reason, taken } => {
+                info!(sms = %sms.uuid, carrier = name, reason, "message not answered");
+                let outcome = match queued.unanswered + 1 {
+                    MOST_UNANSWERED.. => Outcome::Failed { reason: NO_ANSWER.to_owned() },
+                    unanswered => later(queued, PAUSE, unanswered, taken),
+                };
+                return End::new(Some(name), outcome);
+            }
+            Submission::Later { after, reason, taken } => {
+                info!(sms = %sms.uuid, carrier = name, attempts = queued.attempts + 1, reason, "message put off");
+                let has_some = taken.iter().any(Option::is_some);
+                end = End::new(Some(name), later(queued, after, queued.unanswered, taken));
+                if has_some {
+                    break;
+                }
+            }
+        }
     }
-    drop(reservation);
-    Ok(())
+    metrics::counter!("opentact_sms_postponed_total").increment(1);
+    end
 }
 
 /// The text in the alphabet that was chosen, and paid for, when the message was queued.
@@ -143,73 +303,16 @@ fn wire_text(sms: &Sms) -> String {
     if sms.encoding == Encoding::Gsm.name() { encoding::smart(&sms.message).into_owned() } else { sms.message.clone() }
 }
 
-async fn accepted(
-    shared: &Shared,
-    context: &Context,
-    sms: &Sms,
-    reference: &str,
-    price: Money,
-) -> Result<(), StoreError> {
-    let charge = (!price.is_zero())
-        .then(|| NewTransaction::charge(price, RefType::SmsOutgoing, sms.uuid, format!("SMS to {}", sms.to)));
-    let messages = shared.store.sms();
-    let recorded = match messages.accepted(sms.account, sms.uuid, reference, charge).await {
-        // Something else spent the balance between the check and now. The carrier has the message, so it must not be
-        // sent again; the loss is ours.
-        Err(StoreError::InsufficientBalance) => {
-            error!(sms = %sms.uuid, account = %sms.account, "message handed over and not paid");
-            messages.accepted(sms.account, sms.uuid, reference, None).await
-        }
-        recorded => recorded,
-    };
-    let (sms, booked) = recorded?;
-    debug!(sms = %sms.uuid, reference, carrier = shared.carrier.name(), "message handed over");
-    metrics::counter!("opentact_sms_sent_total", "result" => "success").increment(1);
-    context.publish(shared, &sms);
-    context.publish_balance(shared, booked.as_ref(), "sms_per_send");
-    Ok(())
-}
-
-async fn postpone(
-    shared: &Shared,
-    sms: &Sms,
-    queued: &Queued,
-    after: Duration,
-    reason: &str,
-) -> Result<(), StoreError> {
-    info!(sms = %sms.uuid, attempts = queued.attempts, reason, "message put off");
-    metrics::counter!("opentact_sms_postponed_total").increment(1);
-    step(shared, sms, Step::Postpone).await?;
-    // Never beyond its end: then it is time to say so.
-    let due: DateTime<Utc> = (Utc::now() + after).min(queued.expires_on);
-    shared.store.sms().retry(sms.uuid, due).await
-}
-
-async fn fail(shared: &Shared, context: &Context, sms: &Sms, reason: &str) -> Result<(), StoreError> {
-    let sms = shared.store.sms().failed(sms.account, sms.uuid, reason).await?;
-    warn!(sms = %sms.uuid, account = %sms.account, reason, "message failed");
-    metrics::counter!("opentact_sms_sent_total", "result" => "failed").increment(1);
-    context.publish(shared, &sms);
-    Ok(())
-}
-
-async fn step(shared: &Shared, sms: &Sms, step: Step) -> Result<(), StoreError> {
-    let next = SmsState::parse(sms.state.as_str()).and_then(|state| state.after(step).ok());
-    let Some(next) = next.and_then(|state| state.as_str().parse::<Stored>().ok()) else { return Ok(()) };
-    shared.store.sms().change(sms.account, sms.uuid, |sms| sms.state = next).await?;
-    Ok(())
-}
-
 /// Money that a message at the carrier will cost. Given back when dropped: by then it is booked, or will not be.
-struct Reservation<'a> {
-    shared: &'a Shared,
+pub(super) struct Reservation {
+    shared: Arc<Shared>,
     account: Uuid,
     price: Money,
 }
 
-impl<'a> Reservation<'a> {
+impl Reservation {
     /// `None` when the balance does not cover it beside what is reserved.
-    fn new(shared: &'a Shared, account: Uuid, balance: Money, price: Money) -> Option<Reservation<'a>> {
+    fn new(shared: &Arc<Shared>, account: Uuid, balance: Money, price: Money) -> Option<Reservation> {
         let mut reserved = shared.reserved.lock();
         let of_account = reserved.entry(account).or_default();
         if *of_account + price > balance {
@@ -219,11 +322,11 @@ impl<'a> Reservation<'a> {
             return None;
         }
         *of_account = *of_account + price;
-        Some(Reservation { shared, account, price })
+        Some(Reservation { shared: shared.clone(), account, price })
     }
 }
 
-impl Drop for Reservation<'_> {
+impl Drop for Reservation {
     fn drop(&mut self) {
         let mut reserved = self.shared.reserved.lock();
         if let Some(of_account) = reserved.get_mut(&self.account) {

@@ -8,12 +8,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use opentact_engine::ports::{CarrierMessage, CarrierSubmit, MessageCarrier, ReceiptState, Submission};
+use opentact_engine::ports::{CarrierMessage, CarrierSubmit, MessageCarrier, Missing, ReceiptState, Submission};
 use opentact_messaging::reassembly::Reassembler;
 use opentact_messaging::segment::{Segment, Segmented, segment};
 use opentact_messaging::smpp::{
-    Address, Assembled, Assembler, Bind, BindKind, CloseReason, Config, Event, Failure, Input, MessageState, Outcome,
-    Receipt, Role, ShortMessage, Status,
+    Address, Assembled, Assembler, Bind, BindKind, Class, CloseReason, Config, Event, Failure, Fragment, Input,
+    MessageState, Outcome, Receipt, Role, ShortMessage, Status,
 };
 use parking_lot::Mutex;
 use rand::Rng;
@@ -24,15 +24,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::link::Link;
-use super::partial::{Partials, SegmentReceipts};
 
 /// Messages whose segments are not all in yet, at most.
 const REASSEMBLY_LIMIT: usize = 1_000;
 const REASSEMBLY_PATIENCE: Duration = Duration::from_secs(600);
 /// What waits for the session's task. The session's own queue is behind it.
 const COMMANDS: usize = 256;
-/// When to ask again for a message whose answer was lost with the link.
-const AFTER_UNANSWERED: Duration = Duration::from_secs(5);
+/// When to ask again where the SMSC had a fault of its own.
+const AFTER_FAULT: Duration = Duration::from_secs(5);
 const AFTER_THROTTLED: Duration = Duration::from_secs(10);
 const AFTER_QUEUE_FULL: Duration = Duration::from_secs(1);
 
@@ -40,7 +39,7 @@ const AFTER_QUEUE_FULL: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 pub struct SmppConfig {
     /// The carrier's name in logs and on messages.
-    pub name: &'static str,
+    pub name: Arc<str>,
     /// `host:port`; resolved at each connect.
     pub address: String,
     /// At most 15 ASCII characters.
@@ -53,6 +52,10 @@ pub struct SmppConfig {
     pub window: usize,
     /// submit_sm that may wait for the window; more are put off.
     pub queue: usize,
+    /// submit_sm a second; 0 is any number.
+    pub rate: u32,
+    /// Two sessions, a transmitter and a receiver, in place of one transceiver.
+    pub split: bool,
     pub response_timeout: Duration,
     pub enquire_link: Duration,
     /// Pause after the first ESME_RTHROTTLED; doubles.
@@ -65,15 +68,17 @@ pub struct SmppConfig {
 }
 
 impl SmppConfig {
-    pub fn new(name: &'static str, address: impl Into<String>, system_id: &str, password: &str) -> SmppConfig {
+    pub fn new(name: &str, address: impl Into<String>, system_id: &str, password: &str) -> SmppConfig {
         SmppConfig {
-            name,
+            name: name.into(),
             address: address.into(),
             system_id: system_id.to_owned(),
             password: password.to_owned(),
             system_type: String::new(),
             window: 10,
             queue: 1_000,
+            rate: 0,
+            split: false,
             response_timeout: Duration::from_secs(10),
             enquire_link: Duration::from_secs(30),
             throttle_pause: Duration::from_millis(250),
@@ -83,15 +88,16 @@ impl SmppConfig {
         }
     }
 
-    fn session(&self) -> Config {
+    fn session(&self, kind: BindKind) -> Config {
         let mut config = Config::new(Role::Esme(Bind {
-            kind: BindKind::Transceiver,
+            kind,
             system_id: self.system_id.clone(),
             password: self.password.clone(),
             system_type: self.system_type.clone(),
         }));
         config.window = self.window;
         config.queue = self.queue;
+        config.rate = self.rate;
         config.response_timeout = self.response_timeout;
         config.enquire_link = self.enquire_link;
         config.throttle_pause = self.throttle_pause;
@@ -103,6 +109,8 @@ impl SmppConfig {
 /// makes it durable first; `false` or a drop asks the SMSC to come again.
 #[derive(Debug)]
 pub struct Incoming {
+    /// Name of the carrier.
+    pub carrier: Arc<str>,
     pub message: CarrierMessage,
     pub taken: oneshot::Sender<bool>,
 }
@@ -112,18 +120,15 @@ struct Command {
     outcome: oneshot::Sender<Outcome>,
 }
 
-/// A message carrier behind SMPP 3.4. One transceiver session; comes back after every loss of the link.
-///
-/// Receipts: the last segment asks for one always and is what [`Submission::Accepted`] names; the others ask for one
-/// on failure only, and theirs are told under the same reference as long as this process remembers them.
+/// A message carrier behind SMPP 3.4: one transceiver session, or a transmitter and a receiver; each comes back after
+/// every loss of its link. A receipt is asked for with every segment.
 pub struct SmppCarrier {
     config: SmppConfig,
     commands: mpsc::Sender<Command>,
+    /// Of the session that submits.
     bound: watch::Receiver<bool>,
-    partials: Mutex<Partials>,
-    receipts: Arc<Mutex<SegmentReceipts>>,
     stop: CancellationToken,
-    task: Mutex<Option<JoinHandle<()>>>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl SmppCarrier {
@@ -132,22 +137,31 @@ impl SmppCarrier {
         let (commands, commanded) = mpsc::channel(COMMANDS);
         let (is_bound, bound) = watch::channel(false);
         let stop = CancellationToken::new();
-        let receipts = Arc::new(Mutex::new(SegmentReceipts::default()));
-        let client = Client {
+        let client = |kind, commands, bound| Client {
+            kind,
             config: config.clone(),
-            commands: commanded,
-            incoming,
-            bound: is_bound,
-            receipts: receipts.clone(),
+            commands,
+            incoming: incoming.clone(),
+            bound,
             assembler: Assembler::new(Reassembler::new(REASSEMBLY_LIMIT, REASSEMBLY_PATIENCE)),
             stop: stop.clone(),
         };
-        let task = tokio::spawn(client.run());
-        let partials = Mutex::new(Partials::default());
-        Arc::new(SmppCarrier { config, commands, bound, partials, receipts, stop, task: Mutex::new(Some(task)) })
+        let mut clients = Vec::new();
+        if config.split {
+            // It has nothing to submit: its commands end only with it.
+            let (none, nothing) = mpsc::channel(1);
+            let receiver = client(BindKind::Receiver, nothing, watch::channel(false).0);
+            clients.push(tokio::spawn(async move {
+                receiver.run().await;
+                drop(none);
+            }));
+        }
+        let submits = if config.split { BindKind::Transmitter } else { BindKind::Transceiver };
+        clients.push(tokio::spawn(client(submits, commanded, is_bound).run()));
+        Arc::new(SmppCarrier { config, commands, bound, stop, tasks: Mutex::new(clients) })
     }
 
-    /// Whether the session is bound; changes are seen by waiting on the receiver.
+    /// Whether the session that submits is bound; changes are seen by waiting on the receiver.
     pub fn bound(&self) -> watch::Receiver<bool> {
         self.bound.clone()
     }
@@ -155,11 +169,11 @@ impl SmppCarrier {
     /// Lets what is under way be answered, unbinds and ends. Later submissions are put off.
     pub async fn shutdown(&self) {
         self.stop.cancel();
-        let task = self.task.lock().take();
-        if let Some(task) = task
-            && let Err(error) = task.await
-        {
-            warn!(carrier = self.config.name, %error, "SMPP session task died");
+        let tasks = std::mem::take(&mut *self.tasks.lock());
+        for task in tasks {
+            if let Err(error) = task.await {
+                warn!(carrier = %self.config.name, %error, "SMPP session task died");
+            }
         }
     }
 
@@ -175,8 +189,12 @@ impl SmppCarrier {
 
 #[async_trait]
 impl MessageCarrier for SmppCarrier {
-    fn name(&self) -> &'static str {
-        self.config.name
+    fn name(&self) -> &str {
+        &self.config.name
+    }
+
+    fn ready(&self) -> Option<watch::Receiver<bool>> {
+        Some(self.bound())
     }
 
     async fn submit(&self, message: CarrierSubmit) -> Submission {
@@ -185,60 +203,71 @@ impl MessageCarrier for SmppCarrier {
             Err(too_long) => return Submission::Refused { reason: too_long.to_string() },
         };
         // Segments the SMSC took in an earlier attempt are not sent again.
-        let mut accepted = self.partials.lock().take(message.id, cut.segments.len());
-        let missing = cut.segments.iter().zip(&mut accepted).filter(|(_, accepted)| accepted.is_none());
+        let mut taken = message.taken.clone();
+        taken.resize(cut.segments.len(), None);
+        let missing = cut.segments.iter().zip(&mut taken).filter(|(_, taken)| taken.is_none());
         let mut under_way: FuturesUnordered<_> = missing
-            .map(|(part, accepted)| async {
+            .map(|(part, taken)| async {
                 match self.hand_over(short_message(&message, &cut, part)).await {
                     Outcome::Accepted { message_id } => {
-                        *accepted = Some(message_id);
-                        Ok(())
+                        *taken = Some(message_id);
+                        None
                     }
-                    failed => Err(failed),
+                    Outcome::Refused(status) => Some(of_status(status)),
+                    Outcome::Failed(failure) => Some(of_failure(failure)),
                 }
             })
             .collect();
-        let mut failed = None;
-        while let Some(result) = under_way.next().await {
-            if let Err(outcome) = result {
-                failed = Some(worse(failed, outcome));
-            }
+        let mut worst = None;
+        while let Some(fault) = under_way.next().await {
+            worst = worst.max(fault);
         }
         drop(under_way);
-        match failed {
-            None => self.accepted(accepted),
-            Some(Outcome::Refused(status)) => Submission::Refused { reason: status.to_string() },
-            Some(Outcome::Failed(Failure::Unencodable)) => {
-                Submission::Refused { reason: Failure::Unencodable.to_string() }
-            }
-            Some(outcome) => {
-                self.partials.lock().put(message.id, accepted);
-                later(&outcome)
-            }
+        match worst {
+            None => Submission::Accepted { references: taken.into_iter().flatten().collect() },
+            Some(Fault::Final(reason)) => Submission::Refused { reason },
+            Some(Fault::Unanswered) => Submission::Unanswered { reason: Failure::Unanswered.to_string(), taken },
+            Some(Fault::Later(after, reason)) => Submission::Later { after, reason, taken },
         }
     }
 }
 
-impl SmppCarrier {
-    fn accepted(&self, ids: Vec<Option<String>>) -> Submission {
-        let mut ids: Vec<String> = ids.into_iter().flatten().collect();
-        let reference = ids.pop().unwrap_or_default();
-        self.receipts.lock().remember(ids, &reference);
-        Submission::Accepted { reference }
+/// Why a segment was not taken; of several the greatest decides about the message.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Fault {
+    Later(Duration, String),
+    Unanswered,
+    Final(String),
+}
+
+fn of_status(status: Status) -> Fault {
+    match status.class() {
+        Class::Throttled => Fault::Later(AFTER_THROTTLED, status.to_string()),
+        Class::Temporary | Class::Elsewhere => Fault::Later(AFTER_FAULT, status.to_string()),
+        Class::Accepted | Class::Permanent => Fault::Final(status.to_string()),
     }
 }
 
-/// The user data header's reference comes from the message's id, so that a segment that is sent again joins the same
-/// message at the handset.
+fn of_failure(failure: Failure) -> Fault {
+    match failure {
+        Failure::QueueFull | Failure::NotSent => Fault::Later(AFTER_QUEUE_FULL, failure.to_string()),
+        Failure::Throttled => Fault::Later(AFTER_THROTTLED, failure.to_string()),
+        Failure::Unanswered => Fault::Unanswered,
+        Failure::Unencodable => Fault::Final(failure.to_string()),
+    }
+}
+
+/// The references, of the user data header and of the message, come from the message's id: a segment that is sent again
+/// joins the same message at the handset, and an SMSC that looks can tell that it has it.
 fn short_message(message: &CarrierSubmit, cut: &Segmented, part: &Segment) -> ShortMessage {
-    let [.., reference] = *message.id.as_bytes();
-    let is_last = part.number == part.total;
+    let [.., high, low] = *message.id.as_bytes();
     let mut short = ShortMessage {
         source: Address::e164(message.from),
         destination: Address::e164(message.to),
         data_coding: cut.encoding.data_coding(),
-        registered_delivery: if is_last { 1 } else { 2 },
-        body: Bytes::from(part.user_data(reference)),
+        registered_delivery: 1,
+        body: Bytes::from(part.user_data(low)),
+        reference: Some(u16::from_be_bytes([high, low])),
         ..ShortMessage::default()
     };
     if part.has_header() {
@@ -247,35 +276,13 @@ fn short_message(message: &CarrierSubmit, cut: &Segmented, part: &Segment) -> Sh
     short
 }
 
-/// Of two failures the one that decides about the whole message: a refusal is final.
-fn worse(one: Option<Outcome>, other: Outcome) -> Outcome {
-    match one {
-        Some(Outcome::Refused(status)) => Outcome::Refused(status),
-        Some(one) if !matches!(other, Outcome::Refused(_)) => one,
-        _ => other,
-    }
-}
-
-fn later(outcome: &Outcome) -> Submission {
-    let failure = match outcome {
-        Outcome::Failed(failure) => *failure,
-        Outcome::Accepted { .. } | Outcome::Refused(_) => Failure::Unanswered,
-    };
-    let after = match failure {
-        Failure::QueueFull | Failure::NotSent => AFTER_QUEUE_FULL,
-        Failure::Throttled => AFTER_THROTTLED,
-        Failure::Unanswered | Failure::Unencodable => AFTER_UNANSWERED,
-    };
-    Submission::Later { after, reason: failure.to_string() }
-}
-
 /// The task that owns the connection.
 struct Client {
+    kind: BindKind,
     config: SmppConfig,
     commands: mpsc::Receiver<Command>,
     incoming: mpsc::Sender<Incoming>,
     bound: watch::Sender<bool>,
-    receipts: Arc<Mutex<SegmentReceipts>>,
     assembler: Assembler,
     stop: CancellationToken,
 }
@@ -301,11 +308,11 @@ impl Client {
             let left = match connected {
                 Ok(Ok(stream)) => self.serve(stream).await,
                 Ok(Err(error)) => {
-                    warn!(carrier = self.config.name, address = %self.config.address, %error, "SMSC not reached");
+                    warn!(carrier = %self.config.name, address = %self.config.address, %error, "SMSC not reached");
                     Left::Refused
                 }
                 Err(_) => {
-                    warn!(carrier = self.config.name, address = %self.config.address, "SMSC does not answer");
+                    warn!(carrier = %self.config.name, address = %self.config.address, "SMSC does not answer");
                     Left::Refused
                 }
             };
@@ -342,10 +349,10 @@ impl Client {
     }
 
     async fn serve(&mut self, stream: TcpStream) -> Left {
-        let mut link = match Link::new(stream, self.config.session()) {
+        let mut link = match Link::new(stream, self.config.session(self.kind)) {
             Ok(link) => link,
             Err(error) => {
-                warn!(carrier = self.config.name, %error, "SMSC connection unusable");
+                warn!(carrier = %self.config.name, %error, "SMSC connection unusable");
                 return Left::Refused;
             }
         };
@@ -359,7 +366,7 @@ impl Client {
                 event = link.next() => match event {
                     None => break,
                     Some(Event::Bound { peer, .. }) => {
-                        info!(carrier = self.config.name, address = %self.config.address, smsc = peer, "bound to SMSC");
+                        info!(carrier = %self.config.name, address = %self.config.address, smsc = peer, "bound to SMSC");
                         was_bound = true;
                         self.is_bound(true);
                     }
@@ -393,6 +400,7 @@ impl Client {
                     stopping = true;
                     link.handle(Input::Unbind);
                 }
+                () = sleep_until(self.assembler.deadline()) => self.give_up(),
                 Some((sequence, taken)) = takings.next() => {
                     let result = if taken { Ok(String::new()) } else { Err(Status::TEMPORARY_APPLICATION_ERROR) };
                     link.handle(Input::Answer { sequence, result });
@@ -408,15 +416,31 @@ impl Client {
     }
 
     fn is_bound(&self, bound: bool) {
-        metrics::gauge!("opentact_smpp_bound", "carrier" => self.config.name).set(f64::from(u8::from(bound)));
+        metrics::gauge!("opentact_smpp_bound", "carrier" => self.config.name.to_string())
+            .set(f64::from(u8::from(bound)));
         self.bound.send_replace(bound);
+    }
+
+    /// Tells of messages of which segments never came. They were acknowledged long ago; one that there is no room for is lost.
+    fn give_up(&mut self) {
+        while let Some(Fragment { source, destination, text, missing, total }) = self.assembler.give_up(Instant::now())
+        {
+            warn!(carrier = %self.config.name, from = source, to = destination, missing, total, "incomplete message");
+            let number = |text| Address { text, ..Address::default() }.number();
+            let (Some(from), Some(to)) = (number(source), number(destination)) else { continue };
+            let missing = Some(Missing { segments: missing, of: total });
+            // Nobody waits for an acknowledgement.
+            if self.tell(CarrierMessage::Inbound { from, to, text, missing }).is_err() {
+                warn!(carrier = %self.config.name, from, to, "incomplete message dropped");
+            }
+        }
     }
 
     fn left(&self, reason: CloseReason, stopping: bool) {
         if stopping {
-            debug!(carrier = self.config.name, %reason, "SMSC session ended");
+            debug!(carrier = %self.config.name, %reason, "SMSC session ended");
         } else {
-            warn!(carrier = self.config.name, %reason, "SMSC session lost");
+            warn!(carrier = %self.config.name, %reason, "SMSC session lost");
         }
     }
 
@@ -424,16 +448,13 @@ impl Client {
     fn pass_on(&mut self, message: &ShortMessage) -> Result<Option<oneshot::Receiver<bool>>, Status> {
         let message = if message.is_receipt() {
             let Some(receipt) = Receipt::of(message) else {
-                warn!(carrier = self.config.name, "unreadable delivery receipt");
+                warn!(carrier = %self.config.name, "unreadable delivery receipt");
                 return Ok(None);
             };
-            match self.receipts.lock().reference(receipt) {
-                Some(receipt) => CarrierMessage::Receipt {
-                    reference: receipt.message_id,
-                    state: receipt_state(receipt.state),
-                    error: receipt.error.filter(|error| error.bytes().any(|digit| digit != b'0')),
-                },
-                None => return Ok(None),
+            CarrierMessage::Receipt {
+                reference: receipt.message_id,
+                state: receipt_state(receipt.state),
+                error: receipt.error.filter(|error| error.bytes().any(|digit| digit != b'0')),
             }
         } else {
             // A segment is acknowledged before its message is whole: an SMSC with a window of one would wait for ever.
@@ -442,7 +463,7 @@ impl Client {
                 Assembled::Incomplete => return Ok(None),
                 Assembled::Unreadable => {
                     warn!(
-                        carrier = self.config.name,
+                        carrier = %self.config.name,
                         data_coding = message.data_coding,
                         "message in no known alphabet"
                     );
@@ -450,17 +471,29 @@ impl Client {
                 }
             };
             let (Some(from), Some(to)) = (from, to) else {
-                warn!(carrier = self.config.name, from = %message.source, to = %message.destination, "message between no numbers");
+                warn!(carrier = %self.config.name, from = %message.source, to = %message.destination, "message between no numbers");
                 return Ok(None);
             };
-            CarrierMessage::Inbound { from, to, text }
+            CarrierMessage::Inbound { from, to, text, missing: None }
         };
+        self.tell(message).map(Some)
+    }
+
+    fn tell(&self, message: CarrierMessage) -> Result<oneshot::Receiver<bool>, Status> {
         let (taken, answer) = oneshot::channel();
-        match self.incoming.try_send(Incoming { message, taken }) {
-            Ok(()) => Ok(Some(answer)),
+        match self.incoming.try_send(Incoming { carrier: self.config.name.clone(), message, taken }) {
+            Ok(()) => Ok(answer),
             Err(mpsc::error::TrySendError::Full(_)) => Err(Status::QUEUE_FULL),
             Err(mpsc::error::TrySendError::Closed(_)) => Err(Status::TEMPORARY_APPLICATION_ERROR),
         }
+    }
+}
+
+/// Never without a deadline.
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -2,6 +2,5 @@
 
 mod client;
 pub(crate) mod link;
-mod partial;
 
 pub use client::{Incoming, SmppCarrier, SmppConfig};

@@ -3,6 +3,7 @@ use opentact_store::messaging_profiles::MessagingProfile;
 use opentact_store::numbers::{Number, TnLease};
 use opentact_store::sip_messages::SipMessage;
 use opentact_store::sms::Sms;
+use opentact_store::sms_opt_outs::OptOut;
 use opentact_store::types::SmsType;
 use serde_json::{Value, json};
 
@@ -51,7 +52,15 @@ pub fn sms(sms: &Sms, context: SmsContext<'_>) -> Value {
     let more = match sms.kind {
         SmsType::Inbound => json!({ "readed": sms.readed }),
         SmsType::Outbound | SmsType::Pool => {
-            json!({ "custom_callback_url": sms.custom_callback_url, "created_by": author(sms.created_by) })
+            json!({
+                "custom_callback_url": sms.custom_callback_url,
+                "created_by": author(sms.created_by),
+                "send_at": sms.send_at.map(date),
+                "priority": sms.priority,
+                "carrier": sms.carrier,
+                "attempts": sms.attempts,
+                "repeated": sms.repeated,
+            })
         }
     };
     extended(object, more)
@@ -75,6 +84,18 @@ pub fn sip_message(message: &SipMessage, of: Option<&Account>) -> Value {
         "reason": message.reason,
         "expires_on": message.waits_until.map(date),
         "account": of.map_or_else(|| json!({ "uuid": message.account }), account),
+    })
+}
+
+/// A number that wants no messages.
+pub fn opt_out(row: &OptOut) -> Value {
+    json!({
+        "uuid": row.uuid,
+        "created_on": date(row.created_on),
+        "messaging_profile": row.messaging_profile,
+        "tn": row.tn,
+        "source": row.source,
+        "keyword": row.keyword,
     })
 }
 
@@ -102,6 +123,14 @@ pub fn messaging_profile(profile: &MessagingProfile) -> Value {
         "skip_unhealthy_tns": profile.skip_unhealthy_tns,
         "sticky_sender": profile.sticky_sender,
         "smart_encoding": profile.smart_encoding,
+        "geo_match": profile.geo_match,
+        "allowed_countries": *profile.allowed_countries,
+        "opt_out_keywords": profile.opt_out.out_keywords,
+        "opt_in_keywords": profile.opt_out.in_keywords,
+        "help_keywords": profile.opt_out.help_keywords,
+        "opt_out_message": profile.opt_out.out_message,
+        "opt_in_message": profile.opt_out.in_message,
+        "help_message": profile.opt_out.help_message,
         "created_by": author(profile.created_by),
         "modified_by": author(profile.modified_by),
     })

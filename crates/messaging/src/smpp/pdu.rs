@@ -9,7 +9,9 @@ use rusmpp::encode::{Encode, Length};
 use rusmpp::pdus;
 use rusmpp::tlvs::{MessageDeliveryRequestTlvValue, MessageSubmissionRequestTlvValue, Tlv, TlvValue};
 use rusmpp::types::{AnyOctetString, COctetString, EmptyOrFullCOctetString, OctetString};
-use rusmpp::values::{EsmClass, InterfaceVersion, MessagePayload, Npi, PriorityFlag, RegisteredDelivery, Ton};
+use rusmpp::values::{
+    EsmClass, InterfaceVersion, MessagePayload, Npi, PriorityFlag, RegisteredDelivery, Ton, UserMessageReference,
+};
 use rusmpp::{Command, CommandId, CommandStatus};
 
 use super::address::Address;
@@ -86,6 +88,8 @@ pub struct ShortMessage {
     pub message_state: Option<MessageState>,
     /// SAR TLVs: the other way to say where a segment belongs.
     pub sar: Option<Concatenation>,
+    /// `user_message_reference`: the ESME's own, the same each time it submits the message.
+    pub reference: Option<u16>,
 }
 
 impl ShortMessage {
@@ -316,6 +320,7 @@ fn with_tlvs(mut message: ShortMessage, tlvs: &[Tlv]) -> ShortMessage {
             TlvValue::SarMsgRefNum(value) => reference = Some(*value),
             TlvValue::SarTotalSegments(value) => total = Some(*value),
             TlvValue::SarSegmentSeqnum(value) => number = Some(*value),
+            TlvValue::UserMessageReference(value) => message.reference = Some(value.value),
             _ => {}
         }
     }
@@ -453,6 +458,10 @@ fn submit(message: &ShortMessage) -> Result<pdus::SubmitSm, Unencodable> {
         tlvs.push(MessageSubmissionRequestTlvValue::SarTotalSegments(sar.total));
         tlvs.push(MessageSubmissionRequestTlvValue::SarSegmentSeqnum(sar.number));
     }
+    if let Some(reference) = message.reference {
+        let reference = UserMessageReference::new(reference);
+        tlvs.push(MessageSubmissionRequestTlvValue::UserMessageReference(reference));
+    }
     Ok(pdus::SubmitSm::new(
         Default::default(),
         message.source.ton.into(),
@@ -490,6 +499,10 @@ fn deliver(message: &ShortMessage) -> Result<pdus::DeliverSm, Unencodable> {
         tlvs.push(MessageDeliveryRequestTlvValue::SarMsgRefNum(sar.reference));
         tlvs.push(MessageDeliveryRequestTlvValue::SarTotalSegments(sar.total));
         tlvs.push(MessageDeliveryRequestTlvValue::SarSegmentSeqnum(sar.number));
+    }
+    if let Some(reference) = message.reference {
+        let reference = UserMessageReference::new(reference);
+        tlvs.push(MessageDeliveryRequestTlvValue::UserMessageReference(reference));
     }
     Ok(pdus::DeliverSm::new(
         Default::default(),

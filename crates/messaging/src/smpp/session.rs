@@ -9,6 +9,9 @@ use super::pdu::{Bind, BindKind, Deframer, Frame, Malformed, Pdu, ShortMessage};
 use super::status::Status;
 use super::window::{Queue, Request, Window};
 
+/// How far behind its rate a session may catch up.
+const LATE: Duration = Duration::from_millis(100);
+
 /// Which end of the connection this is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Role {
@@ -25,6 +28,8 @@ pub struct Config {
     pub window: usize,
     /// Requests of ours that may wait for room in the window. One more ends with [`Failure::QueueFull`].
     pub queue: usize,
+    /// Requests of ours a second, evenly spread; 0 is any number. The others wait in the queue.
+    pub rate: u32,
     /// Requests of the peer that may wait for [`Input::Answer`]. One more is answered ESME_RTHROTTLED.
     pub inbound: usize,
     /// How long an answer may take (SMPP 3.4 7.2: response_timer).
@@ -47,6 +52,7 @@ impl Config {
             role,
             window: 10,
             queue: 1_000,
+            rate: 0,
             inbound: 100,
             response_timeout: Duration::from_secs(10),
             enquire_link: Duration::from_secs(30),
@@ -199,6 +205,8 @@ pub struct Session {
     /// Nothing is sent before that: the peer throttles.
     pause_until: Option<Instant>,
     pauses: u32,
+    /// When the next request may be sent, by [`Config::rate`].
+    next_send: Instant,
     stats: Stats,
 }
 
@@ -218,6 +226,7 @@ impl Session {
             enquiry: None,
             pause_until: None,
             pauses: 0,
+            next_send: now,
             stats: Stats::default(),
             config,
         };
@@ -274,7 +283,8 @@ impl Session {
                 self.enquiry.unwrap_or_else(|| self.last_heard + self.config.enquire_link)
             }
         };
-        let resume = self.pause_until.filter(|_| !self.queue.is_empty() && self.window.has_room());
+        let waits = matches!(self.state, State::Bound(_)) && !self.queue.is_empty() && self.window.has_room();
+        let resume = waits.then(|| self.pause_until.map_or(self.next_send, |until| until.max(self.next_send)));
         [Some(own), self.window.deadline(), resume].into_iter().flatten().min()
     }
 
@@ -462,7 +472,7 @@ impl Session {
             return;
         }
         self.pause_until = None;
-        while self.window.has_room() {
+        while self.window.has_room() && self.next_send <= now {
             let Some(request) = self.queue.pop() else { break };
             let sequence = self.sequence();
             let pdu = match self.config.role {
@@ -474,6 +484,11 @@ impl Session {
                 continue;
             }
             self.stats.sent += 1;
+            if self.config.rate > 0 {
+                // What a late wake-up has missed is made up for, a tenth of a second's worth at most.
+                let step = Duration::from_secs(1) / self.config.rate;
+                self.next_send = self.next_send.max(now.checked_sub(LATE).unwrap_or(now)) + step;
+            }
             self.window.insert(sequence, request, now + self.config.response_timeout);
         }
     }

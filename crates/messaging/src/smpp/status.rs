@@ -6,6 +6,20 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Status(pub u32);
 
+/// Kinds of command status, by what becomes of the message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Class {
+    Accepted,
+    /// The peer is busy: later, slower.
+    Throttled,
+    /// The peer has a fault of its own: later, or elsewhere.
+    Temporary,
+    /// It is how we are bound that the peer does not like: elsewhere, and later here.
+    Elsewhere,
+    /// The message is at fault, or its recipient: never.
+    Permanent,
+}
+
 impl Status {
     pub const OK: Status = Status(0x00);
     pub const INVALID_MESSAGE_LENGTH: Status = Status(0x01);
@@ -30,7 +44,21 @@ impl Status {
 
     /// Worth another try a little later: the peer is busy, the message is not at fault.
     pub fn is_throttle(self) -> bool {
-        matches!(self, Status::THROTTLED | Status::QUEUE_FULL)
+        self.class() == Class::Throttled
+    }
+
+    /// What to do with a message that was answered so.
+    pub fn class(self) -> Class {
+        match self.0 {
+            0x00 => Class::Accepted,
+            0x14 | 0x58 => Class::Throttled,
+            // ESME_RSYSERR, ESME_RX_T_APPN, ESME_RUNKNOWNERR.
+            0x08 | 0x64 | 0xff => Class::Temporary,
+            // ESME_RINVCMDID, ESME_RINVBNDSTS, ESME_RBINDFAIL, ESME_RINVPASWD, ESME_RINVSYSID, ESME_RINVSERTYP,
+            // ESME_RINVSYSTYP.
+            0x03 | 0x04 | 0x0d | 0x0e | 0x0f | 0x15 | 0x53 => Class::Elsewhere,
+            _ => Class::Permanent,
+        }
     }
 
     /// The name of the standard, `None` for vendors' own and reserved ones.
@@ -82,6 +110,22 @@ impl fmt::Display for Status {
         match self.name() {
             Some(name) => f.write_str(name),
             None => write!(f, "SMPP status 0x{:08x}", self.0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_message_is_not_at_fault_for_is_not_final() {
+        assert_eq!(Status::OK.class(), Class::Accepted);
+        assert_eq!(Status::QUEUE_FULL.class(), Class::Throttled);
+        assert_eq!(Status::SYSTEM_ERROR.class(), Class::Temporary);
+        assert_eq!(Status::INVALID_BIND_STATUS.class(), Class::Elsewhere);
+        for permanent in [Status::INVALID_DESTINATION, Status::SUBMIT_FAILED, Status(0x400)] {
+            assert_eq!(permanent.class(), Class::Permanent, "{permanent}");
         }
     }
 }

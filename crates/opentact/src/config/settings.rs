@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use uuid::Uuid;
 
 use super::value::{
-    CarrierName, CodecName, Digest, External, LogFormat, Ports, Secret, SignUp, Size, Span, Srtp, Value,
+    CarrierName, CodecName, Digest, External, LogFormat, Ports, Secret, SignUp, Size, SmsCarrier, Span, Srtp, Value,
 };
 use super::{Layers, Setting};
 
@@ -393,6 +393,16 @@ section! {
     Messaging "messaging." {
         /// How long a message may wait in the queue before it fails with `Queuing Timeout`.
         queue_timeout: Span = "10m",
+        /// Ways that messages go, in the order they are tried: the next one where one is not bound, throttles or has a fault of
+        /// its own. `dev` is the simulated network; an SMSC is `NAME=smpp://SYSTEM_ID:PASSWORD@HOST:PORT`, with options as in
+        /// `?window=10&rate=50&bind=split&system_type=X`: `window` submit_sm that wait for answers at once (1 to 1000),
+        /// `rate` submit_sm a second (0: any number), `bind` `transceiver` or `split` into a transmitter and a receiver. The
+        /// name stands in the messages and must stay.
+        carriers: Vec<SmsCarrier> = "dev",
+        /// Messages at carriers at once; the others wait in the database.
+        concurrency: u32 = "64",
+        /// A number of a pool is unhealthy when less of its latest 50 messages than so many percent have not failed.
+        healthy: u32 = "50",
         /// Longest message between SIP users, in octets; a longer one is refused with 413.
         sip_size: u32 = "8192",
         /// Messages that wait for a SIP user who is not registered; one more is refused with 480.
@@ -629,6 +639,13 @@ impl Config {
         fault(least == 0, "sip.subscribe_min", "must be at least 1s");
         fault(!(least..=86_400).contains(&most), "sip.subscribe_max", "must be from sip.subscribe_min to 24h");
         fault(self.sip.notify_interval.0.as_secs() > 60, "sip.notify_interval", "must be at most 60s");
+        let messaging = &self.messaging;
+        let names: Vec<&str> = messaging.carriers.iter().map(SmsCarrier::name).collect();
+        let twice = names.iter().enumerate().any(|(at, name)| names.iter().take(at).any(|other| other == name));
+        fault(names.is_empty(), "messaging.carriers", "must name at least one");
+        fault(twice, "messaging.carriers", "names one twice");
+        fault(!(1..=10_000).contains(&messaging.concurrency), "messaging.concurrency", "must be 1 to 10000");
+        fault(messaging.healthy > 100, "messaging.healthy", "must be 0 to 100");
         let size = self.messaging.sip_size;
         fault(!(1..=60_000).contains(&size), "messaging.sip_size", "must be 1 to 60000");
         let keep = self.messaging.sip_keep.0.as_secs();

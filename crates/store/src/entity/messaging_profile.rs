@@ -4,6 +4,8 @@ use sea_orm::entity::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::Date;
+use crate::messaging_profiles::OptOutRules;
+use crate::types::Json;
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize, Deserialize)]
 #[sea_orm(table_name = "messaging_profiles")]
@@ -26,6 +28,11 @@ pub struct Model {
     pub sticky_sender: bool,
     /// Typographic characters to GSM 03.38 where that saves segments.
     pub smart_encoding: bool,
+    /// Prefer a number of the recipient's area code.
+    pub geo_match: bool,
+    /// ISO 3166 alpha-2 of where messages may go; empty means anywhere.
+    pub allowed_countries: Json<Vec<String>>,
+    pub opt_out: Json<OptOutRules>,
     pub created_by: Option<Uuid>,
     pub modified_by: Option<Uuid>,
 }

@@ -4,7 +4,7 @@ use sea_orm::entity::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::Date;
-use crate::types::{SmsState, SmsType, Tn};
+use crate::types::{Priority, SmsState, SmsType, Tn};
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize, Deserialize)]
 #[sea_orm(table_name = "sms")]
@@ -39,6 +39,15 @@ pub struct Model {
     pub encoding: String,
     pub custom_callback_url: Option<String>,
     pub created_by: Option<Uuid>,
+    /// Not to be sent before.
+    pub send_at: Option<Date>,
+    pub priority: Priority,
+    /// The carrier that has it, or had it last.
+    pub carrier: Option<String>,
+    /// How often it was on its way to a carrier.
+    pub attempts: i64,
+    /// It was sent a second time, as the first was never answered: the recipient may have it twice.
+    pub repeated: bool,
 }
 
 super::plain!();

@@ -4,6 +4,7 @@ use sea_orm::entity::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::Date;
+use crate::types::Json;
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize, Deserialize)]
 #[sea_orm(table_name = "sms_queue")]
@@ -18,6 +19,14 @@ pub struct Model {
     pub attempts: i64,
     /// A worker has it until then.
     pub leased_until: Option<Date>,
+    /// 0 goes first, then 1, then 2.
+    pub priority: i64,
+    /// Times it left, or may have left, and no answer came; the one under way counts.
+    pub unanswered: i64,
+    /// The carrier that may have it.
+    pub carrier: Option<String>,
+    /// Of each segment the id that the carrier gave it, in their order; empty while there is none.
+    pub taken: Json<Vec<Option<String>>>,
 }
 
 super::plain!();

@@ -1,0 +1,96 @@
+//! The SMS side of the node, wired: carriers, the queue before them, and the simulated network where it is one of them.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use opentact_engine::ports::{MessageCarrier, MessageControl};
+use opentact_events::Hub;
+use opentact_store::{Store, StoreError};
+use tokio::sync::mpsc;
+
+use crate::dev::smsc::{Smsc, SmscConfig, leases_of};
+use crate::messages::{Messages, MessagesConfig};
+use crate::smpp::{SmppCarrier, SmppConfig};
+
+/// Receipts and messages that wait to be written; more are left with the SMSC.
+const INCOMING: usize = 1_000;
+
+/// A way to the telephone network.
+#[derive(Debug, Clone)]
+pub enum CarrierConfig {
+    /// The simulated network, reached by real SMPP over loopback.
+    Dev(SmscConfig),
+    Smpp(SmppConfig),
+}
+
+/// Why it does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("the simulated SMSC cannot listen: {0}")]
+    Listen(#[from] io::Error),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Runs until [`Messaging::drain`].
+pub struct Messaging {
+    smsc: Option<Arc<Smsc>>,
+    carriers: Vec<Arc<SmppCarrier>>,
+    messages: Arc<Messages>,
+}
+
+impl Messaging {
+    /// Carriers are tried in the order given.
+    pub async fn start(
+        store: &Store,
+        hub: &Hub,
+        carriers: Vec<CarrierConfig>,
+        messages: MessagesConfig,
+    ) -> Result<Messaging, StartError> {
+        let (tell, incoming) = mpsc::channel(INCOMING);
+        let mut smsc = None;
+        let mut started = Vec::with_capacity(carriers.len());
+        for carrier in carriers {
+            let mut esme = match carrier {
+                CarrierConfig::Smpp(esme) => esme,
+                CarrierConfig::Dev(config) => {
+                    let (system_id, password) = (config.system_id.clone(), config.password.clone());
+                    let dev = Arc::new(Smsc::start(config, Some(leases_of(store.clone()))).await?);
+                    let esme = SmppConfig::new("dev", dev.address().to_string(), &system_id, &password);
+                    smsc = Some(dev);
+                    esme
+                }
+            };
+            // The queue before it has done that, by the profile of the number.
+            esme.smart_encoding = false;
+            started.push(SmppCarrier::start(esme, tell.clone()));
+        }
+        drop(tell);
+        let carriers = started.iter().map(|carrier| carrier.clone() as Arc<dyn MessageCarrier>).collect();
+        let messages = Messages::start(store.clone(), hub.clone(), carriers, incoming, smsc.clone(), messages).await?;
+        Ok(Messaging { smsc, carriers: started, messages })
+    }
+
+    /// What the API drives.
+    pub fn control(&self) -> Arc<dyn MessageControl> {
+        self.messages.clone()
+    }
+
+    /// Where the simulated SMSC listens, for other ESMEs.
+    pub fn smsc_address(&self) -> Option<SocketAddr> {
+        self.smsc.as_ref().map(|smsc| smsc.address())
+    }
+
+    /// Takes no more messages, lets those at carriers be answered, unbinds, stops. What is queued stays queued. The hub and
+    /// the store must outlive it.
+    pub async fn drain(&self) {
+        self.messages.drain().await;
+        for carrier in &self.carriers {
+            carrier.shutdown().await;
+        }
+        if let Some(smsc) = &self.smsc {
+            smsc.shutdown().await;
+        }
+    }
+}
