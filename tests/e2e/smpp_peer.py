@@ -6,6 +6,7 @@ the examples of the `carrier` crate:
     python3 tests/e2e/smpp_peer.py target/debug/examples
 """
 
+import contextlib
 import queue
 import re
 import socket
@@ -139,6 +140,7 @@ class FakeSmsc:
         self.submitted = queue.Queue()
         self.binds = []
         self.unbound = threading.Event()
+        self._receivers = []
         self._sequence = 0
         self._taken = 0
         self._listener = socket.create_server((host, port))
@@ -170,7 +172,8 @@ class FakeSmsc:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection):
-        with connection, connection.makefile("rb") as stream:
+        # An ESME may be killed at any moment.
+        with contextlib.suppress(OSError), connection, connection.makefile("rb") as stream:
             while head := stream.read(4):
                 (length,) = struct.unpack(">L", head)
                 pdu = smpplib.smpp.parse_pdu(head + stream.read(length - 4), client=self, allow_unknown_opt_params=True)
@@ -178,13 +181,15 @@ class FakeSmsc:
                     return
 
     def _handle(self, connection, pdu):
-        def send(command, sequence, **fields):
+        def send(command, sequence, to=connection, **fields):
             answer = smpplib.smpp.make_pdu(command, client=self, **fields)
             answer.sequence = sequence
-            connection.sendall(answer.generate())
+            to.sendall(answer.generate())
 
         if pdu.command.startswith("bind_") and not pdu.command.endswith("_resp"):
             self.binds.append((pdu.system_id, pdu.password))
+            if pdu.command != "bind_transmitter":
+                self._receivers.append(connection)
             send(pdu.command + "_resp", pdu.sequence, system_id="fake")
         elif pdu.command == "enquire_link":
             send("enquire_link_resp", pdu.sequence)
@@ -208,6 +213,7 @@ class FakeSmsc:
                 send(
                     "deliver_sm",
                     self.next_sequence(),
+                    self._receivers[-1],
                     source_addr=pdu.destination_addr.decode(),
                     destination_addr=pdu.source_addr.decode(),
                     esm_class=RECEIPT,

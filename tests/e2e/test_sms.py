@@ -1,5 +1,9 @@
 """SMS to the simulated network, and from it."""
 
+import csv
+import io
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 
@@ -96,3 +100,59 @@ def test_bad_messages_name_their_field(rest, tn, body, field):
 def test_a_number_of_others_cannot_send(rest):
     answer = rest.ask("POST", "/rest/sms", json={"from": 12065550188, "to": 12065550199, "message": "x"})
     assert answer.status_code in (404, 422)
+
+
+def test_is_looked_at_before_it_is_sent(rest, tn):
+    preview = rest.post("/rest/sms/preview", {"from": tn, "to": [12065550198, 12065550199], "message": "“Hello” €"})
+    assert (preview["message"], preview["encoding"], preview["segments"]) == ('"Hello" €', "gsm", 1)
+    assert preview["total"] == 2 * preview["price"] > 0 and preview["sufficient_balance"] is True
+
+
+def test_waits_for_its_time_and_is_taken_back(rest, tn):
+    body = {"from": tn, "to": 12065550199, "message": "later", "send_at": "2000-01-01T00:00:00Z"}
+    sms = rest.post("/rest/sms", body)
+    rest.until(lambda: rest.get(f"/rest/sms/{sms['uuid']}"), lambda sms: sms["delivered"])
+    soon = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    sms = rest.post("/rest/sms", body | {"send_at": soon, "priority": "high"})
+    assert rest.get("/rest/sms/queue")["scheduled"] == 1
+    assert rest.delete(f"/rest/sms/{sms['uuid']}")["reason"] == "Canceled"
+    assert rest.ask("DELETE", f"/rest/sms/{sms['uuid']}").status_code == 409
+    assert rest.get("/rest/sms/queue")["scheduled"] == 0
+    late = rest.ask("POST", "/rest/sms", json=body | {"send_at": "2099-01-01T00:00:00Z"})
+    assert late.status_code == 422 and "params.send_at" in late.json()["fields"]
+
+
+def test_is_not_sent_to_who_has_opted_out(rest, events):
+    (tn,) = rest.numbers()
+    them = 12065550177
+    texts = lambda event: event["type"] == "sms" and event["payload"]["to"] == them and event["payload"]["automated"]  # noqa: E731
+    rest.post("/rest/dev/sms", {"from": them, "to": tn, "text": " stop! "})
+    reply = events.wait(lambda event: texts(event) and event["payload"]["delivered"])
+    assert "START" in reply["payload"]["message"]
+    refused = rest.ask("POST", "/rest/sms", json={"from": tn, "to": them, "message": "x"})
+    assert refused.status_code == 403 and refused.json()["code"] == 407, refused.text
+    assert [entry["tn"] for entry in rest.get("/rest/sms/optout")["data"]] == [them]
+    rest.post("/rest/dev/sms", {"from": them, "to": tn, "text": "Start"})
+    events.wait(lambda event: texts(event) and "resubscribed" in event["payload"]["message"])
+    rest.post("/rest/sms", {"from": tn, "to": them, "message": "x"})
+
+
+def test_comes_from_a_pool_that_takes_turns_and_sticks(rest):
+    profile = rest.post("/rest/profile/messaging", {"name": "pool", "number_pool_enable": True, "sticky_sender": True})
+    numbers = rest.numbers(2)
+    for number in numbers:
+        rest.patch(f"/rest/lease/tn/{number}", {"messaging_profile": profile["uuid"]})
+    recipients = [13035550100 + n for n in range(4)]
+    first = rest.post("/rest/sms", {"messaging_profile": profile["uuid"], "to": recipients, "message": "one"})
+    assert {sms["type"] for sms in first} == {"smsr"}
+    assert sorted(int(sms["from"]) for sms in first) == sorted(numbers * 2)
+    again = rest.post("/rest/sms", {"messaging_profile": profile["uuid"], "to": recipients[::-1], "message": "two"})
+    assert [sms["from"] for sms in again] == [sms["from"] for sms in first][::-1]
+
+
+def test_the_log_is_exported(rest, tn):
+    sms = rest.post("/rest/sms", {"from": tn, "to": 12065550199, "message": '=SUM(1), "quoted"'})
+    answer = rest.ask("POST", "/rest/sms/search", json={"message": "=SUM*"}, headers={"Accept": "text/csv"})
+    assert answer.headers["content-type"].startswith("text/csv")
+    (row,) = csv.DictReader(io.StringIO(answer.text))
+    assert (row["uuid"], row["message"], row["to"]) == (sms["uuid"], '\'=SUM(1), "quoted"', "12065550199")
