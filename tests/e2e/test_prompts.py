@@ -179,13 +179,16 @@ def test_tones_are_those_of_the_country(server, rest):
     assert sound.strength(ring, 440) > 30 * other and sound.strength(ring, 480) > 30 * other
 
 
-def hold(phone, direction):
-    """A re-INVITE in which the phone's audio goes this way only."""
+def hold(phone, direction, by="INVITE"):
+    """The phone's audio goes this way only: by a re-INVITE, one whose offer is the server's, or an UPDATE."""
     body = phone.offer().replace(b"a=sendrecv", f"a={direction}".encode()).replace(b"o=- 1 1", b"o=- 1 %d" % (phone.sequence + 1))
-    answer = phone.ask("INVITE", phone.target, phone.remote, more=phone.route, body=body)
+    late = by == "late offer"
+    method = "UPDATE" if by == "UPDATE" else "INVITE"
+    answer = phone.ask(method, phone.target, phone.remote, more=phone.route, body=b"" if late else body)
     assert answer.code == 200, answer.first
-    phone.request("ACK", phone.target, phone.remote, sequence=int(answer["CSeq"].split()[0]), more=phone.route)
-    return answer.body.decode()
+    if method == "INVITE":
+        sequence = int(answer["CSeq"].split()[0])
+        phone.request("ACK", phone.target, phone.remote, sequence=sequence, more=phone.route, body=body if late else b"")
 
 
 def hears_now(phone, hz):
@@ -200,8 +203,10 @@ def hears_now(phone, hz):
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("direction", ["sendonly", "inactive"])
-def test_who_is_put_on_hold_hears_music_until_taken_back(own_server, direction):
+@pytest.mark.parametrize(
+    ("direction", "by"), [("sendonly", "INVITE"), ("inactive", "INVITE"), ("sendonly", "UPDATE"), ("inactive", "late offer")]
+)
+def test_who_is_put_on_hold_hears_music_until_taken_back(own_server, direction, by):
     server = own_server(media__hold_music=str(AUDIO / "tone.mp3"))
     rest = server.rest()
     with Phone(server.sip(), "desk") as callee:
@@ -212,10 +217,10 @@ def test_who_is_put_on_hold_hears_music_until_taken_back(own_server, direction):
             at = np.arange(60 * sound.RATE) / sound.RATE
             mouth = RtpMouth(caller.ear, caller.media, 12000 * np.sin(2 * np.pi * 440 * at))
             hears_now(callee, 440)
-            hold(caller, direction)
+            hold(caller, direction, by)
             # Though the caller goes on speaking.
             hears_now(callee, 1000)
-            hold(caller, "sendrecv")
+            hold(caller, "sendrecv", by)
             hears_now(callee, 440)
             mouth.quiet.set()
             caller.hang_up()

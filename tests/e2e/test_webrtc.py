@@ -9,6 +9,8 @@ import pytest
 from harness import sound, timed
 from harness.baresip import Baresip
 from harness.browser import WebPhone, chromium
+from harness.coturn import SECRET as TURN_SECRET
+from harness.coturn import Coturn
 
 SECRET = "correct-horse-battery"
 
@@ -57,6 +59,30 @@ def test_a_browser_hears_a_flow_and_itself_from_afar(own_server, tmp_path):
             phone.until_loud(hz)
             hears(phone, hz)
         phone.hang_up()
+
+
+@pytest.mark.timeout(120)
+def test_a_browser_that_only_may_use_turn_hears_and_is_heard(own_server, tmp_path):
+    with Coturn(tmp_path) as turn:
+        server = own_server(media__ice_servers=turn.url, media__turn_secret=TURN_SECRET)
+        rest = server.rest()
+        tone, echo = "<Tone hz='440' don='6000' timeout='6000'/>", "<Dial><To>12065557788</To></Dial>"
+        domain = office(rest, "web", flow=f"<Response><Answer/>{tone}{echo}<Hangup/></Response>")
+        told = rest.get("/rest/sip/ice_server")
+        with chromium(sound.write_tone(tmp_path / "mic.wav", 660, rate=48000)) as browser:
+            phone = web(server, browser, "web", domain)
+            phone.call(f"sip:anybody@{domain}", pc_config={"iceServers": told["ice_servers"], "iceTransportPolicy": "relay"})
+            phone.wait("confirmed")
+            for hz in (440, 660):
+                phone.until_loud(hz)
+                hears(phone, hz)
+            ways = phone.run("""async () => {
+                const all = await window.session.connection.getStats();
+                const pairs = [...all.values()].filter(({ type, state, nominated }) => type === "candidate-pair" && nominated && state === "succeeded");
+                return pairs.map(({ localCandidateId }) => all.get(localCandidateId).candidateType);
+            }""")
+            assert ways and set(ways) == {"relay"}
+            phone.hang_up()
 
 
 @pytest.mark.timeout(120)

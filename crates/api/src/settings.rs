@@ -49,8 +49,26 @@ pub struct Settings {
     pub dev_carrier: bool,
     pub websocket: WebsocketSettings,
     pub orders: OrderSettings,
+    pub ice: IceSettings,
     /// Browser origins that may call the API (CORS). Empty: none but the own.
     pub allowed_origins: BTreeSet<String>,
+}
+
+/// What browsers need to find their way through networks.
+#[derive(Clone)]
+pub struct IceSettings {
+    /// URLs of STUN and TURN servers.
+    pub servers: Vec<String>,
+    /// Shared with the TURN servers.
+    pub turn_secret: Option<String>,
+    /// How long a password made of it is good.
+    pub turn_ttl: Duration,
+}
+
+impl std::fmt::Debug for IceSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("IceSettings").field("servers", &self.servers).finish_non_exhaustive()
+    }
 }
 
 /// Token buckets: `burst` requests at once, refilled with `per_second`.
@@ -120,6 +138,7 @@ impl Default for Settings {
             dev_carrier: true,
             websocket: WebsocketSettings::default(),
             orders: OrderSettings::default(),
+            ice: IceSettings::default(),
             allowed_origins: BTreeSet::new(),
         }
     }
@@ -140,6 +159,12 @@ impl Default for WebsocketSettings {
 impl Default for OrderSettings {
     fn default() -> Self {
         Self { queue: 256, sweep: Duration::from_secs(10), max_items: 100, lease_days: 30, quarantine: Duration::ZERO }
+    }
+}
+
+impl Default for IceSettings {
+    fn default() -> Self {
+        Self { servers: Vec::new(), turn_secret: None, turn_ttl: Duration::from_secs(86_400) }
     }
 }
 

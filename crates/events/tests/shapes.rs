@@ -121,6 +121,7 @@ fn app() -> SipControlApp {
         webhook_url: None,
         webhook_method: Method::Get,
         webhook_request_timeout: None,
+        codecs: Vec::new().into(),
         created_by: Some(id(2)),
         modified_by: None,
     }

@@ -40,6 +40,7 @@ impl Call {
                 grain: Duration::from_millis(5),
                 delay: Delay::default(),
                 fill_silence: true,
+                tap_wait: Duration::from_secs(60),
             });
             leg.handle(now, Input::Command(Command::Start(LegParams::of(address(number), codec))));
             leg.handle(now, Input::Command(Command::Bridge { with: LegKey(3 - u64::from(number)) }));

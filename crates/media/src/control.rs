@@ -248,8 +248,8 @@ pub enum Command {
     /// Parts both.
     Unbridge,
     /// Goes into a mix, and leaves the leg or the mix it was joined to. A mix begins with the first who joins it and
-    /// ends with the last who leaves; it has at most [`crate::mixer::MAX_PARTIES`], further ones are told
-    /// [`Event::MixFull`]. What a leg plays itself goes before what it hears of the mix. Keys stay with their leg.
+    /// ends with the last who leaves; beyond as many as are let in, further ones are told [`Event::MixFull`]. What a leg
+    /// plays itself goes before what it hears of the mix. Keys stay with their leg.
     Join {
         mix: MixKey,
         audience: Audience,

@@ -36,7 +36,7 @@ static ALLOCATOR: Counting = Counting;
 #[test]
 fn a_mix_that_runs_allocates_nothing() {
     let start = Instant::now();
-    let mut mixer = Mixer::new(start, Delay::default());
+    let mut mixer = Mixer::new(start, Delay::default(), 512);
     let parties = [(Codec::Pcmu, 8_000), (Codec::G722, 16_000), (Codec::L16Wide, 16_000), (Codec::Pcma, 8_000)];
     let hearing = |rate| Hearing { rate, flexible: false };
     for (key, (_, rate)) in (0..).zip(parties) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use opentact_api::{ApiState, Parts, RateLimit};
+use opentact_api::{ApiState, IceSettings, Parts, RateLimit};
 use opentact_carrier::dev::{DevNumbers, DevVoice, SmscConfig, VoiceConfig};
 use opentact_carrier::messages::MessagesConfig;
 use opentact_carrier::messaging::{CarrierConfig, Messaging};
@@ -242,6 +242,9 @@ fn engine_config(config: &Config, tls: TlsConfig, stir: StirConfig) -> anyhow::R
         ports: config.media.ports.0.clone(),
         rtp_timeout: config.media.timeout.0,
         jitter: Delay { initial_ms: config.media.jitter, max_ms: config.media.jitter_max },
+        mix_parties: config.media.mix_parties as usize,
+        tap_hear: config.media.tap_hear.0,
+        tap_say: config.media.tap_say.0,
         ..MediaConfig::default()
     };
     if config.media.threads > 0 {
@@ -375,6 +378,11 @@ fn api_settings(config: &Config, https: SocketAddr) -> opentact_api::Settings {
         sign_up_balance: config.accounts.sign_up_balance.into(),
         trusted_proxies: config.http.trusted_proxies.clone(),
         max_body: config.http.body_limit.0,
+        ice: IceSettings {
+            servers: config.media.ice_servers.clone(),
+            turn_secret: config.media.turn_secret.as_ref().map(|Secret(secret)| secret.clone()),
+            turn_ttl: config.media.turn_ttl.0,
+        },
         rate: RateLimit {
             account_per_second: per_second,
             account_burst: per_second.saturating_mul(4),

@@ -8,7 +8,7 @@ use crate::entity::sip_control_app::Entity;
 pub use crate::entity::sip_control_app::Model as SipControlApp;
 use crate::entity::{sip_domain, tn_filter, tn_lease};
 use crate::products::{self, DEFAULT_PRODUCT};
-use crate::types::{Attestation, Method, now};
+use crate::types::{Attestation, Json, Method, now};
 use crate::{Result, Store, owned, tech_prefix};
 
 /// An app to be.
@@ -29,6 +29,7 @@ pub struct NewApp {
     pub webhook_url: Option<String>,
     pub webhook_method: Method,
     pub webhook_request_timeout: Option<i64>,
+    pub codecs: Vec<String>,
 }
 
 impl NewApp {
@@ -49,6 +50,7 @@ impl NewApp {
             webhook_url: None,
             webhook_method: Method::Get,
             webhook_request_timeout: None,
+            codecs: Vec::new(),
         }
     }
 }
@@ -90,6 +92,7 @@ impl Apps<'_> {
             webhook_url: new.webhook_url,
             webhook_method: new.webhook_method,
             webhook_request_timeout: new.webhook_request_timeout,
+            codecs: Json(new.codecs),
             created_by: by,
             modified_by: by,
         };

@@ -69,6 +69,7 @@ impl MigratorTrait for Migrator {
             file!("m0021_records"),
             file!("m0022_second_flow_url"),
             file!("m0024_sms"),
+            file!("m0026_app_codecs"),
         ];
         files.into_iter().map(|file| Box::new(file) as Box<dyn MigrationTrait>).collect()
     }

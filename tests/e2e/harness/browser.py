@@ -75,8 +75,9 @@ class WebPhone:
     def run(self, script, arg=None):
         return self.page.evaluate(script, arg)
 
-    def call(self, uri, video=False):
-        self.run("([to, video]) => window.ua.call(to, { mediaConstraints: { audio: true, video } })", [uri, video])
+    def call(self, uri, video=False, pc_config=None):
+        call = "([to, video, pcConfig]) => window.ua.call(to, { mediaConstraints: { audio: true, video }, pcConfig })"
+        self.run(call, [uri, video, pc_config or {}])
 
     def answer(self, video=False):
         self.run("video => window.session.answer({ mediaConstraints: { audio: true, video } })", video)

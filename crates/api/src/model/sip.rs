@@ -35,6 +35,23 @@ pub struct SipControlApp {
     pub webhook_request_timeout: Option<u64>,
     /// What its webhooks are signed with.
     pub webhook_secret: String,
+    /// Codecs of its calls, in order of preference; none: as trunks and phones have them.
+    pub codecs: Vec<String>,
+}
+
+/// STUN and TURN servers, as `RTCPeerConnection` takes them.
+#[derive(ToSchema)]
+pub struct IceServers {
+    pub ice_servers: Vec<IceServer>,
+    /// When the passwords end.
+    pub expires_on: Option<DateTime<Utc>>,
+}
+
+#[derive(ToSchema)]
+pub struct IceServer {
+    pub urls: Vec<String>,
+    pub username: Option<String>,
+    pub credential: Option<String>,
 }
 
 /// A trunk.

@@ -21,6 +21,7 @@ mod sip_app_flow;
 mod sip_connection;
 mod sip_domain;
 mod sip_group;
+mod sip_ice_server;
 mod sip_message;
 mod sip_switch;
 mod sip_user;
@@ -61,6 +62,7 @@ pub(crate) fn implemented(public_url: &str) -> OpenApiRouter<ApiState> {
         sip_switch::router(),
         sip_user::router(),
         sip_group::router(),
+        sip_ice_server::router(),
         sip_message::router(),
         product::router(),
         profile_voice::router(),

@@ -71,6 +71,10 @@ pub(super) struct NewSipApp {
     /// Milliseconds; null and 0 mean none.
     #[schema(minimum = 0, maximum = 60_000)]
     webhook_request_timeout: Option<i64>,
+    /// Codecs of its calls, in order of preference, of those that the trunk or phone may speak; none: as that has them.
+    #[serde(default)]
+    #[schema(schema_with = types::codecs)]
+    codecs: Vec<String>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -107,6 +111,8 @@ struct SipAppChange {
     #[serde(default)]
     #[schema(value_type = Option<i64>, minimum = 0, maximum = 60_000)]
     webhook_request_timeout: Change<i64>,
+    #[schema(schema_with = types::codecs)]
+    codecs: Option<Vec<String>>,
 }
 
 /// With what its webhooks are signed.
@@ -140,6 +146,7 @@ async fn create(State(state): State<ApiState>, caller: Caller, Body(form): Body<
         webhook_url: form.webhook_url,
         webhook_method: form.webhook_method.unwrap_or(Method::Get),
         webhook_request_timeout: form.webhook_request_timeout,
+        codecs: form.codecs,
         ..NewApp::new(form.name)
     };
     let app = state.store.apps().create(caller.account(), caller.by(), new).await?;
@@ -183,6 +190,9 @@ async fn modify(
         form.call_flow_request_timeout.apply(&mut app.call_flow_request_timeout);
         form.webhook_url.apply(&mut app.webhook_url);
         form.webhook_request_timeout.apply(&mut app.webhook_request_timeout);
+        if let Some(codecs) = form.codecs {
+            app.codecs = codecs.into();
+        }
     });
     let app = changed.await?;
     state.calls.invalidate(caller.account());

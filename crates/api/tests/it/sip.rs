@@ -27,6 +27,9 @@ async fn an_app_is_made_read_changed_and_deleted() {
     let changed = world.patch(&path, json!({"webhook_url": null, "auto_answer": true})).expect(200).await;
     assert_eq!((changed["webhook_url"].clone(), changed["auto_answer"].clone()), (Value::Null, json!(true)));
     assert_eq!(changed["name"], "greeting");
+    let codecs = json!(["G722", "PCMU"]);
+    assert_eq!(world.patch(&path, json!({"codecs": codecs})).expect(200).await["codecs"], codecs);
+    world.patch(&path, json!({"codecs": ["GSM"]})).expect(422).await;
     world.delete(&path).expect(200).await;
     world.get(&path).expect(404).await;
     world.delete(&path).expect(404).await;

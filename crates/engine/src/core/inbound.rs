@@ -137,7 +137,7 @@ impl Core {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
         let srtp = context.srtp.unwrap_or(self.config.srtp);
         let webrtc = self.config.webrtc.clone();
-        let codecs = negotiate::codecs(self.codecs_of(&context));
+        let codecs = negotiate::codecs(self.codecs_of(&context), &context.app_codecs);
         let terms = Terms { address, codecs, srtp, webrtc, dtmf: context.dtmf, passed: Vec::new(), video: None };
         if let Err(error) = negotiate::check_offer(&request, &terms, manner) {
             tracing::info!(%error, "offer refused");
@@ -266,9 +266,14 @@ impl Core {
             matches!(&leg.role, Role::Inbound(inbound) if inbound.request.body().is_empty() && inbound.answered);
         let Some(media) = leg.media.as_mut().filter(|media| media.awaits_answer) else { return };
         media.awaits_answer = false;
+        let anew = media.sdp.agreed().is_some();
         match negotiate::accept(media, request.headers(), request.body()) {
             Ok(params) => {
-                self.media_command(id, MediaCommand::Start(params));
+                // Who has agreed before may hold the other party with it, or take it back.
+                match anew {
+                    true => self.restart_media(id, params),
+                    false => self.media_command(id, MediaCommand::Start(params)),
+                }
                 // The machine ignores it where the leg is live already (a re-INVITE without an offer).
                 if first {
                     self.leg_event(id, LegEvent::Answered);

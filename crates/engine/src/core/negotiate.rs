@@ -48,9 +48,12 @@ impl NegotiateError {
     }
 }
 
-/// The codecs of these names, in this order. One that is only passed through comes last, so that an answer has it only where
-/// there is nothing else.
-pub(super) fn codecs(names: &[String]) -> Vec<Described> {
+/// The codecs of these names, in this order, or in that of the app that handles the call: those that both have; without one in
+/// common the app has no say. One that is only passed through comes last, so that an answer has it only where there is nothing else.
+pub(super) fn codecs(names: &[String], app: &[String]) -> Vec<Described> {
+    let spoken = |name: &&String| names.iter().any(|known| known.eq_ignore_ascii_case(name));
+    let chosen: Vec<&String> = app.iter().filter(spoken).collect();
+    let chosen = if chosen.is_empty() { names.iter().collect() } else { chosen };
     let named = |name: &String| match name.to_ascii_uppercase().as_str() {
         "PCMU" => vec![Described::PCMU],
         "PCMA" => vec![Described::PCMA],
@@ -60,7 +63,7 @@ pub(super) fn codecs(names: &[String]) -> Vec<Described> {
         "G729" => vec![Described::G729],
         _ => Vec::new(),
     };
-    let mut codecs: Vec<Described> = names.iter().flat_map(named).collect();
+    let mut codecs: Vec<Described> = chosen.into_iter().flat_map(named).collect();
     codecs.sort_by_key(is_passed_through);
     codecs
 }
@@ -276,5 +279,26 @@ fn suite(suite: CryptoSuite) -> Suite {
         CryptoSuite::AesCm256HmacSha1_32 => Suite::AesCm256HmacSha1_32,
         CryptoSuite::AeadAes128Gcm => Suite::AeadAes128Gcm,
         CryptoSuite::AeadAes256Gcm => Suite::AeadAes256Gcm,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_app_orders_what_is_spoken_and_adds_nothing() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let phones = names(&["opus", "G722", "PCMU", "G729"]);
+        for (app, expected) in [
+            (&[][..], &["opus", "G722", "PCMU", "G729"][..]),
+            (&["PCMU", "L16", "G722"], &["PCMU", "G722"]),
+            // It is passed through where there is nothing else.
+            (&["G729", "PCMU"], &["PCMU", "G729"]),
+            (&["PCMA"], &["opus", "G722", "PCMU", "G729"]),
+        ] {
+            let found = codecs(&phones, &names(app));
+            assert_eq!(found.iter().map(|codec| &*codec.name).collect::<Vec<_>>(), expected);
+        }
     }
 }

@@ -33,17 +33,26 @@ impl Outbound {
     }
 }
 
+/// In what order its app wants codecs, where it has one.
+fn app_codecs(leg: &Leg) -> Option<&[String]> {
+    Some(leg.context.app_codecs.as_slice()).filter(|codecs| !codecs.is_empty())
+}
+
 impl Core {
     /// Sets a leg to what it says over a trunk, or over none: its offers will be of the codecs that are spoken there, first
     /// what the caller speaks. `phones`: the places are those of a SIP user.
     pub(super) fn begin_attempt(&mut self, id: LegId, over: Option<&Arc<Over>>, phones: bool) {
         self.trials.set(id, None);
         self.count_attempt(id);
-        let mut codecs = negotiate::codecs(match over {
+        let names = match over {
             Some(over) if !over.codecs.is_empty() => &over.codecs,
             _ if phones => &self.config.codecs.phones,
             _ => &self.config.codecs.trunks,
-        });
+        };
+        // A leg that is called by REST has an app of its own, a dialled one that of who has dialled.
+        let leg = self.legs.get(&id);
+        let app = leg.and_then(app_codecs).or_else(|| app_codecs(self.legs.get(&leg?.call)?)).unwrap_or_default();
+        let mut codecs = negotiate::codecs(names, app);
         let mut passed = Vec::new();
         let origin = self.legs.get(&id).and_then(|leg| self.legs.get(&leg.call)).filter(|origin| origin.id != id);
         if let Some(origin) = origin

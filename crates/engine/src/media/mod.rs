@@ -54,6 +54,12 @@ pub struct MediaConfig {
     pub jitter: Delay,
     /// Send silence on a leg that has nothing else to send and is not bridged.
     pub fill_silence: bool,
+    /// Legs that are let into one mix.
+    pub mix_parties: usize,
+    /// How much of what a party says waits to be taken of its tap; beyond it the newest is dropped.
+    pub tap_hear: Duration,
+    /// How much of what a tap says waits to be sent.
+    pub tap_say: Duration,
 }
 
 impl Default for MediaConfig {
@@ -67,6 +73,9 @@ impl Default for MediaConfig {
             latch: true,
             jitter: Delay::default(),
             fill_silence: true,
+            mix_parties: 512,
+            tap_hear: Duration::from_secs(2),
+            tap_say: Duration::from_secs(60),
         }
     }
 }
@@ -132,7 +141,7 @@ impl MediaPool {
         let mut handles = Vec::with_capacity(count);
         for (index, (queue, receiver)) in channels.into_iter().enumerate() {
             let legs = Arc::new(AtomicUsize::new(0));
-            let worker = Worker::new(index, queues.clone(), events.clone(), jobs.clone(), legs.clone(), config.jitter)?;
+            let worker = Worker::new(index, queues.clone(), events.clone(), jobs.clone(), legs.clone(), &config)?;
             handles.push(thread::Builder::new().name(format!("media-{index}")).spawn(move || worker.run(receiver))?);
             threads.push(Thread { queue, legs });
         }
@@ -173,6 +182,7 @@ impl MediaPool {
             grain: worker::SLICE,
             delay: pool.config.jitter,
             fill_silence: pool.config.fill_silence,
+            tap_wait: pool.config.tap_say,
         });
         thread.legs.fetch_add(1, Ordering::Relaxed);
         thread.queue.try_send(Message::Open { key, leg: Box::new(leg), pair }).map_err(|error| {
@@ -221,7 +231,7 @@ impl MediaPool {
     /// Listens to a leg and speaks to it, in samples, `rate` a second: 8,000, 16,000 or 24,000. At another rate nothing is
     /// heard. It takes the place of a tap before.
     pub fn tap(&self, leg: LegKey, rate: u32) -> Tap {
-        let (tap, end) = Tap::new(leg, self.clone());
+        let (tap, end) = Tap::new(leg, self.clone(), self.0.config.tap_hear);
         if self.0.threads[self.0.home(leg)].queue.send(Message::Tap { key: leg, rate, end }).is_err() {
             tracing::error!(%leg, "media thread is gone, tap lost");
         }

@@ -1,4 +1,4 @@
-//! System calls std has no name for: `epoll`, `recvmsg` with the time of arrival, `sendmmsg`, `setpriority`. All unsafe code of
+//! System calls std has no name for: `epoll`, `recvmsg` with the time of arrival, `sendmmsg`, `connect` to nobody, `setpriority`. All unsafe code of
 //! media is in this file.
 
 use std::io;
@@ -108,6 +108,19 @@ pub(super) fn stamp_arrivals(socket: &UdpSocket) {
     }
 }
 
+/// From now on the socket hears and speaks to this address alone; `None`: to everybody again.
+pub(super) fn connect(socket: &UdpSocket, to: Option<SocketAddr>) -> io::Result<()> {
+    if let Some(to) = to {
+        return socket.connect(to);
+    }
+    // SAFETY: plain data, for which all zeroes are a value.
+    let mut nobody: libc::sockaddr_in6 = unsafe { mem::zeroed() };
+    nobody.sin6_family = libc::AF_UNSPEC as libc::sa_family_t;
+    let length = mem::size_of_val(&nobody) as libc::socklen_t;
+    // SAFETY: the address lives through the call and is as long as told.
+    check(unsafe { libc::connect(socket.as_raw_fd(), (&raw const nobody).cast(), length) }).map(drop)
+}
+
 /// A datagram that was received.
 pub(super) struct Received<'a> {
     pub from: SocketAddr,
@@ -189,14 +202,20 @@ impl Batch {
         self.entries.is_empty()
     }
 
-    /// Sends all and empties the batch. What the kernel refuses (no room, no route, port unreachable) is lost, as UDP
+    /// Sends all and empties the batch; `partner`: to whom the socket is connected. What the kernel refuses (no room, no route, port unreachable) is lost, as UDP
     /// may; returned are the numbers sent and lost.
-    pub fn send(&mut self, socket: &UdpSocket) -> (u64, u64) {
+    pub fn send(&mut self, socket: &UdpSocket, partner: Option<SocketAddr>) -> (u64, u64) {
         let (mut sent, mut lost) = (0, 0);
         let mut rest = &self.entries[..];
         if let [(range, to)] = rest {
             // Mostly there is one: a plain `sendto` has less to copy.
-            let result = socket.send_to(&self.data[range.clone()], to);
+            let datagram = &self.data[range.clone()];
+            let send = || if partner == Some(*to) { socket.send(datagram) } else { socket.send_to(datagram, to) };
+            let result = match send() {
+                // Told of an earlier packet, in place of sending this one.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => send(),
+                result => result,
+            };
             (sent, lost) = if result.is_ok() { (1, 0) } else { (0, 1) };
             rest = &[];
         }
@@ -321,7 +340,7 @@ mod tests {
             for number in 0..40u8 {
                 batch.push(b.local_addr().unwrap(), &vec![number; usize::from(number) + 1]);
             }
-            assert_eq!(batch.send(&a), (40, 0));
+            assert_eq!(batch.send(&a, None), (40, 0));
             assert!(batch.is_empty());
             let mut inbox = Inbox::new();
             let mut seen = Vec::new();
@@ -344,13 +363,39 @@ mod tests {
             let peer = UdpSocket::bind(local).unwrap();
             let mut batch = Batch::default();
             batch.push(peer.local_addr().unwrap(), b"there");
-            assert_eq!(batch.send(&all), (1, 0));
+            assert_eq!(batch.send(&all, None), (1, 0));
             let mut buffer = [0; 16];
             let (length, from) = peer.recv_from(&mut buffer).unwrap();
             assert_eq!((&buffer[..length], from.port()), (&b"there"[..], port));
             peer.send_to(b"back", (own, port)).unwrap();
             let seen = inbox.receive(&all, Clocks::read()).unwrap().map(|received| received.from);
             assert_eq!(seen, peer.local_addr().ok());
+        }
+    }
+
+    #[test]
+    fn a_connected_socket_hears_one_address_until_it_hears_all_again() {
+        for (local, own) in [("127.0.0.1:0", "127.0.0.1"), ("0.0.0.0:0", "127.0.0.1"), ("[::]:0", "127.0.0.1")] {
+            // A machine without IPv6 has nothing to prove here.
+            let Ok(socket) = UdpSocket::bind(local) else { continue };
+            let place = (own, socket.local_addr().unwrap().port());
+            let [partner, other] = [(); 2].map(|()| UdpSocket::bind((own, 0)).unwrap());
+            let (mut inbox, mut batch, mut octets) = (Inbox::new(), Batch::default(), [0; 8]);
+            for connected in [false, true, false, true] {
+                let to = partner.local_addr().unwrap();
+                connect(&socket, connected.then_some(to)).unwrap();
+                batch.push(to, b"x");
+                assert_eq!(batch.send(&socket, connected.then_some(to)), (1, 0));
+                assert_eq!(partner.recv_from(&mut octets).unwrap().1.port(), place.1);
+                other.send_to(b"other", place).unwrap();
+                partner.send_to(b"partner", place).unwrap();
+                let mut heard = Vec::new();
+                while let Some(received) = inbox.receive(&socket, Clocks::read()).unwrap() {
+                    heard.push(received.from);
+                }
+                let all = [other.local_addr().unwrap(), to];
+                assert_eq!(heard, if connected { &all[1..] } else { &all[..] }, "{local}");
+            }
         }
     }
 

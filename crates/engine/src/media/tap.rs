@@ -1,15 +1,18 @@
 //! Two-way audio of a leg for somebody within the process, as a bot or a recogniser: samples out, samples in, and marks.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use opentact_media::control::TAP_MARKS;
 use opentact_media::{Command, Event, LegKey};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
+#[cfg(doc)]
+use super::MediaConfig;
 use super::MediaPool;
 
-/// Packets' worth of what the party says that wait to be taken: 2 s of 20 ms. Beyond it the newest are dropped.
-const MAX_WAITING: usize = 100;
+/// A packet's worth of what the party says, as a rule.
+const PACKET: Duration = Duration::from_millis(20);
 
 /// What a tap tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,9 +35,11 @@ pub struct Tap {
 }
 
 impl Tap {
-    pub(super) fn new(leg: LegKey, pool: MediaPool) -> (Tap, TapEnd) {
+    /// `wait`: how much of what the party says waits to be taken.
+    pub(super) fn new(leg: LegKey, pool: MediaPool, wait: Duration) -> (Tap, TapEnd) {
+        let packets = (wait.as_millis() / PACKET.as_millis()).max(1) as usize;
         // Marks have places of their own: they are not dropped with samples.
-        let (sender, told) = channel(MAX_WAITING + TAP_MARKS);
+        let (sender, told) = channel(packets + TAP_MARKS);
         (Tap { leg, pool, told }, TapEnd { sender, lost: 0 })
     }
 
@@ -43,7 +48,7 @@ impl Tap {
         self.told.recv().await
     }
 
-    /// Says this, at the rate of the tap, behind what it has said already; at most 60 s wait.
+    /// Says this, at the rate of the tap, behind what it has said already; so much waits as [`MediaConfig::tap_say`] lets.
     pub fn say(&self, samples: impl Into<Arc<[i16]>>) {
         self.pool.command(self.leg, Command::Say { samples: samples.into() });
     }

@@ -404,6 +404,7 @@ impl LegContext {
             spends: None,
             pass_headers: Vec::new(),
             codecs: Vec::new(),
+            app_codecs: Vec::new(),
             srtp: None,
             dtmf: Dtmf::Auto,
         }
@@ -443,6 +444,7 @@ impl LegContext {
         self.sip_control_app = Some(app.uuid);
         self.related.sip_control_app = Some(view::sip_control_app_short(app).into());
         self.webhook = app.webhook_url.is_some();
+        self.app_codecs.clone_from(&app.codecs.0);
     }
 
     /// Of a leg that this one dials, as long as nothing more is known.

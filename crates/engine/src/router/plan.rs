@@ -59,6 +59,8 @@ pub struct LegContext {
     pub pass_headers: Vec<String>,
     /// The only codecs its trunk takes; empty means all.
     pub codecs: Vec<String>,
+    /// The codecs of its app, the one liked best first; empty: it has no order of its own.
+    pub app_codecs: Vec<String>,
     /// Whether its audio is protected, where its trunk says so.
     pub srtp: Option<SrtpPolicy>,
     /// How keys are sent to it.

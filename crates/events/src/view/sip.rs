@@ -53,6 +53,7 @@ pub fn sip_control_app(app: &SipControlApp, webhook_secret: &str) -> Value {
         "webhook_url": app.webhook_url,
         "webhook_method": app.webhook_method,
         "webhook_request_timeout": app.webhook_request_timeout,
+        "codecs": *app.codecs,
         "webhook_secret": webhook_secret,
         "created_by": author(app.created_by),
         "modified_by": author(app.modified_by),

@@ -166,6 +166,15 @@ impl Leg {
         *latched == from
     }
 
+    /// Who alone is to be heard and spoken to: the address that the peer has told, where it comes from there. `None` while
+    /// another may take its place.
+    pub fn partner(&self, now: Instant) -> Option<SocketAddr> {
+        let told = self.params.as_ref()?.remote;
+        let is_heard = self.last_heard.is_some_and(|last| now.saturating_duration_since(last) < REBOUND);
+        let settled = self.config.latch && self.remote.rtp == Some(told) && self.transport.way().is_none();
+        (is_heard && settled).then_some(told)
+    }
+
     pub(super) fn rtp_remote(&self) -> Option<SocketAddr> {
         let params = self.params.as_ref()?;
         self.transport.way().unwrap_or_else(|| Some(self.remote.rtp.unwrap_or(params.remote)))

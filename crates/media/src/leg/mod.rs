@@ -62,6 +62,8 @@ pub struct LegConfig {
     pub delay: Delay,
     /// Send silence while there is nothing else to send, so that NATs and the peer's own timeout stay content.
     pub fill_silence: bool,
+    /// How much of what a tap says waits to be sent; what is beyond is dropped, and told of.
+    pub tap_wait: Duration,
 }
 
 /// Tells the time of day of an instant, as RTCP needs it.

@@ -9,8 +9,6 @@ use crate::control::{Event, TAP_MARKS};
 use crate::jitter::JitterBuffer;
 use crate::resample::Resampler;
 
-/// Milliseconds of audio that wait to be heard; what is beyond is dropped.
-const MAX_WAITING_MS: u64 = 60_000;
 /// Packet times that are made up for at once after a stall.
 const MAX_STALL: u32 = 50;
 
@@ -19,6 +17,8 @@ pub(super) struct Tap {
     rate: u32,
     pub heard: JitterBuffer,
     waiting: VecDeque<i16>,
+    /// Samples that may wait; what is beyond is dropped.
+    most: usize,
     /// By how many samples go before them.
     marks: VecDeque<(u64, u64)>,
     /// Samples that have come to be said, and of them sent.
@@ -33,7 +33,7 @@ pub(super) struct Tap {
 impl Tap {
     /// Takes samples to be said; returns how many of them are dropped.
     fn take(&mut self, samples: &[i16]) -> usize {
-        let room = (u64::from(self.rate) * MAX_WAITING_MS / 1000) as usize - self.waiting.len();
+        let room = self.most - self.waiting.len();
         let taken = &samples[..samples.len().min(room)];
         self.waiting.extend(taken);
         self.come += taken.len() as u64;
@@ -74,6 +74,7 @@ impl Leg {
             rate,
             heard: JitterBuffer::new(rate, self.config.delay),
             waiting: VecDeque::new(),
+            most: (self.config.tap_wait.as_millis() * u128::from(rate) / 1000) as usize,
             marks: VecDeque::new(),
             come: 0,
             sent: 0,

@@ -25,8 +25,6 @@ use ring::{Place, Ring};
 const BLOCK_MS: u64 = 10;
 /// Samples of the longest packet of a leg.
 const MAX_SAMPLES: usize = 960;
-/// Parties of one mix; no more are let in.
-pub const MAX_PARTIES: usize = 512;
 
 /// Samples per second at which is mixed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -92,6 +90,8 @@ pub struct Mixer {
     /// Where time begins.
     origin: Instant,
     delay: Delay,
+    /// Parties that are let in.
+    most: usize,
     /// By key.
     parties: Vec<Party>,
     buses: [Bus; 4],
@@ -102,12 +102,13 @@ pub struct Mixer {
 }
 
 impl Mixer {
-    /// `delay`: how long packets of a party wait.
-    pub fn new(now: Instant, delay: Delay) -> Mixer {
+    /// `delay`: how long packets of a party wait; `most`: how many parties are let in.
+    pub fn new(now: Instant, delay: Delay, most: usize) -> Mixer {
         // What is due a little before was not the beginning of time.
         let origin = now.checked_sub(Duration::from_secs(1)).unwrap_or(now);
         let buses = Rate::ALL.map(|rate| Bus { ring: Ring::new(rate), wanted: false });
-        let mut mixer = Mixer { origin, delay, parties: Vec::new(), buses, mixed: 0, sum: Vec::new(), out: Vec::new() };
+        let (parties, sum, out) = (Vec::new(), Vec::new(), Vec::new());
+        let mut mixer = Mixer { origin, delay, most, parties, buses, mixed: 0, sum, out };
         mixer.mixed = mixer.block_of(now);
         mixer
     }
@@ -121,11 +122,11 @@ impl Mixer {
         self.parties.iter().map(|party| party.key)
     }
 
-    /// Lets a leg in, or gives one that is in it another audience. False beyond [`MAX_PARTIES`].
+    /// Lets a leg in, or gives one that is in it another audience. False when it is full.
     pub fn join(&mut self, key: LegKey, hearing: Hearing, audience: Audience) -> bool {
         match self.place(key) {
             Ok(place) => self.parties[place].audience = audience,
-            Err(_) if self.parties.len() >= MAX_PARTIES => return false,
+            Err(_) if self.parties.len() >= self.most => return false,
             Err(place) => {
                 self.parties.insert(place, Party::new(key, hearing, audience, self.delay, self.mixed));
                 self.settle();

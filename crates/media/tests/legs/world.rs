@@ -74,6 +74,7 @@ impl World {
             grain: Duration::ZERO,
             delay: Delay::default(),
             fill_silence: false,
+            tap_wait: Duration::from_secs(60),
         };
         World {
             now: start,
@@ -82,7 +83,7 @@ impl World {
             rng: StdRng::seed_from_u64(seed),
             legs: Vec::new(),
             peers: HashMap::new(),
-            mixer: Mixer::new(start, config.delay),
+            mixer: Mixer::new(start, config.delay, 512),
             mixed: HashSet::new(),
             flying: BinaryHeap::new(),
             flights: 0,

@@ -43,6 +43,7 @@ impl Bridge {
                 grain: Duration::ZERO,
                 delay: Delay::default(),
                 fill_silence: false,
+                tap_wait: Duration::from_secs(60),
             });
             let params = LegParams::of(peer(leg as usize), codecs[leg as usize]);
             made.handle(start, Input::Command(Command::Start(params)));

@@ -12,6 +12,9 @@ use super::value::{
 };
 use super::{Layers, Setting};
 
+/// How much of a tap may wait.
+const TAP: std::ops::RangeInclusive<Duration> = Duration::from_millis(20)..=Duration::from_mins(10);
+
 /// Declares one section: a struct whose fields are settings, and their table.
 macro_rules! section {
     ($(#[doc = $about:literal])+ $name:ident $prefix:literal {
@@ -239,6 +242,13 @@ section! {
         /// address too, as a server-reflexive candidate with the port of the call. For a node behind a NAT that passes the
         /// ports on as they are, and whose address nobody knows beforehand.
         stun: Option<String> = "",
+        /// URLs of the STUN and TURN servers that browsers are to use, `stun:host`, `turn:host:port?transport=udp` or
+        /// `turns:host`: pages ask for them at `GET /rest/sip/ice_server`.
+        ice_servers: Vec<String> = "",
+        /// Secret shared with those TURN servers (`static-auth-secret` of coturn): each who asks gets a password of its own.
+        turn_secret: Option<Secret> = "",
+        /// How long such a password is good.
+        turn_ttl: Span = "1d",
         /// A leg that should receive and gets no RTP for this long is hung up.
         timeout: Span = "60s",
         /// Codecs spoken with phones and browsers of SIP users, the one liked best first. `L16` is offered at 16,000 and
@@ -252,6 +262,12 @@ section! {
         jitter: u32 = "40",
         /// Milliseconds that packets wait at most; what came before is dropped.
         jitter_max: u32 = "300",
+        /// Legs that are let into one mix.
+        mix_parties: u32 = "512",
+        /// How much of what a party says waits for who taps its leg (a bot); beyond it the newest is dropped.
+        tap_hear: Span = "2s",
+        /// How much of what a tap says waits to be sent; what is beyond is dropped.
+        tap_say: Span = "60s",
         /// Folder of audio files that `Play` names without a URL, or by a `file:` URL; any account may play them. Unset:
         /// `prompts` in the data folder.
         prompts: Option<PathBuf> = "",
@@ -603,6 +619,20 @@ impl Config {
             "media.jitter_max",
             "must be from 40 more than media.jitter to 1000",
         );
+        let server = |url: &String| {
+            let (scheme, host) = url.split_once(':').unwrap_or_default();
+            matches!(scheme, "stun" | "stuns" | "turn" | "turns") && !host.is_empty() && !host.starts_with('/')
+        };
+        fault(
+            !media.ice_servers.iter().all(server),
+            "media.ice_servers",
+            "expected stun:, stuns:, turn: or turns: URLs",
+        );
+        fault(media.turn_ttl.0.as_secs() == 0, "media.turn_ttl", "must be at least 1s");
+        fault(media.mix_parties == 0, "media.mix_parties", "must be at least 1");
+        for (key, span) in [("media.tap_hear", media.tap_hear.0), ("media.tap_say", media.tap_say.0)] {
+            fault(!TAP.contains(&span), key, "must be from 20ms to 10m");
+        }
         let recordings = &self.recordings;
         if let Some(url) = &recordings.upload {
             let good = url::Url::parse(url).is_ok_and(|url| match url.scheme() {

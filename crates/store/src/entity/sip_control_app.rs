@@ -4,7 +4,7 @@ use sea_orm::entity::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::Date;
-use crate::types::{Attestation, Method};
+use crate::types::{Attestation, Json, Method};
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize, Deserialize)]
 #[sea_orm(table_name = "sip_control_apps")]
@@ -36,6 +36,8 @@ pub struct Model {
     pub webhook_method: Method,
     /// Milliseconds; `None` and 0 mean none.
     pub webhook_request_timeout: Option<i64>,
+    /// In order of preference; empty: no order of its own.
+    pub codecs: Json<Vec<String>>,
     pub created_by: Option<Uuid>,
     pub modified_by: Option<Uuid>,
 }

@@ -4,8 +4,11 @@
 //! system call. Whose audio somebody else waits for (a bridged leg's), and who still shakes hands, is watched by epoll and
 //! read within 5 ms; so is RTCP.
 
+mod joining;
+mod mixing;
+mod slot;
+
 use std::collections::{HashMap, VecDeque};
-use std::net::UdpSocket;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,14 +20,15 @@ use metrics::{Counter, Gauge, counter, gauge};
 use opentact_media::jitter::Delay;
 use opentact_media::leg::{Input, Output};
 use opentact_media::recorder::Recording;
-use opentact_media::{Audience, Codec, Command, Event, Leg, LegKey, LegStats, MixKey, Mixer};
+use opentact_media::{Codec, Command, Event, Leg, LegKey, LegStats, MixKey, Mixer};
 use tokio::sync::oneshot;
 
+use self::slot::{KINDS, RTCP, RTP, Slot, VIDEO_RTCP, watch, with_peer};
 use super::net::{Batch, Clocks, Epoll, Inbox, hurry};
 use super::ports::PortPair;
 use super::recordings::Job;
 use super::tap::TapEnd;
-use super::{EventSink, QUEUE};
+use super::{EventSink, MediaConfig, QUEUE};
 
 /// How often a thread wakes. Packets wait at most this long; a leg sends at most one packet of its own in it, so that
 /// one that is late catches up without a burst.
@@ -33,6 +37,9 @@ pub(super) const SLICE: Duration = Duration::from_millis(5);
 const MAX_JOBS: usize = 1024;
 /// Datagrams read from one socket in one slice: a flood on one port does not starve the others.
 const MAX_DATAGRAMS: usize = 128;
+/// Behind a datagram that came since, hardly ever another lies: finding that out would cost a third of reading one. What does
+/// lie there is read a packet time later, and with it all that has come meanwhile.
+const NEW: Duration = Duration::from_millis(15);
 /// How often a leg is looked at that is not started.
 const IDLE: Duration = Duration::from_millis(20);
 
@@ -73,29 +80,6 @@ pub(super) enum Message {
     Shutdown,
 }
 
-pub(super) struct Slot {
-    key: LegKey,
-    leg: Box<Leg>,
-    pair: PortPair,
-    /// Of its video, where that has ports of its own.
-    video: Option<PortPair>,
-    /// Place of the leg it is bridged to.
-    peer: Option<usize>,
-    /// Its RTP socket is among those of epoll.
-    watched: bool,
-    /// What it was told last: its time only moves forward.
-    clock: Instant,
-    /// The mix it is in.
-    mix: Option<MixKey>,
-    tap: Option<TapEnd>,
-    /// Threads that still pass its commands on.
-    visited: Vec<usize>,
-    /// It recorded, and its last event must not overtake that of its recordings.
-    recorded: bool,
-    /// Its last event, told when its place and its ports are free.
-    farewell: Option<Event>,
-}
-
 pub(super) struct Worker {
     index: usize,
     queues: Vec<SyncSender<Message>>,
@@ -113,8 +97,9 @@ pub(super) struct Worker {
     /// Legs that went to another thread.
     moved: HashMap<LegKey, usize>,
     mixes: HashMap<MixKey, Mixer>,
-    /// How long packets wait in a mix.
+    /// How long packets wait in a mix, and how many legs it has at most.
     delay: Delay,
+    mix_parties: usize,
     /// Messages for threads whose queue was full.
     pending: VecDeque<(usize, Message)>,
     epoll: Epoll,
@@ -161,7 +146,7 @@ impl Worker {
         events: EventSink,
         recordings: SyncSender<Job>,
         legs: Arc<AtomicUsize>,
-        delay: Delay,
+        config: &MediaConfig,
     ) -> io::Result<Worker> {
         let name = index.to_string();
         let meters = Meters {
@@ -184,7 +169,8 @@ impl Worker {
             places: HashMap::new(),
             moved: HashMap::new(),
             mixes: HashMap::new(),
-            delay,
+            delay: config.jitter,
+            mix_parties: config.mix_parties,
             pending: VecDeque::new(),
             epoll: Epoll::new()?,
             inbox: Inbox::new(),
@@ -254,6 +240,7 @@ impl Worker {
                     video: None,
                     peer: None,
                     watched: false,
+                    partner: None,
                     clock: now,
                     mix: None,
                     tap: None,
@@ -349,152 +336,6 @@ impl Worker {
         }
     }
 
-    /// Joins a leg with another, to whose thread it goes when that is not this one.
-    fn bridge(&mut self, now: Instant, index: usize, with: LegKey) {
-        self.part(now, index);
-        self.leave_mix(now, index);
-        if let Some(&peer) = self.places.get(&with) {
-            if peer != index {
-                self.join(now, index, peer);
-            }
-            return;
-        }
-        let thread = self.thread_of(with);
-        if thread == self.index {
-            tracing::debug!(leg = %with, "bridge with a closed leg");
-            return;
-        }
-        self.move_to(thread, index, Command::Bridge { with });
-    }
-
-    /// Gives a leg away to another thread, which is to do that with it.
-    fn move_to(&mut self, thread: usize, index: usize, to: Command) {
-        let Some(mut slot) = self.vacate(index) else { return };
-        for (socket, kind) in slot.sockets() {
-            if kind != RTP || slot.watched {
-                self.epoll.remove(socket);
-            }
-        }
-        slot.watched = false;
-        slot.visited.push(self.index);
-        self.moved.insert(slot.key, thread);
-        self.pass_on(thread, Message::Adopt { slot: Box::new(slot), to });
-    }
-
-    fn adopt(&mut self, now: Instant, slot: Slot, to: Command) {
-        let key = slot.key;
-        self.moved.remove(&key);
-        self.settle(slot);
-        self.command(now, key, to);
-    }
-
-    /// Takes a leg into a mix, to whose thread it goes when that is not this one.
-    fn join_mix(&mut self, now: Instant, index: usize, mix: MixKey, audience: Audience) {
-        self.part(now, index);
-        if self.slots[index].as_ref().is_some_and(|slot| slot.mix != Some(mix)) {
-            self.leave_mix(now, index);
-        }
-        let thread = (mix.0 % self.queues.len() as u64) as usize;
-        if thread != self.index {
-            return self.move_to(thread, index, Command::Join { mix, audience });
-        }
-        let Some(slot) = &mut self.slots[index] else { return };
-        let mixer = self.mixes.entry(mix).or_insert_with(|| Mixer::new(now, self.delay));
-        if !mixer.join(slot.key, slot.leg.hearing(), audience) {
-            return (self.events)(slot.key, Event::MixFull { mix });
-        }
-        if slot.mix.replace(mix).is_none() {
-            self.handle(now, index, Input::Command(Command::Join { mix, audience }));
-            self.drain(now, index);
-        }
-    }
-
-    /// Takes a leg out of its mix, which ends with the last.
-    fn leave_mix(&mut self, now: Instant, index: usize) {
-        if self.forget_mix(index) {
-            self.handle(now, index, Input::Command(Command::Leave));
-            self.drain(now, index);
-        }
-    }
-
-    fn forget_mix(&mut self, index: usize) -> bool {
-        let Some(slot) = &mut self.slots[index] else { return false };
-        let Some(mix) = slot.mix.take() else { return false };
-        if let Some(mixer) = self.mixes.get_mut(&mix) {
-            mixer.leave(slot.key);
-            if mixer.is_empty() {
-                self.mixes.remove(&mix);
-            }
-        }
-        true
-    }
-
-    fn with_mix(&mut self, index: usize, tell: impl FnOnce(&mut Mixer, LegKey)) {
-        let Some(slot) = &self.slots[index] else { return };
-        if let Some(mixer) = slot.mix.and_then(|mix| self.mixes.get_mut(&mix)) {
-            tell(mixer, slot.key);
-        }
-    }
-
-    /// Gives a leg that is due what it hears of its mix.
-    fn feed(&mut self, now: Instant, index: usize) {
-        let Some(slot) = &mut self.slots[index] else { return };
-        let Some(mixer) = slot.mix.and_then(|mix| self.mixes.get_mut(&mix)) else { return };
-        slot.clock = slot.clock.max(now);
-        let (now, leg) = (slot.clock, &mut slot.leg);
-        let fed = catch_unwind(AssertUnwindSafe(|| {
-            if let Some(need) = leg.needs(now)
-                && let Some((rate, samples)) = mixer.give(slot.key, need)
-            {
-                leg.handle(now, Input::Mixed { rate, samples });
-            }
-        }));
-        if fed.is_err() {
-            self.end_mix(now, index);
-        }
-    }
-
-    /// A fault in a mix ends that mix only: its parties hear nothing more of it.
-    fn end_mix(&mut self, now: Instant, index: usize) {
-        let Some(mix) = self.slots[index].as_ref().and_then(|slot| slot.mix) else { return };
-        tracing::error!(%mix, "mix panicked and is ended");
-        let Some(mixer) = self.mixes.remove(&mix) else { return };
-        let places: Vec<usize> = mixer.keys().filter_map(|key| self.places.get(&key).copied()).collect();
-        for place in places {
-            self.leave_mix(now, place);
-        }
-    }
-
-    /// The thread that has a leg that is not here, or knows who has it.
-    fn thread_of(&self, key: LegKey) -> usize {
-        self.moved.get(&key).copied().unwrap_or((key.0 % self.queues.len() as u64) as usize)
-    }
-
-    fn join(&mut self, now: Instant, a: usize, b: usize) {
-        self.part(now, b);
-        self.leave_mix(now, b);
-        for (one, other) in [(a, b), (b, a)] {
-            let Some(with) = self.slots[other].as_ref().map(|slot| slot.key) else { return };
-            if let Some(slot) = &mut self.slots[one] {
-                slot.peer = Some(other);
-            }
-            self.handle(now, one, Input::Command(Command::Bridge { with }));
-            self.drain(now, one);
-        }
-    }
-
-    /// Takes a leg and the one it is bridged to apart.
-    fn part(&mut self, now: Instant, index: usize) {
-        let Some(peer) = self.slots[index].as_mut().and_then(|slot| slot.peer.take()) else { return };
-        if let Some(slot) = &mut self.slots[peer] {
-            slot.peer = None;
-        }
-        for one in [index, peer] {
-            self.handle(now, one, Input::Command(Command::Unbridge));
-            self.drain(now, one);
-        }
-    }
-
     fn close(&mut self, now: Instant, index: usize) {
         self.part(now, index);
         self.forget_mix(index);
@@ -552,7 +393,7 @@ impl Worker {
         self.ready = ready;
     }
 
-    /// Reads one datagram from the socket of that kind. False when there was none.
+    /// Reads one datagram from the socket of that kind. True where another may lie behind it: it was there, and not new.
     fn read(&mut self, clocks: Clocks, index: usize, kind: u64) -> bool {
         let Some(slot) = self.slots.get_mut(index).and_then(Option::as_mut) else { return false };
         let Some((socket, _)) = slot.sockets().find(|(_, other)| *other == kind) else { return false };
@@ -564,6 +405,7 @@ impl Worker {
                 return false;
             }
         };
+        let is_new = clocks.now.saturating_duration_since(received.at) < NEW;
         slot.clock = slot.clock.max(received.at);
         let (now, leg, from, datagram) = (slot.clock, &mut slot.leg, received.from, received.datagram);
         let input = match kind {
@@ -578,7 +420,7 @@ impl Worker {
         } else {
             self.drain(now, index);
         }
-        true
+        !is_new
     }
 
     /// Reads what came to those whose time it is, and lets it pass.
@@ -683,17 +525,21 @@ impl Worker {
             }
         }
         let video = slot.video.as_ref();
-        for (batch, socket) in [
-            (&mut self.rtp, Some(&slot.pair.rtp)),
-            (&mut self.rtcp, Some(&slot.pair.rtcp)),
-            (&mut self.video, video.map(|pair| &pair.rtp)),
-            (&mut self.video_rtcp, video.map(|pair| &pair.rtcp)),
+        for (batch, socket, partner) in [
+            (&mut self.rtp, Some(&slot.pair.rtp), slot.partner),
+            (&mut self.rtcp, Some(&slot.pair.rtcp), None),
+            (&mut self.video, video.map(|pair| &pair.rtp), None),
+            (&mut self.video_rtcp, video.map(|pair| &pair.rtcp), None),
         ] {
             if let Some(socket) = socket.filter(|_| !batch.is_empty()) {
-                let (sent, unsent) = batch.send(socket);
+                let (sent, unsent) = batch.send(socket, partner);
                 self.counts.sent += sent;
                 self.counts.unsent += unsent;
             }
+        }
+        let partner = slot.leg.partner(now);
+        if slot.partner != partner {
+            slot.meet(partner);
         }
         if slot.watched != slot.leg.is_live() {
             slot.watched = !slot.watched;
@@ -741,68 +587,5 @@ impl Worker {
                 }
             }
         }
-    }
-
-    fn pass_on(&mut self, thread: usize, message: Message) {
-        if self.pending.len() >= QUEUE {
-            tracing::error!(thread, "media thread does not take messages, one is lost");
-            return;
-        }
-        self.pending.push_back((thread, message));
-        self.pass_on_pending();
-    }
-
-    /// In their order; the first that finds a full queue holds up the rest until the next slice.
-    fn pass_on_pending(&mut self) {
-        while let Some((thread, message)) = self.pending.pop_front() {
-            let Some(queue) = self.queues.get(thread) else { continue };
-            match queue.try_send(message) {
-                Ok(()) => {}
-                Err(TrySendError::Full(message)) => {
-                    self.pending.push_front((thread, message));
-                    return;
-                }
-                Err(TrySendError::Disconnected(_)) => {
-                    tracing::error!(thread, "media thread is gone, message lost");
-                }
-            }
-        }
-    }
-}
-
-/// What the sockets of a leg are for, told by their tokens.
-const RTP: u64 = 0;
-const RTCP: u64 = 1;
-const VIDEO_RTP: u64 = 2;
-const VIDEO_RTCP: u64 = 3;
-const KINDS: u64 = 4;
-
-impl Slot {
-    fn sockets(&self) -> impl Iterator<Item = (&UdpSocket, u64)> {
-        let video = self.video.iter().flat_map(|pair| [(&pair.rtp, VIDEO_RTP), (&pair.rtcp, VIDEO_RTCP)]);
-        [(&self.pair.rtp, RTP), (&self.pair.rtcp, RTCP)].into_iter().chain(video)
-    }
-}
-
-/// Watches the sockets of a leg that are not watched yet, but for that of RTP, which has its times.
-fn watch(epoll: &Epoll, slot: &Slot, index: usize) {
-    for (socket, kind) in slot.sockets().filter(|(_, kind)| *kind != RTP) {
-        if let Err(error) = epoll.add(socket, index as u64 * KINDS + kind)
-            && error.kind() != io::ErrorKind::AlreadyExists
-        {
-            tracing::error!(leg = %slot.key, %error, "leg will not hear: cannot watch its socket");
-        }
-    }
-}
-
-/// A leg and the one it is bridged to.
-fn with_peer(slots: &mut [Option<Slot>], index: usize) -> Option<(&mut Slot, Option<&mut Slot>)> {
-    let peer = slots.get(index)?.as_ref()?.peer.filter(|peer| *peer != index);
-    match peer {
-        None => slots[index].as_mut().map(|slot| (slot, None)),
-        Some(peer) => match slots.get_disjoint_mut([index, peer]) {
-            Ok([Some(slot), peer]) => Some((slot, peer.as_mut())),
-            _ => None,
-        },
     }
 }
