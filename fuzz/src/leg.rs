@@ -16,5 +16,6 @@ pub fn leg_config(now: Instant) -> LegConfig {
         grain: Duration::from_millis(5),
         delay: Delay::default(),
         fill_silence: true,
+        tap_wait: Duration::from_secs(1),
     }
 }

@@ -1,4 +1,4 @@
-"""Two nodes that are each other's trunk, and a phone, with NAT between them and a wire that loses and reorders what it carries."""
+"""Two nodes that are each other's trunk, a phone and a browser, with NAT between them and a wire that loses and reorders what it carries."""
 
 import socket
 import struct
@@ -7,6 +7,8 @@ import pytest
 
 from harness import networks, sound
 from harness.baresip import Baresip
+from harness.browser import WebPhone, chromium
+from test_webrtc import hears, office
 
 pytestmark = [
     pytest.mark.skipif(networks.missing() is not None, reason=str(networks.missing())),
@@ -139,3 +141,37 @@ def test_a_phone_behind_a_nat_registers_and_is_called(net, own_server, tmp_path)
         answer, _ = stun.recvfrom(100)
     seen = struct.unpack("!I", answer[28:32])[0] ^ 0x2112A442
     assert socket.inet_ntoa(struct.pack("!I", seen)) == OUTER
+
+
+def test_a_browser_goes_to_another_network_in_a_call(net, own_server, tmp_path):
+    """As from wireless to mobile: its address, its NAT and its websocket are others, and ICE begins anew."""
+    home, wireless, mobile, outside = (net.place() for _ in range(4))
+    leaves, _ = net.link(home, wireless, "192.168.7")
+    net.link(home, mobile, "192.168.8")
+    for nat, network in ((wireless, "198.51.100"), (mobile, "203.0.113")):
+        device, _ = net.link(nat, outside, network)
+        nat.masquerade(device)
+    net.route(home, "192.168.7.2")
+    net.route(mobile, "203.0.113.2")
+    with outside:
+        server = own_server(https__listen=f"{CALLEE}:8443", media__address=CALLEE)
+        # The simulated callee echoes, after a greeting.
+        domain = office(server.rest(), "web", flow="<Response><Answer/><Dial><To>12065557788</To></Dial></Response>")
+    with home, chromium(sound.write_tone(tmp_path / "mic.wav", 660, rate=48000)) as browser:
+        url = f"wss://{server.runtime['https']}/sip"
+        phone = WebPhone(browser.new_page(), server.base, url, f"sip:web@{domain}", SECRET)
+        assert phone.wait("registered") == 200
+        phone.call(f"sip:anybody@{domain}")
+        phone.wait("confirmed")
+        phone.until_loud(660)
+        phone.run("() => { window.seen.length = 0 }")
+        home.run("ip", "link", "set", leaves, "down")
+        net.route(home, "192.168.8.2")
+        phone.wait("disconnected")
+        assert phone.wait("registered") == 200
+        restart = "{ rtcOfferConstraints: { iceRestart: true } }"
+        assert phone.run(f"() => new Promise((done) => window.session.renegotiate({restart}, () => done(true)))")
+        phone.until_loud(660)
+        hears(phone, 660)
+        phone.hang_up()
+        phone.wait("ended")

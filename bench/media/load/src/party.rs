@@ -152,6 +152,7 @@ impl Parties {
                 grain: PACKET,
                 delay: Delay::default(),
                 fill_silence: true,
+                tap_wait: Duration::ZERO,
             }));
             (Way::Secured { socket, _rtcp, leg, security: None }, description)
         };

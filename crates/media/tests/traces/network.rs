@@ -54,6 +54,20 @@ impl Trace {
     }
 }
 
+/// What `record.py` has recorded, `name` for who reads of it.
+fn recorded(name: &str, text: &str) -> Trace {
+    let delays = text.lines().map(|line| line.parse().ok()).collect();
+    Trace { name: name.into(), delays, step_us: PACKET_US }
+}
+
+/// Lines that TCP shares: a download over 1 Mbit/s with a queue of 200 ms, an upload over 384 kbit/s with one of 400 ms.
+fn all_recorded() -> [Trace; 2] {
+    [
+        recorded("a line with a download", include_str!("dsl.txt")),
+        recorded("a line with an upload", include_str!("uplink.txt")),
+    ]
+}
+
 /// Each packet is lost by itself, or late by any time up to a limit, which reorders.
 pub fn even(rng: &mut StdRng, count: usize, loss: f64, jitter_ms: u64) -> Trace {
     let name = format!("{} % lost, {jitter_ms} ms", loss * 100.0);
@@ -120,7 +134,8 @@ pub fn wandering(rng: &mut StdRng, count: usize) -> Trace {
     })
 }
 
-/// All that are made to be heard and to become calm again.
+/// All that become calm again: those that are made, and where there are as many packets those that were recorded.
 pub fn all(rng: &mut StdRng, count: usize) -> Vec<Trace> {
-    [losses_in_bursts, stalls, another_way, wifi, wandering].map(|make| make(rng, count)).into()
+    let made = [losses_in_bursts, stalls, another_way, wifi, wandering].map(|make| make(rng, count));
+    made.into_iter().chain(all_recorded().into_iter().filter(|trace| trace.delays.len() == count)).collect()
 }

@@ -4,6 +4,7 @@
 //! system call. Whose audio somebody else waits for (a bridged leg's), and who still shakes hands, is watched by epoll and
 //! read within 5 ms; so is RTCP.
 
+mod handover;
 mod joining;
 mod mixing;
 mod slot;
@@ -12,17 +13,17 @@ use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
+use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
 use metrics::{Counter, Gauge, counter, gauge};
 use opentact_media::jitter::Delay;
 use opentact_media::leg::{Input, Output};
-use opentact_media::recorder::Recording;
 use opentact_media::{Codec, Command, Event, Leg, LegKey, LegStats, MixKey, Mixer};
 use tokio::sync::oneshot;
 
+use self::handover::Handover;
 use self::slot::{KINDS, RTCP, RTP, Slot, VIDEO_RTCP, watch, with_peer};
 use super::net::{Batch, Clocks, Epoll, Inbox, hurry};
 use super::ports::PortPair;
@@ -33,8 +34,6 @@ use super::{EventSink, MediaConfig, QUEUE};
 /// How often a thread wakes. Packets wait at most this long; a leg sends at most one packet of its own in it, so that
 /// one that is late catches up without a burst.
 pub(super) const SLICE: Duration = Duration::from_millis(5);
-/// Jobs that wait here when the recordings' thread does not keep up; beyond it samples are dropped, and said to be.
-const MAX_JOBS: usize = 1024;
 /// Datagrams read from one socket in one slice: a flood on one port does not starve the others.
 const MAX_DATAGRAMS: usize = 128;
 /// Behind a datagram that came since, hardly ever another lies: finding that out would cost a third of reading one. What does
@@ -84,9 +83,7 @@ pub(super) struct Worker {
     index: usize,
     queues: Vec<SyncSender<Message>>,
     events: EventSink,
-    recordings: SyncSender<Job>,
-    /// Jobs for it while its queue is full.
-    jobs: VecDeque<Job>,
+    recordings: Handover,
     /// Legs on this thread, as the pool sees it.
     legs: Arc<AtomicUsize>,
     slots: Vec<Option<Slot>>,
@@ -160,8 +157,7 @@ impl Worker {
             index,
             queues,
             events,
-            recordings,
-            jobs: VecDeque::new(),
+            recordings: Handover::new(recordings),
             legs,
             slots: Vec::new(),
             due: Vec::new(),
@@ -191,7 +187,7 @@ impl Worker {
         }
         let mut wake = Instant::now();
         while !self.ending {
-            if self.places.is_empty() && self.pending.is_empty() && self.jobs.is_empty() {
+            if self.places.is_empty() && self.pending.is_empty() && self.recordings.is_empty() {
                 // Nothing to tick and nothing to hear: sleep until told something.
                 let Ok(message) = queue.recv() else { break };
                 wake = Instant::now();
@@ -201,7 +197,7 @@ impl Worker {
                 self.take(Instant::now(), message);
             }
             self.pass_on_pending();
-            self.hand_over();
+            self.recordings.give();
             self.hear();
             self.tick();
             self.meters.count(std::mem::take(&mut self.counts));
@@ -224,10 +220,7 @@ impl Worker {
         for index in 0..self.slots.len() {
             self.close(now, index);
         }
-        for job in self.jobs {
-            // Nothing is left to be held up.
-            let _ = self.recordings.send(job);
-        }
+        self.recordings.finish();
     }
 
     fn take(&mut self, now: Instant, message: Message) {
@@ -463,7 +456,7 @@ impl Worker {
         if let Some(slot) = &mut self.slots[index] {
             tracing::error!(leg = %slot.key, "leg panicked and is closed");
             slot.farewell = Some(Event::Closed(slot.leg.stats()));
-            self.jobs.push_back(Job::Gone(slot.key));
+            self.recordings.push(Job::Gone(slot.key));
         }
         self.remove(index);
     }
@@ -477,12 +470,12 @@ impl Worker {
         }
         if let Some(event) = farewell {
             if recorded {
-                self.jobs.push_back(Job::Tell(key, event));
+                self.recordings.push(Job::Tell(key, event));
             } else {
                 (self.events)(key, event);
             }
         }
-        self.hand_over();
+        self.recordings.give();
     }
 
     /// Does what a leg wants done, and what the leg it is bridged to wants done because of it.
@@ -512,7 +505,7 @@ impl Worker {
                 }
                 Output::Recording(recording) => {
                     slot.recorded = true;
-                    self.jobs.push_back(Job::Recording(slot.key, recording));
+                    self.recordings.record(slot.key, recording);
                 }
                 Output::Heard(samples) => {
                     if let Some(tap) = &mut slot.tap {
@@ -554,7 +547,7 @@ impl Worker {
         let recorded = slot.recorded;
         let untapped = slot.tap.take_if(|tap| tap.is_over()).is_some();
         if recorded {
-            self.hand_over();
+            self.recordings.give();
         }
         if mix_panicked {
             self.end_mix(now, index);
@@ -568,23 +561,6 @@ impl Worker {
                 self.abandon(peer);
             } else {
                 self.drain(now, peer);
-            }
-        }
-    }
-
-    /// Gives the recordings' thread what it takes. Of what is left beyond the limit the samples are dropped.
-    fn hand_over(&mut self) {
-        while let Some(job) = self.jobs.pop_front() {
-            if let Err(TrySendError::Full(job)) = self.recordings.try_send(job) {
-                self.jobs.push_front(job);
-                break;
-            }
-        }
-        if self.jobs.len() > MAX_JOBS {
-            for job in &mut self.jobs {
-                if let Job::Recording(leg, Recording::Samples { id, samples }) = job {
-                    *job = Job::Lost { leg: *leg, id: *id, samples: samples.len() as u64 };
-                }
             }
         }
     }
