@@ -53,6 +53,11 @@ SCENES = {
     **{f"prompt-{calls}": Scene(calls) for calls in (80, 1000, 2000, 4000)},
     **{f"relay-{calls}": Scene(calls, relay=True, rtpengine=("", "")) for calls in (50, 500)},
     "record-50": Scene(50, relay=True, record=True),
+    **{
+        f"{name}-{codec}-50": Scene(50, relay=True, record=name == "record", load=["--caller-codec", codec, "--callee-codec", codec])
+        for codec in ("G722", "opus")
+        for name in ("relay", "record")
+    },
     "transcode-50": Scene(50, relay=True, load=["--caller-codec", "opus"]),
     "srtp-50": Scene(50, relay=True, load=["--caller-protection", "sdes", "--callee-protection", "sdes"], srtp="required"),
     "webrtc-50": Scene(
@@ -249,8 +254,10 @@ def main():
 
 def conclude(seen, prompt):
     cpu = {scene: figures["cpu"] for (scene, name), figures in seen.items() if name == "opentact"}
-    if "record-50" in cpu and "relay-50" in cpu:
-        print(f"recording adds {cpu['record-50'] - cpu['relay-50']:.4f} CPU s a call-minute")
+    for codec in ("", "-G722", "-opus"):
+        relayed, recorded = f"relay{codec}-50", f"record{codec}-50"
+        if relayed in cpu and recorded in cpu:
+            print(f"recording adds {cpu[recorded] - cpu[relayed]:.4f} CPU s a call-minute ({codec[1:] or 'PCMU'})")
     if "transcode-50" in cpu:
         bare = float(subprocess.run([LOAD, "codec", "--speech", prompt], check=True, capture_output=True).stdout)
         print(f"opus to PCMU and back: the bare codecs {bare:.4f} CPU s a call-minute, the node {cpu['transcode-50'] / bare:.2f} times it")
