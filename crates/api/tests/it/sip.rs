@@ -1,5 +1,6 @@
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use http::Method;
+use opentact_api::{IceSettings, Settings};
 use opentact_engine::ports::Registration;
 use opentact_store::types::now;
 use serde_json::{Value, json};
@@ -47,6 +48,22 @@ async fn a_wrong_app_is_told_all_that_is_wrong() {
     insta::assert_snapshot!(shown(&wrong));
     let missing = world.post("/rest/sip/app", json!({"name": "x", "product": 99})).expect(404).await;
     assert_eq!(missing["message"], "SIP Product not found");
+}
+
+#[tokio::test]
+async fn browsers_are_told_of_turn_servers_with_a_password_of_the_account() {
+    let turn = "turn:turn.example.com?transport=udp".to_owned();
+    let ice =
+        IceSettings { servers: vec![turn.clone()], turn_secret: Some("north".to_owned()), ..IceSettings::default() };
+    let world = World::with(Settings { ice, ..Settings::default() }).await;
+    let told = world.get("/rest/sip/ice_server").expect(200).await;
+    let server = &told["ice_servers"][0];
+    assert_eq!(server["urls"], json!([turn]));
+    let (until, user) = server["username"].as_str().unwrap().split_once(':').unwrap();
+    assert_eq!(user, world.me.account.uuid.to_string());
+    let until = DateTime::from_timestamp(until.parse().unwrap(), 0).unwrap();
+    assert!(until > Utc::now() && told["expires_on"].as_str().unwrap().starts_with(&until.format("%FT%T").to_string()));
+    assert!(!told.to_string().contains("north"));
 }
 
 #[tokio::test]
