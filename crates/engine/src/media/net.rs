@@ -108,7 +108,8 @@ pub(super) fn stamp_arrivals(socket: &UdpSocket) {
     }
 }
 
-/// From now on the socket hears and speaks to this address alone; `None`: to everybody again.
+/// From now on the socket hears and speaks to this address alone; `None`: to everybody again. It keeps the port that it was
+/// bound to by number; one that the system has chosen it would lose.
 pub(super) fn connect(socket: &UdpSocket, to: Option<SocketAddr>) -> io::Result<()> {
     if let Some(to) = to {
         return socket.connect(to);
@@ -375,10 +376,13 @@ mod tests {
 
     #[test]
     fn a_connected_socket_hears_one_address_until_it_hears_all_again() {
-        for (local, own) in [("127.0.0.1:0", "127.0.0.1"), ("0.0.0.0:0", "127.0.0.1"), ("[::]:0", "127.0.0.1")] {
+        let own = "127.0.0.1";
+        for local in [own, "0.0.0.0", "::"] {
             // A machine without IPv6 has nothing to prove here.
-            let Ok(socket) = UdpSocket::bind(local) else { continue };
-            let place = (own, socket.local_addr().unwrap().port());
+            let Ok(probe) = UdpSocket::bind((local, 0)) else { continue };
+            let place = (own, probe.local_addr().unwrap().port());
+            drop(probe);
+            let socket = UdpSocket::bind((local, place.1)).unwrap();
             let [partner, other] = [(); 2].map(|()| UdpSocket::bind((own, 0)).unwrap());
             let (mut inbox, mut batch, mut octets) = (Inbox::new(), Batch::default(), [0; 8]);
             for connected in [false, true, false, true] {
