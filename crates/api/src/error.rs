@@ -29,6 +29,9 @@ pub struct Field {
     pub did_you_mean: Option<String>,
 }
 
+/// A long list that is wrong throughout must not make an answer that is longer still.
+const MAX_FAULTS: usize = 1_000;
+
 /// All wrong properties, keyed `params.<property>` or `path.<name>`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(transparent)]
@@ -41,8 +44,11 @@ impl Fields {
         self.insert(key.into(), Field { message, value, line, column, expected: None, did_you_mean: None });
     }
 
+    /// At most [`MAX_FAULTS`] are told.
     pub fn insert(&mut self, key: String, field: Field) {
-        self.0.entry(key).or_insert(field);
+        if self.0.len() < MAX_FAULTS {
+            self.0.entry(key).or_insert(field);
+        }
     }
 
     /// A fault of a body or query property.
@@ -53,7 +59,7 @@ impl Fields {
     /// Takes over the faults of another pass.
     pub fn merge(&mut self, other: Self) {
         for (key, field) in other.0 {
-            self.0.entry(key).or_insert(field);
+            self.insert(key, field);
         }
     }
 

@@ -47,7 +47,8 @@ async fn once(state: &ApiState, request: Request, next: Next) -> Result<Response
     }
     let caller = Caller::from_request_parts(&mut parts, state).await?;
     let account = caller.account();
-    let octets = read_body(Request::from_parts(parts.clone(), body), state.settings.max_body).await?;
+    let octets =
+        read_body(Request::from_parts(parts.clone(), body), state.settings.body_limit(parts.uri.path())).await?;
     let fingerprint = fingerprint(&parts, &octets);
     match state.store.idempotency().begin(account, &key, &fingerprint).await? {
         Begun::New => {}

@@ -37,7 +37,7 @@ use utoipa_swagger_ui::SwaggerUi;
 
 pub use auth::{Jwt, Scopes};
 pub use error::AppError;
-pub use settings::{IceSettings, OrderSettings, RateLimit, Settings, SignUp, WebsocketSettings};
+pub use settings::{BatchSettings, IceSettings, OrderSettings, RateLimit, Settings, SignUp, WebsocketSettings};
 pub use state::{ApiState, Parts};
 
 /// All routes of the API and the websocket. Serve it with `into_make_service_with_connect_info::<SocketAddr>()`, so that

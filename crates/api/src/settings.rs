@@ -50,6 +50,7 @@ pub struct Settings {
     pub websocket: WebsocketSettings,
     pub orders: OrderSettings,
     pub ice: IceSettings,
+    pub batches: BatchSettings,
     /// Browser origins that may call the API (CORS). Empty: none but the own.
     pub allowed_origins: BTreeSet<String>,
 }
@@ -111,6 +112,20 @@ pub struct OrderSettings {
     pub quarantine: Duration,
 }
 
+#[derive(Debug, Clone)]
+pub struct BatchSettings {
+    /// Numbers of one batch.
+    pub max_phones: usize,
+    /// Octets of the request that makes one. Beyond it: 413.
+    pub max_body: usize,
+    /// Calls begun a second, where a batch does not say.
+    pub per_second: u32,
+    pub max_per_second: u32,
+    /// Calls at once, where a batch does not say.
+    pub concurrent: u32,
+    pub max_concurrent: u32,
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -139,6 +154,7 @@ impl Default for Settings {
             websocket: WebsocketSettings::default(),
             orders: OrderSettings::default(),
             ice: IceSettings::default(),
+            batches: BatchSettings::default(),
             allowed_origins: BTreeSet::new(),
         }
     }
@@ -168,7 +184,26 @@ impl Default for IceSettings {
     }
 }
 
+impl Default for BatchSettings {
+    fn default() -> Self {
+        Self {
+            max_phones: 100_000,
+            max_body: 32 * 1024 * 1024,
+            per_second: 10,
+            max_per_second: 100,
+            concurrent: 100,
+            max_concurrent: 1_000,
+        }
+    }
+}
+
 impl Settings {
+    /// Octets that the body of a request to this path may have.
+    #[must_use]
+    pub fn body_limit(&self, path: &str) -> usize {
+        if path == "/rest/batch" { self.batches.max_body.max(self.max_body) } else { self.max_body }
+    }
+
     /// The client's address: the peer's, or what the nearest trusted proxy saw.
     #[must_use]
     pub fn client_address(&self, peer: IpAddr, forwarded_for: Option<&str>) -> IpAddr {

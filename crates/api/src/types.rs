@@ -391,6 +391,8 @@ words! {
     feature: opentact_store::types::Feature;
     call_state: opentact_store::types::CallState;
     call_type: opentact_store::types::CallType;
+    batch_state: opentact_store::types::BatchState;
+    item_state: opentact_store::types::ItemState;
     record_state: opentact_store::types::RecordState;
     direction: opentact_store::types::Direction;
     party: opentact_store::types::Party;

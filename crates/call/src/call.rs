@@ -35,6 +35,8 @@ pub struct Call {
     target: Stage,
     auto_answer: bool,
     max_length: Option<Duration>,
+    /// To begin when the origin is answered.
+    record: Option<Record>,
     /// The origin's 200 is asked for.
     pub(crate) answering: bool,
     /// 180 is sent to the origin.
@@ -99,10 +101,11 @@ impl Call {
 
     /// A call to make.
     pub fn outbound(now: Now, start: OutboundStart) -> Call {
-        let OutboundStart { leg, from, dial, options, timeout, kind, target, max_length, variables } = start;
+        let OutboundStart { leg, from, dial, options, timeout, kind, target, max_length, record, variables } = start;
         let origin = Leg::new(now, leg, None, Direction::Out, kind, from.clone(), dial.to_string());
         let mut call = Call::new(now, origin, target, max_length, variables);
         call.ring_until = Some(now.instant + timeout);
+        call.record = record;
         let command = LegCommand::Dial { target: dial, from: Some(from), timeout, parent: None, options };
         call.put(Output::Leg { leg, command });
         call
@@ -131,6 +134,7 @@ impl Call {
             target: Stage::Waiting(target),
             auto_answer: false,
             max_length,
+            record: None,
             answering: false,
             rung: false,
             ring_until: None,
@@ -194,15 +198,16 @@ impl Call {
             }
             Input::Recorded { id, result } => self.recorded(now, id, result),
             Input::Run(document) => self.run(now, document),
-            Input::Hangup { leg, cause } => match leg == self.id() {
-                true if self.legs[0].is_up() => self.hang_up(now, cause),
-                true => self.hang_up_left(now, cause),
-                false => self.hang_up_dialled(now, leg, cause),
-            },
+            Input::Hangup { leg, cause } => self.hang_up_leg(now, leg, cause),
+            Input::Left { leg, cause } => {
+                self.unjoin_from_other(leg);
+                self.hang_up_leg(now, leg, cause);
+            }
             Input::Members { id, result } => self.members(now, id, result),
             Input::Transfer(start) => self.start_transfer(now, start),
             Input::HandOver { by, with, tells } => self.hand_over(now, by, with, tells),
             Input::Replace(start) => self.start_replacement(now, start),
+            Input::Join { leg, with, tells } => self.join_other(now, leg, with, tells),
             Input::Tick => self.tick(now),
         }
         self.drive_confirms(now);
@@ -334,6 +339,11 @@ impl Call {
         self.ring_until = None;
         self.length_until = self.max_length.map(|length| now.instant + length);
         self.enter(now, 0, CallState::Live);
+        if let Some(record) = self.record.take() {
+            let (leg, id) = (self.id(), self.own_id());
+            self.recordings.insert(id, Pending { leg, tag: record.tag.clone() });
+            self.put(Output::Record { leg, id, record });
+        }
         self.flow.handle(now, FlowInput::Answered);
         self.run_target(now);
         self.origin_answered(now);
@@ -423,10 +433,8 @@ impl Call {
         }
         match &mut self.target {
             Stage::Waiting(target) => *target = Target::Flow(document),
-            stage => {
-                if let Stage::Fetching { id, .. } = std::mem::replace(stage, Stage::Running) {
-                    self.put(Output::DropFetch { id });
-                }
+            _ => {
+                self.drop_target();
                 match document.holds() {
                     true => self.part_for_hold(now),
                     false => self.stop_held(now),
@@ -435,6 +443,13 @@ impl Call {
                 self.leave_handed(now);
                 self.flow.handle(now, FlowInput::Run(document));
             }
+        }
+    }
+
+    /// What the target waits for is awaited no more.
+    pub(crate) fn drop_target(&mut self) {
+        if let Stage::Fetching { id, .. } = std::mem::replace(&mut self.target, Stage::Running) {
+            self.put(Output::DropFetch { id });
         }
     }
 
@@ -453,6 +468,15 @@ impl Call {
         self.flow.handle(now, FlowInput::Result { op: id, result: OpResult::Recorded(ended) });
     }
 
+    /// Ends a leg from our side; the origin, which may have ended already, with all that depends on it.
+    fn hang_up_leg(&mut self, now: Now, leg: LegId, cause: Q850) {
+        match leg == self.id() {
+            true if self.legs[0].is_up() => self.hang_up(now, cause),
+            true => self.hang_up_left(now, cause),
+            false => self.hang_up_dialled(now, leg, cause),
+        }
+    }
+
     /// Ends the origin from our side.
     pub(crate) fn hang_up(&mut self, now: Now, cause: Q850) {
         if self.legs[0].is_up() {
@@ -467,12 +491,14 @@ impl Call {
         self.legs[0].cause = Some(cause);
         (self.ring_until, self.length_until) = (None, None);
         self.enter(now, 0, CallState::Hangup);
-        if let Stage::Fetching { id, .. } = std::mem::replace(&mut self.target, Stage::Running) {
-            self.put(Output::DropFetch { id });
-        }
+        self.drop_target();
         // A transfer may outlive the origin that has asked for it.
         let origin = self.id();
         self.leaves(now, origin, cause, cause.to_sip());
+        // The flow sees to its own.
+        for id in self.recordings.range(OWN..).map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.put(Output::StopRecord { leg: origin, id });
+        }
         self.flow.handle(now, FlowInput::HungUp);
         self.drive_flow(now);
         self.stop_fork(now);

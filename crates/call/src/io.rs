@@ -94,6 +94,8 @@ pub struct OutboundStart {
     /// Runs when answered.
     pub target: Target,
     pub max_length: Option<Duration>,
+    /// Recorded from the answer to the end.
+    pub record: Option<Record>,
     pub variables: Variables,
 }
 
@@ -145,6 +147,19 @@ pub enum Input {
         with: LegId,
         /// This call tells of the bridge.
         tells: bool,
+    },
+    /// Joins a leg with one of another call, in place of what it does ([`crate::Call::may_join`]); the other call is told the
+    /// same of its own.
+    Join {
+        leg: LegId,
+        with: LegId,
+        /// This call tells of the bridge.
+        tells: bool,
+    },
+    /// Whom a leg was joined with, of another call, has left it: the leg ends ([`Output::Leave`]).
+    Left {
+        leg: LegId,
+        cause: Q850,
     },
     /// [`crate::Call::deadline`] is reached.
     Tick,
@@ -328,7 +343,7 @@ pub enum Output {
         by: LegId,
         progress: TransferProgress,
     },
-    /// The partner of a leg of another call has left: that leg is to be hung up.
+    /// The partner of a leg of another call has left: that call is to be given [`Input::Left`].
     Leave {
         leg: LegId,
         cause: Q850,

@@ -3,6 +3,7 @@
 //! It is not a driver: no socket, clock, file or database. The caller must keep one rule: drain [`Call::poll`] after
 //! every [`Call::handle`], do what it says in order, and call `handle` with [`Input::Tick`] at [`Call::deadline`].
 
+pub mod batch;
 mod call;
 mod confirm;
 mod flow;

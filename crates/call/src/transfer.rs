@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use opentact_callflow::Input as FlowInput;
+
 use crate::call::Call;
 use crate::io::*;
 use crate::leg::{CallState, CallType, Direction, Leg, LegId};
@@ -162,6 +164,39 @@ impl Call {
         }
     }
 
+    /// Whether a leg can be joined with one of another call: it is live, and in no transfer; one that was dialled is joined.
+    pub fn may_join(&self, leg: LegId) -> bool {
+        let live = self.index(leg).is_some_and(|index| self.legs[index].is_live());
+        let free = self.transfer.is_none() && self.replacement.is_none();
+        live && free && (leg == self.id() || self.partner(leg).is_some())
+    }
+
+    /// Joins a leg with one of another call. The flow of an origin ends with that; whoever it talked to is hung up.
+    pub(crate) fn join_other(&mut self, now: Now, leg: LegId, with: LegId, tells: bool) {
+        if !self.may_join(leg) {
+            return;
+        }
+        if leg == self.id() {
+            self.drop_target();
+            self.flow.handle(now, FlowInput::Stop);
+            self.drive_flow(now);
+            self.stop_fork(now);
+            self.stop_held(now);
+            self.leave_handed(now);
+            return self.join_handed(Handed { leg, with, until: None, tells });
+        }
+        match self.partner(leg) {
+            Some(partner) if self.index(partner).is_some() => self.hand_over(now, partner, with, tells),
+            Some(partner) => {
+                let until = self.length_until();
+                self.unjoin();
+                self.send_off(now, partner, Q850::NORMAL_CLEARING);
+                self.join_handed(Handed { leg, with, until, tells });
+            }
+            None => {}
+        }
+    }
+
     fn join_handed(&mut self, handed: Handed) {
         let Handed { leg: a, with: b, tells, .. } = handed;
         self.handed = Some(handed);
@@ -284,6 +319,13 @@ impl Call {
             self.unjoin();
             self.send_off(now, handed.leg, cause);
             self.send_off(now, handed.with, cause);
+        }
+    }
+
+    /// A leg is left by its partner of another call, which is not to be told that it has ended.
+    pub(crate) fn unjoin_from_other(&mut self, leg: LegId) {
+        if self.handed.is_some_and(|handed| handed.leg == leg && self.index(handed.with).is_none()) {
+            self.unjoin();
         }
     }
 

@@ -113,9 +113,10 @@ impl Simulation {
             false => {
                 let dial = DialTarget::Number(to);
                 let (options, timeout) = (DialOptions::default(), Duration::from_secs(30));
+                let record = random.random_bool(0.3).then(|| Record::background(None));
                 Call::outbound(
                     now,
-                    OutboundStart { leg, from, dial, options, timeout, kind, target, max_length, variables },
+                    OutboundStart { leg, from, dial, options, timeout, kind, target, max_length, record, variables },
                 )
             }
         };
@@ -212,6 +213,9 @@ impl Simulation {
                 })
             }
             // The engine asks before.
+            18 if self.random.random_bool(0.3) && self.call.may_join(leg) => {
+                Input::Join { leg, with: OUTSIDE, tells: true }
+            }
             18 if self.call.may_transfer(leg) => Input::HandOver { by: leg, with: OUTSIDE, tells: true },
             20..=21 => match self.pick(|world| &mut world.groups) {
                 Some(id) => {

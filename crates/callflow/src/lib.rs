@@ -9,7 +9,7 @@ mod machine;
 mod parse;
 mod report;
 mod say;
-mod schedule;
+pub mod schedule;
 mod tone;
 mod variables;
 

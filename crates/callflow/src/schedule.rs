@@ -1,22 +1,22 @@
-//! When a `<Schedule>` runs.
+//! When a `<Schedule>` runs, and whatever else has hours.
 
 use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveTime, Timelike, Utc, Weekday};
 use chrono_tz::Tz;
 
 /// Hours of a day, both ends among them; they pass midnight when they end before they begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Hours {
+pub struct Hours {
     from: NaiveTime,
     to: NaiveTime,
 }
 
 /// Days of the week.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Weekdays(u8);
+pub struct Weekdays(u8);
 
 /// Days of the calendar, of one year or of every.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Dates {
+pub enum Dates {
     Days(NaiveDate, NaiveDate),
     /// Month and day; they pass the end of the year when they end before they begin.
     Yearly((u32, u32), (u32, u32)),
@@ -24,7 +24,7 @@ pub(crate) enum Dates {
 
 /// What a `<Schedule>` says; what it leaves out is any.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Schedule<'a> {
+pub struct Schedule<'a> {
     pub days: Option<Weekdays>,
     pub hours: Option<Hours>,
     pub dates: Option<&'a [Dates]>,

@@ -4,11 +4,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use opentact_call::{DialOptions, DialTarget, LegId, OutboundStart, Q850, Target};
+use opentact_call::{CallType, DialOptions, DialSpec, DialTarget, LegId, OutboundStart, Q850, Target};
 use opentact_callflow::Document;
 use opentact_media::LegStats;
 use serde_json::Value;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
 use crate::core::{Message, Stats, new_leg, quality};
@@ -20,12 +20,19 @@ pub(crate) enum ControlRequest {
     Originate {
         start: Box<OutboundStart>,
         plan: Box<DialPlan>,
+        /// Told of its end.
+        ended: Option<oneshot::Sender<CallEnd>>,
         reply: oneshot::Sender<Result<Value, ControlError>>,
     },
     Run {
         account: Uuid,
         call: LegId,
         document: Document,
+        reply: oneshot::Sender<Result<Value, ControlError>>,
+    },
+    Bridge {
+        account: Uuid,
+        calls: [LegId; 2],
         reply: oneshot::Sender<Result<Value, ControlError>>,
     },
     Hangup {
@@ -73,12 +80,33 @@ pub(crate) enum ControlRequest {
     Meddle(Box<dyn FnOnce(&mut crate::core::Core) + Send>),
 }
 
+/// How a call has ended.
+#[derive(Debug, Clone)]
+pub(crate) struct CallEnd {
+    pub(crate) answered: bool,
+    pub(crate) cause: Q850,
+    /// Where more is known than the cause says.
+    pub(crate) reason: Option<String>,
+}
+
+/// What a call is for that a batch makes.
+pub(crate) struct BatchCall {
+    pub(crate) item: Uuid,
+    /// The id that the call is to have.
+    pub(crate) call: Uuid,
+    /// Variables of its flow.
+    pub(crate) vars: serde_json::Map<String, Value>,
+    pub(crate) ended: oneshot::Sender<CallEnd>,
+}
+
 /// Implements [`CallControl`] on a core.
 pub struct Control {
     pub(crate) core: mpsc::Sender<Message>,
     pub(crate) router: Arc<Router>,
     pub(crate) park_timeout: Duration,
     pub(crate) dev: OnceLock<Arc<dyn DevCaller>>,
+    /// Told when batches have been made or changed.
+    pub(crate) batches: watch::Sender<()>,
 }
 
 impl Control {
@@ -97,31 +125,9 @@ impl Control {
         self.ask(|reply| ControlRequest::Stats { reply }).await.ok()
     }
 
-    async fn target(
-        &self,
-        account: Uuid,
-        flow: FlowSource,
-        from: &str,
-        to: &str,
-    ) -> Result<(Target, Option<Arc<App>>), ControlError> {
-        match flow {
-            FlowSource::Document(document) => Ok((Target::Flow(document), None)),
-            FlowSource::App(app) => {
-                let (target, app) = self.router.app_target(account, app, from, to).await?;
-                Ok((target, Some(app)))
-            }
-            FlowSource::Url(url) => Ok((self.router.url_target(url, from, to), None)),
-            FlowSource::Park => Ok((Target::Park { timeout: self.park_timeout }, None)),
-        }
-    }
-}
-
-#[async_trait]
-impl CallControl for Control {
-    async fn originate(&self, request: Originate) -> Result<Value, ControlError> {
-        let invalid =
-            |field, message: String, value: &str| ControlError::Invalid { field, message, value: value.to_owned() };
-        let target = DialTarget::parse(&request.to).map_err(|reason| invalid("to", reason, &request.to))?;
+    /// Starts a call, of a batch or of its own.
+    pub(crate) async fn place(&self, request: Originate, batch: Option<BatchCall>) -> Result<Value, ControlError> {
+        let target = destination("to", &request.to)?;
         let from = match request.tn_lease {
             Some(lease) => Some(self.router.lease_number(request.account, lease).await?.plus()),
             None => request.from.clone(),
@@ -148,32 +154,74 @@ impl CallControl for Control {
         let mut plan =
             self.router.dial(dial).await.map_err(|fault| dial_error(fault, request.from.as_deref(), &request.to))?;
         let (from, to) = (plan.caller(), target.to_string());
-        let (flow, app) = self.target(request.account, request.flow, &from, &to).await?;
+        let (flow, app) = self.target(request.account, request.flow, (&from, &to), options.clone()).await?;
         if let Some(app) = app {
             plan.context.handled_by(&app.row);
         }
         let mut variables = plan.context.variables(&from);
         for (name, value) in &request.meta {
-            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            variables.set(format!("meta.{name}"), text);
+            variables.set(format!("meta.{name}"), text(value));
         }
         plan.context.meta = request.meta;
+        let (mut leg, mut kind, mut ended) = (new_leg(), CallType::Sca, None);
+        if let Some(batch) = batch {
+            (leg, kind, ended) = (LegId(batch.call), CallType::Batch, Some(batch.ended));
+            plan.context.batch_item = Some(batch.item);
+            for (name, value) in &batch.vars {
+                variables.set(name, text(value));
+            }
+        }
         let start = OutboundStart {
-            leg: new_leg(),
+            leg,
             from,
             dial: target,
             options,
             timeout: request.timeout,
-            kind: opentact_call::CallType::Sca,
+            kind,
             target: flow,
             max_length: request.max_length,
+            record: request.record,
             variables,
         };
-        self.ask(|reply| ControlRequest::Originate { start: Box::new(start), plan: Box::new(plan), reply }).await?
+        let (start, plan) = (Box::new(start), Box::new(plan));
+        self.ask(|reply| ControlRequest::Originate { start, plan, ended, reply }).await?
+    }
+
+    async fn target(
+        &self,
+        account: Uuid,
+        flow: FlowSource,
+        (from, to): (&str, &str),
+        options: DialOptions,
+    ) -> Result<(Target, Option<Arc<App>>), ControlError> {
+        match flow {
+            FlowSource::Document(document) => Ok((Target::Flow(document), None)),
+            FlowSource::App(app) => {
+                let (target, app) = self.router.app_target(account, app, from, to).await?;
+                Ok((target, Some(app)))
+            }
+            FlowSource::Url(url) => Ok((self.router.url_target(url, from, to), None)),
+            FlowSource::Dial { to, timeout } => {
+                let target = destination("to_leg.to", &to)?;
+                Ok((Target::Bridge { dial: DialSpec { options, ..DialSpec::new(vec![target], timeout) } }, None))
+            }
+            FlowSource::Park => Ok((Target::Park { timeout: self.park_timeout }, None)),
+        }
+    }
+}
+
+#[async_trait]
+impl CallControl for Control {
+    async fn originate(&self, request: Originate) -> Result<Value, ControlError> {
+        self.place(request, None).await
     }
 
     async fn run_flow(&self, account: Uuid, call: Uuid, document: Document) -> Result<Value, ControlError> {
         self.ask(|reply| ControlRequest::Run { account, call: LegId(call), document, reply }).await?
+    }
+
+    async fn bridge(&self, account: Uuid, calls: [Uuid; 2]) -> Result<Value, ControlError> {
+        self.ask(|reply| ControlRequest::Bridge { account, calls: calls.map(LegId), reply }).await?
     }
 
     async fn hangup(&self, account: Uuid, call: Uuid, cause: Option<u8>) -> Result<Value, ControlError> {
@@ -223,12 +271,27 @@ impl CallControl for Control {
         self.router.invalidate(account);
     }
 
+    fn batches_changed(&self) {
+        // Without anybody who listens the node is stopping.
+        let _ = self.batches.send(());
+    }
+
     async fn dev_call(&self, request: DevCall) -> Result<Value, ControlError> {
         let Some(dev) = self.dev.get() else {
             return Err(ControlError::NotFound("Dev carrier"));
         };
         dev.place_call(request).await
     }
+}
+
+/// A value as a variable of a flow has it.
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// Whom one property of a request names.
+fn destination(field: &'static str, text: &str) -> Result<DialTarget, ControlError> {
+    DialTarget::parse(text).map_err(|message| ControlError::Invalid { field, message, value: text.to_owned() })
 }
 
 /// A fault of routing as the answer to the request that asked for it. `from` and `to` are what it gave.

@@ -17,8 +17,9 @@ use opentact_sip::ua::{Ua, UaConfig};
 use opentact_store::Store;
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::batch::{BatchConfig, Batches};
 use crate::bindings::Writer;
 use crate::control::{Control, ControlRequest};
 use crate::core::described::Webrtc;
@@ -121,6 +122,7 @@ pub struct EngineConfig {
     /// A new call is refused with 503 when its INVITE has waited longer, unless it is for help.
     pub overload_delay: Duration,
     pub webhooks: WebhookConfig,
+    pub batches: BatchConfig,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -154,6 +156,7 @@ pub struct Engine {
     stun: Option<tokio::task::JoinHandle<()>>,
     signalling: Signalling,
     webhooks: Option<tokio::task::JoinHandle<()>>,
+    batches: Batches,
 }
 
 /// What goes on until the last event is written. Dropped, it ends at once.
@@ -231,7 +234,7 @@ impl Engine {
         let awaited = mailroom.awaited().await?;
         let stir = Stir::new(config.stir, store.clone(), guard.clone(), config.router.cache_ttl)?;
         let outbox = hub.outbox();
-        let webhook_store = store.clone();
+        let (webhook_store, batch_store) = (store.clone(), store.clone());
         let uploads = tokio::spawn(archive.clone().run(store.clone()));
         let journal = Journal::new(hub, archive.uploads());
         let guard = Arc::new(guard);
@@ -286,14 +289,21 @@ impl Engine {
         core.take_up_messages(awaited);
         let sweeper = messages_sender.clone();
         let core = signalling.handle().spawn(core.run(Inboxes { sip, media: media_events, messages }));
-        let control =
-            Arc::new(Control { core: messages_sender, router: router.clone(), park_timeout, dev: OnceLock::new() });
+        let control = Arc::new(Control {
+            core: messages_sender,
+            router: router.clone(),
+            park_timeout,
+            dev: OnceLock::new(),
+            batches: watch::Sender::new(()),
+        });
         tokio::spawn(follow_trunks(control.clone(), gate.clone()));
         tokio::spawn(gauge(control.clone(), gate));
         let sweep = tokio::spawn(mailroom.sweep(sweeper));
         let webhooks = outbox.map(|outbox| Dispatcher::start(config.webhooks, webhook_store, http.clone(), outbox));
+        let batches = Batches::start(batch_store, control.clone(), config.batches).await?;
         Ok(Self {
             control,
+            batches,
             transports,
             media,
             router,
@@ -366,6 +376,7 @@ impl Engine {
     /// Takes no new calls and waits for the live ones, up to `timeout`; then hangs them up and waits a little more.
     /// True when every call had ended by itself.
     pub async fn drain(&self, timeout: Duration) -> bool {
+        self.batches.stop();
         let (drained, mut done) = oneshot::channel();
         let (quiet, mut silence) = oneshot::channel();
         if self.control.core.send(Message::Control(ControlRequest::Drain { drained, quiet })).await.is_err() {
@@ -389,6 +400,7 @@ impl Engine {
     /// drain first.
     pub async fn stop(self) -> Farewell {
         self.sweep.abort();
+        self.batches.finish(FAREWELL).await;
         // What is not uploaded yet is at the next start.
         self.uploads.abort();
         if let Some(stun) = &self.stun {

@@ -420,7 +420,7 @@ fn record(leg: &LegSnapshot, page: &Page) -> CallRecord {
         sip_control_app: context.sip_control_app,
         sip_connection: context.sip_connection,
         sip_user: context.sip_user,
-        batch_item: None,
+        batch_item: context.batch_item,
         sip_call_id: context.sip_call_id.clone(),
         init_on: leg.init_on,
         ring_on: leg.ring_on,

@@ -6,6 +6,7 @@
 #[cfg(test)]
 extern crate self as opentact_engine;
 
+mod batch;
 mod bindings;
 mod control;
 mod core;
@@ -35,6 +36,7 @@ pub mod transport;
 mod trunk_board;
 mod webhook;
 
+pub use self::batch::BatchConfig;
 pub use self::core::{Stats, SubscribeConfig, TrunkConfig};
 pub use engine::{CodecOrder, Engine, EngineConfig, EngineError, Farewell};
 pub use messages::MessageConfig;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use opentact_callflow::Document;
+use opentact_callflow::{Document, Record};
 use opentact_store::types::Priority;
 use serde_json::Value;
 use tokio::sync::watch;
@@ -48,6 +48,8 @@ pub enum FlowSource {
     App(Uuid),
     /// A URL asked when the call is answered.
     Url(String),
+    /// Somebody who is rung for so long once the call is answered, and joined with it.
+    Dial { to: String, timeout: Duration },
     /// Nothing: the call is parked once it is answered.
     Park,
 }
@@ -67,8 +69,29 @@ pub struct Originate {
     /// How long the callee may ring.
     pub timeout: Duration,
     pub max_length: Option<Duration>,
+    /// Recorded from the answer to the end.
+    pub record: Option<Record>,
     /// Variables of the flow (`{{meta.NAME}}`).
     pub meta: serde_json::Map<String, Value>,
+}
+
+impl Originate {
+    /// As the API takes it where nothing else is said: rung for a minute, by the account's first outbound voice profile.
+    pub fn new(account: Uuid, to: impl Into<String>, flow: FlowSource) -> Self {
+        Self {
+            account,
+            to: to.into(),
+            from: None,
+            tn_lease: None,
+            outbound_voice_profile: None,
+            sip_connection: None,
+            flow,
+            timeout: Duration::from_secs(60),
+            max_length: None,
+            record: None,
+            meta: serde_json::Map::new(),
+        }
+    }
 }
 
 /// One contact a SIP user has registered.
@@ -145,6 +168,8 @@ pub trait CallControl: Send + Sync + 'static {
     async fn originate(&self, request: Originate) -> Result<Value, ControlError>;
     /// Replaces what runs on a live call.
     async fn run_flow(&self, account: Uuid, call: Uuid, document: Document) -> Result<Value, ControlError>;
+    /// Joins two live calls of the account in place of what they do; when one ends, so does the other. Returns the first.
+    async fn bridge(&self, account: Uuid, calls: [Uuid; 2]) -> Result<Value, ControlError>;
     /// Ends a call with a Q.850 cause (16 when `None`).
     async fn hangup(&self, account: Uuid, call: Uuid, cause: Option<u8>) -> Result<Value, ControlError>;
     /// The call objects of the account's calls that are not yet destroyed.
@@ -162,6 +187,8 @@ pub trait CallControl: Send + Sync + 'static {
     fn trunk_health(&self, trunk: Uuid) -> TrunkHealth;
     /// Forget cached routing data of an account after a change by REST.
     fn invalidate(&self, account: Uuid);
+    /// Batches have been made, paused, resumed or canceled by REST.
+    fn batches_changed(&self);
     /// `POST /rest/dev/call`: the simulated network calls a leased number. Returns the SIP Call-ID.
     /// `Unavailable` without the dev carrier.
     async fn dev_call(&self, request: DevCall) -> Result<Value, ControlError>;

@@ -16,18 +16,7 @@ use serde_json::Value;
 use world::{NUMBER, Peer, World, sdp};
 
 async fn dial(world: &World) -> Result<Value, ControlError> {
-    let request = Originate {
-        account: world.account,
-        to: "+12025550177".to_owned(),
-        from: None,
-        tn_lease: None,
-        outbound_voice_profile: None,
-        sip_connection: None,
-        flow: FlowSource::Park,
-        timeout: Duration::from_secs(30),
-        max_length: None,
-        meta: serde_json::Map::new(),
-    };
+    let request = Originate::new(world.account, "+12025550177", FlowSource::Park);
     world.engine.control().originate(request).await
 }
 

@@ -5,7 +5,7 @@ mod world;
 
 use std::time::Duration;
 
-use opentact_engine::ports::ControlError;
+use opentact_engine::ports::{ControlError, FlowSource, Originate};
 use opentact_sip::flow::Transport;
 use opentact_sip::ua::{Command, Event};
 use opentact_store::Search;
@@ -291,17 +291,10 @@ async fn a_trunk_begins_as_many_calls_a_second_as_it_may() {
 async fn dial(world: &World, sip_connection: Option<uuid::Uuid>, profile: uuid::Uuid) -> Result<(), ControlError> {
     let xml = "<Response><Pause length=\"60000\"/></Response>";
     let document = opentact_callflow::parse(xml, opentact_callflow::Mode::Strict).unwrap();
-    let request = opentact_engine::ports::Originate {
-        account: world.account,
-        to: "12015550177".to_owned(),
-        from: None,
-        tn_lease: None,
+    let request = Originate {
         outbound_voice_profile: Some(profile),
         sip_connection,
-        flow: opentact_engine::ports::FlowSource::Document(document),
-        timeout: std::time::Duration::from_secs(30),
-        max_length: None,
-        meta: serde_json::Map::new(),
+        ..Originate::new(world.account, "12015550177", FlowSource::Document(document))
     };
     world.engine.control().originate(request).await.map(drop)
 }

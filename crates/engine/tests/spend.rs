@@ -31,16 +31,8 @@ fn money(text: &str) -> Option<Money> {
 
 async fn dial(world: &World, profile: Uuid) -> Result<(), ControlError> {
     let request = Originate {
-        account: world.account,
-        to: "+12025550177".to_owned(),
-        from: None,
-        tn_lease: None,
         outbound_voice_profile: Some(profile),
-        sip_connection: None,
-        flow: FlowSource::Park,
-        timeout: std::time::Duration::from_secs(30),
-        max_length: None,
-        meta: serde_json::Map::new(),
+        ..Originate::new(world.account, "+12025550177", FlowSource::Park)
     };
     world.engine.control().originate(request).await.map(drop)
 }

@@ -276,16 +276,10 @@ async fn the_callee_is_told_whether_the_number_holds() {
 async fn made(node: &Node, peer: &mut Peer, from: &str, trunk: Option<Uuid>, profile: Uuid) -> Request {
     let flow = opentact_callflow::parse("<Response><Hangup/></Response>", opentact_callflow::Mode::Strict).unwrap();
     let request = Originate {
-        account: node.world.account,
-        to: OTHER.to_owned(),
         from: Some(from.to_owned()),
-        tn_lease: None,
         outbound_voice_profile: Some(profile),
         sip_connection: trunk,
-        flow: FlowSource::Document(flow),
-        timeout: Duration::from_secs(30),
-        max_length: None,
-        meta: serde_json::Map::new(),
+        ..Originate::new(node.world.account, OTHER, FlowSource::Document(flow))
     };
     node.world.engine.control().originate(request).await.unwrap();
     peer.refuse().await

@@ -55,17 +55,11 @@ fn reject(peer: &mut Peer, session: SessionId, code: u16) {
 async fn dial(world: &World, trunks: &[Uuid], from: Option<&str>) -> Result<(), ControlError> {
     let new = NewVoiceProfile { sip_connections: trunks.to_vec(), ..NewVoiceProfile::new("group") };
     let profile = world.store.voice_profiles().create(world.account, None, new).await.unwrap().uuid;
+    let flow = FlowSource::Document(opentact_callflow::parse(ANSWER, opentact_callflow::Mode::Strict).unwrap());
     let request = Originate {
-        account: world.account,
-        to: "12015550177".to_owned(),
         from: from.map(str::to_owned),
-        tn_lease: None,
         outbound_voice_profile: Some(profile),
-        sip_connection: None,
-        flow: FlowSource::Document(opentact_callflow::parse(ANSWER, opentact_callflow::Mode::Strict).unwrap()),
-        timeout: std::time::Duration::from_secs(30),
-        max_length: None,
-        meta: serde_json::Map::new(),
+        ..Originate::new(world.account, "12015550177", flow)
     };
     world.engine.control().originate(request).await.map(drop)
 }

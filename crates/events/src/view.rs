@@ -5,6 +5,7 @@
 //! text, by types that implement `Serialize`; the rest are trees.
 
 mod account;
+mod batch;
 mod billing;
 mod call;
 mod date;
@@ -22,6 +23,7 @@ use uuid::Uuid;
 
 pub(crate) use account::AccountView;
 pub use account::{account, account_full, account_with_balance, new_token, subscription, token, user};
+pub use batch::{batch, batch_full};
 pub use billing::transaction;
 pub use call::{CallContext, CallView, call, flow_log};
 pub(crate) use call::{First, FlowStep, Shape2021};

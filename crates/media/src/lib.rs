@@ -8,6 +8,7 @@
 //! [`leg::Output::Relay`] to the bridged leg or the mix, give what [`leg::Leg::needs`] asks for of it, and call `handle` with [`leg::Input::Tick`] once
 //! [`leg::Leg::deadline`] is reached. Time only moves forward.
 
+pub mod amd;
 pub mod clip;
 pub mod codec;
 pub mod conceal;

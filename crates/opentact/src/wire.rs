@@ -22,7 +22,9 @@ use opentact_engine::speech::{LocalSpeech, SpeechConfig};
 use opentact_engine::stir::StirConfig;
 use opentact_engine::trace::{SipWatch, TraceConfig};
 use opentact_engine::transport::{Outside, TcpLimits, TlsConfig, TransportConfig, View, WsDoor};
-use opentact_engine::{CodecOrder, Engine, EngineConfig, MessageConfig, SubscribeConfig, TrunkConfig, WebhookConfig};
+use opentact_engine::{
+    BatchConfig, CodecOrder, Engine, EngineConfig, MessageConfig, SubscribeConfig, TrunkConfig, WebhookConfig,
+};
 use opentact_events::Hub;
 use opentact_sip::digest::Algorithm;
 use opentact_sip::flow::Transport;
@@ -330,6 +332,7 @@ fn engine_config(config: &Config, tls: TlsConfig, stir: StirConfig) -> anyhow::R
             retry_for: config.webhooks.retry_for.0,
             keep: config.webhooks.keep.0,
         },
+        batches: BatchConfig { max_running: config.batch.running as usize },
         recordings: recordings(config)?,
         trace: TraceConfig { messages: config.sip.trace_messages as usize, octets: config.sip.trace_bytes.0 },
         registration: RegistrarConfig {
@@ -387,6 +390,14 @@ fn api_settings(config: &Config, https: SocketAddr) -> opentact_api::Settings {
             account_per_second: per_second,
             account_burst: per_second.saturating_mul(4),
             ..defaults.rate
+        },
+        batches: opentact_api::BatchSettings {
+            max_phones: config.batch.phones as usize,
+            max_body: config.batch.body_limit.0,
+            per_second: config.batch.cps,
+            max_per_second: config.batch.cps_max,
+            concurrent: config.batch.concurrent,
+            max_concurrent: config.batch.concurrent_max,
         },
         ..defaults
     }

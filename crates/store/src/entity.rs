@@ -1,6 +1,8 @@
 //! Rows. Each `Model` is the plain struct that the functions of [`crate::Store`] return.
 
 pub mod account;
+pub mod batch;
+pub mod batch_item;
 pub mod call;
 pub mod call_flow_log;
 pub mod event;

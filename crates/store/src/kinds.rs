@@ -76,6 +76,29 @@ text_enum! {
 }
 
 text_enum! {
+    /// How far a batch of calls is.
+    pub enum BatchState {
+        /// Nobody was called yet.
+        Created = "created",
+        Running = "running",
+        Paused = "paused",
+        Finished = "finished",
+        Canceled = "canceled",
+    }
+}
+
+text_enum! {
+    /// How far a number of a batch is.
+    pub enum ItemState {
+        Waiting = "waiting",
+        Calling = "calling",
+        /// Somebody has answered.
+        Done = "done",
+        Failed = "failed",
+    }
+}
+
+text_enum! {
     pub enum RecordState {
         Recording = "recording",
         Stored = "stored",

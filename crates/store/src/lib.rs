@@ -9,6 +9,7 @@
 
 pub mod accounts;
 pub mod apps;
+pub mod batches;
 mod bulk;
 pub mod calls;
 pub mod connections;

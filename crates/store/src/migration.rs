@@ -68,6 +68,7 @@ impl MigratorTrait for Migrator {
             file!("m0020_webhooks"),
             file!("m0021_records"),
             file!("m0022_second_flow_url"),
+            file!("m0023_batches"),
             file!("m0024_sms"),
             file!("m0026_app_codecs"),
         ];

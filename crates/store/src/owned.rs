@@ -61,6 +61,7 @@ owned! {
     tn_filter = "TNFilter",
     tn_order = "TNOrder",
     tn_lease = "TNLease",
+    batch = "Batch",
     call = "Call",
     call_flow_log = "CallFlowLog",
     record = "Record",

@@ -21,7 +21,8 @@ impl<T: DeserializeOwned + ToSchema + 'static> FromRequest<ApiState> for Body<T>
 
     async fn from_request(request: Request, state: &ApiState) -> Result<Self, AppError> {
         let headers = request.headers().clone();
-        let octets = read_body(request, state.settings.max_body).await?;
+        let limit = state.settings.body_limit(request.uri().path());
+        let octets = read_body(request, limit).await?;
         let value = parse(&headers, &octets)?;
         from_value(value).map(Self)
     }
@@ -41,7 +42,8 @@ impl<T: DeserializeOwned + ToSchema + Check + 'static> FromRequest<ApiState> for
 
     async fn from_request(request: Request, state: &ApiState) -> Result<Self, AppError> {
         let headers = request.headers().clone();
-        let octets = read_body(request, state.settings.max_body).await?;
+        let limit = state.settings.body_limit(request.uri().path());
+        let octets = read_body(request, limit).await?;
         let value = parse(&headers, &octets)?;
         let mut fields = Fields::default();
         if let Value::Object(body) = &value {

@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 mod account;
+mod batch;
 mod call;
 mod event;
 mod message;
@@ -14,6 +15,7 @@ mod sip;
 mod transaction;
 
 pub use account::*;
+pub use batch::*;
 pub use call::*;
 pub use event::*;
 pub use message::*;

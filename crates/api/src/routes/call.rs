@@ -1,9 +1,7 @@
 //! Calls: make one, run other XML on it, end it, look for it.
 
-use std::time::Duration;
-
 use axum::extract::State;
-use opentact_engine::ports::{ControlError, FlowSource, Originate};
+use opentact_engine::ports::{ControlError, FlowSource};
 use opentact_events::view;
 use opentact_store::StoreError;
 use opentact_store::calls::{CallFilter, CallRecord};
@@ -15,6 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use super::call_form::{CallForm, call_form};
 use super::forms::{PageQuery, search_form};
 use crate::auth::Caller;
 use crate::envelope::{Envelope, Reply, created, ok};
@@ -32,6 +31,7 @@ use crate::types;
 pub(crate) fn router() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .routes(routes!(originate))
+        .routes(routes!(bridge))
         .routes(routes!(run_flow))
         .routes(routes!(online))
         .routes(routes!(find))
@@ -42,51 +42,36 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
         .routes(routes!(get_2021, run_flow_2021))
 }
 
-/// Longest a callee may be rung.
-const MAX_TIMEOUT: u64 = 600;
-
-#[derive(Debug, Deserialize, ToSchema)]
-struct MakeCall {
-    /// Number, `sip:` URI or `user@domain`.
-    #[serde(default, deserialize_with = "types::text_or_number")]
-    #[schema(schema_with = types::destination, required = true)]
-    to: Option<String>,
-    /// Caller number; one of the account's, else the outbound voice profile's is used.
-    #[serde(default, deserialize_with = "types::text_or_number")]
-    #[schema(schema_with = types::destination)]
-    from: Option<String>,
-    /// The caller number by its lease.
-    tn_lease: Option<Uuid>,
-    outbound_voice_profile: Option<Uuid>,
-    sip_connection: Option<Uuid>,
-    /// What runs once the call is answered. One of these three; none parks the call.
-    #[schema(min_length = 1)]
-    xml: Option<String>,
-    sip_control_app: Option<Uuid>,
-    #[schema(schema_with = types::url)]
-    call_flow_url: Option<String>,
-    /// Seconds the callee may ring, default 60.
-    #[schema(minimum = 1, maximum = 600)]
-    timeout: Option<u64>,
-    /// Seconds the call may last.
-    #[schema(minimum = 1, maximum = 86_400)]
-    max_length: Option<u64>,
-    /// Variables of the flow: `{{meta.NAME}}`.
-    #[serde(default)]
-    #[schema(schema_with = types::any_object)]
-    meta: Map<String, Value>,
+call_form! {
+    struct MakeCall {
+        /// Number, `sip:` URI or `user@domain`.
+        #[serde(default, deserialize_with = "types::text_or_number")]
+        #[schema(schema_with = types::destination, required = true)]
+        to: Option<String>,
+        /// What runs once the call is answered. One of these three; none parks the call.
+        #[schema(min_length = 1)]
+        xml: Option<String>,
+        sip_control_app: Option<Uuid>,
+        #[schema(schema_with = types::url)]
+        call_flow_url: Option<String>,
+    }
 }
 
 impl Check for MakeCall {
     fn check(body: &Map<String, Value>, fields: &mut Fields) {
-        let sources = ["xml", "sip_control_app", "call_flow_url"];
-        for name in sources.into_iter().filter(|name| has(body, name)).skip(1) {
-            fields.param(name, "only one of xml, sip_control_app and call_flow_url", Value::Null);
-        }
-        if let Some(xml) = body.get("xml").and_then(Value::as_str).filter(|xml| !xml.is_empty()) {
-            flow_faults(xml, fields);
-        }
-        refuse(body, &["amd", "record"], fields);
+        one_source(body, fields);
+        refuse(body, &["amd"], fields);
+    }
+}
+
+/// One flow at most, and without faults where it is told.
+pub(super) fn one_source(body: &Map<String, Value>, fields: &mut Fields) {
+    let sources = ["xml", "sip_control_app", "call_flow_url"];
+    for name in sources.into_iter().filter(|name| has(body, name)).skip(1) {
+        fields.param(name, "only one of xml, sip_control_app and call_flow_url", Value::Null);
+    }
+    if let Some(xml) = body.get("xml").and_then(Value::as_str).filter(|xml| !xml.is_empty()) {
+        flow_faults(xml, fields);
     }
 }
 
@@ -113,19 +98,92 @@ async fn originate(State(state): State<ApiState>, caller: Caller, Checked(form):
     if let Some(app) = form.sip_control_app {
         visible(&state, &caller, app, state.store.apps().get(caller.account(), app).await).await?;
     }
-    let request = Originate {
-        account: caller.account(),
-        to: form.to.unwrap_or_default(),
-        from: form.from,
-        tn_lease: form.tn_lease,
-        outbound_voice_profile: form.outbound_voice_profile,
-        sip_connection: form.sip_connection,
-        flow,
-        timeout: Duration::from_secs(form.timeout.unwrap_or(60).min(MAX_TIMEOUT)),
-        max_length: form.max_length.map(Duration::from_secs),
-        meta: form.meta,
-    };
+    let request = form.order(caller.account(), form.to.clone().unwrap_or_default(), flow);
     created(state.calls.originate(request).await?)
+}
+
+/// Whom to call.
+#[derive(Debug, Deserialize, ToSchema)]
+struct BridgeLeg {
+    /// Number, `sip:` URI or `user@domain`.
+    #[serde(default, deserialize_with = "types::text_or_number")]
+    #[schema(schema_with = types::destination, required = true)]
+    to: Option<String>,
+}
+
+call_form! {
+    struct BridgeCalls {
+        /// Two live calls to join, or `from_leg` and `to_leg`.
+        #[schema(min_items = 2, max_items = 2)]
+        calls: Option<Vec<Uuid>>,
+        /// Who is called first.
+        from_leg: Option<BridgeLeg>,
+        /// Who is called once the first has answered, and joined with it.
+        to_leg: Option<BridgeLeg>,
+    }
+}
+
+impl Check for BridgeCalls {
+    fn check(body: &Map<String, Value>, fields: &mut Fields) {
+        if !has(body, "calls") {
+            for name in ["from_leg", "to_leg"].into_iter().filter(|name| !has(body, name)) {
+                fields.param(name, "is required without calls", Value::Null);
+            }
+            return;
+        }
+        for name in body.keys().filter(|name| *name != "calls" && has(body, name)) {
+            fields.param(name, "is for calls to be made, not for calls that live", Value::Null);
+        }
+        if let Some([one, other]) = body.get("calls").and_then(Value::as_array).map(Vec::as_slice)
+            && one == other
+        {
+            fields.param("calls", "must be two different calls", one.clone());
+        }
+    }
+}
+
+/// Bridge two calls.
+///
+/// With `calls`, two live calls are joined in place of what they do: 200, and from then on one ends with the other. With
+/// `from_leg` and `to_leg` both are called, the second once the first has answered: 201. The answer is the first call in
+/// either case.
+#[utoipa::path(post, path = "/rest/call/bridge", operation_id = "BridgeCalls", tag = "call", request_body = BridgeCalls,
+    responses((status = 200, body = Envelope<model::Call>), (status = 201, body = Envelope<model::Call>), NoBalance, Faults))]
+async fn bridge(State(state): State<ApiState>, caller: Caller, Checked(form): Checked<BridgeCalls>) -> Reply {
+    caller.enabled()?;
+    if let Some(&[one, other]) = form.calls.as_deref() {
+        return match state.calls.bridge(caller.account(), [one, other]).await {
+            Err(ControlError::NotFound(_)) => Err(missing(&state, &caller, [one, other]).await),
+            answer => ok(answer?),
+        };
+    }
+    state.accepting()?;
+    let to = |leg: &Option<BridgeLeg>| leg.as_ref().and_then(|leg| leg.to.clone()).unwrap_or_default();
+    let flow = FlowSource::Dial { to: to(&form.to_leg), timeout: form.ring() };
+    let request = form.order(caller.account(), to(&form.from_leg), flow);
+    created(state.calls.originate(request).await.map_err(of_first_leg)?)
+}
+
+/// What is wrong with the first callee is wrong with `from_leg`.
+fn of_first_leg(error: ControlError) -> ControlError {
+    match error {
+        ControlError::Invalid { field: "to", message, value } => {
+            ControlError::Invalid { field: "from_leg.to", message, value }
+        }
+        other => other,
+    }
+}
+
+/// Why one of two calls could not be joined: the first that is not in memory.
+async fn missing(state: &ApiState, caller: &Caller, calls: [Uuid; 2]) -> AppError {
+    for uuid in calls {
+        match state.calls.get(caller.account(), uuid).await {
+            Ok(Some(_)) => {}
+            Ok(None) => return over(state, caller, uuid).await,
+            Err(fault) => return fault.into(),
+        }
+    }
+    AppError::Conflict("Call is not live".to_owned())
 }
 
 async fn run(state: &ApiState, caller: &Caller, uuid: Uuid, xml: &FlowXml) -> Reply {

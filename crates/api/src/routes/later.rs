@@ -60,11 +60,7 @@ pub(crate) const LATER: &[(&str, &[Method])] = &[
     ("/rest/app/group/{uuid}/users/{sip_user_uuid}", &[PATCH, DELETE]),
     ("/rest/sip/tech_prefix/{tn}/{domain}", &[GET]),
     // calls
-    ("/rest/call/bridge", &[POST]),
     ("/rest/call/{uuid}/listen", &[GET]),
-    ("/rest/batch", &[POST]),
-    ("/rest/batch/search", &[POST]),
-    ("/rest/batch/{uuid}", &[GET, PATCH]),
     ("/rest/record/{uuid}/transcript", &[GET]),
     // messaging
     ("/rest/tcr/brand", &[GET, POST]),

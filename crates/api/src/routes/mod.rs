@@ -2,7 +2,9 @@
 
 mod account;
 mod auth;
+mod batch;
 mod call;
+mod call_form;
 mod call_trace;
 mod dev;
 mod event;
@@ -69,6 +71,7 @@ pub(crate) fn implemented(public_url: &str) -> OpenApiRouter<ApiState> {
         profile_messaging::router(),
         shaken_certificate::router(),
         call::router(),
+        batch::router(),
         call_trace::router(),
         record::router(),
         sms::router(),

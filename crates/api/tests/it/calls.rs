@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use opentact_callflow::{Record, RecordFormat};
 use opentact_engine::ports::{ControlError, DevScript, FlowSource, LegMessage, SipMessage};
 use opentact_store::calls::CallFlowLog;
 use opentact_store::types::{CallState, Json, now};
@@ -48,6 +49,71 @@ async fn a_call_that_makes_no_sense_is_not_made() {
     let app = json!({"to": 12125550001_u64, "sip_control_app": Uuid::new_v4()});
     assert_eq!(world.post("/rest/call", app).expect(404).await["message"], "SIP Control app not found");
     assert!(world.calls.originated.lock().is_empty());
+}
+
+#[tokio::test]
+async fn a_call_is_recorded_as_was_asked() {
+    let world = World::new().await;
+    let mut asked = Vec::new();
+    for record in [json!(true), json!(false), json!({"tag": "sale", "channels": 1, "format": "mp3"})] {
+        world.post("/rest/call", json!({"to": 12125550001_u64, "record": record})).expect(201).await;
+        asked.push(world.calls.originated.lock().remove(0).record);
+    }
+    let told = Record { channels: 1, format: RecordFormat::Mp3, ..Record::background(Some("sale".to_owned())) };
+    assert_eq!(asked, [Some(Record::background(None)), None, Some(told)]);
+    let wrong = json!({"to": 12125550001_u64, "record": {"channels": 3, "format": "flac", "tag": ""}});
+    insta::assert_snapshot!(shown(&world.post("/rest/call", wrong).expect(422).await["fields"]));
+}
+
+#[tokio::test]
+async fn two_live_calls_are_joined() {
+    let world = World::new().await;
+    let stranger = world.stranger().await;
+    let call = |account, state| call_record(account, state, "12125550001");
+    let (me, them) = (world.me.account.uuid, stranger.account.uuid);
+    let [one, other, rings, foreign] = [
+        call(me, CallState::Live),
+        call(me, CallState::Live),
+        call(me, CallState::Ringing),
+        call(them, CallState::Live),
+    ];
+    let past = call(me, CallState::Destroyed);
+    world.calls.live.lock().extend([one.clone(), other.clone(), rings.clone(), foreign.clone()]);
+    world.store.calls().save(past.clone()).await.unwrap();
+    world.store.calls().save(foreign.clone()).await.unwrap();
+    let bridge = |a: Uuid, b: Uuid| world.post("/rest/call/bridge", json!({"calls": [a, b]}));
+    let joined = bridge(one.uuid, other.uuid).expect(200).await;
+    assert_eq!(joined["uuid"], json!(one.uuid));
+    assert_eq!(*world.calls.bridged.lock(), [[one.uuid, other.uuid]]);
+    for (a, b) in [(one.uuid, rings.uuid), (past.uuid, one.uuid), (one.uuid, past.uuid)] {
+        assert_eq!(bridge(a, b).expect(409).await["message"], "Call is not live");
+    }
+    assert_eq!(bridge(one.uuid, foreign.uuid).expect(401).await["message"], "Forbidden");
+    bridge(one.uuid, other.uuid).by(&stranger).expect(404).await;
+    bridge(Uuid::new_v4(), one.uuid).expect(404).await;
+    bridge(one.uuid, one.uuid).expect(422).await;
+}
+
+#[tokio::test]
+async fn two_are_called_to_be_joined() {
+    let world = World::new().await;
+    let form = json!({"from_leg": {"to": 12125550001_u64}, "to_leg": {"to": "alice@home.sip.localhost"}, "from": 12015550100_u64, "timeout": 20, "record": true});
+    world.post("/rest/call/bridge", form).expect(201).await;
+    let asked = world.calls.originated.lock().remove(0);
+    assert_eq!((asked.to.as_str(), asked.from.as_deref()), ("12125550001", Some("12015550100")));
+    assert!(asked.record.is_some() && asked.timeout == Duration::from_secs(20));
+    let FlowSource::Dial { to, timeout } = asked.flow else { panic!("{:?}", asked.flow) };
+    assert_eq!((to.as_str(), timeout), ("alice@home.sip.localhost", Duration::from_secs(20)));
+    let wrong = json!({"calls": [Uuid::nil()], "to_leg": {}, "timeout": 3});
+    insta::assert_snapshot!(shown(&world.post("/rest/call/bridge", wrong).expect(422).await["fields"]));
+    insta::assert_snapshot!(shown(
+        &world.post("/rest/call/bridge", json!({"from_leg": {}})).expect(422).await["fields"]
+    ));
+    let value = "nobody".to_owned();
+    *world.calls.refuse.lock() = Some(ControlError::Invalid { field: "to", message: "no route".to_owned(), value });
+    let refused = json!({"from_leg": {"to": "nobody"}, "to_leg": {"to": 12125550001_u64}});
+    let refused = world.post("/rest/call/bridge", refused).expect(422).await;
+    assert_eq!(refused["fields"]["params.from_leg.to"]["message"], "no route");
 }
 
 #[tokio::test]

@@ -34,8 +34,10 @@ pub const PASSWORD: &str = "correct horse";
 #[derive(Default)]
 pub struct FakeCalls {
     pub originated: Mutex<Vec<Originate>>,
+    pub bridged: Mutex<Vec<[Uuid; 2]>>,
     pub hung_up: Mutex<Vec<(Uuid, Option<u8>)>>,
     pub invalidated: Mutex<Vec<Uuid>>,
+    pub batches_changed: Mutex<u32>,
     pub dev_calls: Mutex<Vec<DevCall>>,
     pub live: Mutex<Vec<CallRecord>>,
     pub registrations: Mutex<Vec<(Uuid, Registration)>>,
@@ -77,6 +79,17 @@ impl CallControl for FakeCalls {
         Ok(show(&record))
     }
 
+    async fn bridge(&self, account: Uuid, calls: [Uuid; 2]) -> Result<Value, ControlError> {
+        let found = calls.map(|call| self.find(account, call).ok_or(ControlError::NotFound("Call")));
+        let [one, other] = found;
+        let (one, other) = (one?, other?);
+        if [&one, &other].iter().any(|record| record.state != CallState::Live) {
+            return Err(ControlError::Conflict("Call is not live".to_owned()));
+        }
+        self.bridged.lock().push(calls);
+        Ok(show(&one))
+    }
+
     async fn hangup(&self, account: Uuid, call: Uuid, cause: Option<u8>) -> Result<Value, ControlError> {
         let record = self.find(account, call).ok_or(ControlError::NotFound("Call"))?;
         self.hung_up.lock().push((call, cause));
@@ -114,6 +127,10 @@ impl CallControl for FakeCalls {
 
     fn invalidate(&self, account: Uuid) {
         self.invalidated.lock().push(account);
+    }
+
+    fn batches_changed(&self) {
+        *self.batches_changed.lock() += 1;
     }
 
     async fn dev_call(&self, request: DevCall) -> Result<Value, ControlError> {

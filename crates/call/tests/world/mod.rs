@@ -75,6 +75,15 @@ impl World {
     }
 
     pub fn outbound(target: Target) -> World {
+        World::outbound_with(target, None)
+    }
+
+    /// One that is recorded under a tag.
+    pub fn recorded(target: Target, tag: &str) -> World {
+        World::outbound_with(target, Some(Record::background(Some(tag.into()))))
+    }
+
+    fn outbound_with(target: Target, record: Option<Record>) -> World {
         let (start, now) = now();
         let start_call = OutboundStart {
             leg: A,
@@ -85,6 +94,7 @@ impl World {
             kind: CallType::Sca,
             target,
             max_length: None,
+            record,
             variables: Variables::new(),
         };
         World::new(Call::outbound(now, start_call), start, now)

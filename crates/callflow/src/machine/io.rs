@@ -23,6 +23,8 @@ pub struct Now {
 pub enum Input {
     /// Runs a document; what runs ends.
     Run(Document),
+    /// The call is joined with another: what runs ends, and nothing takes its place.
+    Stop,
     /// The call is live.
     Answered,
     /// A key of the origin.
@@ -179,6 +181,13 @@ pub struct Record {
     /// 1: both sides mixed; 2: the leg left, what it hears right.
     pub channels: u8,
     pub format: RecordFormat,
+}
+
+impl Record {
+    /// Both sides apart in a WAV file, until it is stopped.
+    pub fn background(tag: Option<String>) -> Record {
+        Record { tag, max: None, silence: None, beep: false, channels: 2, format: RecordFormat::Wav }
+    }
 }
 
 /// What kind of file.

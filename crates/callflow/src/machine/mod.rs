@@ -100,6 +100,7 @@ impl Machine {
                 self.unwind(now, 0, Cut::Replaced);
                 self.begin(now, document);
             }
+            Input::Stop => self.unwind(now, 0, Cut::Joined),
             Input::Answered => {
                 self.live = true;
                 let waiting = self.stack.iter().position(|frame| matches!(frame.phase, Phase::Answering));

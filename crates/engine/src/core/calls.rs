@@ -7,10 +7,12 @@ use opentact_call::q850::Q850;
 use opentact_call::{Call, CallState, Input, LegCommand, LegEvent, LegId, LegSnapshot, Output};
 use opentact_sip::sdp::{Codec, Passed};
 use opentact_store::records::Record;
+use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use uuid::Uuid;
 
 use super::{Core, Message};
+use crate::control::CallEnd;
 use crate::fetch;
 use crate::journal::CallBook;
 use crate::router::LegContext;
@@ -44,6 +46,8 @@ pub(super) struct CallEntry {
     pub(super) spoken: Option<Codec>,
     /// The video that it shows, of what the caller has offered.
     pub(super) shown: Vec<Passed>,
+    /// Told of its end.
+    pub(super) ended: Option<oneshot::Sender<CallEnd>>,
 }
 
 impl Core {
@@ -65,6 +69,7 @@ impl Core {
             last_failure: None,
             spoken: None,
             shown: Vec::new(),
+            ended: None,
         };
         self.calls.insert(origin, entry);
         if let Some(output) = self.calls.get_mut(&origin).and_then(|entry| entry.call.poll()) {
@@ -156,7 +161,7 @@ impl Core {
             Output::Transfer { by, progress } => self.on_transfer(by, progress),
             Output::Leave { leg, cause } => {
                 if let Some(call) = self.legs.get(&leg).map(|leg| leg.call) {
-                    self.tell_call(call, Input::Hangup { leg, cause });
+                    self.tell_call(call, Input::Left { leg, cause });
                 }
             }
             Output::Finished => self.finish(call),
@@ -226,6 +231,10 @@ impl Core {
             }
         }
         self.timers.set(call, None);
+        if let (Some(told), Some(leg)) = (entry.ended, entry.book.snapshot(call)) {
+            let cause = leg.q850.unwrap_or(Q850::TEMPORARY_FAILURE);
+            let _ = told.send(CallEnd { answered: leg.answer_on.is_some(), cause, reason: leg.reason.clone() });
+        }
     }
 
     /// Lets go of a leg that the machine has done with. What should be left of it outside is ended.

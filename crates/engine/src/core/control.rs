@@ -3,21 +3,25 @@
 use opentact_call::q850::Q850;
 use opentact_call::{Call, CallState, Input, LegId};
 use serde_json::Value;
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::Core;
 use super::calls::CallEntry;
-use crate::control::ControlRequest;
+use crate::control::{CallEnd, ControlRequest};
 use crate::ports::{ControlError, Registration};
 
 impl Core {
     pub(super) fn on_control(&mut self, request: ControlRequest) {
         match request {
-            ControlRequest::Originate { start, plan, reply } => {
-                let _ = reply.send(self.originate(*start, plan));
+            ControlRequest::Originate { start, plan, ended, reply } => {
+                let _ = reply.send(self.originate(*start, plan, ended));
             }
             ControlRequest::Run { account, call, document, reply } => {
                 let _ = reply.send(self.run_document(account, call, document));
+            }
+            ControlRequest::Bridge { account, calls, reply } => {
+                let _ = reply.send(self.bridge_calls(account, calls));
             }
             ControlRequest::Hangup { account, call, cause, reply } => {
                 let _ = reply.send(self.on_live(account, call, |core, origin| {
@@ -82,6 +86,7 @@ impl Core {
         &mut self,
         start: opentact_call::OutboundStart,
         plan: Box<crate::router::DialPlan>,
+        ended: Option<oneshot::Sender<CallEnd>>,
     ) -> Result<Value, ControlError> {
         let unavailable = |reason: &str| ControlError::Unavailable {
             reason: reason.to_owned(),
@@ -105,6 +110,9 @@ impl Core {
         let enrolled = self.enrol(leg, context, || Call::outbound(Self::now(), start));
         // As it is in `init`: it may be over before this returns, and the events tell that.
         let object = self.calls.get(&leg).and_then(|entry| entry.book.object(leg));
+        if let Some(entry) = self.calls.get_mut(&leg) {
+            entry.ended = ended;
+        }
         if enrolled {
             self.settle();
         }
@@ -125,6 +133,30 @@ impl Core {
             return Err(ControlError::Conflict(format!("Call was dialled by call {origin}, whose flow it follows")));
         }
         self.on_live(account, call, |core, origin| core.tell_call(origin, Input::Run(document)))
+    }
+
+    /// Joins two legs, each the origin of its call or joined with that.
+    fn bridge_calls(&mut self, account: Uuid, [one, other]: [LegId; 2]) -> Result<Value, ControlError> {
+        let (call, with) = (self.joinable(account, one)?, self.joinable(account, other)?);
+        if call == with {
+            return Err(ControlError::Conflict(format!("Both belong to call {call}")));
+        }
+        self.tell_call(call, Input::Join { leg: one, with: other, tells: true });
+        self.tell_call(with, Input::Join { leg: other, with: one, tells: false });
+        let object = self.find(account, one).and_then(|(_, entry)| entry.book.object(one));
+        object.ok_or(ControlError::NotFound("Call"))
+    }
+
+    /// The call of a leg that can be joined with one of another call.
+    fn joinable(&self, account: Uuid, leg: LegId) -> Result<LegId, ControlError> {
+        let (origin, entry) = self.find(account, leg).ok_or(ControlError::NotFound("Call"))?;
+        if entry.book.snapshot(leg).is_none_or(|snapshot| snapshot.state != CallState::Live) {
+            return Err(ControlError::Conflict("Call is not live".to_owned()));
+        }
+        if !entry.call.may_join(leg) {
+            return Err(ControlError::Conflict(format!("Call {leg} is on hold or in a transfer")));
+        }
+        Ok(origin)
     }
 
     /// Does something to a live call and gives its object as it then is.

@@ -393,6 +393,7 @@ impl LegContext {
             sip_control_app: None,
             sip_connection: None,
             sip_user: None,
+            batch_item: None,
             related: Related::default(),
             attest_level: None,
             vouched: None,

@@ -38,6 +38,8 @@ pub struct LegContext {
     pub sip_control_app: Option<Uuid>,
     pub sip_connection: Option<Uuid>,
     pub sip_user: Option<Uuid>,
+    /// The item of a batch that it is made for.
+    pub batch_item: Option<Uuid>,
     /// The objects `tn`, `sip_control_app`, `sip_connection`, `sip_user` as the API shows them.
     pub related: Related,
     /// A's `stir_shaken_attest_level`.

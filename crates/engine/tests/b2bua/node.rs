@@ -370,7 +370,7 @@ impl Node {
             }
             Output::Leave { leg, cause } => {
                 if let Some(call) = self.legs.get(&leg).map(|leg| leg.call) {
-                    self.tell(call, Input::Hangup { leg, cause });
+                    self.tell(call, Input::Left { leg, cause });
                 }
             }
             Output::Play { id, .. } => self.tell(call, Input::Prompt { id, result: Err("no media".into()) }),

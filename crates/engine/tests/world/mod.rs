@@ -26,7 +26,9 @@ use opentact_engine::speech::{LocalSpeech, SpeechConfig};
 use opentact_engine::stir::StirConfig;
 use opentact_engine::trace::TraceConfig;
 use opentact_engine::transport::{Outside, TcpLimits, TransportConfig};
-use opentact_engine::{CodecOrder, Engine, EngineConfig, MessageConfig, SubscribeConfig, TrunkConfig, WebhookConfig};
+use opentact_engine::{
+    BatchConfig, CodecOrder, Engine, EngineConfig, MessageConfig, SubscribeConfig, TrunkConfig, WebhookConfig,
+};
 use opentact_events::{Filter, Hub, Subscription};
 use opentact_sip::digest::{Algorithm, Credentials};
 use opentact_sip::flow::{Flow, Transport};
@@ -129,6 +131,7 @@ impl World {
             max_calls: 100,
             overload_delay: Duration::from_secs(5),
             webhooks: WebhookConfig::default(),
+            batches: BatchConfig { max_running: 10 },
             recordings: RecordingsConfig { folder: folder.path().join("recordings"), upload: None },
             trace: TraceConfig { messages: 1000, octets: 1 << 20 },
             registration: RegistrarConfig::default(),
@@ -253,18 +256,7 @@ impl World {
 
     pub async fn originate_as(&self, from: Option<&str>, to: &str, xml: &str) -> Result<Value, ControlError> {
         let flow = FlowSource::Document(opentact_callflow::parse(xml, opentact_callflow::Mode::Strict).unwrap());
-        let request = Originate {
-            account: self.account,
-            to: to.to_owned(),
-            from: from.map(str::to_owned),
-            tn_lease: None,
-            outbound_voice_profile: None,
-            sip_connection: None,
-            flow,
-            timeout: Duration::from_secs(30),
-            max_length: None,
-            meta: serde_json::Map::new(),
-        };
+        let request = Originate { from: from.map(str::to_owned), ..Originate::new(self.account, to, flow) };
         self.engine.control().originate(request).await
     }
 

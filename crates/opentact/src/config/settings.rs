@@ -439,6 +439,26 @@ section! {
 }
 
 section! {
+    /// Batches: many calls made by one request.
+    Batch "batch." {
+        /// Numbers of one batch; more are answered 422.
+        phones: u32 = "100000",
+        /// Largest body of `POST /rest/batch`; a larger one is answered 413.
+        body_limit: Size = "32MiB",
+        /// Batches that are called at once; further ones wait in the order they were made.
+        running: u32 = "100",
+        /// Calls begun a second, of a batch that does not say.
+        cps: u32 = "10",
+        /// Calls begun a second that a batch may ask for.
+        cps_max: u32 = "100",
+        /// Calls at once, of a batch that does not say.
+        concurrent: u32 = "100",
+        /// Calls at once that a batch may ask for.
+        concurrent_max: u32 = "1000",
+    }
+}
+
+section! {
     /// Limits of this node.
     Limits "limits." {
         /// Live calls (legs); at the limit new ones are answered 503 with Retry-After.
@@ -471,6 +491,7 @@ pub struct Config {
     pub carrier: Carrier,
     pub messaging: Messaging,
     pub billing: Billing,
+    pub batch: Batch,
     pub limits: Limits,
 }
 
@@ -512,6 +533,7 @@ sections! {
     carrier: Carrier = "carrier",
     messaging: Messaging = "messaging",
     billing: Billing = "billing",
+    batch: Batch = "batch",
     limits: Limits = "limits",
 }
 
@@ -592,6 +614,15 @@ impl Config {
                 key,
                 "expected whole seconds, an hour at most and a step of 1s at least",
             );
+        }
+        let batch = &self.batch;
+        for (key, value, most) in [
+            ("batch.phones", batch.phones, 10_000_000),
+            ("batch.running", batch.running, 100_000),
+            ("batch.cps", batch.cps, batch.cps_max),
+            ("batch.concurrent", batch.concurrent, batch.concurrent_max),
+        ] {
+            fault(!(1..=most).contains(&value), key, &format!("expected 1 to {most}"));
         }
         fault(sip.dns_timeout.0 < Duration::from_millis(100), "sip.dns_timeout", "expected 100ms at least");
         fault(sip.udp.is_empty(), "sip.udp", "must name at least one address");

@@ -7,7 +7,7 @@ use super::{Cut, Cx, Flow, Run};
 use crate::http::HttpRequest;
 use crate::language::Name;
 use crate::machine::args::Args;
-use crate::machine::io::{Dial, DialEnd, OpResult, Output, Record, RecordFormat};
+use crate::machine::io::{Dial, DialEnd, OpResult, Output, Record};
 
 #[derive(Debug, Default)]
 pub(super) struct Dialling {
@@ -102,9 +102,8 @@ impl Dialling {
     fn record(&mut self, cx: &mut Cx<'_>) {
         let op = cx.op();
         self.record = Some(op);
-        let tag = cx.args.text("tag").map(Into::into);
-        let (max, silence, beep, channels, format) = (None, None, false, 2, RecordFormat::Wav);
-        cx.put(Output::Record { op, record: Record { tag, max, silence, beep, channels, format } });
+        let record = Record::background(cx.args.text("tag").map(Into::into));
+        cx.put(Output::Record { op, record });
     }
 
     fn stop_record(&mut self, cx: &mut Cx<'_>) {

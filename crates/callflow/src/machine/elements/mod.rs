@@ -86,6 +86,8 @@ pub(super) enum Cut {
     CallHangup,
     /// By another document.
     Replaced,
+    /// The call is joined with another.
+    Joined,
     Key(char),
     /// What it stands in has ended.
     Ended,
@@ -96,6 +98,7 @@ impl Cut {
         match self {
             Cut::CallHangup => "Call hangup".into(),
             Cut::Replaced => "Replaced by another call flow".into(),
+            Cut::Joined => "Joined with another call".into(),
             Cut::Key(key) => format!("Stopped by key {key}"),
             Cut::Ended => "Ended with the enclosing element".into(),
         }
