@@ -47,9 +47,9 @@ fn whoever_an_origin_talked_to_is_hung_up() {
         "B1 hangup 16",
         "B1 is hangup 16",
         "Dial[0] ok: Joined with another call",
-        "B1 is destroyed",
         "bridge A B2",
         "bridged A B2",
+        "B1 is destroyed",
     ]);
 }
 
