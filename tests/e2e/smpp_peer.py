@@ -52,7 +52,9 @@ class Esme:
 
     def __exit__(self, *_):
         try:
-            self.client.unbind()
+            # The SMSC may be gone.
+            with contextlib.suppress(smpplib.exceptions.ConnectionError):
+                self.client.unbind()
         finally:
             self.client.disconnect()
 

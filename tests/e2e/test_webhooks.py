@@ -205,3 +205,25 @@ def test_the_signature_is_checked_in_javascript_as_in_python():
     script = f"{example('js')}\nconsole.log(JSON.stringify({json.dumps(calls)}.map((call) => verify(...call))));"
     answer = subprocess.run(["node", "-e", script], capture_output=True, text=True, check=True).stdout
     assert json.loads(answer) == [True, False, False]
+
+
+def test_messages_are_told_to_callbacks_with_failover(own_server):
+    with Receiver(lambda path: 500 if path == "/first" else 204) as receiver:
+        rest = own_server().rest()
+        urls = {"callback_url": receiver.url("/first"), "callback_url2": receiver.url("/second")}
+        profile = rest.post("/rest/profile/messaging", {"name": "told", **urls})
+        receiver.secrets = dict.fromkeys(["/first", "/second", "/own"], profile["webhook_secret"])
+        (tn,) = rest.numbers()
+        rest.patch(f"/rest/lease/tn/{tn}", {"messaging_profile": profile["uuid"]})
+        own = rest.post("/rest/sms", {"from": tn, "to": 12065550199, "message": "own", "custom_callback_url": receiver.url("/own")})
+        sent = rest.post("/rest/sms", {"from": tn, "to": 12065550112, "message": "fails"})
+        rest.post("/rest/dev/sms", {"from": 12065550123, "to": tn, "text": "comes in"})
+        rest.until(lambda: rest.post("/rest/sms/search/inbound", {"delivered": True})["total"], lambda total: total == 1, 30)
+        told(rest)
+        taken = [(path, json.loads(body)) for path, _, _, body in receiver.taken]
+        assert receiver.wrong == []
+    steps = lambda path, uuid: [(sms["state"], sms["delivered"]) for to, sms in taken if (to, sms["uuid"]) == (path, uuid)]  # noqa: E731
+    assert steps("/own", own["uuid"]) == [("success", False), ("success", True)]
+    assert steps("/second", sent["uuid"]) == [("success", False), ("failed", False)]
+    assert [sms["message"] for path, sms in taken if sms["type"] == "smsi"] == ["comes in"]
+    assert {path for path, _ in taken} == {"/own", "/second"}

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use crate::dev::smsc::{Smsc, SmscConfig, leases_of};
 use crate::messages::{Messages, MessagesConfig};
-use crate::smpp::{SmppCarrier, SmppConfig};
+use crate::smpp::{Server, ServerConfig, SmppCarrier, SmppConfig};
 
 /// Receipts and messages that wait to be written; more are left with the SMSC.
 const INCOMING: usize = 1_000;
@@ -27,7 +27,7 @@ pub enum CarrierConfig {
 /// Why it does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("the simulated SMSC cannot listen: {0}")]
+    #[error("the SMPP server, or the simulated SMSC, cannot listen: {0}")]
     Listen(#[from] io::Error),
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -38,15 +38,17 @@ pub struct Messaging {
     smsc: Option<Arc<Smsc>>,
     carriers: Vec<Arc<SmppCarrier>>,
     messages: Arc<Messages>,
+    server: Option<Server>,
 }
 
 impl Messaging {
-    /// Carriers are tried in the order given.
+    /// Carriers are tried in the order given; `server` is for customers' ESMEs.
     pub async fn start(
         store: &Store,
         hub: &Hub,
         carriers: Vec<CarrierConfig>,
         messages: MessagesConfig,
+        server: Option<ServerConfig>,
     ) -> Result<Messaging, StartError> {
         let (tell, incoming) = mpsc::channel(INCOMING);
         let mut smsc = None;
@@ -69,12 +71,21 @@ impl Messaging {
         drop(tell);
         let carriers = started.iter().map(|carrier| carrier.clone() as Arc<dyn MessageCarrier>).collect();
         let messages = Messages::start(store.clone(), hub.clone(), carriers, incoming, smsc.clone(), messages).await?;
-        Ok(Messaging { smsc, carriers: started, messages })
+        let server = match server {
+            Some(server) => Some(Server::start(server, store.clone(), messages.clone(), messages.news()).await?),
+            None => None,
+        };
+        Ok(Messaging { smsc, carriers: started, messages, server })
     }
 
     /// What the API drives.
     pub fn control(&self) -> Arc<dyn MessageControl> {
         self.messages.clone()
+    }
+
+    /// Where customers' ESMEs bind.
+    pub fn server_addresses(&self) -> &[SocketAddr] {
+        self.server.as_ref().map_or(&[], |server| server.addresses())
     }
 
     /// Where the simulated SMSC listens, for other ESMEs.
@@ -85,6 +96,9 @@ impl Messaging {
     /// Takes no more messages, lets those at carriers be answered, unbinds, stops. What is queued stays queued. The hub and
     /// the store must outlive it.
     pub async fn drain(&self) {
+        if let Some(server) = &self.server {
+            server.shutdown().await;
+        }
         self.messages.drain().await;
         for carrier in &self.carriers {
             carrier.shutdown().await;

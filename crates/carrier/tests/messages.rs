@@ -2,14 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod ground;
+
 use std::collections::HashMap;
-use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::Utc;
+use ground::{Ground, OTHER, OURS, SEND_PRICE, soon};
 use opentact_carrier::dev::smsc::leases_of;
 use opentact_carrier::dev::{Smsc, SmscConfig};
 use opentact_carrier::messages::{Messages, MessagesConfig};
@@ -19,26 +21,15 @@ use opentact_engine::ports::{
     CarrierMessage, CarrierSubmit, ControlError, MessageCarrier, MessageControl, Missing, PreviewMessage, ReceiptState,
     SendMessage, Sender, Submission,
 };
-use opentact_events::{Filter, Hub, Subscription};
-use opentact_store::accounts::NewAccount;
+use opentact_events::{Filter, Subscription};
 use opentact_store::messaging_profiles::{NewMessagingProfile, OptOutRules};
-use opentact_store::numbers::{NewLease, TnLease};
 use opentact_store::sms::{NewSms, Waiting};
-use opentact_store::types::{EventType, Feature, Priority, SmsState, SmsType, TnKind};
-use opentact_store::{Keyring, Money, Settings, Store, Tn};
+use opentact_store::types::{EventType, Priority, SmsState, SmsType};
+use opentact_store::{Money, Tn};
 use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::sync::{Notify, mpsc, oneshot};
 use uuid::Uuid;
-
-const OURS: u64 = 12025550150;
-const OTHER: u64 = 12125550110;
-const SEND_PRICE: i64 = 7_500;
-
-/// Nothing here takes longer unless it is broken.
-async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(20), future).await.unwrap_or_else(|_| panic!("{what} never happened"))
-}
 
 /// A carrier made of a closure; counts how many messages it has at once.
 struct Fake {
@@ -109,50 +100,7 @@ impl MessageCarrier for Fake {
     }
 }
 
-/// An account with two numbers; the database outlives what runs on it.
-struct Ground {
-    store: Store,
-    hub: Hub,
-    account: Uuid,
-    _folder: tempfile::TempDir,
-}
-
 impl Ground {
-    async fn with_balance(balance: Money) -> Ground {
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", folder.path().join("test.db").display());
-        let store = Store::connect(&Settings::new(url), Keyring::ephemeral().unwrap()).await.unwrap();
-        store.migrate().await.unwrap();
-        let account = NewAccount { name: "a".into(), email: "a@b.example".into(), balance, ..NewAccount::default() };
-        let account = store.accounts().create(account).await.unwrap().uuid;
-        let profile = store.numbers().profile_for(TnKind::LongCode, "US").await.unwrap().uuid;
-        for number in [OURS, OTHER] {
-            let lease = NewLease {
-                tn: Tn::new(number).unwrap(),
-                kind: TnKind::LongCode,
-                country: "US".into(),
-                state: None,
-                city: None,
-                rate_center: None,
-                features: vec![Feature::Voice, Feature::Sms],
-                carrier: "dev".into(),
-                profile,
-                order: None,
-                subscriptions: vec![Feature::Voice, Feature::Sms],
-                autorenew: true,
-                expired_on: Utc::now() + Duration::from_secs(86_400),
-                created_by: None,
-            };
-            store.numbers().lease(account, lease, |_| vec![]).await.unwrap();
-        }
-        let hub = Hub::start(store.clone(), opentact_events::Settings::default()).await.unwrap();
-        Ground { store, hub, account, _folder: folder }
-    }
-
-    async fn new() -> Ground {
-        Ground::with_balance(Money::units(100)).await
-    }
-
     fn listen(&self) -> Ear {
         let filter = Filter::types([EventType::Sms, EventType::Balance]);
         Ear { subscription: self.hub.subscribe(self.account, None, filter), balances: vec![] }
@@ -166,34 +114,6 @@ impl Ground {
         let (tell, incoming) = mpsc::channel(100);
         let messages = Messages::start(self.store.clone(), self.hub.clone(), carriers, incoming, None, config).await;
         Running { messages: messages.unwrap(), tell }
-    }
-
-    /// A profile of which both numbers are.
-    async fn profile(&self, new: NewMessagingProfile) -> Uuid {
-        let profile = self.store.messaging_profiles().create(self.account, None, new).await.unwrap().uuid;
-        for lease in self.store.numbers().leases(self.account).await.unwrap() {
-            let join = |lease: &mut TnLease| lease.messaging_profile = Some(profile);
-            self.store.numbers().update_lease(self.account, lease.uuid, None, join).await.unwrap();
-        }
-        profile
-    }
-
-    fn request(&self, to: &[u64], text: &str) -> SendMessage {
-        SendMessage {
-            account: self.account,
-            created_by: None,
-            from: Sender::Number(OURS),
-            to: to.to_vec(),
-            text: text.to_owned(),
-            custom_callback_url: None,
-            send_at: None,
-            validity: None,
-            priority: Priority::Normal,
-        }
-    }
-
-    async fn balance(&self) -> Money {
-        self.store.accounts().get(self.account).await.unwrap().balance
     }
 }
 
@@ -413,7 +333,8 @@ async fn the_simulated_network_wires_itself() {
     let ground = Ground::new().await;
     let mut ear = ground.listen();
     let carriers = vec![CarrierConfig::Dev(SmscConfig::default())];
-    let messaging = Messaging::start(&ground.store, &ground.hub, carriers, MessagesConfig::default()).await.unwrap();
+    let messaging =
+        Messaging::start(&ground.store, &ground.hub, carriers, MessagesConfig::default(), None).await.unwrap();
     assert_ne!(messaging.smsc_address().unwrap().port(), 0);
     messaging.control().send(ground.request(&[12125550199], "x")).await.unwrap();
     assert_eq!(ear.states(3).await, ["smso created", "smso success", "smso success delivered"]);

@@ -251,6 +251,8 @@ pub struct SendMessage {
     pub validity: Option<Duration>,
     /// `high`, `normal` or `low`.
     pub priority: Priority,
+    /// What it was submitted as by SMPP; empty for REST.
+    pub submits: Vec<Uuid>,
 }
 
 /// `POST /rest/sms/preview`.

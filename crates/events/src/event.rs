@@ -15,6 +15,15 @@ use uuid::Uuid;
 
 use crate::view::{self, Date, First, FlowStep, Shape2021};
 
+/// Who is told of an event by HTTP without having subscribed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hook {
+    /// The SIP Control App whose call it is.
+    App(Uuid),
+    /// Whose callback URL it is: a messaging profile, or the message itself.
+    Callback(Uuid),
+}
+
 /// An event to be published. What it carries is JSON text already: it is written and sent as it is.
 #[derive(Debug, Clone)]
 pub struct NewEvent {
@@ -23,8 +32,8 @@ pub struct NewEvent {
     pub message: String,
     /// Uuid of the object it tells of.
     pub ref_id: Option<Uuid>,
-    /// The app that is told of it by its webhook.
-    app: Option<Uuid>,
+    /// Who besides subscriptions is told of it by HTTP.
+    hook: Option<Hook>,
     /// JSON.
     payload: Vec<u8>,
     /// Members of the envelope besides those that every event has, each behind a comma: `,"call":{},"call_flow":{}`.
@@ -47,7 +56,7 @@ impl NewEvent {
         let mut text = Vec::with_capacity(PAYLOAD);
         write(&mut text, payload);
         let ref_id = ref_id.into();
-        NewEvent { account, kind, message, ref_id, app: None, payload: text, members: Vec::new() }
+        NewEvent { account, kind, message, ref_id, hook: None, payload: text, members: Vec::new() }
     }
 
     fn with(mut self, name: &str, member: &impl Serialize) -> NewEvent {
@@ -61,11 +70,16 @@ impl NewEvent {
 
     /// An app is to be told of it by its webhook.
     pub fn for_app(self, app: Option<Uuid>) -> NewEvent {
-        NewEvent { app, ..self }
+        NewEvent { hook: app.map(Hook::App), ..self }
     }
 
-    pub(crate) fn app(&self) -> Option<Uuid> {
-        self.app
+    /// A message's callback URL is to be told of it: its own, or that of its messaging profile, whose id is given.
+    pub fn for_callback(self, of: Uuid) -> NewEvent {
+        NewEvent { hook: Some(Hook::Callback(of)), ..self }
+    }
+
+    pub(crate) fn hook(&self) -> Option<Hook> {
+        self.hook
     }
 
     /// JSON text.

@@ -481,6 +481,7 @@ fn delivery() -> WebhookDelivery {
         next_on: Some(at(4)),
         reason: Some("answered 503".into()),
         body: "{}".to_owned().into(),
+        callback: false,
     }
 }
 
@@ -500,9 +501,10 @@ fn account_objects() {
         masked: "abcd…wxyz".into(),
         scopes: Json(vec![]),
         expired_on: None,
+        smpp_bound_on: None,
     };
     shape!("token", view::token(&token));
-    assert_eq!(view::new_token(&token, "whole")["token"], "whole");
+    assert_eq!(view::new_token(&token, "whole", ("me".into(), "secret".into()))["token"], "whole");
     shape!("subscription", view::subscription(&subscription(EventType::Sms), None));
     let webhook = Subscription {
         channel: Channel::Webhook,
@@ -576,7 +578,7 @@ async fn number_objects() {
     shape!("lease_alone", view::lease(&lease(), LeaseContext::default()));
     shape!("order", view::order(&order(), vec![view::lease(&lease(), context)]));
     shape!("order_short", view::order_short(&order()));
-    shape!("messaging_profile", view::messaging_profile(&profile));
+    shape!("messaging_profile", view::messaging_profile(&profile, "whsec_1"));
 
     let store = Store::in_memory().await.unwrap();
     let mut price = store.numbers().profile_for(TnKind::LongCode, "US").await.unwrap();

@@ -2,12 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use std::time::{Duration, Instant};
+
 use bytes::{Bytes, BytesMut};
 use opentact_messaging::segment::{self, Concatenation};
 use opentact_messaging::smpp::pdu::{Deframer, Frame, Pdu, decode};
-use opentact_messaging::smpp::{Address, Receipt, ShortMessage};
-use opentact_messaging::{Encoding, encoding, gsm0338};
+use opentact_messaging::smpp::{Address, Assembled, Assembler, Receipt, ShortMessage};
+use opentact_messaging::{Encoding, Reassembler, encoding, gsm0338};
 use proptest::prelude::*;
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
 
 /// Text of the kinds people send: ASCII, the extension table, other scripts, astral characters.
 fn text() -> impl Strategy<Value = String> {
@@ -62,6 +66,47 @@ proptest! {
             joined.push_str(&alone.unwrap_or_default());
         }
         prop_assert_eq!(joined, text);
+    }
+
+    #[test]
+    fn a_text_that_was_cut_comes_back_in_any_order(
+        text in text(), reference: u16, how in 0..3, order: u64, twice in any::<prop::sample::Index>(),
+    ) {
+        let cut = segment::segment(&text, false).unwrap();
+        let mut parts: Vec<ShortMessage> = cut.segments.iter().map(|part| {
+            let place = Concatenation { reference, total: part.total, number: part.number };
+            let mut message = ShortMessage { data_coding: cut.encoding.data_coding(), ..ShortMessage::default() };
+            // An 8-bit reference, a 16-bit one, or TLVs.
+            let header = match how {
+                0 => place.header().to_vec(),
+                1 => [&[6, 8, 4][..], &reference.to_be_bytes(), &[part.total, part.number]].concat(),
+                _ => Vec::new(),
+            };
+            if part.has_header() && how < 2 {
+                message.body = Bytes::from([header, part.octets.clone()].concat());
+                message.set_header();
+            } else {
+                message.body = Bytes::from(part.octets.clone());
+                message.sar = part.has_header().then_some(place);
+            }
+            message
+        }).collect();
+        // One comes twice, before the message is whole.
+        if parts.len() > 1 {
+            let double = parts[twice.index(parts.len())].clone();
+            parts.insert(0, double);
+        }
+        let mut random = rand::rngs::StdRng::seed_from_u64(order);
+        let last = parts.len() - 1;
+        parts[..last].shuffle(&mut random);
+        let mut assembler = Assembler::new(Reassembler::new(4, Duration::from_secs(60)));
+        let now = Instant::now();
+        let whole: Vec<Assembled> = parts
+            .iter()
+            .map(|part| assembler.push(now, part))
+            .filter(|assembled| *assembled != Assembled::Incomplete)
+            .collect();
+        prop_assert!(whole.contains(&Assembled::Text { text, segments: cut.segments.len() as u8 }));
     }
 
     #[test]

@@ -124,6 +124,7 @@ mod tests {
             sip_udp: Some(at(5060)),
             sip_tcp: Some(at(5060)),
             sip_tls: None,
+            smpp: Vec::new(),
             metrics: at(9090),
             pid: 1,
         }

@@ -15,6 +15,9 @@ pub struct Runtime {
     pub sip_udp: Option<SocketAddr>,
     pub sip_tcp: Option<SocketAddr>,
     pub sip_tls: Option<SocketAddr>,
+    /// Listeners for customers' SMPP software, those over TLS last.
+    #[serde(default)]
+    pub smpp: Vec<SocketAddr>,
     pub metrics: SocketAddr,
     pub pid: u32,
 }
@@ -77,6 +80,7 @@ mod tests {
             sip_udp: Some(address),
             sip_tcp: Some(address),
             sip_tls: None,
+            smpp: vec![address],
             metrics: address,
             pid: 7,
         };

@@ -55,6 +55,7 @@ pub async fn serve(config: &Config) -> anyhow::Result<()> {
         sip_udp: node.sip_address(Transport::Udp),
         sip_tcp: node.sip_address(Transport::Tcp),
         sip_tls: node.sip_address(Transport::Tls),
+        smpp: node.smpp_addresses().to_vec(),
         metrics: addresses.metrics,
         pid: std::process::id(),
     };

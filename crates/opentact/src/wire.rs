@@ -10,7 +10,7 @@ use opentact_api::{ApiState, IceSettings, Parts, RateLimit};
 use opentact_carrier::dev::{DevNumbers, DevVoice, SmscConfig, VoiceConfig};
 use opentact_carrier::messages::MessagesConfig;
 use opentact_carrier::messaging::{CarrierConfig, Messaging};
-use opentact_carrier::smpp::SmppConfig;
+use opentact_carrier::smpp::{ClientTls, ServerConfig, ServerTls, SmppConfig};
 use opentact_engine::defence::DefenceConfig;
 use opentact_engine::dns::DnsConfig;
 use opentact_engine::ledger::Steps;
@@ -68,12 +68,15 @@ impl Node {
         let hub = Hub::start(store.clone(), hub_settings(config)).await?;
         let speech = Arc::new(LocalSpeech::new(speech_config(config)));
         let stir = stir::prepare(config, https, chrono::Utc::now().timestamp())?;
+        let tls = (sip_tls.server.clone(), ClientTls(sip_tls.client.clone()));
         let engine =
             Engine::start(engine_config(config, sip_tls, stir.config)?, store.clone(), hub.clone(), speech).await?;
 
         let voice = DevVoice::connect(voice_config(config), &engine, store.clone()).await?;
-        let carriers = config.messaging.carriers.iter().map(sms_carrier).collect();
-        let messaging = Messaging::start(&store, &hub, carriers, messages_config(config)).await?;
+        let (served, trust) = tls;
+        let carriers = config.messaging.carriers.iter().map(|carrier| sms_carrier(carrier, &trust)).collect();
+        let server = smpp_server(config, served);
+        let messaging = Messaging::start(&store, &hub, carriers, messages_config(config), server).await?;
 
         let api = ApiState::new(Parts {
             store: store.clone(),
@@ -92,6 +95,11 @@ impl Node {
     /// Where SIP is listened for.
     pub fn sip_address(&self, transport: Transport) -> Option<SocketAddr> {
         self.engine.sip_address(transport)
+    }
+
+    /// Where customers' SMPP software binds.
+    pub fn smpp_addresses(&self) -> &[SocketAddr] {
+        self.messaging.server_addresses()
     }
 
     /// Where SIP messages can be watched.
@@ -142,14 +150,32 @@ fn messages_config(config: &Config) -> MessagesConfig {
     }
 }
 
-fn sms_carrier(carrier: &SmsCarrier) -> CarrierConfig {
+fn sms_carrier(carrier: &SmsCarrier, trust: &ClientTls) -> CarrierConfig {
     let SmsCarrier::Smpp(smsc) = carrier else { return CarrierConfig::Dev(SmscConfig::default()) };
     let mut smpp = SmppConfig::new(&smsc.name, &smsc.address, &smsc.system_id, &smsc.password.0);
     smpp.system_type.clone_from(&smsc.system_type);
     smpp.window = smsc.window as usize;
     smpp.rate = smsc.rate;
     smpp.split = smsc.split;
+    smpp.tls = smsc.tls.then(|| trust.clone());
     CarrierConfig::Smpp(smpp)
+}
+
+/// `None` where it listens nowhere.
+fn smpp_server(config: &Config, tls: ServerTls) -> Option<ServerConfig> {
+    let smpp = &config.smpp;
+    let server = ServerConfig {
+        listen: smpp.listen.clone(),
+        listen_tls: smpp.tls.clone(),
+        tls: Some(tls),
+        connections: smpp.connections as usize,
+        binds_per_account: smpp.binds_per_account as usize,
+        window: smpp.window as usize,
+        rate: smpp.rate,
+        failures: smpp.bind_failures,
+        keep: smpp.keep.0,
+    };
+    (!server.listen.is_empty() || !server.listen_tls.is_empty()).then_some(server)
 }
 
 /// Connects to the database and brings its schema up to date.

@@ -20,6 +20,8 @@ pub mod sip_product;
 pub mod sip_switch;
 pub mod sip_user;
 pub mod sip_user_group;
+pub mod smpp_inbound;
+pub mod smpp_submit;
 pub mod sms;
 pub mod sms_opt_out;
 pub mod sms_queue;

@@ -34,6 +34,7 @@ pub mod sip_messages;
 pub mod sip_switches;
 pub mod sip_user_groups;
 pub mod sip_users;
+pub mod smpp;
 pub mod sms;
 pub mod sms_opt_outs;
 mod sms_queue;

@@ -70,6 +70,7 @@ impl MigratorTrait for Migrator {
             file!("m0022_second_flow_url"),
             file!("m0023_batches"),
             file!("m0024_sms"),
+            file!("m0025_smpp"),
             file!("m0026_app_codecs"),
         ];
         files.into_iter().map(|file| Box::new(file) as Box<dyn MigrationTrait>).collect()

@@ -11,7 +11,7 @@ use crate::search::{Found, Search, digits_mask, mask, run, searchable, sortable,
 pub use crate::sms_queue::{Outcome, QueueState, Queued, Settled, Settlement, Waiting};
 use crate::transactions::{self, NewTransaction, Transaction};
 use crate::types::{OptOutSource, Priority, SmsState, SmsType, Tn, now};
-use crate::{Result, Store, owned, sms_opt_outs, sms_queue};
+use crate::{Result, Store, owned, smpp, sms_opt_outs, sms_queue, tokens};
 
 searchable!(sms, {
     "from" => From, "to" => To, "tn" => Tn, "message" => Message, "state" => State, "delivered" => Delivered,
@@ -137,6 +137,9 @@ impl Messages<'_> {
                 }
             }
         }
+        if tokens::receives_smpp(&tx, account).await? {
+            smpp::tell(&tx, account, sms.uuid).await?;
+        }
         let reply = match reply {
             Some((reply, waiting)) => Some(sms_queue::write(&tx, account, reply, waiting).await?),
             None => None,
@@ -214,6 +217,7 @@ impl Messages<'_> {
         if changed {
             sms.modified_on = now();
             owned::update::<Entity>(&tx, sms.account, sms.uuid, sms.clone()).await?;
+            smpp::ended(&tx, vec![uuid], sms.delivered).await?;
         }
         tx.commit().await?;
         Ok(Some(Receipted { sms, changed }))

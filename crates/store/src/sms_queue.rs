@@ -19,7 +19,7 @@ use crate::entity::{sms, sms_segment};
 use crate::sms::{Messages, NewSms, Sms, row};
 use crate::transactions::{self, NewTransaction};
 use crate::types::{Json, Money, Priority, SmsState, now, to_millis};
-use crate::{Result, owned};
+use crate::{Result, owned, smpp};
 
 /// How a message is to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,10 +77,24 @@ pub struct QueueState {
 impl Messages<'_> {
     /// Writes messages in state `created` and queues them, all or none.
     pub async fn enqueue(&self, account: Uuid, new: Vec<NewSms>, waiting: Waiting) -> Result<Vec<Sms>> {
+        self.enqueue_submitted(account, new, waiting, &[]).await
+    }
+
+    /// The same; the first of them is what was submitted by SMPP in `submits`.
+    pub async fn enqueue_submitted(
+        &self,
+        account: Uuid,
+        new: Vec<NewSms>,
+        waiting: Waiting,
+        submits: &[Uuid],
+    ) -> Result<Vec<Sms>> {
         let tx = self.store.begin().await?;
         let (rows, queued) = new.into_iter().map(|new| rows(account, new, waiting)).unzip::<_, _, Vec<_>, Vec<_>>();
         bulk::insert::<sms::Entity, _>(&tx, rows.clone(), &Conflict::Refuse).await?;
         bulk::insert::<Entity, _>(&tx, queued, &Conflict::Refuse).await?;
+        if let Some(first) = rows.first() {
+            smpp::link(&tx, submits, first.uuid).await?;
+        }
         tx.commit().await?;
         Ok(rows)
     }
@@ -177,6 +191,7 @@ impl Messages<'_> {
         }
         (row.state, row.reason, row.modified_on) = (SmsState::Failed, Some(reason.to_owned()), now());
         owned::update::<sms::Entity>(&tx, account, uuid, row.clone()).await?;
+        smpp::ended(&tx, vec![uuid], false).await?;
         tx.commit().await?;
         Ok(Some(row))
     }
@@ -237,6 +252,8 @@ impl Messages<'_> {
         bulk::insert::<sms::Entity, _>(&tx, settled.messages.clone(), &Conflict::Update { key, keep: &[] }).await?;
         bulk::insert::<sms_segment::Entity, _>(&tx, segments, &Conflict::Refuse).await?;
         bulk::delete::<Entity>(&tx, Column::Sms, &gone).await?;
+        let failed = settled.messages.iter().filter(|sms| sms.state == SmsState::Failed).map(|sms| sms.uuid);
+        smpp::ended(&tx, failed.collect(), false).await?;
         // Always in one order: two nodes that settle must not wait for each other.
         let mut charges: Vec<_> = charges.into_iter().filter(|(_, used)| !used.is_empty()).collect();
         charges.sort_by_key(|(account, _)| *account);

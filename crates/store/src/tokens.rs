@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use sea_orm::sea_query::ExprTrait;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::sea_query::{Expr, ExprTrait, IntoCondition};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 use uuid::Uuid;
 
 use crate::accounts::Account;
@@ -12,6 +12,16 @@ use crate::entity::token::{Column, Entity};
 use crate::types::{Json, now};
 use crate::users::User;
 use crate::{Result, Store, StoreError, entity, owned, secrets};
+
+/// Whether a token of the account is, or was, bound as a receiver.
+pub(crate) async fn receives_smpp(db: &impl ConnectionTrait, account: Uuid) -> Result<bool> {
+    let bound = Column::Account.eq(account).and(Column::SmppBoundOn.is_not_null()).into_condition();
+    Ok(owned::count::<Entity>(db, bound).await? > 0)
+}
+
+/// Digits of a token's uuid in its system id, which SMPP 3.4 gives 15 characters.
+const SYSTEM_ID: usize = 14;
+const ALPHANUMERIC: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
 impl Store {
     pub fn tokens(&self) -> Tokens<'_> {
@@ -47,6 +57,7 @@ impl Tokens<'_> {
             masked: secrets::mask_token(&text),
             scopes: Json(scopes),
             expired_on: ttl.map(|ttl| created_on + ttl),
+            smpp_bound_on: None,
         };
         owned::insert(self.store.writer(), token.clone()).await?;
         Ok((token, text))
@@ -55,7 +66,50 @@ impl Tokens<'_> {
     /// Whose token this is; `None` when unknown, expired, or of a deactivated user or account.
     pub async fn authenticate(&self, text: &str) -> Result<Option<(Token, User, Account)>> {
         let known = Entity::find().filter(Column::Hash.eq(secrets::token_hash(text)));
-        let Some(token) = known.one(self.store.reader()).await? else { return Ok(None) };
+        match known.one(self.store.reader()).await? {
+            Some(token) => self.holder(token).await,
+            None => Ok(None),
+        }
+    }
+
+    /// System id and password by which SMPP software binds with a token: a password of SMPP 3.4 has no more than 8
+    /// characters. The same as long as the key of the database is.
+    pub fn smpp_login(&self, token: Uuid) -> (String, String) {
+        let key = self.store.derived_key(&format!("smpp/{token}"));
+        let password =
+            key.iter().take(8).map(|octet| char::from(ALPHANUMERIC[usize::from(*octet) % ALPHANUMERIC.len()]));
+        let head: String = token.simple().to_string().chars().take(SYSTEM_ID).collect();
+        (format!("t{head}"), password.collect())
+    }
+
+    /// Whose these are; as [`Tokens::authenticate`].
+    pub async fn authenticate_smpp(&self, system_id: &str, password: &str) -> Result<Option<(Token, User, Account)>> {
+        let Some(head) = system_id.strip_prefix('t').filter(|head| head.len() == SYSTEM_ID) else { return Ok(None) };
+        let bound = |fill: &str| Uuid::try_parse(&format!("{head}{}", fill.repeat(32 - SYSTEM_ID)));
+        let (Ok(low), Ok(high)) = (bound("0"), bound("f")) else { return Ok(None) };
+        let known = Entity::find().filter(Column::Uuid.between(low, high)).all(self.store.reader()).await?;
+        let theirs = known.into_iter().find(|token| {
+            let (id, right) = self.smpp_login(token.uuid);
+            // Hashes: how long it takes tells nothing of the password.
+            id == system_id && secrets::token_hash(&right) == secrets::token_hash(password)
+        });
+        match theirs {
+            Some(token) => self.holder(token).await,
+            None => Ok(None),
+        }
+    }
+
+    /// A receiver is bound with it: from now on its account's inbound messages are kept for SMPP.
+    pub async fn smpp_bound(&self, token: Uuid) -> Result<()> {
+        Entity::update_many()
+            .col_expr(Column::SmppBoundOn, Expr::value(now()))
+            .filter(Column::Uuid.eq(token))
+            .exec(self.store.writer())
+            .await?;
+        Ok(())
+    }
+
+    async fn holder(&self, token: Token) -> Result<Option<(Token, User, Account)>> {
         if token.expired_on.is_some_and(|end| end <= now()) {
             return Ok(None);
         }

@@ -73,6 +73,7 @@ impl Webhooks<'_> {
             Column::RefId,
             Column::Since,
             Column::Body,
+            Column::Callback,
         ];
         bulk::insert::<Entity, _>(&tx, deliveries, &Conflict::Update { key: Column::Uuid, keep: &keep }).await?;
         tx.commit().await?;

@@ -87,4 +87,13 @@ pub struct Token {
     pub name: String,
     pub scopes: Vec<String>,
     pub expired_on: Option<DateTime<Utc>>,
+    /// What SMPP software binds with, in the answer that made it.
+    pub smpp: Option<SmppLogin>,
+}
+
+/// What SMPP software binds with.
+#[derive(ToSchema)]
+pub struct SmppLogin {
+    pub system_id: String,
+    pub password: String,
 }

@@ -35,6 +35,8 @@ pub struct WebhookDelivery {
     pub subscription: Option<Uuid>,
     /// the app whose call it is.
     pub sip_control_app: Option<Uuid>,
+    /// The callback URL of the message `ref_id` is told, in place of these.
+    pub callback: bool,
     /// What is told.
     pub event: Uuid,
     pub seq: i64,

@@ -205,6 +205,8 @@ pub struct MessagingProfile {
     pub tollfree_weight: u8,
     pub skip_unhealthy_tns: bool,
     pub sticky_sender: bool,
+    /// What callbacks are signed with.
+    pub webhook_secret: String,
     /// Typographic characters are sent as plain ones where that makes a text fit GSM 03.38.
     pub smart_encoding: bool,
     /// Of a pool, numbers of the recipient's area code are preferred.

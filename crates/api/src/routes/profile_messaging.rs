@@ -4,9 +4,10 @@ use axum::extract::State;
 use http::HeaderMap;
 use opentact_events::view;
 use opentact_messaging::opt_out::{Words, keyword};
-use opentact_store::messaging_profiles::{NewMessagingProfile, OptOutRules};
+use opentact_store::messaging_profiles::{MessagingProfile, NewMessagingProfile, OptOutRules};
 use opentact_store::numbers::LeaseFilter;
 use serde::Deserialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -107,6 +108,10 @@ struct ProfileChange {
     help_message: Change<String>,
 }
 
+fn shown(state: &ApiState, profile: &MessagingProfile) -> Value {
+    view::messaging_profile(profile, &state.store.webhooks().secret(profile.uuid))
+}
+
 /// Two machines must not answer each other for ever.
 fn check_answers(rules: &OptOutRules) -> Result<(), AppError> {
     let mut fields = Fields::default();
@@ -129,7 +134,7 @@ fn check_answers(rules: &OptOutRules) -> Result<(), AppError> {
     responses((status = 200, body = Envelope<Vec<model::MessagingProfile>>), Faults))]
 async fn list(State(state): State<ApiState>, caller: Caller) -> Reply {
     let profiles = state.store.messaging_profiles().list(caller.account()).await?;
-    ok(profiles.iter().map(view::messaging_profile).collect::<Vec<_>>())
+    ok(profiles.iter().map(|profile| shown(&state, profile)).collect::<Vec<_>>())
 }
 
 /// Make a messaging profile.
@@ -160,7 +165,7 @@ async fn create(State(state): State<ApiState>, caller: Caller, Body(form): Body<
     };
     check_answers(&new.opt_out)?;
     let profile = state.store.messaging_profiles().create(caller.account(), caller.by(), new).await?;
-    created(view::messaging_profile(&profile))
+    created(shown(&state, &profile))
 }
 
 /// One messaging profile.
@@ -169,7 +174,7 @@ async fn create(State(state): State<ApiState>, caller: Caller, Body(form): Body<
     responses((status = 200, body = Envelope<model::MessagingProfile>), Faults))]
 async fn get(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Result<Tagged, AppError> {
     let profile = state.store.messaging_profiles().get(caller.account(), uuid).await;
-    Ok(Tagged(view::messaging_profile(&visible(&state, &caller, uuid, profile).await?)))
+    Ok(Tagged(shown(&state, &visible(&state, &caller, uuid, profile).await?)))
 }
 
 /// Change a messaging profile.
@@ -185,7 +190,7 @@ async fn modify(
 ) -> Result<Tagged, AppError> {
     let profiles = state.store.messaging_profiles();
     let current = visible(&state, &caller, uuid, profiles.get(caller.account(), uuid).await).await?;
-    if_match(&headers, &view::messaging_profile(&current))?;
+    if_match(&headers, &shown(&state, &current))?;
     let mut rules = current.opt_out.0.clone();
     rules.out_keywords = form.opt_out_keywords.unwrap_or(rules.out_keywords);
     rules.in_keywords = form.opt_in_keywords.unwrap_or(rules.in_keywords);
@@ -210,7 +215,7 @@ async fn modify(
         form.callback_url.apply(&mut profile.callback_url);
         form.callback_url2.apply(&mut profile.callback_url2);
     });
-    Ok(Tagged(view::messaging_profile(&changed.await?)))
+    Ok(Tagged(shown(&state, &changed.await?)))
 }
 
 /// Delete a messaging profile that no number uses.
@@ -221,7 +226,7 @@ async fn remove(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> 
     let profiles = state.store.messaging_profiles();
     let profile = visible(&state, &caller, uuid, profiles.get(caller.account(), uuid).await).await?;
     profiles.delete(caller.account(), uuid).await?;
-    ok(view::messaging_profile(&profile))
+    ok(shown(&state, &profile))
 }
 
 /// Numbers of the profile.

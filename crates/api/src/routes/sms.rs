@@ -153,6 +153,7 @@ async fn submit(state: &ApiState, caller: &Caller, form: SendSms) -> Reply {
         send_at: form.send_at,
         validity: form.validity.map(Duration::from_secs),
         priority: form.priority.unwrap_or(Priority::Normal),
+        submits: Vec::new(),
     };
     let mut results = state.messages.send(request).await.map_err(refused)?;
     if !many {

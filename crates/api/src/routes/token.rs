@@ -68,7 +68,7 @@ async fn create(
     let ttl = new.ttl.map(Duration::from_secs);
     let tokens = state.store.tokens();
     let (token, text) = tokens.create(caller.account(), caller.user.uuid, &new.name, ttl, new.scopes).await?;
-    Ok((Extension(ShownOnce), created(view::new_token(&token, &text))?))
+    Ok((Extension(ShownOnce), created(view::new_token(&token, &text, tokens.smpp_login(token.uuid)))?))
 }
 
 /// The caller's tokens, masked.

@@ -448,6 +448,7 @@ fn redacted(value: &Value) -> Value {
             .map(|(key, value)| match key.as_str() {
                 "tech_prefix" if value.is_number() => (key.clone(), json!("[prefix]")),
                 "token" if value.is_string() => (key.clone(), json!("[token]")),
+                "smpp" if value.is_object() => (key.clone(), json!("[login]")),
                 "webhook_secret" if value.is_string() => (key.clone(), json!("[secret]")),
                 _ => (key.clone(), redacted(value)),
             })

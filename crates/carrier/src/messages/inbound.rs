@@ -125,6 +125,7 @@ async fn apply(shared: &Shared, receipt: &Receipt) -> Result<bool, StoreError> {
         let lease = lease.filter(|lease| lease.account == sms.account);
         let context = Context::load(shared, sms.account, sms.tn, lease).await?;
         context.publish(shared, &sms);
+        shared.news(sms.account);
     }
     Ok(true)
 }
@@ -216,6 +217,7 @@ async fn receive(
     let created = Sms { state: SmsState::Created, reason: None, modified_on: sms.created_on, ..sms.clone() };
     context.publish(shared, &created);
     context.publish(shared, &sms);
+    shared.news(account);
     context.publish_balance(shared, booked.map(|booked| booked.account_balance_after), "sms_per_receive");
     if let Some(reply) = reply {
         context.publish(shared, &reply);

@@ -33,13 +33,13 @@ use opentact_messaging::{Encoding, segment};
 use opentact_store::{Money, Store, StoreError, Tn};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tokio::sync::{Notify, RwLock, mpsc};
+use tokio::sync::{Notify, RwLock, broadcast, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::dev::Smsc;
-use crate::smpp::Incoming;
+use crate::smpp::{Incoming, News};
 
 /// Why a message failed that nobody would take in time.
 pub const QUEUING_TIMEOUT: &str = "Queuing Timeout";
@@ -51,6 +51,9 @@ pub const INSUFFICIENT_BALANCE: &str = "405 Insufficient Balance";
 pub const OPTED_OUT: &str = "407 Recipient Opted Out";
 /// Why a message failed that was taken back.
 pub const CANCELED: &str = "Canceled";
+
+/// What an SMPP server that does not listen misses; then it looks by itself.
+const NEWS: usize = 1_024;
 
 #[derive(Debug, Clone)]
 pub struct MessagesConfig {
@@ -112,6 +115,8 @@ struct Shared {
     /// Whose turn it is in each profile's pool.
     turns: Mutex<HashMap<Uuid, Turn>>,
     health: Mutex<pool::Health>,
+    /// Accounts whose ESMEs have something to be told.
+    news: News,
     stop: CancellationToken,
     /// Nothing is at a carrier any more.
     worker_done: CancellationToken,
@@ -142,6 +147,7 @@ impl Messages {
             reserved: Mutex::default(),
             turns: Mutex::default(),
             health: Mutex::default(),
+            news: broadcast::channel(NEWS).0,
             stop: CancellationToken::new(),
             worker_done: CancellationToken::new(),
         });
@@ -164,6 +170,11 @@ impl Messages {
             }
         }
         Ok(Arc::new(Messages { shared, tasks: Mutex::new(tasks) }))
+    }
+
+    /// Accounts whose ESMEs have something to be told.
+    pub fn news(&self) -> News {
+        self.shared.news.clone()
     }
 
     /// Takes no more messages, lets those at carriers end, and stops. What is queued stays queued. Carriers are shut down
@@ -207,6 +218,13 @@ impl MessageControl for Messages {
         let segments = smsc.text(from, to, &text).map_err(|error| invalid("message", &error, &text))?;
         let encoding = Encoding::of(&text).name();
         Ok(json!({ "from": from, "to": to, "message": text, "segments": segments, "encoding": encoding }))
+    }
+}
+
+impl Shared {
+    /// Nobody need listen.
+    fn news(&self, account: Uuid) {
+        let _ = self.news.send(account);
     }
 }
 

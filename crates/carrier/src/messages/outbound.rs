@@ -125,7 +125,7 @@ pub(super) async fn send(
     let patience = request.validity.unwrap_or(shared.config.queue_timeout);
     let begins = request.send_at.map_or(now, |send_at| send_at.max(now));
     let waiting = Waiting { send_at: request.send_at, expires_on: begins + patience, priority: request.priority };
-    let mut views = queue(shared, request.account, messages, waiting).await?.into_iter();
+    let mut views = queue(shared, request.account, messages, waiting, &request.submits).await?.into_iter();
     let results = results.into_iter().map(|failed| match failed {
         Some(error) => Err(error),
         None => views.next().ok_or_else(|| ControlError::Internal("a message was not written".to_owned())),
@@ -179,13 +179,15 @@ async fn queue(
     account: Uuid,
     messages: Vec<(NewSms, Arc<Context>)>,
     waiting: Waiting,
+    submits: &[Uuid],
 ) -> Result<Vec<Value>, ControlError> {
     if messages.is_empty() {
         return Ok(vec![]);
     }
     let (messages, contexts) = messages.into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
     let announcing = shared.announcing.read().await;
-    let written = shared.store.sms().enqueue(account, messages, waiting).await.map_err(control_error)?;
+    let written =
+        shared.store.sms().enqueue_submitted(account, messages, waiting, submits).await.map_err(control_error)?;
     let views = written.iter().zip(contexts).map(|(sms, context)| context.publish(shared, sms)).collect();
     drop(announcing);
     metrics::counter!("opentact_sms_queued_total").increment(written.len() as u64);
@@ -204,5 +206,6 @@ pub(super) async fn cancel(shared: &Shared, account: Uuid, uuid: Uuid) -> Result
         found => Some(found.map_err(control_error)?),
     };
     let context = Context::load(shared, account, sms.tn, lease).await.map_err(control_error)?;
+    shared.news(account);
     Ok(context.publish(shared, &sms))
 }

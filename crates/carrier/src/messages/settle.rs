@@ -61,6 +61,9 @@ async fn write(shared: &Shared, done: Vec<Done>) {
             }
             SmsState::Created | SmsState::Sending => continue,
         }
+        if sms.state == SmsState::Failed {
+            shared.news(sms.account);
+        }
         metrics::counter!("opentact_sms_sent_total", "result" => sms.state.as_str()).increment(1);
         context.publish(shared, sms);
     }

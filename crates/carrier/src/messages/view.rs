@@ -5,6 +5,7 @@ use opentact_store::accounts::Account;
 use opentact_store::messaging_profiles::MessagingProfile;
 use opentact_store::numbers::{Number, Prices, TnLease};
 use opentact_store::sms::Sms;
+use opentact_store::types::SmsState;
 use opentact_store::{Money, StoreError, Tn};
 use serde_json::Value;
 use tracing::error;
@@ -59,8 +60,28 @@ impl Context {
     /// The event of what the message is now; returns its object.
     pub(super) fn publish(&self, shared: &Shared, sms: &Sms) -> Value {
         let view = self.view(sms);
-        publish(shared, NewEvent::sms(sms, &view));
+        let event = NewEvent::sms(sms, &view);
+        publish(
+            shared,
+            match self.callback(sms) {
+                Some(of) => event.for_callback(of),
+                None => event,
+            },
+        );
         view
+    }
+
+    /// Who is told of it by callback, if anybody: of what goes out how it ended, of what comes in that it came.
+    fn callback(&self, sms: &Sms) -> Option<Uuid> {
+        if matches!(sms.state, SmsState::Created | SmsState::Sending) {
+            return None;
+        }
+        let profile = self.profile.as_ref().filter(|profile| Some(profile.uuid) == sms.messaging_profile);
+        let of_profile = profile.filter(|profile| profile.callback_url.is_some() || profile.callback_url2.is_some());
+        match &sms.custom_callback_url {
+            Some(_) => Some(sms.uuid),
+            None => of_profile.map(|profile| profile.uuid),
+        }
     }
 
     /// The account heard of its balance, if it wants to.

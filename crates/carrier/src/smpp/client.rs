@@ -1,6 +1,7 @@
 //! The ESME: keeps a transceiver bound to an SMSC and hands messages over.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,7 +24,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::link::Link;
+use super::link::{ClientTls, Link};
 
 /// Messages whose segments are not all in yet, at most.
 const REASSEMBLY_LIMIT: usize = 1_000;
@@ -63,6 +64,8 @@ pub struct SmppConfig {
     /// Pause before the second attempt to connect; doubles up to `reconnect_max`, with jitter.
     pub reconnect_pause: Duration,
     pub reconnect_max: Duration,
+    /// TLS, where the SMSC is reached by that.
+    pub tls: Option<ClientTls>,
     /// Replace typographic characters where that makes a text fit GSM 03.38.
     pub smart_encoding: bool,
 }
@@ -84,6 +87,7 @@ impl SmppConfig {
             throttle_pause: Duration::from_millis(250),
             reconnect_pause: Duration::from_millis(250),
             reconnect_max: Duration::from_secs(30),
+            tls: None,
             smart_encoding: true,
         }
     }
@@ -300,13 +304,13 @@ impl Client {
     async fn run(mut self) {
         let mut failures = 0;
         while !self.stop.is_cancelled() {
-            let connecting = TcpStream::connect(self.config.address.clone());
+            let connecting = connect(&self.config, self.kind);
             let connected = tokio::select! {
                 connected = tokio::time::timeout(self.config.response_timeout, connecting) => connected,
                 () = self.stop.cancelled() => break,
             };
             let left = match connected {
-                Ok(Ok(stream)) => self.serve(stream).await,
+                Ok(Ok(link)) => self.serve(link).await,
                 Ok(Err(error)) => {
                     warn!(carrier = %self.config.name, address = %self.config.address, %error, "SMSC not reached");
                     Left::Refused
@@ -348,14 +352,7 @@ impl Client {
         }
     }
 
-    async fn serve(&mut self, stream: TcpStream) -> Left {
-        let mut link = match Link::new(stream, self.config.session(self.kind)) {
-            Ok(link) => link,
-            Err(error) => {
-                warn!(carrier = %self.config.name, %error, "SMSC connection unusable");
-                return Left::Refused;
-            }
-        };
+    async fn serve(&mut self, mut link: Link) -> Left {
         let mut waiting: HashMap<u64, oneshot::Sender<Outcome>> = HashMap::new();
         let mut next_id = 0;
         let mut was_bound = false;
@@ -487,6 +484,14 @@ impl Client {
             Err(mpsc::error::TrySendError::Closed(_)) => Err(Status::TEMPORARY_APPLICATION_ERROR),
         }
     }
+}
+
+async fn connect(config: &SmppConfig, kind: BindKind) -> io::Result<Link> {
+    let stream = TcpStream::connect(&config.address).await?;
+    let Some(tls) = &config.tls else { return Link::new(stream, config.session(kind)) };
+    stream.set_nodelay(true)?;
+    let host = config.address.rsplit_once(':').map_or(&*config.address, |(host, _)| host);
+    Ok(Link::over(tls.connect(host, stream).await?, config.session(kind)))
 }
 
 /// Never without a deadline.

@@ -1,13 +1,16 @@
 //! One SMPP session over one TCP connection.
 
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use opentact_messaging::smpp::{Config, Event, Input, Output, Session};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio_rustls::TlsConnector;
 
 /// Octets that may wait to be written before reading stops: a peer that asks and does not read gets no more answers
 /// made, and its session ends by its timers.
@@ -16,11 +19,29 @@ const READ_SIZE: usize = 16 * 1024;
 /// How long the last octets may take.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// TCP, or TLS over it.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// Whom an ESME trusts, for an SMSC that is reached over TLS.
+#[derive(Debug, Clone)]
+pub struct ClientTls(pub Arc<ClientConfig>);
+
+impl ClientTls {
+    /// `host` stands in the certificate.
+    pub(crate) async fn connect(&self, host: &str, stream: TcpStream) -> io::Result<Box<dyn Stream>> {
+        let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned());
+        let name = name.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        Ok(Box::new(TlsConnector::from(self.0.clone()).connect(name, stream).await?))
+    }
+}
+
 /// Pumps octets between a session and its socket.
 pub(crate) struct Link {
     session: Session,
-    read: OwnedReadHalf,
-    write: OwnedWriteHalf,
+    read: ReadHalf<Box<dyn Stream>>,
+    write: WriteHalf<Box<dyn Stream>>,
     incoming: BytesMut,
     outgoing: BytesMut,
     /// The session is over; what is left to write may take until then.
@@ -30,15 +51,19 @@ pub(crate) struct Link {
 impl Link {
     pub(crate) fn new(stream: TcpStream, config: Config) -> io::Result<Link> {
         stream.set_nodelay(true)?;
-        let (read, write) = stream.into_split();
-        Ok(Link {
+        Ok(Link::over(Box::new(stream), config))
+    }
+
+    pub(crate) fn over(stream: Box<dyn Stream>, config: Config) -> Link {
+        let (read, write) = tokio::io::split(stream);
+        Link {
             session: Session::new(Instant::now(), config),
             read,
             write,
             incoming: BytesMut::with_capacity(READ_SIZE),
             outgoing: BytesMut::new(),
             closing: None,
-        })
+        }
     }
 
     pub(crate) fn handle(&mut self, input: Input<'_>) {
@@ -73,7 +98,12 @@ impl Link {
                     }
                 },
                 written = self.write.write_buf(&mut self.outgoing), if !self.outgoing.is_empty() => {
-                    if written.is_err() {
+                    // Over TLS octets are on their way only once they are flushed.
+                    let flushed = match written {
+                        Ok(_) if self.outgoing.is_empty() => self.write.flush().await.is_ok(),
+                        written => written.is_ok(),
+                    };
+                    if !flushed {
                         self.outgoing.clear();
                         self.handle(Input::Disconnected);
                     }

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use opentact_store::types::{DeliveryState, Method};
+use opentact_store::sms::Sms;
+use opentact_store::types::{DeliveryState, Method, SmsType};
 use opentact_store::webhooks::{WebhookAttempt, WebhookDelivery};
 use opentact_store::{Store, StoreError};
 use rand::Rng;
@@ -54,6 +55,13 @@ struct Hook {
     method: Method,
     timeout: Option<Duration>,
     secret: String,
+}
+
+/// What a messaging profile is told: of a message, what an event of it carries.
+#[derive(Deserialize)]
+struct Message<'a> {
+    #[serde(borrow)]
+    payload: &'a RawValue,
 }
 
 /// What an app is told of a state of a call.
@@ -139,6 +147,7 @@ impl Attempting {
         let again_in = match outcome {
             Outcome::Delivered => {
                 over(&mut delivery, DeliveryState::Delivered, None);
+                self.received(&delivery).await;
                 None
             }
             Outcome::Failed(reason) => self.put_off(&mut delivery, reason, wish),
@@ -154,11 +163,21 @@ impl Attempting {
         Tried { place, delivery, attempt: Some(attempt), again_in }
     }
 
+    /// An inbound message counts as delivered once its callback has taken it.
+    async fn received(&self, delivery: &WebhookDelivery) {
+        let Some(message) = delivery.ref_id.filter(|_| delivery.callback) else { return };
+        let mark = |sms: &mut Sms| sms.delivered |= sms.kind == SmsType::Inbound;
+        if let Err(error) = self.store.sms().change(delivery.account, message, mark).await {
+            tracing::warn!(%error, "a message that a callback has taken is not marked");
+        }
+    }
+
     /// `None` where nobody wants to be told any more.
     async fn hook(&self, delivery: &WebhookDelivery) -> Result<Option<Hook>, StoreError> {
         let found = match (delivery.subscription, delivery.sip_control_app) {
             (Some(subscription), _) => self.subscription(delivery, subscription).await,
             (None, Some(app)) => self.app(delivery, app).await,
+            (None, None) if delivery.callback => self.callback(delivery).await,
             (None, None) => Ok(None),
         };
         match found {
@@ -184,6 +203,23 @@ impl Attempting {
         Ok(Some(Hook { url, failover_url: None, method: app.webhook_method, timeout, secret }))
     }
 
+    /// That of the message, else those of its profile.
+    async fn callback(&self, delivery: &WebhookDelivery) -> Result<Option<Hook>, StoreError> {
+        let Some(message) = delivery.ref_id else { return Ok(None) };
+        let sms = self.store.sms().get(delivery.account, message).await?;
+        let profile = match sms.messaging_profile {
+            Some(profile) => Some(self.store.messaging_profiles().get(delivery.account, profile).await?),
+            None => None,
+        };
+        let secret = profile.as_ref().map(|profile| self.store.webhooks().secret(profile.uuid)).unwrap_or_default();
+        let of_profile = profile.map(|profile| (profile.callback_url, profile.callback_url2)).unwrap_or_default();
+        let (url, failover_url) = match (sms.custom_callback_url, of_profile) {
+            (Some(url), _) | (None, (None, Some(url))) => (Some(url), None),
+            (None, (url, failover_url)) => (url, failover_url),
+        };
+        Ok(url.map(|url| Hook { url, failover_url, method: Method::Post, timeout: None, secret }))
+    }
+
     fn request(
         &self,
         delivery: &WebhookDelivery,
@@ -199,14 +235,20 @@ impl Attempting {
             let to = to.as_str().map_or_else(|| to.to_string(), str::to_owned);
             query = vec![("state".to_owned(), state), ("from".to_owned(), from), ("to".to_owned(), to)];
         }
+        if delivery.callback {
+            body = serde_json::from_str::<Message<'_>>(body)?.payload.get();
+        }
         let posts = hook.method == Method::Post;
         let body = if posts { body } else { "" };
-        let headers = vec![
-            ("Opentact-Signature".to_owned(), sign(&hook.secret, now.timestamp(), body.as_bytes())),
+        let mut headers = vec![
             ("Opentact-Event".to_owned(), delivery.event.to_string()),
             ("Opentact-Delivery".to_owned(), delivery.uuid.to_string()),
             ("Opentact-Attempt".to_owned(), delivery.attempts.to_string()),
         ];
+        // The message of a number without a profile: nobody knows a secret for it.
+        if !hook.secret.is_empty() {
+            headers.push(("Opentact-Signature".to_owned(), sign(&hook.secret, now.timestamp(), body.as_bytes())));
+        }
         let bytes = Bytes::copy_from_slice(body.as_bytes());
         Ok(Fetch {
             url,

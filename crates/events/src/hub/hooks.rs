@@ -10,6 +10,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::by_account::ByAccount;
+use crate::event::Hook;
 
 /// Who is told of events by HTTP.
 #[derive(Default)]
@@ -36,11 +37,11 @@ impl Hooks {
         Ok(())
     }
 
-    /// Whom an event is to be told to. `app` has asked to be told of it as the one whose call it is.
+    /// Whom an event is to be told to. `hook` is told of it without having subscribed.
     pub(super) fn deliveries(
         &self,
         event: &Event,
-        app: Option<Uuid>,
+        hook: Option<Hook>,
         now: DateTime<Utc>,
     ) -> impl Iterator<Item = WebhookDelivery> {
         let mut body = None;
@@ -53,26 +54,32 @@ impl Hooks {
                     filters.admit(body.get_or_insert_with(|| serde_json::from_str(&event.body).unwrap_or(Value::Null)))
                 })
         });
-        let hooks = app.map(|app| (app, None, Some(app))).into_iter();
-        let hooks = hooks.chain(subscribed.map(|subscription| (subscription.uuid, Some(subscription.uuid), None)));
-        hooks.map(move |(hook, subscription, sip_control_app)| WebhookDelivery {
-            uuid: ordered_uuid(now),
-            created_on: now,
-            modified_on: now,
-            account: event.account,
-            hook,
-            subscription,
-            sip_control_app,
-            event: event.uuid,
-            seq: event.seq,
-            kind: event.kind,
-            ref_id: event.ref_id,
-            state: DeliveryState::Waiting,
-            attempts: 0,
-            since: now,
-            next_on: Some(now),
-            reason: None,
-            body: event.body.clone(),
+        let hooks = hook.map(|hook| match hook {
+            Hook::App(app) => (app, None, Some(app), false),
+            Hook::Callback(of) => (of, None, None, true),
+        });
+        let subscribed = subscribed.map(|subscription| (subscription.uuid, Some(subscription.uuid), None, false));
+        hooks.into_iter().chain(subscribed).map(move |(hook, subscription, sip_control_app, callback)| {
+            WebhookDelivery {
+                uuid: ordered_uuid(now),
+                created_on: now,
+                modified_on: now,
+                account: event.account,
+                hook,
+                subscription,
+                sip_control_app,
+                event: event.uuid,
+                seq: event.seq,
+                kind: event.kind,
+                ref_id: event.ref_id,
+                state: DeliveryState::Waiting,
+                attempts: 0,
+                since: now,
+                next_on: Some(now),
+                reason: None,
+                body: event.body.clone(),
+                callback,
+            }
         })
     }
 }

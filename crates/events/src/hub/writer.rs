@@ -232,7 +232,7 @@ impl Writer {
             let head = heads.entry(account).or_insert_with(|| self.heads.get(&account).copied().unwrap_or(0));
             *head += 1;
             let row = row(pending, *head, self.accounts.get(account));
-            deliveries.extend(self.hooks.deliveries(&row, pending.event.app(), now));
+            deliveries.extend(self.hooks.deliveries(&row, pending.event.hook(), now));
             rows.push(row);
         }
         let calls = parts.calls.values().map(|(record, _)| CallRecord::clone(record)).collect();

@@ -101,8 +101,9 @@ pub fn token(token: &Token) -> Value {
 }
 
 /// A token with its text: the answer to its making, and the only time it is shown.
-pub fn new_token(row: &Token, text: &str) -> Value {
-    extended(token(row), json!({ "token": text }))
+/// With what is shown once: the token, and by what SMPP software binds with it.
+pub fn new_token(row: &Token, text: &str, (system_id, password): (String, String)) -> Value {
+    extended(token(row), json!({ "token": text, "smpp": { "system_id": system_id, "password": password } }))
 }
 
 /// A subscription; one of channel `webhook` with its `secret`.

@@ -109,7 +109,8 @@ pub fn messaging_profile_short(profile: &MessagingProfile) -> Value {
     })
 }
 
-pub fn messaging_profile(profile: &MessagingProfile) -> Value {
+/// `webhook_secret` is what its callbacks are signed with.
+pub fn messaging_profile(profile: &MessagingProfile, webhook_secret: &str) -> Value {
     json!({
         "created_on": date(profile.created_on),
         "modified_on": date(profile.modified_on),
@@ -122,6 +123,7 @@ pub fn messaging_profile(profile: &MessagingProfile) -> Value {
         "tollfree_weight": profile.tollfree_weight,
         "skip_unhealthy_tns": profile.skip_unhealthy_tns,
         "sticky_sender": profile.sticky_sender,
+        "webhook_secret": webhook_secret,
         "smart_encoding": profile.smart_encoding,
         "geo_match": profile.geo_match,
         "allowed_countries": *profile.allowed_countries,

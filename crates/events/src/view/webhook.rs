@@ -11,6 +11,7 @@ pub fn webhook_delivery(delivery: &WebhookDelivery) -> Value {
         "uuid": delivery.uuid,
         "subscription": delivery.subscription,
         "sip_control_app": delivery.sip_control_app,
+        "callback": delivery.callback,
         "event": delivery.event,
         "seq": delivery.seq,
         "type": delivery.kind,

@@ -25,6 +25,8 @@ pub const HEADER: usize = 16;
 pub const MAX_LENGTH: usize = 68 * 1024;
 /// SMPP 3.4 5.2.21: longer user data goes in message_payload.
 const MAX_SHORT_MESSAGE: usize = 254;
+/// Longest field of a bind that is read, octets.
+const MAX_BIND_FIELD: usize = 128;
 /// SMPP 3.4 5.2.4.
 const INTERFACE_VERSION: InterfaceVersion = InterfaceVersion::Smpp3_4;
 
@@ -61,7 +63,7 @@ pub struct Bind {
     pub kind: BindKind,
     /// At most 15 ASCII characters.
     pub system_id: String,
-    /// At most 8 ASCII characters.
+    /// At most 8 ASCII characters, to be sent; longer ones are read.
     pub password: String,
     /// At most 12 ASCII characters.
     pub system_type: String,
@@ -78,8 +80,10 @@ pub struct ShortMessage {
     pub data_coding: u8,
     /// SMPP 3.4 5.2.17: bits 0 and 1 ask for a receipt, 1 always, 2 on failure only.
     pub registered_delivery: u8,
-    /// How long the SMSC may try. Sent as relative time, whole seconds; not read from the peer.
+    /// How long the SMSC may try. Sent and read as relative time, whole seconds; absolute time is not read.
     pub validity: Option<Duration>,
+    /// The peer wants it sent later (`schedule_delivery_time`). Never sent.
+    pub scheduled: bool,
     /// User data with its header, from short_message or message_payload.
     pub body: Bytes,
     /// `receipted_message_id`, of receipts.
@@ -232,10 +236,10 @@ pub fn decode(mut octets: BytesMut) -> Result<Frame, Malformed> {
         CommandId::BindTransmitterResp if body == 0 => return frame(empty_bind_resp(BindKind::Transmitter)),
         CommandId::BindReceiverResp if body == 0 => return frame(empty_bind_resp(BindKind::Receiver)),
         CommandId::BindTransceiverResp if body == 0 => return frame(empty_bind_resp(BindKind::Transceiver)),
-        CommandId::BindTransmitter
-        | CommandId::BindReceiver
-        | CommandId::BindTransceiver
-        | CommandId::BindTransmitterResp
+        CommandId::BindTransmitter => return read_bind(BindKind::Transmitter, &octets).ok_or(failed).and_then(frame),
+        CommandId::BindReceiver => return read_bind(BindKind::Receiver, &octets).ok_or(failed).and_then(frame),
+        CommandId::BindTransceiver => return read_bind(BindKind::Transceiver, &octets).ok_or(failed).and_then(frame),
+        CommandId::BindTransmitterResp
         | CommandId::BindReceiverResp
         | CommandId::BindTransceiverResp
         | CommandId::SubmitSm
@@ -247,24 +251,7 @@ pub fn decode(mut octets: BytesMut) -> Result<Frame, Malformed> {
     let mut rest = octets.split_off(4);
     let length = rest.len();
     let (command, _) = Command::decode(&mut rest, length).map_err(|_| failed)?;
-    let bind = |kind, system_id: &str, password: &str, system_type: &str| {
-        Pdu::Bind(Bind {
-            kind,
-            system_id: system_id.to_owned(),
-            password: password.to_owned(),
-            system_type: system_type.to_owned(),
-        })
-    };
     let pdu = match command.pdu() {
-        Some(rusmpp::Pdu::BindTransmitter(body)) => {
-            bind(BindKind::Transmitter, body.system_id.as_str(), body.password.as_str(), body.system_type.as_str())
-        }
-        Some(rusmpp::Pdu::BindReceiver(body)) => {
-            bind(BindKind::Receiver, body.system_id.as_str(), body.password.as_str(), body.system_type.as_str())
-        }
-        Some(rusmpp::Pdu::BindTransceiver(body)) => {
-            bind(BindKind::Transceiver, body.system_id.as_str(), body.password.as_str(), body.system_type.as_str())
-        }
         Some(rusmpp::Pdu::BindTransmitterResp(body)) => bind_resp(BindKind::Transmitter, body.system_id.as_str()),
         Some(rusmpp::Pdu::BindReceiverResp(body)) => bind_resp(BindKind::Receiver, body.system_id.as_str()),
         Some(rusmpp::Pdu::BindTransceiverResp(body)) => bind_resp(BindKind::Transceiver, body.system_id.as_str()),
@@ -276,6 +263,8 @@ pub fn decode(mut octets: BytesMut) -> Result<Frame, Malformed> {
                 esm_class: body.esm_class.into(),
                 data_coding: body.data_coding.into(),
                 registered_delivery: body.registered_delivery.into(),
+                validity: read_validity(body.validity_period.as_str()),
+                scheduled: !body.schedule_delivery_time.as_str().is_empty(),
                 body: body.short_message().clone().into_bytes(),
                 ..ShortMessage::default()
             },
@@ -296,6 +285,20 @@ pub fn decode(mut octets: BytesMut) -> Result<Frame, Malformed> {
         _ => return Err(failed),
     };
     frame(pdu)
+}
+
+/// Leniently: the password of a customer may be a token, which is longer than SMPP 3.4 4.1.1 has it. What stands behind the
+/// system type does not matter here.
+fn read_bind(kind: BindKind, octets: &[u8]) -> Option<Pdu> {
+    let mut rest = octets.get(HEADER..)?;
+    let mut field = || {
+        let end = rest.iter().position(|octet| *octet == 0)?;
+        let (text, next) = (rest.get(..end)?, rest.get(end + 1..)?);
+        rest = next;
+        (text.len() <= MAX_BIND_FIELD && text.is_ascii()).then(|| String::from_utf8_lossy(text).into_owned())
+    };
+    let (system_id, password, system_type) = (field()?, field()?, field()?);
+    Some(Pdu::Bind(Bind { kind, system_id, password, system_type }))
 }
 
 fn empty_bind_resp(kind: BindKind) -> Pdu {
@@ -436,6 +439,15 @@ fn validity(period: Option<Duration>) -> Result<EmptyOrFullCOctetString<17>, Une
     EmptyOrFullCOctetString::from_string(relative).map_err(|_| Unencodable { field: "validity_period" })
 }
 
+/// The other way; `None` for what is empty, absolute or no time.
+fn read_validity(text: &str) -> Option<Duration> {
+    let digits =
+        text.strip_suffix('R').filter(|digits| digits.len() == 15 && digits.bytes().all(|c| c.is_ascii_digit()))?;
+    let pair = |at: usize| digits.get(at..at + 2)?.parse::<u64>().ok();
+    let days = pair(0)? * 365 + pair(2)? * 30 + pair(4)?;
+    Some(Duration::from_secs(((days * 24 + pair(6)?) * 60 + pair(8)?) * 60 + pair(10)?))
+}
+
 /// User data as short_message, or as message_payload where it is too long for that.
 fn user_data(message: &ShortMessage) -> Result<(OctetString<0, 255>, Option<MessagePayload>), Unencodable> {
     if message.body.len() <= MAX_SHORT_MESSAGE {
@@ -564,6 +576,17 @@ mod tests {
     }
 
     #[test]
+    fn a_password_may_be_a_token() {
+        let password = "x".repeat(48);
+        let mut octets = b"\0\0\0\x00\0\0\0\x09\0\0\0\0\0\0\0\x01me\0".to_vec();
+        octets.extend(password.as_bytes());
+        octets.extend(b"\0\0\x34\0\0\0");
+        octets[3] = octets.len() as u8;
+        let Pdu::Bind(bind) = read(&octets).unwrap().pdu else { panic!("no bind") };
+        assert_eq!((bind.kind, &*bind.system_id, bind.password), (BindKind::Transceiver, "me", password));
+    }
+
+    #[test]
     fn a_submit_has_no_bits_nobody_set() {
         let octets = Frame::request(7, Pdu::Submit(message())).encode().unwrap();
         // service_type, then source (1, 1, 11 digits and zero), destination, esm_class.
@@ -616,6 +639,12 @@ mod tests {
         assert_eq!(text(600), "000000001000000R");
         assert_eq!(text(90_061), "000001010101000R");
         assert_eq!(validity(None).unwrap().to_string(), "");
+        for seconds in [1, 600, 90_061] {
+            assert_eq!(read_validity(&text(seconds)), Some(Duration::from_secs(seconds)));
+        }
+        for other in ["", "261130120000000+", "00000000100000R", "0000000é1000000R"] {
+            assert_eq!(read_validity(other), None);
+        }
     }
 
     #[test]

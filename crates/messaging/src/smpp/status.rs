@@ -34,9 +34,13 @@ impl Status {
     pub const INVALID_PASSWORD: Status = Status(0x0e);
     pub const INVALID_SYSTEM_ID: Status = Status(0x0f);
     pub const QUEUE_FULL: Status = Status(0x14);
+    pub const INVALID_ESM_CLASS: Status = Status(0x43);
     pub const SUBMIT_FAILED: Status = Status(0x45);
     pub const THROTTLED: Status = Status(0x58);
+    pub const INVALID_SCHEDULE: Status = Status(0x61);
     pub const TEMPORARY_APPLICATION_ERROR: Status = Status(0x64);
+    pub const PERMANENT_APPLICATION_ERROR: Status = Status(0x65);
+    pub const REJECTED_APPLICATION_ERROR: Status = Status(0x66);
 
     pub fn is_ok(self) -> bool {
         self == Status::OK

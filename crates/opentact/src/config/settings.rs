@@ -410,7 +410,7 @@ section! {
         /// How long a message may wait in the queue before it fails with `Queuing Timeout`.
         queue_timeout: Span = "10m",
         /// Ways that messages go, in the order they are tried: the next one where one is not bound, throttles or has a fault of
-        /// its own. `dev` is the simulated network; an SMSC is `NAME=smpp://SYSTEM_ID:PASSWORD@HOST:PORT`, with options as in
+        /// its own. `dev` is the simulated network; an SMSC is `NAME=smpp://SYSTEM_ID:PASSWORD@HOST:PORT`, or `smpps` for TLS, with options as in
         /// `?window=10&rate=50&bind=split&system_type=X`: `window` submit_sm that wait for answers at once (1 to 1000),
         /// `rate` submit_sm a second (0: any number), `bind` `transceiver` or `split` into a transmitter and a receiver. The
         /// name stands in the messages and must stay.
@@ -425,6 +425,28 @@ section! {
         sip_queue: u32 = "100",
         /// How long such a message waits at most before it fails with `Expired`.
         sip_keep: Span = "7d",
+    }
+}
+
+section! {
+    /// SMPP for customers' own software.
+    Smpp "smpp." {
+        /// Addresses of the listeners; none: it is off. Port 2775 is that of SMPP.
+        listen: Vec<SocketAddr> = "",
+        /// Addresses of the listeners over TLS, which show the certificate of HTTPS.
+        tls: Vec<SocketAddr> = "",
+        /// Connections at once; one more is closed.
+        connections: u32 = "1000",
+        /// Binds of one account at once; one more is refused with ESME_RBINDFAIL.
+        binds_per_account: u32 = "20",
+        /// submit_sm of a bind that wait for their answers, and deliver_sm to it; one submit_sm more is answered ESME_RTHROTTLED.
+        window: u32 = "100",
+        /// submit_sm of a bind a second; more are answered ESME_RTHROTTLED. 0: any number.
+        rate: u32 = "500",
+        /// Failed binds of one address within a minute; then it is not let in. 0: any number.
+        bind_failures: u32 = "20",
+        /// How long receipts and inbound messages wait for a bind.
+        keep: Span = "3d",
     }
 }
 
@@ -490,6 +512,7 @@ pub struct Config {
     pub speech: Speech,
     pub carrier: Carrier,
     pub messaging: Messaging,
+    pub smpp: Smpp,
     pub billing: Billing,
     pub batch: Batch,
     pub limits: Limits,
@@ -532,6 +555,7 @@ sections! {
     speech: Speech = "speech",
     carrier: Carrier = "carrier",
     messaging: Messaging = "messaging",
+    smpp: Smpp = "smpp",
     billing: Billing = "billing",
     batch: Batch = "batch",
     limits: Limits = "limits",
@@ -707,6 +731,15 @@ impl Config {
         fault(twice, "messaging.carriers", "names one twice");
         fault(!(1..=10_000).contains(&messaging.concurrency), "messaging.concurrency", "must be 1 to 10000");
         fault(messaging.healthy > 100, "messaging.healthy", "must be 0 to 100");
+        let smpp = &self.smpp;
+        for (key, number) in [
+            ("smpp.connections", smpp.connections),
+            ("smpp.binds_per_account", smpp.binds_per_account),
+            ("smpp.window", smpp.window),
+        ] {
+            fault(!(1..=100_000).contains(&number), key, "must be 1 to 100000");
+        }
+        fault(!(60..=2_592_000).contains(&smpp.keep.0.as_secs()), "smpp.keep", "must be 1m to 30d");
         let size = self.messaging.sip_size;
         fault(!(1..=60_000).contains(&size), "messaging.sip_size", "must be 1 to 60000");
         let keep = self.messaging.sip_keep.0.as_secs();
@@ -745,7 +778,8 @@ impl Config {
     pub fn only_loopback(&self) -> bool {
         let sip = [&self.sip.udp, &self.sip.tcp, &self.sip.tls].into_iter().flatten();
         let http = [&self.http.listen, &self.https.listen, &self.metrics.listen];
-        sip.chain(http).all(|address| address.ip().is_loopback())
+        let smpp = self.smpp.listen.iter().chain(&self.smpp.tls);
+        sip.chain(http).chain(smpp).all(|address| address.ip().is_loopback())
     }
 
     /// `https.public_url`, or where none is configured the listener's address, or a name when it listens on all.

@@ -255,6 +255,8 @@ pub struct SmppCarrier {
     pub address: String,
     pub system_id: String,
     pub password: Secret,
+    /// `smpps`: over TLS.
+    pub tls: bool,
     pub system_type: String,
     /// A transmitter and a receiver, in place of a transceiver.
     pub split: bool,
@@ -262,8 +264,9 @@ pub struct SmppCarrier {
     pub rate: u32,
 }
 
-/// Of SMPP, by IANA.
+/// Of SMPP, by IANA, and over TLS.
 const SMPP_PORT: u16 = 2775;
+const SMPPS_PORT: u16 = 3550;
 
 impl SmsCarrier {
     pub fn name(&self) -> &str {
@@ -275,7 +278,7 @@ impl SmsCarrier {
 }
 
 impl Value for SmsCarrier {
-    const KIND: &'static str = "dev or NAME=smpp://SYSTEM_ID:PASSWORD@HOST:PORT";
+    const KIND: &'static str = "dev or NAME=smpp[s]://SYSTEM_ID:PASSWORD@HOST:PORT";
 
     /// What is wrong is told without the text, which has a password in it.
     fn from_text(text: &str) -> Result<Self, String> {
@@ -289,14 +292,18 @@ impl Value for SmsCarrier {
             return Err(wrong("a name is 1 to 32 letters, digits, - and _, and not dev"));
         }
         let url: url::Url = url.parse().map_err(|_| wrong("that is no URL"))?;
-        let host = url.host_str().filter(|host| !host.is_empty() && url.scheme() == "smpp");
+        let host = url.host_str().filter(|host| !host.is_empty() && matches!(url.scheme(), "smpp" | "smpps"));
         let host = host.ok_or_else(|| wrong("there is no smpp:// and host"))?;
         let decoded = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
         let mut smpp = SmppCarrier {
             name: name.to_owned(),
-            address: format!("{host}:{}", url.port().unwrap_or(SMPP_PORT)),
+            address: format!(
+                "{host}:{}",
+                url.port().unwrap_or(if url.scheme() == "smpps" { SMPPS_PORT } else { SMPP_PORT })
+            ),
             system_id: decoded(url.username()),
             password: Secret(decoded(url.password().unwrap_or_default())),
+            tls: url.scheme() == "smpps",
             system_type: String::new(),
             split: false,
             window: 10,
@@ -330,13 +337,16 @@ impl Value for SmsCarrier {
     fn show(&self) -> Option<toml::Value> {
         Some(toml::Value::String(match self {
             Self::Dev => "dev".to_owned(),
-            Self::Smpp(smpp) => format!("{}=smpp://{}:(hidden)@{}", smpp.name, smpp.system_id, smpp.address),
+            Self::Smpp(smpp) => {
+                let scheme = if smpp.tls { "smpps" } else { "smpp" };
+                format!("{}={scheme}://{}:(hidden)@{}", smpp.name, smpp.system_id, smpp.address)
+            }
         }))
     }
 }
 
 impl Element for SmsCarrier {
-    const LIST: &'static str = "list of dev or NAME=smpp://SYSTEM_ID:PASSWORD@HOST:PORT";
+    const LIST: &'static str = "list of dev or NAME=smpp[s]://SYSTEM_ID:PASSWORD@HOST:PORT";
 }
 
 /// A length of time, written `500ms`, `30s`, `10m`, `2h`, `30d`; a bare number is seconds.

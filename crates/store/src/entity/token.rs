@@ -26,6 +26,8 @@ pub struct Model {
     pub scopes: Json<Vec<String>>,
     /// `None` never expires.
     pub expired_on: Option<Date>,
+    /// When a receiver was last bound with it by SMPP.
+    pub smpp_bound_on: Option<Date>,
 }
 
 super::plain!();

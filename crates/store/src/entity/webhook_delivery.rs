@@ -14,7 +14,7 @@ pub struct Model {
     pub created_on: Date,
     pub modified_on: Date,
     pub account: Uuid,
-    /// Who is told: the one of the next two that is there.
+    /// Who is told: the one of the next two that is there, else the messaging profile or message whose callback it is.
     pub hook: Uuid,
     /// A subscription of channel `webhook`, or
     pub subscription: Option<Uuid>,
@@ -38,6 +38,8 @@ pub struct Model {
     pub reason: Option<String>,
     /// The event's envelope: the log may forget it first.
     pub body: Packed,
+    /// The callback URL of the message `ref_id` is told, in place of the two above.
+    pub callback: bool,
 }
 
 super::plain!();

@@ -117,6 +117,7 @@ on_both! {
             next_on: Some(noon),
             reason: None,
             body: "{\"type\":\"sms\"}".to_owned().into(),
+            callback: false,
         };
         let (first, second) = (delivery(1), delivery(2));
         let batch = Batch { deliveries: vec![second.clone(), first.clone()], ..Batch::default() };

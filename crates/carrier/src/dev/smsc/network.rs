@@ -6,12 +6,10 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use chrono::Utc;
 use opentact_messaging::encoding;
 use opentact_messaging::reassembly::Reassembler;
-use opentact_messaging::segment::{TooLong, segment};
-use opentact_messaging::smpp::{Address, Assembled, Assembler, MessageState, Receipt, ShortMessage, Status};
+use opentact_messaging::segment::TooLong;
+use opentact_messaging::smpp::{Assembled, Assembler, MessageState, ShortMessage, Status};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +19,7 @@ use uuid::Uuid;
 
 use super::behaviour::Behaviour;
 use super::{LeaseLookup, SmscConfig};
+use crate::smpp::delivery;
 
 /// deliver_sm that wait for somebody to bind; the oldest are dropped.
 const WAITING: usize = 10_000;
@@ -169,20 +168,9 @@ impl Network {
 
     /// Sends a text to the ESMEs.
     pub(super) fn text(&self, from: u64, to: u64, text: &str) -> Result<u8, TooLong> {
-        let cut = segment(text, false)?;
-        let reference = rand::random();
-        let total = cut.segments.len() as u8;
-        for part in &cut.segments {
-            let mut message = ShortMessage {
-                source: Address::e164(from),
-                destination: Address::e164(to),
-                data_coding: cut.encoding.data_coding(),
-                body: Bytes::from(part.user_data(reference)),
-                ..ShortMessage::default()
-            };
-            if part.has_header() {
-                message.set_header();
-            }
+        let messages = delivery::text(from, to, text, rand::random())?;
+        let total = u8::try_from(messages.len()).unwrap_or(u8::MAX);
+        for message in messages {
             self.deliver(Delivery { message, session: None, attempts: 0 });
         }
         Ok(total)
@@ -233,27 +221,8 @@ impl Network {
     }
 }
 
-/// The deliver_sm that tells how a message fared, with both the text and the TLVs.
+/// The deliver_sm that tells how a message fared.
 fn receipt(id: &str, state: MessageState, message: &ShortMessage) -> ShortMessage {
-    let now = Utc::now().naive_utc();
     let text = encoding::decode(message.data_coding, &message.body).filter(|_| !message.has_header());
-    let receipt = Receipt {
-        message_id: id.to_owned(),
-        state,
-        error: (state != MessageState::Delivered).then(|| "001".to_owned()),
-        submitted: Some(now),
-        done: Some(now),
-        text: text.unwrap_or_default().chars().filter(char::is_ascii).collect(),
-    };
-    let mut delivery = ShortMessage {
-        source: message.destination.clone(),
-        destination: message.source.clone(),
-        data_coding: 1,
-        body: Bytes::from(receipt.to_text()),
-        receipted_message_id: Some(id.to_owned()),
-        message_state: Some(state),
-        ..ShortMessage::default()
-    };
-    delivery.set_receipt();
-    delivery
+    delivery::receipt(id, state, &message.source, &message.destination, &text.unwrap_or_default())
 }
