@@ -197,7 +197,7 @@ async fn run(seed: u64) {
 
 #[tokio::test]
 async fn whatever_carriers_do_states_and_charges_are_consistent() {
-    let seeds = std::env::var("OPENTACT_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(20);
+    let seeds = std::env::var("OPENTACT_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(10);
     for seed in 0..seeds {
         run(seed).await;
     }

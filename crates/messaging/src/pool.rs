@@ -54,8 +54,8 @@ pub fn choose(candidates: &[Candidate], rules: Rules, to: u64, sticky: Option<u6
     let total: i64 = shares.iter().sum();
     let credit = |side: usize| turn.credit[side] + shares[side];
     let side = (0..2).filter(|side| shares[*side] > 0).max_by_key(|side| (credit(*side), usize::MAX - side))?;
-    for other in 0..2 {
-        turn.credit[other] = if shares[other] > 0 { turn.credit[other] + shares[other] } else { 0 };
+    for (credit, share) in turn.credit.iter_mut().zip(shares) {
+        *credit = if share > 0 { *credit + share } else { 0 };
     }
     turn.credit[side] -= total;
     let mut numbers: Vec<u64> = usable.iter().filter(|one| kind(one) == side).map(|one| one.number).collect();

@@ -106,7 +106,8 @@ proptest! {
             .map(|part| assembler.push(now, part))
             .filter(|assembled| *assembled != Assembled::Incomplete)
             .collect();
-        prop_assert!(whole.contains(&Assembled::Text { text, segments: cut.segments.len() as u8 }));
+        let expected = Assembled::Text { text, segments: cut.segments.len() as u8 };
+        prop_assert!(whole.contains(&expected), "{:?}", whole);
     }
 
     #[test]

@@ -5,8 +5,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use opentact_messaging::smpp::{
     Address, Bind, BindKind, Config, Event, Input, MessageState, Outcome, Role, ShortMessage, Status,
 };
@@ -15,9 +13,10 @@ use opentact_store::sms::Sms;
 use opentact_store::types::SmsState;
 use tokio::net::TcpStream;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 use uuid::Uuid;
 
 use super::submit::{Esme, submit};
@@ -106,15 +105,16 @@ struct Session {
 impl Session {
     async fn run(mut self) {
         let mut news = self.shared.news.subscribe();
-        let mut binding = FuturesUnordered::new();
-        let mut submitting = FuturesUnordered::new();
+        // Tasks of their own: one that holds a connection of the database goes on while this one waits for it.
+        let mut binding = JoinSet::new();
+        let mut submitting = JoinSet::new();
         let mut look = tokio::time::interval(LOOK);
         let mut leave_by: Option<Instant> = None;
         loop {
             tokio::select! {
                 event = self.link.next() => match event {
                     None => break,
-                    Some(Event::Bind(bind)) => binding.push(admit(self.shared.clone(), bind)),
+                    Some(Event::Bind(bind)) => drop(binding.spawn(admit(self.shared.clone(), bind))),
                     Some(Event::Bound { kind, .. }) => {
                         self.receives = kind != BindKind::Transmitter;
                         self.begin().await;
@@ -122,15 +122,19 @@ impl Session {
                     Some(Event::Message { sequence, message }) => match (self.esme, self.is_within_rate()) {
                         (Some(esme), true) => {
                             let shared = self.shared.clone();
-                            submitting.push(async move { (sequence, submit(&shared, esme, message).await) });
+                            submitting.spawn(async move { (sequence, submit(&shared, esme, message).await) });
                         }
                         _ => self.link.handle(Input::Answer { sequence, result: Err(Status::THROTTLED) }),
                     },
                     Some(Event::Ended { id, outcome }) => self.ended(id, &outcome).await,
                     Some(Event::Closed(reason)) => debug!(peer = %self.peer, %reason, "SMPP session ended"),
                 },
-                Some(admitted) = binding.next() => self.bound(admitted),
-                Some((sequence, result)) = submitting.next() => self.link.handle(Input::Answer { sequence, result }),
+                Some(admitted) = binding.join_next() => self.bound(admitted.unwrap_or(Err(Status::SYSTEM_ERROR))),
+                Some(submitted) = submitting.join_next() => match submitted {
+                    Ok((sequence, result)) => self.link.handle(Input::Answer { sequence, result }),
+                    // The ESME submits again what is not answered.
+                    Err(error) => error!(peer = %self.peer, %error, "a submit_sm died"),
+                },
                 heard = news.recv() => match heard {
                     Ok(account) if self.esme.is_none_or(|esme| esme.account != account) => {}
                     // With too much at once it looks, too.
@@ -145,6 +149,8 @@ impl Session {
                 () = tokio::time::sleep_until(leave_by.unwrap_or_else(Instant::now)), if leave_by.is_some() => break,
             }
         }
+        // What is on disk is answered by nobody any more, and yet goes its way.
+        submitting.detach_all();
         self.leave();
     }
 
