@@ -93,12 +93,13 @@ async fn told(carriers: &[Arc<Rough>], tell: &mpsc::Sender<Incoming>, fates: &Fa
             let good = random.random_bool(0.7);
             let state = if good { ReceiptState::Delivered } else { ReceiptState::Undeliverable };
             // The first that is told counts.
-            let mut known = fates.lock();
-            let fate = known.entry(id).or_default();
-            if !fate.delivered && !fate.undelivered {
-                (fate.delivered, fate.undelivered) = (good, !good);
+            {
+                let mut known = fates.lock();
+                let fate = known.entry(id).or_default();
+                if !fate.delivered && !fate.undelivered {
+                    (fate.delivered, fate.undelivered) = (good, !good);
+                }
             }
-            drop(known);
             for _ in 0..random.random_range(1..3) {
                 let message = CarrierMessage::Receipt { reference: reference.clone(), state, error: None };
                 let (taken, answer) = oneshot::channel();

@@ -1,5 +1,6 @@
 //! The worker that hands queued messages to carriers.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -154,9 +155,9 @@ impl Surroundings {
         let mut recipients: HashMap<(Uuid, Option<Uuid>), Vec<Tn>> = HashMap::new();
         for (sms, _) in claimed {
             let key = (sms.account, sms.tn);
-            if !contexts.contains_key(&key) {
+            if let Entry::Vacant(entry) = contexts.entry(key) {
                 match context(shared, sms).await {
-                    Ok(context) => drop(contexts.insert(key, Arc::new(context))),
+                    Ok(context) => drop(entry.insert(Arc::new(context))),
                     Err(error) => error!(sms = %sms.uuid, %error, "what is around a message cannot be read"),
                 }
             }
