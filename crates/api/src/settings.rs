@@ -51,6 +51,8 @@ pub struct Settings {
     pub orders: OrderSettings,
     pub ice: IceSettings,
     pub batches: BatchSettings,
+    /// Of calls that do not say by what it is judged who has answered.
+    pub amd: opentact_media::amd::Settings,
     /// Browser origins that may call the API (CORS). Empty: none but the own.
     pub allowed_origins: BTreeSet<String>,
 }
@@ -155,6 +157,7 @@ impl Default for Settings {
             orders: OrderSettings::default(),
             ice: IceSettings::default(),
             batches: BatchSettings::default(),
+            amd: opentact_media::amd::Settings::default(),
             allowed_origins: BTreeSet::new(),
         }
     }

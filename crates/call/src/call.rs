@@ -37,6 +37,8 @@ pub struct Call {
     max_length: Option<Duration>,
     /// To begin when the origin is answered.
     record: Option<Record>,
+    /// To begin then too.
+    detection: Option<Detection>,
     /// The origin's 200 is asked for.
     pub(crate) answering: bool,
     /// 180 is sent to the origin.
@@ -101,11 +103,12 @@ impl Call {
 
     /// A call to make.
     pub fn outbound(now: Now, start: OutboundStart) -> Call {
-        let OutboundStart { leg, from, dial, options, timeout, kind, target, max_length, record, variables } = start;
+        let OutboundStart { leg, from, dial, options, timeout, kind, target, max_length, record, variables, .. } =
+            start;
         let origin = Leg::new(now, leg, None, Direction::Out, kind, from.clone(), dial.to_string());
         let mut call = Call::new(now, origin, target, max_length, variables);
         call.ring_until = Some(now.instant + timeout);
-        call.record = record;
+        (call.record, call.detection) = (record, start.detection);
         let command = LegCommand::Dial { target: dial, from: Some(from), timeout, parent: None, options };
         call.put(Output::Leg { leg, command });
         call
@@ -135,6 +138,7 @@ impl Call {
             auto_answer: false,
             max_length,
             record: None,
+            detection: None,
             answering: false,
             rung: false,
             ring_until: None,
@@ -199,6 +203,12 @@ impl Call {
             Input::Recorded { id, result } => self.recorded(now, id, result),
             Input::Run(document) => self.run(now, document),
             Input::Hangup { leg, cause } => self.hang_up_leg(now, leg, cause),
+            Input::Detected { answer } => {
+                self.flow.set_variable("amd", answer);
+                if self.legs[0].is_live() {
+                    self.run_target(now);
+                }
+            }
             Input::Left { leg, cause } => {
                 self.unjoin_from_other(leg);
                 self.hang_up_leg(now, leg, cause);
@@ -345,7 +355,14 @@ impl Call {
             self.put(Output::Record { leg, id, record });
         }
         self.flow.handle(now, FlowInput::Answered);
-        self.run_target(now);
+        let detection = self.detection.take();
+        if detection.is_some() {
+            let leg = self.id();
+            self.put(Output::Detect { leg });
+        }
+        if detection != Some(Detection::Sync) {
+            self.run_target(now);
+        }
         self.origin_answered(now);
     }
 
@@ -431,8 +448,9 @@ impl Call {
         if !self.legs[0].is_up() {
             return;
         }
+        let live = self.legs[0].is_live();
         match &mut self.target {
-            Stage::Waiting(target) => *target = Target::Flow(document),
+            Stage::Waiting(target) if !live => *target = Target::Flow(document),
             _ => {
                 self.drop_target();
                 match document.holds() {

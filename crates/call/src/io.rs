@@ -96,7 +96,18 @@ pub struct OutboundStart {
     pub max_length: Option<Duration>,
     /// Recorded from the answer to the end.
     pub record: Option<Record>,
+    /// It is found out who has answered, a human or a machine.
+    pub detection: Option<Detection>,
     pub variables: Variables,
+}
+
+/// When the target of a call runs whose callee is listened to; the verdict is its variable `amd` either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detection {
+    /// Once it is known who has answered.
+    Sync,
+    /// At the answer.
+    Async,
 }
 
 /// What happened. Ids that are no longer awaited are ignored.
@@ -155,6 +166,10 @@ pub enum Input {
         with: LegId,
         /// This call tells of the bridge.
         tells: bool,
+    },
+    /// Of [`Output::Detect`]: who has answered.
+    Detected {
+        answer: String,
     },
     /// Whom a leg was joined with, of another call, has left it: the leg ends ([`Output::Leave`]).
     Left {
@@ -311,6 +326,10 @@ pub enum Output {
     StopRecord {
         leg: LegId,
         id: u64,
+    },
+    /// Find out who has answered. Answer with [`Input::Detected`] once, unless the leg ends before.
+    Detect {
+        leg: LegId,
     },
     /// Answer with [`Input::Fetched`] once, unless dropped.
     Fetch {

@@ -31,7 +31,7 @@ fn every_call_ends_in_destroyed_exactly_once() {
 /// A simulation that never gets anywhere proves nothing.
 #[test]
 fn the_seeds_go_everywhere() {
-    let log: Vec<String> = (0..300).flat_map(Simulation::run).collect();
+    let log: Vec<String> = (0..3_000).flat_map(Simulation::run).collect();
     for element in language::language().iter().filter(|element| element.name.runs()) {
         let start = format!("{}: success ", element.text);
         assert!(log.iter().any(|line| line.starts_with(&start)), "{start}");
@@ -114,9 +114,22 @@ impl Simulation {
                 let dial = DialTarget::Number(to);
                 let (options, timeout) = (DialOptions::default(), Duration::from_secs(30));
                 let record = random.random_bool(0.3).then(|| Record::background(None));
+                let detection = [None, None, Some(Detection::Sync), Some(Detection::Async)][random.random_range(0..4)];
                 Call::outbound(
                     now,
-                    OutboundStart { leg, from, dial, options, timeout, kind, target, max_length, record, variables },
+                    OutboundStart {
+                        leg,
+                        from,
+                        dial,
+                        options,
+                        timeout,
+                        kind,
+                        target,
+                        max_length,
+                        record,
+                        detection,
+                        variables,
+                    },
                 )
             }
         };
@@ -213,7 +226,7 @@ impl Simulation {
                 })
             }
             // The engine asks before.
-            18 if self.random.random_bool(0.3) && self.call.may_join(leg) => {
+            18 if self.random.random_bool(0.1) && self.call.may_join(leg) => {
                 Input::Join { leg, with: OUTSIDE, tells: true }
             }
             18 if self.call.may_transfer(leg) => Input::HandOver { by: leg, with: OUTSIDE, tells: true },
@@ -227,6 +240,7 @@ impl Simulation {
                 }
                 None => return,
             },
+            19 if self.random.random_bool(0.3) => Input::Detected { answer: "human".into() },
             // What nobody waits for.
             19 => Input::Prompt { id: 1_000_000, result: Ok(PromptEnd::Stopped) },
             _ => Input::Tick,
@@ -390,6 +404,7 @@ impl Simulation {
                 self.fresh(id);
                 self.records.insert(id);
             }
+            Output::Detect { leg } => self.up(leg),
             Output::StopRecord { id, .. } => assert!(self.used.contains(&id)),
             Output::Fetch { id, .. } => {
                 self.fresh(id);

@@ -4,9 +4,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use opentact_call::{CallType, DialOptions, DialSpec, DialTarget, LegId, OutboundStart, Q850, Target};
+use opentact_call::{CallType, Detection, DialOptions, DialSpec, DialTarget, LegId, OutboundStart, Q850, Target};
 use opentact_callflow::Document;
-use opentact_media::LegStats;
+use opentact_media::{LegStats, amd};
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
@@ -20,6 +20,8 @@ pub(crate) enum ControlRequest {
     Originate {
         start: Box<OutboundStart>,
         plan: Box<DialPlan>,
+        /// By what it is judged who has answered.
+        amd: Option<amd::Settings>,
         /// Told of its end.
         ended: Option<oneshot::Sender<CallEnd>>,
         reply: oneshot::Sender<Result<Value, ControlError>>,
@@ -181,10 +183,12 @@ impl Control {
             target: flow,
             max_length: request.max_length,
             record: request.record,
+            detection: request.amd.map(|amd| if amd.sync { Detection::Sync } else { Detection::Async }),
             variables,
         };
+        let amd = request.amd.map(|amd| amd.settings);
         let (start, plan) = (Box::new(start), Box::new(plan));
-        self.ask(|reply| ControlRequest::Originate { start, plan, ended, reply }).await?
+        self.ask(|reply| ControlRequest::Originate { start, plan, amd, ended, reply }).await?
     }
 
     async fn target(

@@ -333,6 +333,22 @@ impl CallBook {
         }
     }
 
+    /// It is known who has answered.
+    pub(crate) fn detected(&mut self, leg: LegId, amd: Value) {
+        let Some(page) = self.pages.get_mut(&leg) else { return };
+        let Some(before) = &page.record else { return };
+        let mut record = CallRecord::clone(before);
+        let amd = Arc::new(amd);
+        page.context.related.amd = Some(amd.clone());
+        record.related.0.amd = Some(amd.clone());
+        let record = Arc::new(record);
+        page.record = Some(record.clone());
+        let _ = self.journal.hub.record(Write::CallRecord(record.clone()));
+        if let Some(event) = self.show(leg, |call| NewEvent::call_amd(&record, &amd, call)) {
+            self.journal.publish(event);
+        }
+    }
+
     /// Closes the records of a call whose machine is lost.
     pub(crate) fn abandon(&mut self, now: DateTime<Utc>) {
         let open: Vec<LegId> = self.open().collect();

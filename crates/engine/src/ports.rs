@@ -54,6 +54,14 @@ pub enum FlowSource {
     Park,
 }
 
+/// Answering-machine detection of one call.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Amd {
+    /// The flow waits for the verdict.
+    pub sync: bool,
+    pub settings: opentact_media::amd::Settings,
+}
+
 /// `POST /rest/call`.
 #[derive(Debug, Clone)]
 pub struct Originate {
@@ -71,6 +79,8 @@ pub struct Originate {
     pub max_length: Option<Duration>,
     /// Recorded from the answer to the end.
     pub record: Option<Record>,
+    /// It is found out who has answered.
+    pub amd: Option<Amd>,
     /// Variables of the flow (`{{meta.NAME}}`).
     pub meta: serde_json::Map<String, Value>,
 }
@@ -89,6 +99,7 @@ impl Originate {
             timeout: Duration::from_secs(60),
             max_length: None,
             record: None,
+            amd: None,
             meta: serde_json::Map::new(),
         }
     }

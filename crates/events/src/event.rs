@@ -114,6 +114,12 @@ impl NewEvent {
         NewEvent::new(account, EventType::CallBridge, message, &payload, calls[0]).with("call", call)
     }
 
+    /// It is known who has answered a call: `amd` says who, and by what that was judged.
+    pub fn call_amd(record: &CallRecord, amd: &Value, call: &impl Serialize) -> NewEvent {
+        let message = format!("Call answered by: {}", amd["result"].as_str().unwrap_or_default());
+        NewEvent::new(record.account, EventType::CallAmd, message, amd, record.uuid).with("call", call)
+    }
+
     /// A recording is readable, or has failed.
     pub fn call_record(record: &Record, call: &impl Serialize) -> NewEvent {
         let message = format!("Call record: {}", record.tag.as_deref().unwrap_or("untagged"));

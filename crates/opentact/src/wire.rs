@@ -393,6 +393,23 @@ fn whole_seconds(span: Duration) -> u32 {
     u32::try_from(span.as_secs()).unwrap_or(u32::MAX)
 }
 
+fn amd(amd: &crate::config::Amd) -> opentact_media::amd::Settings {
+    let millis = |span: crate::config::value::Span| u32::try_from(span.0.as_millis()).unwrap_or(u32::MAX);
+    opentact_media::amd::Settings {
+        initial_silence: millis(amd.initial_silence),
+        greeting: millis(amd.greeting),
+        after_greeting_silence: millis(amd.after_greeting_silence),
+        total: millis(amd.total),
+        min_word: millis(amd.min_word),
+        between_words: millis(amd.between_words),
+        max_words: amd.max_words,
+        threshold: -(amd.threshold as f32),
+        beep: false,
+        beep_timeout: millis(amd.beep_timeout),
+        min_beep: millis(amd.min_beep),
+    }
+}
+
 fn api_settings(config: &Config, https: SocketAddr) -> opentact_api::Settings {
     let defaults = opentact_api::Settings::default();
     let per_second = config.limits.requests_per_minute.div_ceil(60);
@@ -417,6 +434,7 @@ fn api_settings(config: &Config, https: SocketAddr) -> opentact_api::Settings {
             account_burst: per_second.saturating_mul(4),
             ..defaults.rate
         },
+        amd: amd(&config.amd),
         batches: opentact_api::BatchSettings {
             max_phones: config.batch.phones as usize,
             max_body: config.batch.body_limit.0,

@@ -41,6 +41,9 @@ pub struct Related {
     /// Who vouches for the caller (STIR/SHAKEN), and the Identity headers that say so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stir_shaken: Option<Arc<Value>>,
+    /// Who has answered, and by what that was judged, where it was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub amd: Option<Arc<Value>>,
     /// How its audio was, once that has ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub media: Option<Arc<Value>>,

@@ -164,6 +164,7 @@ text_enum! {
         CallBridge = "call_bridge",
         CallRecord = "call_record",
         CallTranscript = "call_transcript",
+        CallAmd = "call_amd",
         Sms = "sms",
         TnOrder = "tn_order",
         Balance = "balance",

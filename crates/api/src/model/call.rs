@@ -54,6 +54,10 @@ pub struct Call {
     /// of what does not hold; `identity`, the headers. Absent when there is nothing.
     #[schema(schema_with = types::any_object)]
     pub stir_shaken: Option<serde_json::Value>,
+    /// Who has answered, where that was asked: `result` (`human`, `machine`, `beep`, `not_sure`), `reason`, and what it was judged
+    /// by: `initial_silence`, `greeting`, `words`, `longest_word`, `silence`, `total` and `beep` (`at`, `length`, `hz`); milliseconds.
+    #[schema(schema_with = types::any_object)]
+    pub amd: Option<serde_json::Value>,
     /// How its audio was, once that has ended: as in `media` of `/rest/call/{uuid}/trace`, which tells it while it lasts. Absent
     /// where there was none.
     #[schema(schema_with = types::any_object)]

@@ -13,15 +13,14 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use super::amd_form::AmdForm;
 use super::call_form::{CallForm, call_form};
 use super::forms::{PageQuery, search_form};
 use crate::auth::Caller;
 use crate::envelope::{Envelope, Reply, created, ok};
 use crate::error::{AppError, Fields};
 use crate::expand;
-use crate::extract::{
-    Body, Check, Checked, FlowFile, FlowForm, FlowXml, Id, Query, flow_faults, has, parse_flow, refuse,
-};
+use crate::extract::{Body, Check, Checked, FlowFile, FlowForm, FlowXml, Id, Query, flow_faults, has, parse_flow};
 use crate::model;
 use crate::openapi::{Faults, NoBalance};
 use crate::state::ApiState;
@@ -54,13 +53,14 @@ call_form! {
         sip_control_app: Option<Uuid>,
         #[schema(schema_with = types::url)]
         call_flow_url: Option<String>,
+        /// Finds out whether a human or a machine has answered.
+        amd: Option<AmdForm>,
     }
 }
 
 impl Check for MakeCall {
     fn check(body: &Map<String, Value>, fields: &mut Fields) {
         one_source(body, fields);
-        refuse(body, &["amd"], fields);
     }
 }
 
@@ -98,7 +98,8 @@ async fn originate(State(state): State<ApiState>, caller: Caller, Checked(form):
     if let Some(app) = form.sip_control_app {
         visible(&state, &caller, app, state.store.apps().get(caller.account(), app).await).await?;
     }
-    let request = form.order(caller.account(), form.to.clone().unwrap_or_default(), flow);
+    let mut request = form.order(caller.account(), form.to.clone().unwrap_or_default(), flow);
+    request.amd = form.amd.as_ref().map(|amd| amd.read(state.settings.amd));
     created(state.calls.originate(request).await?)
 }
 

@@ -1,6 +1,7 @@
 //! One file a resource.
 
 mod account;
+mod amd_form;
 mod auth;
 mod batch;
 mod call;

@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use opentact_callflow::{Record, RecordFormat};
-use opentact_engine::ports::{ControlError, DevScript, FlowSource, LegMessage, SipMessage};
+use opentact_engine::ports::{Amd, ControlError, DevScript, FlowSource, LegMessage, SipMessage};
+use opentact_media::amd::Settings;
 use opentact_store::calls::CallFlowLog;
 use opentact_store::types::{CallState, Json, now};
 use serde_json::{Value, json};
@@ -38,7 +39,7 @@ async fn a_call_is_made_with_what_was_asked() {
 #[tokio::test]
 async fn a_call_that_makes_no_sense_is_not_made() {
     let world = World::new().await;
-    let wrong = json!({"timeout": 100000, "max_length": 0, "tn_lease": "x", "meta": [], "call_flow_url": "file:///etc/passwd", "amd": true, "xml": "<Response><Sya/></Response>"});
+    let wrong = json!({"timeout": 100000, "max_length": 0, "tn_lease": "x", "meta": [], "call_flow_url": "file:///etc/passwd", "xml": "<Response><Sya/></Response>"});
     insta::assert_snapshot!(shown(&world.post("/rest/call", wrong).expect(422).await["fields"]));
     let two = json!({"to": 1, "xml": FLOW, "call_flow_url": "https://example.com/"});
     let two = world.post("/rest/call", two).expect(422).await;
@@ -63,6 +64,27 @@ async fn a_call_is_recorded_as_was_asked() {
     assert_eq!(asked, [Some(Record::background(None)), None, Some(told)]);
     let wrong = json!({"to": 12125550001_u64, "record": {"channels": 3, "format": "flac", "tag": ""}});
     insta::assert_snapshot!(shown(&world.post("/rest/call", wrong).expect(422).await["fields"]));
+}
+
+#[tokio::test]
+async fn who_has_answered_is_found_out_as_was_asked() {
+    let world = World::new().await;
+    let defaults = Settings::default();
+    let tuned = json!({"mode": "sync", "beep": true, "greeting": 2000, "threshold": -35.5});
+    for (amd, wanted) in [
+        (json!({"mode": "async"}), Amd { sync: false, settings: defaults }),
+        (tuned, Amd { sync: true, settings: Settings { beep: true, greeting: 2_000, threshold: -35.5, ..defaults } }),
+    ] {
+        world.post("/rest/call", json!({"to": 12125550001_u64, "amd": amd})).expect(201).await;
+        assert_eq!(world.calls.originated.lock().remove(0).amd, Some(wanted));
+    }
+    let wrong = json!({"to": 12125550001_u64, "amd": {"mode": "later", "total": 1, "max_words": 0, "threshold": 3, "beep": "yes"}});
+    let refused = world.post("/rest/call", wrong).expect(422).await;
+    for property in ["mode", "total", "max_words", "threshold", "beep"] {
+        assert!(refused["fields"][format!("params.amd.{property}")].is_object(), "{property}: {refused}");
+    }
+    world.post("/rest/call", json!({"to": 12125550001_u64, "amd": true})).expect(422).await;
+    world.post("/rest/call", json!({"to": 12125550001_u64, "amd": {}})).expect(422).await;
 }
 
 #[tokio::test]

@@ -75,15 +75,20 @@ impl World {
     }
 
     pub fn outbound(target: Target) -> World {
-        World::outbound_with(target, None)
+        World::outbound_with(target, None, None)
     }
 
     /// One that is recorded under a tag.
     pub fn recorded(target: Target, tag: &str) -> World {
-        World::outbound_with(target, Some(Record::background(Some(tag.into()))))
+        World::outbound_with(target, Some(Record::background(Some(tag.into()))), None)
     }
 
-    fn outbound_with(target: Target, record: Option<Record>) -> World {
+    /// One whose callee is listened to.
+    pub fn detecting(target: Target, detection: Detection) -> World {
+        World::outbound_with(target, None, Some(detection))
+    }
+
+    fn outbound_with(target: Target, record: Option<Record>, detection: Option<Detection>) -> World {
         let (start, now) = now();
         let start_call = OutboundStart {
             leg: A,
@@ -95,6 +100,7 @@ impl World {
             target,
             max_length: None,
             record,
+            detection,
             variables: Variables::new(),
         };
         World::new(Call::outbound(now, start_call), start, now)
@@ -316,6 +322,7 @@ impl World {
                 self.records.push(id);
                 format!("record {}", record.tag.as_deref().unwrap_or("-"))
             }
+            Output::Detect { leg } => format!("detect {}", self.name(leg)),
             Output::StopRecord { .. } => {
                 self.told.push("stop record".into());
                 if self.stores {

@@ -81,6 +81,11 @@ impl Machine {
         &self.variables
     }
 
+    /// Sets a variable; [`Variables::set`] says when it is left out.
+    pub fn set_variable(&mut self, name: &str, value: impl Into<String>) {
+        self.variables.set(name, value);
+    }
+
     /// Elements that have begun. Each of them has ended, with one [`Output::Step`], when nothing runs.
     pub fn begun(&self) -> u32 {
         self.steps

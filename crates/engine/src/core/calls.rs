@@ -46,6 +46,8 @@ pub(super) struct CallEntry {
     pub(super) spoken: Option<Codec>,
     /// The video that it shows, of what the caller has offered.
     pub(super) shown: Vec<Passed>,
+    /// By what it is judged who has answered.
+    pub(super) amd: Option<opentact_media::amd::Settings>,
     /// Told of its end.
     pub(super) ended: Option<oneshot::Sender<CallEnd>>,
 }
@@ -69,6 +71,7 @@ impl Core {
             last_failure: None,
             spoken: None,
             shown: Vec::new(),
+            amd: None,
             ended: None,
         };
         self.calls.insert(origin, entry);
@@ -143,6 +146,7 @@ impl Core {
             Output::Unbridge { a, .. } => self.unbridge(a),
             Output::Record { leg, id, record } => self.record(call, leg, id, &record),
             Output::StopRecord { leg, id } => self.stop_record(leg, id),
+            Output::Detect { leg } => self.detect(call, leg),
             Output::Fetch { id, request } => self.fetch(call, id, request),
             Output::DropFetch { id } => {
                 if let Some(task) = self.calls.get_mut(&call).and_then(|entry| entry.fetches.remove(&id)) {

@@ -14,8 +14,8 @@ use crate::ports::{ControlError, Registration};
 impl Core {
     pub(super) fn on_control(&mut self, request: ControlRequest) {
         match request {
-            ControlRequest::Originate { start, plan, ended, reply } => {
-                let _ = reply.send(self.originate(*start, plan, ended));
+            ControlRequest::Originate { start, plan, amd, ended, reply } => {
+                let _ = reply.send(self.originate(*start, plan, amd, ended));
             }
             ControlRequest::Run { account, call, document, reply } => {
                 let _ = reply.send(self.run_document(account, call, document));
@@ -86,6 +86,7 @@ impl Core {
         &mut self,
         start: opentact_call::OutboundStart,
         plan: Box<crate::router::DialPlan>,
+        amd: Option<opentact_media::amd::Settings>,
         ended: Option<oneshot::Sender<CallEnd>>,
     ) -> Result<Value, ControlError> {
         let unavailable = |reason: &str| ControlError::Unavailable {
@@ -111,7 +112,7 @@ impl Core {
         // As it is in `init`: it may be over before this returns, and the events tell that.
         let object = self.calls.get(&leg).and_then(|entry| entry.book.object(leg));
         if let Some(entry) = self.calls.get_mut(&leg) {
-            entry.ended = ended;
+            (entry.amd, entry.ended) = (amd, ended);
         }
         if enrolled {
             self.settle();

@@ -4,6 +4,7 @@
 //! The invariant its parts keep: every leg the `call` machine knows is either in `legs`, or `LegEvent::Closed` has been
 //! given for it.
 
+mod amd;
 mod bridge;
 mod calls;
 mod channels;
@@ -124,6 +125,12 @@ pub(crate) enum Message {
         id: u64,
         loops: u32,
         source: Result<opentact_media::control::Source, String>,
+    },
+    /// Who has answered.
+    Detected {
+        call: LegId,
+        leg: LegId,
+        verdict: opentact_media::amd::Verdict,
     },
     /// What `held` may hear while `holder` does not want to.
     HoldMusic {
@@ -437,6 +444,7 @@ impl Core {
             Message::Call { call, input } => self.tell_call(call, input),
             Message::HoldMusic { holder, held, clip } => self.on_hold_music(holder, held, clip),
             Message::PromptReady { call, leg, id, loops, source } => self.on_prompt_ready(call, leg, id, loops, source),
+            Message::Detected { call, leg, verdict } => self.on_detected(call, leg, &verdict),
             Message::Text(step) => self.on_message_step(step),
             Message::Watch(step) => self.on_watch_step(step),
             Message::CreditLooked(leg) => self.on_credit_looked(leg),

@@ -122,6 +122,9 @@ fn short<M: SerializeMap>(map: &mut M, call: &CallRecord) -> Result<(), M::Error
         "stir_shaken_attest_level": call.stir_shaken_attest_level,
         "thread": call.thread,
     });
+    if let Some(amd) = &call.related.amd {
+        members!(map, { "amd": amd });
+    }
     if let Some(media) = &call.related.media {
         members!(map, { "media": media });
     }

@@ -461,6 +461,32 @@ section! {
 }
 
 section! {
+    /// Answering-machine detection, where a request does not say otherwise.
+    Amd "amd." {
+        /// Nobody has spoken for so long after the answer: not sure.
+        initial_silence: Span = "2500ms",
+        /// A greeting that lasts longer is a machine's.
+        greeting: Span = "1500ms",
+        /// After words, nobody has spoken for so long: a human waits.
+        after_greeting_silence: Span = "800ms",
+        /// It is judged after so long at the latest.
+        total: Span = "5s",
+        /// What is shorter is no word.
+        min_word: Span = "100ms",
+        /// Silence that ends a word.
+        between_words: Span = "60ms",
+        /// More words are a machine's.
+        max_words: u32 = "4",
+        /// What is so many decibels below full scale, or softer, is silence; at most 90.
+        threshold: u32 = "40",
+        /// How long the beep of a machine is waited for, by calls that want it.
+        beep_timeout: Span = "30s",
+        /// A tone that is shorter is no beep.
+        min_beep: Span = "120ms",
+    }
+}
+
+section! {
     /// Batches: many calls made by one request.
     Batch "batch." {
         /// Numbers of one batch; more are answered 422.
@@ -514,6 +540,7 @@ pub struct Config {
     pub messaging: Messaging,
     pub smpp: Smpp,
     pub billing: Billing,
+    pub amd: Amd,
     pub batch: Batch,
     pub limits: Limits,
 }
@@ -557,6 +584,7 @@ sections! {
     messaging: Messaging = "messaging",
     smpp: Smpp = "smpp",
     billing: Billing = "billing",
+    amd: Amd = "amd",
     batch: Batch = "batch",
     limits: Limits = "limits",
 }
@@ -639,6 +667,7 @@ impl Config {
                 "expected whole seconds, an hour at most and a step of 1s at least",
             );
         }
+        fault(self.amd.threshold > 90, "amd.threshold", "expected 0 to 90");
         let batch = &self.batch;
         for (key, value, most) in [
             ("batch.phones", batch.phones, 10_000_000),
