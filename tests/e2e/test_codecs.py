@@ -127,3 +127,18 @@ def test_a_trunk_speaks_its_own_codecs(office, tmp_path):
         caller.events.clear()
         caller.command("dial", "sip:{}@{}:{}".format(tn, *server.sip()))
         assert "488" in caller.wait("CALL_CLOSED")["param"]
+
+
+@pytest.mark.timeout(90)
+def test_a_number_is_spoken_with_in_the_order_of_its_app(office, tmp_path):
+    """A trunk comes with PCMU first; an app may want wideband."""
+    server, rest, _ = office
+    flow = "<Response><Answer/><Tone hz='1000' don='2000' timeout='2000'/><Hangup/></Response>"
+    plain, wide = rest.number_with(flow), rest.number_with(flow, codecs=["L16", "G722"])
+    for tn, module in ((plain, "g711"), (wide, "g722")):
+        with Baresip(tmp_path / module, account(server, "trunk", "127.0.0.1", regint=0), codecs=["g722", "g711"]) as caller:
+            trunk = rest.trunk(caller.sip)
+            dial(server, caller, tn)
+            speaks(caller, module)
+            caller.wait("CALL_CLOSED")
+            rest.delete(f"/rest/sip/connection/{trunk['uuid']}")
