@@ -22,6 +22,7 @@ mod settings;
 mod shape;
 mod state;
 mod store_error;
+mod terms;
 mod types;
 mod ws;
 
@@ -37,7 +38,9 @@ use utoipa_swagger_ui::SwaggerUi;
 
 pub use auth::{Jwt, Scopes};
 pub use error::AppError;
-pub use settings::{BatchSettings, IceSettings, OrderSettings, RateLimit, Settings, SignUp, WebsocketSettings};
+pub use settings::{
+    BatchSettings, IceSettings, LeaseSettings, OrderSettings, RateLimit, Settings, SignUp, WebsocketSettings,
+};
 pub use state::{ApiState, Parts};
 
 /// All routes of the API and the websocket. Serve it with `into_make_service_with_connect_info::<SocketAddr>()`, so that

@@ -218,7 +218,7 @@ impl Worker {
             self.store.numbers().revoke(order.account, lease.uuid, &booked).await?;
             return refused("Carrier refused the number", Some(error.to_string()));
         }
-        self.tell_balance(order.account, &booked).await?;
+        tell_balance(&self.store, &self.hub, order.account, &booked).await?;
         Ok(Ok(()))
     }
 
@@ -246,19 +246,27 @@ impl Worker {
             created_by: order.created_by,
         }
     }
+}
 
-    async fn tell_balance(&self, account: Uuid, booked: &[Transaction]) -> Result<(), StoreError> {
-        let Some(last) = booked.last() else { return Ok(()) };
-        let account: Account = self.store.accounts().get(account).await?;
-        for transaction in booked {
-            let action = if transaction.ref_type == RefType::TnLeaseMrc { "mrc" } else { "nrc" };
-            let event = NewEvent::balance(&account, transaction.account_balance_after, action);
-            if let Some(Err(refused)) = event.map(|event| self.hub.publish(event)) {
-                tracing::error!(transaction = %last.uuid, %refused, "balance event");
-            }
-        }
-        Ok(())
+/// The balance after each of the charges for numbers, as events.
+pub(crate) async fn tell_balance(
+    store: &Store,
+    hub: &Hub,
+    account: Uuid,
+    booked: &[Transaction],
+) -> Result<(), StoreError> {
+    if booked.is_empty() {
+        return Ok(());
     }
+    let account: Account = store.accounts().get(account).await?;
+    for transaction in booked {
+        let action = if transaction.ref_type == RefType::TnLeaseMrc { "mrc" } else { "nrc" };
+        let event = NewEvent::balance(&account, transaction.account_balance_after, action);
+        if let Some(Err(refused)) = event.map(|event| hub.publish(event)) {
+            tracing::error!(transaction = %transaction.uuid, %refused, "balance event");
+        }
+    }
+    Ok(())
 }
 
 impl Refusal {

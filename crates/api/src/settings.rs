@@ -53,6 +53,7 @@ pub struct Settings {
     pub batches: BatchSettings,
     /// Of calls that do not say by what it is judged who has answered.
     pub amd: opentact_media::amd::Settings,
+    pub leases: LeaseSettings,
     /// Browser origins that may call the API (CORS). Empty: none but the own.
     pub allowed_origins: BTreeSet<String>,
 }
@@ -98,6 +99,17 @@ pub struct WebsocketSettings {
     pub write_timeout: Duration,
     /// Websockets of one account. Beyond it: close 4429.
     pub per_account: usize,
+}
+
+/// The terms of leases.
+#[derive(Debug, Clone)]
+pub struct LeaseSettings {
+    /// How often it is looked for leases whose term ends.
+    pub sweep: Duration,
+    /// An account is told so long before a lease ends that is not renewed.
+    pub notice: Duration,
+    /// How long a lease goes on that cannot be paid.
+    pub grace: Duration,
 }
 
 #[derive(Debug, Clone)]
@@ -158,6 +170,7 @@ impl Default for Settings {
             ice: IceSettings::default(),
             batches: BatchSettings::default(),
             amd: opentact_media::amd::Settings::default(),
+            leases: LeaseSettings::default(),
             allowed_origins: BTreeSet::new(),
         }
     }
@@ -172,6 +185,13 @@ impl Default for WebsocketSettings {
             write_timeout: Duration::from_secs(10),
             per_account: 100,
         }
+    }
+}
+
+impl Default for LeaseSettings {
+    fn default() -> Self {
+        let day = Duration::from_secs(86_400);
+        Self { sweep: Duration::from_secs(3_600), notice: 3 * day, grace: 3 * day }
     }
 }
 

@@ -7,15 +7,18 @@ use std::time::Duration;
 
 use opentact_engine::ports::{CallControl, MessageControl, NumberCarrier};
 use opentact_engine::recordings::Archive;
+use opentact_engine::speech::Speech;
 use opentact_events::Hub;
 use opentact_stir::TestAuthority;
 use opentact_store::Store;
+use tokio::sync::oneshot;
 
 use crate::auth::{Jwt, PasswordCheck};
 use crate::error::AppError;
 use crate::limits::Limiter;
 use crate::orders::Orders;
 use crate::settings::Settings;
+use crate::terms::Terms;
 use crate::ws::Seats;
 
 /// Parts of the product that the API drives.
@@ -26,6 +29,7 @@ pub struct Parts {
     pub messages: Arc<dyn MessageControl>,
     pub numbers: Arc<dyn NumberCarrier>,
     pub archive: Arc<Archive>,
+    pub speech: Arc<dyn Speech>,
     /// Makes certificates for tests of STIR/SHAKEN, where there is one.
     pub authority: Option<Arc<TestAuthority>>,
     /// Signs JWTs: at least 32 random octets, kept over restarts.
@@ -44,12 +48,15 @@ pub struct Inner {
     pub messages: Arc<dyn MessageControl>,
     pub numbers: Arc<dyn NumberCarrier>,
     pub archive: Arc<Archive>,
+    pub speech: Arc<dyn Speech>,
     pub(crate) authority: Option<Arc<TestAuthority>>,
     pub settings: Settings,
     pub(crate) jwt: Jwt,
     pub(crate) passwords: PasswordCheck,
     pub(crate) limiter: Limiter,
     pub(crate) orders: Orders,
+    /// Ends with this.
+    _terms: oneshot::Sender<()>,
     pub(crate) seats: Seats,
     draining: AtomicBool,
 }
@@ -58,18 +65,27 @@ impl ApiState {
     /// Starts the order worker; must be called within a tokio runtime.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { store, hub, calls, messages, numbers, archive, authority, jwt_secret, settings } = parts;
+        let Parts { store, hub, calls, messages, numbers, archive, speech, authority, jwt_secret, settings } = parts;
         let domain = url::Url::parse(&settings.public_url)
             .ok()
             .and_then(|url| url.host_str().map(str::to_owned))
             .unwrap_or_else(|| settings.sip_domain.clone());
         let jwt = Jwt::new(&jwt_secret, domain, settings.jwt_ttl);
+        let terms = Terms {
+            store: store.clone(),
+            hub: hub.clone(),
+            numbers: numbers.clone(),
+            calls: calls.clone(),
+            settings: settings.leases.clone(),
+            orders: settings.orders.clone(),
+        };
         let orders = Orders::start(store.clone(), hub.clone(), numbers.clone(), settings.orders.clone());
         Self(Arc::new(Inner {
             jwt,
             passwords: PasswordCheck::new(&settings),
             limiter: Limiter::new(settings.rate),
             orders,
+            _terms: terms.start(),
             seats: Seats::default(),
             draining: AtomicBool::new(false),
             store,
@@ -78,6 +94,7 @@ impl ApiState {
             messages,
             numbers,
             archive,
+            speech,
             authority,
             settings,
         }))

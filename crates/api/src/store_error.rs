@@ -21,6 +21,8 @@ fn entity(name: &'static str) -> &'static str {
         "OutboundVoiceProfile" => "Outbound voice profile",
         "MessagingProfile" => "Messaging profile",
         "TNOrder" => "Order",
+        "OfficeHours" => "Account office hours",
+        "CartEntry" => "Entry",
         other => other,
     }
 }
@@ -33,6 +35,7 @@ impl From<StoreError> for AppError {
             StoreError::InUse { entity: name, by } => {
                 Self::Conflict(format!("{} is in use by {}", entity(name), entity(by)))
             }
+            StoreError::LastAdmin => Self::Conflict(error.to_string()),
             StoreError::InsufficientBalance => Self::InsufficientBalance { code: None },
             StoreError::Invalid { field, message } => Self::param(field, message, Value::Null),
             other => Self::Internal(other.to_string()),

@@ -220,6 +220,12 @@ pub fn tn_list() -> utoipa::openapi::schema::Schema {
     Schema::OneOf(OneOfBuilder::new().item(tn()).item(list).build())
 }
 
+/// IANA time zone.
+#[must_use]
+pub fn time_zone() -> Object {
+    string("time-zone").max_length(Some(64)).build()
+}
+
 /// User part of a SIP address.
 #[must_use]
 pub fn sip_login() -> Object {
@@ -357,6 +363,11 @@ macro_rules! words {
             }
 
             #[must_use]
+            pub fn time_zone() -> Object {
+                nullable(super::time_zone(), Type::String)
+            }
+
+            #[must_use]
             pub fn ip() -> Object {
                 nullable(super::ip(), Type::String)
             }
@@ -383,6 +394,8 @@ words! {
     mode: opentact_store::search::Mode;
     role: opentact_store::types::Role;
     gender: opentact_store::types::Gender;
+    office_hours_type: opentact_store::types::OfficeHoursType;
+    day_of_week: opentact_store::types::DayOfWeek;
     method: opentact_store::types::Method;
     attestation: opentact_store::types::Attestation;
     sip_transport: opentact_store::types::SipTransport;
@@ -451,6 +464,7 @@ pub fn format_fault(format: &str, text: &str) -> Option<&'static str> {
         "country" => {
             (text.len() == 2 && text.bytes().all(|c| c.is_ascii_alphabetic()), "must be an ISO 3166 alpha-2 code")
         }
+        "time-zone" => (text.parse::<chrono_tz::Tz>().is_ok(), "must be an IANA time zone, such as Europe/Berlin"),
         "sip-login" => (
             // RFC 3261 25.1: `unreserved`, and what logins use of `user-unreserved`.
             text.bytes().all(|c| c.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,".contains(&c)),

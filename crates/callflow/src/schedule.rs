@@ -28,6 +28,32 @@ pub struct Schedule<'a> {
     pub days: Option<Weekdays>,
     pub hours: Option<Hours>,
     pub dates: Option<&'a [Dates]>,
+    /// When the office is open, or when it is closed.
+    pub office: Option<(bool, &'a OfficeHours)>,
+}
+
+/// When an office is closed: the variable [`CLOSED`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct OfficeHours(Vec<(Weekday, u32, u32)>);
+
+/// The variable that holds when the account's office is closed: `mon 0-32399,mon 61200-86399`, seconds from midnight,
+/// both ends included.
+pub const CLOSED: &str = "office_closed";
+
+impl OfficeHours {
+    /// What cannot be read closes nothing.
+    pub fn parse(text: &str) -> OfficeHours {
+        let entry = |text: &str| {
+            let (day, hours) = text.split_once(' ')?;
+            let (from, to) = hours.split_once('-')?;
+            Some((day.parse().ok()?, from.parse().ok()?, to.parse().ok()?))
+        };
+        OfficeHours(text.split(',').filter_map(entry).collect())
+    }
+
+    fn open(&self, day: Weekday, second: u32) -> bool {
+        !self.0.iter().any(|(closed, from, to)| *closed == day && (*from..=*to).contains(&second))
+    }
 }
 
 impl Schedule<'_> {
@@ -35,6 +61,11 @@ impl Schedule<'_> {
     pub fn matches(&self, now: DateTime<Utc>, tz: Tz) -> bool {
         let local = now.with_timezone(&tz).naive_local();
         let time = local.time().with_nanosecond(0).unwrap_or_default();
+        if let Some((open, office)) = self.office
+            && office.open(local.weekday(), time.num_seconds_from_midnight()) != open
+        {
+            return false;
+        }
         let mut day = local.date();
         if let Some(Hours { from, to }) = self.hours {
             let overnight = from >= to;
@@ -130,6 +161,7 @@ mod tests {
     fn matches(days: &str, hours: &str, dates: &str, tz: &str, utc: &str) -> bool {
         let dates = (!dates.is_empty()).then(|| Dates::parse_list(dates).unwrap());
         let schedule = Schedule {
+            office: None,
             days: (!days.is_empty()).then(|| Weekdays::parse(days).unwrap()),
             hours: (!hours.is_empty()).then(|| Hours::parse(hours).unwrap()),
             dates: dates.as_deref(),

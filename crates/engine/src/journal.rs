@@ -382,7 +382,7 @@ impl CallBook {
         let find = |leg: &LegId| self.pages.get(leg).and_then(|page| page.record.as_deref());
         let children: SmallVec<[&CallRecord; 4]> = snapshot.children.iter().filter_map(find).collect();
         let context = CallContext {
-            account: Some(&page.context.account_row),
+            account: Some(&page.context.tenant.row),
             parent: snapshot.parent.as_ref().and_then(find),
             children: &children,
             logs: &page.logs,

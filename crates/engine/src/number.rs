@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use rlibphonenumber::{PhoneNumber, Region};
+use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, Region};
 
 /// E.164 digits (country code first, no plus) of what was dialled, or `None` when it is no telephone number.
 ///
@@ -38,6 +38,12 @@ pub fn country(tn: u64) -> Option<String> {
         Some(region) => Some(region.as_region_str().to_string()),
         None => (number.country_code == 1).then(|| "US".to_owned()),
     }
+}
+
+/// The telephone country code of a country (ISO 3166 alpha-2); `None` where it has no telephones of its own.
+pub fn calling_code(country: &str) -> Option<u16> {
+    let region = country.parse::<Region>().ok()?;
+    PHONE_NUMBER_UTIL.get_country_code_for_region(region)?.try_into().ok()
 }
 
 /// `state code code…`, `#` begins a comment.

@@ -289,6 +289,11 @@ impl Hub {
         self.shared.listeners.online(account, user)
     }
 
+    /// Ends all listeners of a user who is to hear no more.
+    pub fn part(&self, account: Uuid, user: Uuid) {
+        self.shared.listeners.part(account, user);
+    }
+
     /// The account's events after a sequence number, in order, up to `limit`.
     pub async fn replay(&self, account: Uuid, after: i64, limit: u64) -> Result<Vec<Published>> {
         self.shared.replay(account, after, limit).await

@@ -22,7 +22,10 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 pub(crate) use account::AccountView;
-pub use account::{account, account_full, account_with_balance, new_token, subscription, token, user};
+pub use account::{
+    account, account_full, account_with_balance, address, cart_entry, new_token, office_hours, subscription, token,
+    user,
+};
 pub use batch::{batch, batch_full};
 pub use billing::transaction;
 pub use call::{CallContext, CallView, call, flow_log};

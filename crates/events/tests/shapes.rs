@@ -77,6 +77,7 @@ fn user() -> User {
         gender: Some(Gender::Female),
         dob: Some("1815-12-10".into()),
         deleted_on: None,
+        signed_out_on: None,
     }
 }
 
@@ -269,6 +270,7 @@ fn lease() -> TnLease {
         messaging_profile: Some(id(10)),
         tn_profile: None,
         released_on: None,
+        noticed_on: None,
         created_by: Some(id(2)),
         modified_by: None,
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use opentact_api::{ApiState, IceSettings, Parts, RateLimit};
+use opentact_api::{ApiState, IceSettings, LeaseSettings, OrderSettings, Parts, RateLimit};
 use opentact_carrier::dev::{DevNumbers, DevVoice, SmscConfig, VoiceConfig};
 use opentact_carrier::messages::MessagesConfig;
 use opentact_carrier::messaging::{CarrierConfig, Messaging};
@@ -70,7 +70,8 @@ impl Node {
         let stir = stir::prepare(config, https, chrono::Utc::now().timestamp())?;
         let tls = (sip_tls.server.clone(), ClientTls(sip_tls.client.clone()));
         let engine =
-            Engine::start(engine_config(config, sip_tls, stir.config)?, store.clone(), hub.clone(), speech).await?;
+            Engine::start(engine_config(config, sip_tls, stir.config)?, store.clone(), hub.clone(), speech.clone())
+                .await?;
 
         let voice = DevVoice::connect(voice_config(config), &engine, store.clone()).await?;
         let (served, trust) = tls;
@@ -85,6 +86,7 @@ impl Node {
             messages: messaging.control(),
             numbers,
             archive: engine.archive(),
+            speech,
             authority: stir.authority,
             jwt_secret: jwt_key(&config.general.data)?,
             settings: api_settings(config, https),
@@ -442,6 +444,12 @@ fn api_settings(config: &Config, https: SocketAddr) -> opentact_api::Settings {
             max_per_second: config.batch.cps_max,
             concurrent: config.batch.concurrent,
             max_concurrent: config.batch.concurrent_max,
+        },
+        orders: OrderSettings { quarantine: config.numbers.quarantine.0, ..defaults.orders },
+        leases: LeaseSettings {
+            notice: config.numbers.lease_notice.0,
+            grace: config.numbers.lease_grace.0,
+            ..defaults.leases
         },
         ..defaults
     }

@@ -1,13 +1,16 @@
 //! Rows. Each `Model` is the plain struct that the functions of [`crate::Store`] return.
 
 pub mod account;
+pub mod address;
 pub mod batch;
 pub mod batch_item;
 pub mod call;
 pub mod call_flow_log;
+pub mod cart_entry;
 pub mod event;
 pub mod idempotency_key;
 pub mod messaging_profile;
+pub mod office_hours;
 pub mod outbound_voice_profile;
 pub mod record;
 pub mod registration;

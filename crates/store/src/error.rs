@@ -12,6 +12,9 @@ pub enum StoreError {
     /// Another row still points at it.
     #[error("{entity} is in use by {by}")]
     InUse { entity: &'static str, by: &'static str },
+    /// The account would be without an active user who may administrate it.
+    #[error("The account needs another Admin first")]
+    LastAdmin,
     /// The balance is smaller than the charge; nothing was written.
     #[error("Not enough account balance")]
     InsufficientBalance,

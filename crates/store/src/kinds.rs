@@ -20,6 +20,28 @@ text_enum! {
 }
 
 text_enum! {
+    /// Why an office is closed.
+    pub enum OfficeHoursType {
+        Nonworking = "nonworking",
+        Lunchtime = "lunchtime",
+        Coffeebreak = "coffeebreak",
+        Weekends = "weekends",
+    }
+}
+
+text_enum! {
+    pub enum DayOfWeek {
+        Sun = "sun",
+        Mon = "mon",
+        Tue = "tue",
+        Wed = "wed",
+        Thu = "thu",
+        Fri = "fri",
+        Sat = "sat",
+    }
+}
+
+text_enum! {
     /// HTTP method of a webhook or a call-flow request.
     pub enum Method { Get = "GET", Post = "POST" }
 }
@@ -167,6 +189,7 @@ text_enum! {
         CallAmd = "call_amd",
         Sms = "sms",
         TnOrder = "tn_order",
+        TnLease = "tn_lease",
         Balance = "balance",
         SipConnection = "sip_connection",
         SpendLimit = "spend_limit",

@@ -8,10 +8,12 @@
 //! functions without one serve the router and the schedulers, and say so.
 
 pub mod accounts;
+pub mod addresses;
 pub mod apps;
 pub mod batches;
 mod bulk;
 pub mod calls;
+pub mod cart;
 pub mod connections;
 pub mod domains;
 pub mod entity;
@@ -23,6 +25,7 @@ mod kinds;
 pub mod messaging_profiles;
 mod migration;
 pub mod numbers;
+pub mod office_hours;
 mod owned;
 pub mod products;
 pub mod records;

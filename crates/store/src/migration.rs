@@ -72,6 +72,7 @@ impl MigratorTrait for Migrator {
             file!("m0024_sms"),
             file!("m0025_smpp"),
             file!("m0026_app_codecs"),
+            file!("m0027_people"),
         ];
         files.into_iter().map(|file| Box::new(file) as Box<dyn MigrationTrait>).collect()
     }

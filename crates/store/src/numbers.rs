@@ -3,6 +3,7 @@
 mod leases;
 mod orders;
 mod prices;
+mod terms;
 
 pub use leases::{LeaseFilter, NewLease};
 pub use orders::{NewOrder, OrderError, OrderFilter, OrderItem};

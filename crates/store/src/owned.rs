@@ -50,6 +50,9 @@ macro_rules! owned {
 owned! {
     user = "User",
     token = "Token",
+    address = "Address",
+    office_hours = "OfficeHours",
+    cart_entry = "CartEntry",
     messaging_profile = "MessagingProfile",
     sip_control_app = "SIPControlApp",
     sip_connection = "SIPConnection",
@@ -93,7 +96,9 @@ macro_rules! authored {
 }
 
 authored!(
+    address,
     messaging_profile,
+    office_hours,
     outbound_voice_profile,
     shaken_certificate,
     sip_connection,

@@ -1,6 +1,6 @@
 //! Transactions: every change of a balance, and the only way to make one.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use sea_orm::sea_query::ExprTrait;
 use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect};
 use uuid::Uuid;
@@ -54,6 +54,14 @@ pub struct ReportRow {
     pub ref_type: RefType,
     pub count: i64,
     pub amount: Money,
+}
+
+/// What was booked on one day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DayRow {
+    pub date: NaiveDate,
+    pub count: u64,
+    pub sum: Money,
 }
 
 impl Store {
@@ -116,6 +124,32 @@ impl Transactions<'_> {
             *sum = *sum + amount;
         }
         Ok(sums.into_iter().map(|(ref_type, (count, amount))| ReportRow { ref_type, count, amount }).collect())
+    }
+
+    /// Sums by day (UTC) of what was booked of a kind in `from..=to`; days of nothing are left out.
+    pub async fn daily(
+        &self,
+        account: Uuid,
+        ref_type: RefType,
+        from: DateTime<Utc>,
+        to: DateTime<Utc>,
+    ) -> Result<Vec<DayRow>> {
+        let booked = Column::Account.eq(account).and(Column::CreatedOn.gte(from)).and(Column::CreatedOn.lte(to));
+        let rows: Vec<(DateTime<Utc>, Money)> = Entity::find()
+            .select_only()
+            .column(Column::CreatedOn)
+            .column(Column::Amount)
+            .filter(booked.and(Column::RefType.eq(ref_type)))
+            .into_tuple()
+            .all(self.store.reader())
+            .await?;
+        let mut days = std::collections::BTreeMap::new();
+        for (created_on, amount) in rows {
+            let (count, sum) = days.entry(created_on.date_naive()).or_insert((0, Money::ZERO));
+            *count += 1;
+            *sum = *sum + amount;
+        }
+        Ok(days.into_iter().map(|(date, (count, sum))| DayRow { date, count, sum }).collect())
     }
 }
 

@@ -1,5 +1,7 @@
 //! Users: the people of an account.
 
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::{ExprTrait, IntoCondition};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
@@ -104,7 +106,8 @@ impl Users<'_> {
         Ok(account.deleted_on.is_none().then_some((user, account)))
     }
 
-    /// Changes what the closure changes; id, account, password and date of creation stay.
+    /// Changes what the closure changes; id, account, password and date of creation stay. [`StoreError::LastAdmin`] when
+    /// nobody could administrate the account then.
     pub async fn update(&self, account: Uuid, uuid: Uuid, change: impl FnOnce(&mut User) + Send) -> Result<User> {
         let tx = self.store.begin().await?;
         let old = owned::get::<Entity>(&tx, account, uuid).await?;
@@ -115,30 +118,46 @@ impl Users<'_> {
             account: old.account,
             created_on: old.created_on,
             password_hash: old.password_hash,
+            signed_out_on: old.signed_out_on,
             email: row.email.to_lowercase(),
             modified_on: now(),
             ..row
         };
+        if administrates(old.role, old.deleted_on) && !administrates(row.role, row.deleted_on) {
+            // Two Admins must not take each other's place away at once.
+            accounts::lock(&tx, account).await?;
+            let others = Column::Account.eq(account).and(Column::Uuid.ne(uuid)).and(Column::Role.eq(Role::Admin));
+            let others = others.and(Column::DeletedOn.is_null()).into_condition();
+            if owned::count::<Entity>(&tx, others).await? == 0 {
+                return Err(StoreError::LastAdmin);
+            }
+        }
         owned::update::<Entity>(&tx, account, uuid, row.clone()).await.map_err(name_conflict)?;
         tx.commit().await?;
         Ok(row)
     }
 
-    pub async fn set_password(&self, account: Uuid, uuid: Uuid, password: &str) -> Result<()> {
+    /// Sets it, and makes the JWTs issued so far void.
+    pub async fn set_password(&self, account: Uuid, uuid: Uuid, password: &str) -> Result<User> {
         let hash = secrets::hash_password(password).await?;
         let tx = self.store.begin().await?;
         let mut row = owned::get::<Entity>(&tx, account, uuid).await?;
         row.password_hash = hash;
         row.modified_on = now();
-        owned::update::<Entity>(&tx, account, uuid, row).await?;
+        row.signed_out_on = Some(row.modified_on);
+        owned::update::<Entity>(&tx, account, uuid, row.clone()).await?;
         tx.commit().await?;
-        Ok(())
+        Ok(row)
     }
 
     /// Deactivates (`true`) or reactivates a user.
     pub async fn set_deleted(&self, account: Uuid, uuid: Uuid, deleted: bool) -> Result<User> {
         self.update(account, uuid, |user| user.deleted_on = deleted.then(now)).await
     }
+}
+
+fn administrates(role: Role, deleted_on: Option<DateTime<Utc>>) -> bool {
+    role == Role::Admin && deleted_on.is_none()
 }
 
 fn name_conflict(error: StoreError) -> StoreError {
@@ -166,5 +185,6 @@ async fn row(account: Uuid, new: NewUser) -> Result<User> {
         gender: new.gender,
         dob: new.dob,
         deleted_on: None,
+        signed_out_on: None,
     })
 }

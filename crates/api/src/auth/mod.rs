@@ -13,6 +13,7 @@ use base64::Engine as _;
 use http::request::Parts;
 use http::{Extensions, HeaderMap, header};
 use opentact_store::accounts::Account;
+use opentact_store::types::Role;
 use opentact_store::users::User;
 use uuid::Uuid;
 
@@ -49,6 +50,11 @@ impl Caller {
     #[must_use]
     pub fn by(&self) -> Option<Uuid> {
         Some(self.user.uuid)
+    }
+
+    /// What only an Admin may do is `Forbidden` to others.
+    pub fn administrates(&self) -> Result<(), AppError> {
+        if self.user.role == Role::Admin { Ok(()) } else { Err(AppError::Forbidden) }
     }
 
     /// A disabled account keeps its data and makes no calls, messages or orders.
@@ -146,6 +152,9 @@ pub(crate) async fn authenticate(
 async fn by_jwt(state: &ApiState, token: &str) -> Result<Caller, AppError> {
     let claims = state.jwt.read(token, opentact_store::types::now()).ok_or(WRONG)?;
     let (user, account) = state.store.users().active(claims.uuid).await?.ok_or(WRONG)?;
+    if user.signed_out_on.is_some_and(|on| claims.iat <= on.timestamp()) {
+        return Err(WRONG);
+    }
     Ok(Caller { user, account, scopes: Scopes::all(), by_password: false })
 }
 

@@ -175,3 +175,63 @@ pub struct OrderPriceItem {
     #[schema(schema_with = types::money)]
     pub mrc: f64,
 }
+
+/// What numbers of a kind cost.
+#[derive(ToSchema)]
+pub struct PriceProfile {
+    pub uuid: Uuid,
+    pub created_on: DateTime<Utc>,
+    pub modified_on: DateTime<Utc>,
+    pub name: String,
+    pub description: Option<String>,
+    pub is_active: bool,
+    #[schema(schema_with = types::priority)]
+    pub priority: String,
+    pub toll_free: bool,
+    #[schema(schema_with = types::any_object)]
+    pub country: String,
+    #[schema(schema_with = types::money)]
+    pub nrc: f64,
+    #[schema(schema_with = types::money)]
+    pub mrc: f64,
+    #[schema(schema_with = types::money)]
+    pub voice_nrc: f64,
+    #[schema(schema_with = types::money)]
+    pub voice_mrc: f64,
+    #[schema(schema_with = types::money)]
+    pub voice_incoming_per_min_cost: f64,
+    #[schema(schema_with = types::money)]
+    pub voice_outgoing_per_min_cost: f64,
+    #[schema(schema_with = types::money)]
+    pub sms_nrc: f64,
+    #[schema(schema_with = types::money)]
+    pub sms_mrc: f64,
+    #[schema(schema_with = types::money)]
+    pub sms_per_send_cost: f64,
+    #[schema(schema_with = types::money)]
+    pub sms_per_receive_cost: f64,
+    #[schema(schema_with = types::money)]
+    pub mms_nrc: f64,
+    #[schema(schema_with = types::money)]
+    pub mms_mrc: f64,
+    #[schema(schema_with = types::money)]
+    pub mms_per_send_cost: f64,
+    #[schema(schema_with = types::money)]
+    pub mms_per_receive_cost: f64,
+    #[schema(schema_with = types::money)]
+    pub fax_nrc: f64,
+    #[schema(schema_with = types::money)]
+    pub fax_mrc: f64,
+    #[schema(schema_with = types::money)]
+    pub fax_incoming_per_min_cost: f64,
+    #[schema(schema_with = types::money)]
+    pub fax_outgoing_per_min_cost: f64,
+    #[schema(schema_with = types::money)]
+    pub emergency_nrc: f64,
+    #[schema(schema_with = types::money)]
+    pub emergency_mrc: f64,
+    #[schema(schema_with = types::money)]
+    pub emergency_incoming_per_min_cost: f64,
+    #[schema(schema_with = types::money)]
+    pub emergency_outgoing_per_min_cost: f64,
+}

@@ -25,3 +25,41 @@ pub struct Transaction {
     pub description: Option<String>,
     pub account: AccountShort,
 }
+
+/// What was booked in a period.
+#[derive(ToSchema)]
+pub struct Invoice {
+    pub from: DateTime<Utc>,
+    pub to: DateTime<Utc>,
+    pub report: Vec<InvoiceRow>,
+}
+
+#[derive(ToSchema)]
+pub struct InvoiceRow {
+    #[schema(schema_with = types::ref_type)]
+    pub ref_type: String,
+    pub count: u64,
+    #[schema(schema_with = types::money)]
+    pub amount: f64,
+}
+
+/// What was booked of one kind in a period.
+#[derive(ToSchema)]
+pub struct Dashboard {
+    pub from: DateTime<Utc>,
+    pub to: DateTime<Utc>,
+    #[schema(schema_with = types::ref_type)]
+    pub ref_type: String,
+    /// Days on which something was.
+    pub report: Vec<DashboardRow>,
+}
+
+#[derive(ToSchema)]
+pub struct DashboardRow {
+    /// `YYYY-MM-DD`, UTC.
+    #[schema(format = Date)]
+    pub date: String,
+    pub count: u64,
+    #[schema(schema_with = types::money)]
+    pub sum: f64,
+}

@@ -1,5 +1,7 @@
 //! `GET /rest/auth`: who the credential is, and a JWT for the ways that have none.
 
+use std::time::Duration;
+
 use axum::extract::State;
 use opentact_store::types::now;
 use serde_json::Value;
@@ -26,7 +28,10 @@ async fn auth(State(state): State<ApiState>, caller: Caller) -> Reply {
     if caller.by_password
         && let Some(user) = user.as_object_mut()
     {
-        let token = state.jwt.issue(caller.user.uuid, caller.user.role.as_str(), now())?;
+        // `iat` is in whole seconds, and those of the second in which all were made void are void.
+        let from = caller.user.signed_out_on.map(|on| on + Duration::from_secs(1));
+        let issued = from.map_or_else(now, |from| from.max(now()));
+        let token = state.jwt.issue(caller.user.uuid, caller.user.role.as_str(), issued)?;
         user.insert("token".to_owned(), Value::from(token));
     }
     ok(user)

@@ -22,6 +22,7 @@ use crate::model;
 use crate::openapi::Faults;
 use crate::state::ApiState;
 use crate::store_error::visible;
+use crate::terms;
 use crate::types::{self, Change};
 
 pub(crate) fn router() -> OpenApiRouter<ApiState> {
@@ -309,12 +310,8 @@ async fn modify(
 
 async fn release(state: &ApiState, caller: &Caller, lease: &TnLease) -> Result<(), AppError> {
     let quarantine = state.settings.orders.quarantine;
-    state.store.numbers().release(caller.account(), lease.uuid, quarantine).await?;
-    state.calls.invalidate(caller.account());
-    // Ours no longer, whatever the carrier says: it is asked again by nobody, so that it is told in the log.
-    if let Err(error) = state.numbers.release(lease.tn.get()).await {
-        tracing::error!(tn = lease.tn.get(), %error, "the carrier did not take a released number back");
-    }
+    let ended = state.store.numbers().release(caller.account(), lease.uuid, quarantine).await?;
+    terms::give_back(&*state.numbers, &*state.calls, &ended).await;
     Ok(())
 }
 

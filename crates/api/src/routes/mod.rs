@@ -1,21 +1,27 @@
 //! One file a resource.
 
 mod account;
+mod account_user;
+mod address;
 mod amd_form;
 mod auth;
 mod batch;
 mod call;
 mod call_form;
 mod call_trace;
+mod cart;
 mod dev;
+mod dict;
 mod event;
 pub(crate) mod forms;
 mod health;
 mod later;
 mod lease;
+mod office_hours;
 mod order;
 mod product;
 mod profile_messaging;
+mod profile_tn;
 mod profile_voice;
 mod record;
 mod shaken_certificate;
@@ -54,6 +60,11 @@ pub(crate) fn implemented(public_url: &str) -> OpenApiRouter<ApiState> {
         token::router(),
         user::router(),
         account::router(),
+        account_user::router(),
+        office_hours::router(),
+        address::router(),
+        cart::router(),
+        dict::router(),
         tn::router(),
         order::router(),
         lease::router(),
@@ -69,6 +80,7 @@ pub(crate) fn implemented(public_url: &str) -> OpenApiRouter<ApiState> {
         sip_message::router(),
         product::router(),
         profile_voice::router(),
+        profile_tn::router(),
         profile_messaging::router(),
         shaken_certificate::router(),
         call::router(),

@@ -1,33 +1,37 @@
-//! Users: oneself, sign-up.
+//! Users: oneself and others, sign-up.
 
 use axum::extract::State;
 use opentact_events::view;
 use opentact_store::Money;
 use opentact_store::accounts::NewAccount;
 use opentact_store::types::{Gender, Role};
-use opentact_store::users::NewUser;
+use opentact_store::users::{NewUser, User};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+use uuid::Uuid;
 
+use super::account_user;
 use crate::auth::Caller;
 use crate::envelope::{Envelope, Reply, created, ok};
 use crate::error::AppError;
-use crate::extract::Body;
+use crate::extract::{Body, Id};
 use crate::model;
 use crate::openapi::Faults;
 use crate::settings::SignUp;
 use crate::state::ApiState;
-use crate::types;
+use crate::store_error::visible;
+use crate::types::{self, Change};
 
 pub(crate) fn router() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new().routes(routes!(current, create))
+    OpenApiRouter::new().routes(routes!(current, create)).routes(routes!(get, modify, remove))
 }
 
+/// A user to be: one's first by signing up, or another of the account.
 #[derive(Debug, Deserialize, ToSchema)]
-struct SignUpForm {
+pub(super) struct NewUserForm {
     #[schema(schema_with = types::email)]
     email: String,
     #[schema(min_length = 8, max_length = 255)]
@@ -45,11 +49,60 @@ struct SignUpForm {
     dob: Option<String>,
     #[schema(min_length = 10, max_length = 255)]
     avatar: Option<String>,
-    account: Option<SignUpAccount>,
+    /// Who signs up is `Admin`; who is added is `User` where this is left out.
+    #[schema(schema_with = types::role)]
+    pub(super) role: Option<Role>,
+    /// Of who signs up.
+    pub(super) account: Option<SignUpAccount>,
+}
+
+impl NewUserForm {
+    pub(super) fn user(self, role: Role) -> NewUser {
+        NewUser {
+            first_name: self.first_name,
+            last_name: self.last_name,
+            phone_number: self.phone_number,
+            avatar: self.avatar,
+            gender: self.gender,
+            dob: self.dob,
+            ..NewUser::new(self.email, self.password, role)
+        }
+    }
+}
+
+/// What is left out stays; null takes it away.
+#[derive(Debug, Deserialize, ToSchema)]
+struct UserChange {
+    #[schema(schema_with = types::email)]
+    email: Option<String>,
+    #[schema(min_length = 8, max_length = 255)]
+    password: Option<String>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>, min_length = 3, max_length = 16)]
+    phone_number: Change<String>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 24)]
+    first_name: Change<String>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 24)]
+    last_name: Change<String>,
+    #[serde(default)]
+    #[schema(schema_with = types::or_null::gender)]
+    gender: Change<Gender>,
+    /// Day of birth, `YYYY-MM-DD`.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = Date)]
+    dob: Change<String>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>, min_length = 10, max_length = 255)]
+    avatar: Change<String>,
+    /// Admins only.
+    #[schema(schema_with = types::role)]
+    role: Option<Role>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
-struct SignUpAccount {
+pub(super) struct SignUpAccount {
     #[schema(min_length = 1, max_length = 255)]
     name: String,
     #[schema(schema_with = types::email)]
@@ -73,30 +126,86 @@ async fn current(State(state): State<ApiState>, caller: Caller) -> Reply {
 /// Sign up: makes an account and its first user.
 ///
 /// Open only where the installation says so (`accounts.sign_up`).
-#[utoipa::path(post, path = "/rest/user", operation_id = "CreateUser", tag = "user", request_body = SignUpForm,
+#[utoipa::path(post, path = "/rest/user", operation_id = "CreateUser", tag = "user", request_body = NewUserForm,
     security(()), responses((status = 201, body = Envelope<model::User>), Faults))]
-async fn create(State(state): State<ApiState>, Body(form): Body<SignUpForm>) -> Reply {
+async fn create(State(state): State<ApiState>, Body(mut form): Body<NewUserForm>) -> Reply {
     if state.settings.sign_up != SignUp::Open {
         return Err(AppError::Refused { code: None, message: "Sign-up is closed".to_owned() });
     }
+    if let Some(role) = form.role.filter(|role| *role != Role::Admin) {
+        return Err(AppError::param("role", "the first user of an account is its Admin", json!(role)));
+    }
+    let account = form.account.take();
     let account = NewAccount {
-        name: form.account.as_ref().map_or_else(|| form.email.clone(), |account| account.name.clone()),
-        email: form.account.map_or_else(|| form.email.clone(), |account| account.email),
+        name: account.as_ref().map_or_else(|| form.email.clone(), |account| account.name.clone()),
+        email: account.map_or_else(|| form.email.clone(), |account| account.email),
         phone: form.phone_number.clone(),
         balance: Money::try_from(state.settings.sign_up_balance).unwrap_or_default(),
         ..NewAccount::default()
     };
-    let user = NewUser {
-        first_name: form.first_name,
-        last_name: form.last_name,
-        phone_number: form.phone_number,
-        avatar: form.avatar,
-        gender: form.gender,
-        dob: form.dob,
-        ..NewUser::new(form.email, form.password, Role::Admin)
-    };
-    let (account, user) = state.passwords.bounded(state.store.users().sign_up(account, user)).await?;
+    let new = form.user(Role::Admin);
+    let (account, user) = state.passwords.bounded(state.store.users().sign_up(account, new)).await?;
     let mut payload = view::user(&user, false);
     payload["account"] = view::account_with_balance(&account);
     created(payload)
+}
+
+fn online(state: &ApiState, user: &User) -> Value {
+    view::user(user, state.hub.online(user.account, user.uuid))
+}
+
+async fn find(state: &ApiState, caller: &Caller, uuid: Uuid) -> Result<User, AppError> {
+    visible(state, caller, uuid, state.store.users().get(caller.account(), uuid).await).await
+}
+
+/// Only Admins change others.
+fn may_change(caller: &Caller, uuid: Uuid) -> Result<(), AppError> {
+    if uuid == caller.user.uuid { Ok(()) } else { caller.administrates() }
+}
+
+/// A user of the account.
+#[utoipa::path(get, path = "/rest/user/{uuid}", operation_id = "GetUserByUUID", tag = "user",
+    params(("uuid" = Uuid, Path)), responses((status = 200, body = Envelope<model::User>), Faults))]
+async fn get(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Reply {
+    ok(online(&state, &find(&state, &caller, uuid).await?))
+}
+
+/// Change oneself; an Admin changes any user of the account, and their role.
+///
+/// With a new password the JWTs issued so far are void; API tokens are not.
+#[utoipa::path(patch, path = "/rest/user/{uuid}", operation_id = "UpdateUserByUUID", tag = "user",
+    params(("uuid" = Uuid, Path)), request_body = UserChange,
+    responses((status = 200, body = Envelope<model::User>), Faults))]
+async fn modify(State(state): State<ApiState>, caller: Caller, Id(uuid): Id, Body(form): Body<UserChange>) -> Reply {
+    let before = find(&state, &caller, uuid).await?;
+    may_change(&caller, uuid)?;
+    if form.role.is_some_and(|role| role != before.role) {
+        caller.administrates()?;
+    }
+    let users = state.store.users();
+    let changed = users.update(caller.account(), uuid, |user| {
+        user.email = form.email.unwrap_or_else(|| std::mem::take(&mut user.email));
+        user.role = form.role.unwrap_or(user.role);
+        form.phone_number.apply(&mut user.phone_number);
+        form.first_name.apply(&mut user.first_name);
+        form.last_name.apply(&mut user.last_name);
+        form.gender.apply(&mut user.gender);
+        form.dob.apply(&mut user.dob);
+        form.avatar.apply(&mut user.avatar);
+    });
+    let mut user = changed.await?;
+    if let Some(password) = form.password {
+        let set = users.set_password(caller.account(), uuid, &password);
+        user = state.passwords.bounded(set).await?;
+    }
+    ok(online(&state, &user))
+}
+
+/// Deactivate oneself; an Admin any user of the account. No credential of theirs works then; an Admin can reactivate them.
+#[utoipa::path(delete, path = "/rest/user/{uuid}", operation_id = "DeleteUserByUUID", tag = "user",
+    params(("uuid" = Uuid, Path)), responses((status = 200, body = Envelope<model::User>), Faults))]
+async fn remove(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Reply {
+    find(&state, &caller, uuid).await?;
+    may_change(&caller, uuid)?;
+    ok(view::user(&account_user::set_deleted(&state, &caller, uuid, true).await?, false))
 }

@@ -1,6 +1,12 @@
+use std::time::Duration;
+
+use chrono::Months;
+use opentact_api::{LeaseSettings, Settings};
+use opentact_events::{EventType, Filter};
 use opentact_store::Money;
+use opentact_store::numbers::TnLease;
 use opentact_store::transactions::NewTransaction;
-use opentact_store::types::RefType;
+use opentact_store::types::{RefType, now};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -245,4 +251,101 @@ async fn a_number_has_a_filter_of_who_may_call_it() {
     world.patch(&lease, json!({"tn_profile": null})).expect(200).await;
     world.delete(&path).expect(200).await;
     assert_eq!(world.get(filters).expect(200).await, json!([]));
+}
+
+/// A world that looks for the ends of terms all the time, and a lease of mine.
+async fn terms(grace: Duration) -> (World, TnLease) {
+    let leases = LeaseSettings { sweep: Duration::from_millis(5), grace, ..LeaseSettings::default() };
+    let world = World::with(Settings { leases, ..Settings::default() }).await;
+    let lease = world.lease(&world.me, 12_015_550_100).await;
+    (world, lease)
+}
+
+/// Lets the term of a lease end a second ago.
+async fn end(world: &World, lease: &TnLease, autorenew: bool) -> TnLease {
+    let numbers = world.store.numbers();
+    let changed = numbers.update_lease(lease.account, lease.uuid, None, |lease| {
+        lease.autorenew = autorenew;
+        lease.expired_on = now() - Duration::from_secs(1);
+    });
+    changed.await.unwrap()
+}
+
+/// What is told of leases from then on: state, and whether it is of this lease.
+async fn told(events: &mut opentact_events::Subscription, lease: &TnLease) -> Value {
+    let event = events.recv().await.unwrap();
+    let event: Value = serde_json::from_str(&event.body).unwrap();
+    assert_eq!(event["ref_id"], json!(lease.uuid));
+    assert_eq!(event["payload"]["tn_lease"]["uuid"], json!(lease.uuid));
+    event
+}
+
+#[tokio::test]
+async fn a_lease_that_is_not_renewed_is_told_of_and_ends_with_its_term() {
+    let (world, lease) = terms(Duration::ZERO).await;
+    let mut events = world.hub.subscribe(lease.account, None, Filter::types([EventType::TnLease]));
+    let path = format!("/rest/lease/tn/{}", lease.uuid);
+    world.get(&path).expect(200).await;
+    end(&world, &lease, false).await;
+    let expiring = told(&mut events, &lease).await;
+    assert_eq!(expiring["payload"]["state"], "expiring");
+    assert_eq!(expiring["message"], "TN lease: +12015550100, expiring");
+    assert_eq!(told(&mut events, &lease).await["payload"]["state"], "released");
+    world.get(&path).expect(404).await;
+    assert!(world.calls.invalidated.lock().contains(&lease.account));
+    assert_eq!(world.get("/rest/account").expect(200).await["balance"], json!(100));
+}
+
+#[tokio::test]
+async fn a_lease_is_renewed_for_a_month_and_paid() {
+    let (world, lease) = terms(Duration::ZERO).await;
+    let mut events = world.hub.subscribe(lease.account, None, Filter::types([EventType::TnLease]));
+    let over = end(&world, &lease, true).await;
+    let renewed = told(&mut events, &lease).await;
+    assert_eq!(renewed["payload"]["state"], "renewed");
+    let until = over.expired_on.checked_add_months(Months::new(1)).unwrap();
+    assert_eq!(world.store.numbers().get_lease(lease.account, lease.uuid).await.unwrap().expired_on, until);
+    let paid = world.post("/rest/transaction/search", json!({"ref_type": "tnlease_mrc"})).expect(200).await;
+    assert_eq!((&paid["total"], &paid["data"][0]["amount"]), (&json!(1), &json!(-1)));
+    assert_eq!(world.get("/rest/account").expect(200).await["balance"], json!(99));
+}
+
+#[tokio::test]
+async fn a_lease_that_cannot_be_paid_ends_when_the_grace_is_over() {
+    let (world, lease) = terms(Duration::ZERO).await;
+    let mut events = world.hub.subscribe(lease.account, None, Filter::types([EventType::TnLease]));
+    let all = NewTransaction::charge(Money::units(100), RefType::Tts, lease.uuid, "all there is");
+    world.store.transactions().book(lease.account, all).await.unwrap();
+    end(&world, &lease, true).await;
+    assert_eq!(told(&mut events, &lease).await["payload"]["state"], "renewal_failed");
+    assert_eq!(told(&mut events, &lease).await["payload"]["state"], "released");
+    world.get(&format!("/rest/lease/tn/{}", lease.uuid)).expect(404).await;
+}
+
+#[tokio::test]
+async fn within_the_grace_a_payment_renews_it_after_all() {
+    let (world, lease) = terms(Duration::from_secs(86_400)).await;
+    let mut events = world.hub.subscribe(lease.account, None, Filter::types([EventType::TnLease]));
+    let all = NewTransaction::charge(Money::units(100), RefType::Tts, lease.uuid, "all there is");
+    world.store.transactions().book(lease.account, all).await.unwrap();
+    end(&world, &lease, true).await;
+    assert_eq!(told(&mut events, &lease).await["payload"]["state"], "renewal_failed");
+    let payment =
+        NewTransaction { amount: Money::units(5), ref_type: RefType::Payment, ref_uuid: None, description: None };
+    world.store.transactions().book(lease.account, payment).await.unwrap();
+    assert_eq!(told(&mut events, &lease).await["payload"]["state"], "renewed");
+    assert_eq!(world.get("/rest/account").expect(200).await["balance"], json!(4));
+}
+
+#[tokio::test]
+async fn prices_can_be_read() {
+    let world = World::new().await;
+    let profiles = world.get("/rest/profile/tn").expect(200).await;
+    insta::assert_snapshot!(shown(&profiles[0]));
+    let path = format!("/rest/profile/tn/{}", profiles[0]["uuid"].as_str().unwrap());
+    assert_eq!(world.get(&path).expect(200).await, profiles[0]);
+    assert_eq!(
+        world.get(&format!("/rest/profile/tn/{}", Uuid::new_v4())).expect(404).await["message"],
+        "TNProfile not found"
+    );
 }

@@ -14,6 +14,7 @@ use opentact_engine::ports::{
     SendMessage, Sender, TrunkHealth,
 };
 use opentact_engine::recordings::{Archive, RecordingsConfig};
+use opentact_engine::speech::{Engine, Gender, Pcm, SayRequest, Speech, SpeechError, VoiceInfo};
 use opentact_events::{EventType, Hub, NewEvent, view};
 use opentact_stir::TestAuthority;
 use opentact_store::accounts::{Account, NewAccount};
@@ -136,6 +137,27 @@ impl CallControl for FakeCalls {
     async fn dev_call(&self, request: DevCall) -> Result<Value, ControlError> {
         self.dev_calls.lock().push(request);
         Ok(json!({"call_id": "abc@127.0.0.1"}))
+    }
+}
+
+/// One voice, and nothing to say.
+struct FakeSpeech;
+
+#[async_trait]
+impl Speech for FakeSpeech {
+    async fn synthesize(&self, _: SayRequest) -> Result<Pcm, SpeechError> {
+        Err(SpeechError::Busy)
+    }
+
+    async fn voices(&self) -> Vec<VoiceInfo> {
+        vec![VoiceInfo {
+            code: "espeak-de-m".to_owned(),
+            name: "German, eSpeak".to_owned(),
+            gender: Gender::Male,
+            lang: "de".to_owned(),
+            engine: Engine::Espeak,
+            rate: 22_050,
+        }]
     }
 }
 
@@ -282,6 +304,7 @@ impl World {
             messages: messages.clone(),
             numbers: Arc::new(DevNumbers),
             archive: Arc::new(Archive::open(recordings).unwrap()),
+            speech: Arc::new(FakeSpeech),
             authority: Some(Arc::new(TestAuthority::create(now().timestamp()).unwrap())),
             jwt_secret: vec![7; 32],
             settings,

@@ -335,7 +335,7 @@ pub(super) static ELEMENTS: &[Element] = &[
             ),
             attribute("tz", Kind::TimeZone, "IANA time zone; the account's by default, else UTC."),
             attribute("date", Kind::Dates, "Days of the calendar, and `/` from one to another; `,` parts them."),
-            attribute("office_hours", Kind::Flag, "By the account's office hours.").later(),
+            attribute("office_hours", Kind::Flag, "True while the account's office is open, false while it is closed."),
         ])
         .children(Children::Block),
     element(

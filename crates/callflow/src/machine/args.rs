@@ -79,6 +79,14 @@ impl Args {
         matches!(self.get(name), Some(Value::Flag(true)))
     }
 
+    /// One whose absence is neither.
+    pub(crate) fn given_flag(&self, name: &str) -> Option<bool> {
+        match self.get(name)? {
+            Value::Flag(flag) => Some(*flag),
+            _ => None,
+        }
+    }
+
     pub(crate) fn number(&self, name: &str) -> Option<u64> {
         match self.get(name)? {
             Value::Number(number) => Some(*number),

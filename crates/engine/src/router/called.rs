@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use opentact_call::{CallType, DialOptions, DialSpec, DialTarget, Target, Variables};
-use opentact_callflow::{HttpBody, HttpRequest, Method};
+use opentact_callflow::{CLOSED, HttpBody, HttpRequest, Method};
 use opentact_events::view;
 use opentact_sip::uri::{Scheme, Uri};
-use opentact_store::accounts::Account;
 use opentact_store::apps::SipControlApp;
 use opentact_store::calls::Related;
 use opentact_store::connections::SipConnection;
@@ -19,7 +18,7 @@ use serde_json::Map;
 use uuid::Uuid;
 
 use super::caller::Caller;
-use super::directory::{App, Subscriber};
+use super::directory::{App, Subscriber, Tenant};
 use super::identity::ANONYMOUS;
 use super::is_closed;
 use super::plan::srtp_policy;
@@ -145,7 +144,7 @@ impl Router {
         let mut context = self.context_of_member(&caller).await?;
         let refuse = |context: LegContext, code, reason| Refusal { code, reason, context: Some(Box::new(context)) };
         // A user has been asked before.
-        if is_closed(&context.account_row) {
+        if is_closed(&context.tenant.row) {
             return Err(refuse(context, 403, "Account Disabled"));
         }
 
@@ -384,10 +383,10 @@ pub(super) fn target_of(callee: &Subscriber, dialled: Option<&Uri>) -> DialTarge
 }
 
 impl LegContext {
-    pub(super) fn of(account: &Arc<Account>) -> Self {
+    pub(super) fn of(account: &Arc<Tenant>) -> Self {
         Self {
             account: account.uuid,
-            account_row: account.clone(),
+            tenant: account.clone(),
             sip_call_id: None,
             tn: None,
             sip_control_app: None,
@@ -420,9 +419,9 @@ impl LegContext {
         let app = self.sip_control_app.map(|app| app.to_string());
         let digits = from.strip_prefix('+').unwrap_or(from).parse().ok();
         let state = digits.and_then(number::state).map(str::to_owned);
-        for (name, value) in
-            [("tn", tn), ("sca", app), ("time_zone", self.account_row.time_zone.clone()), ("geo.state", state)]
-        {
+        let (time_zone, closed) = (self.tenant.row.time_zone.clone(), self.tenant.closed.clone());
+        let known = [("tn", tn), ("sca", app), ("time_zone", time_zone), (CLOSED, closed), ("geo.state", state)];
+        for (name, value) in known {
             if let Some(value) = value {
                 variables.set(name, value);
             }
@@ -450,7 +449,7 @@ impl LegContext {
 
     /// Of a leg that this one dials, as long as nothing more is known.
     pub(crate) fn child(&self) -> Self {
-        Self { domain: self.domain.clone(), voice_profile: self.voice_profile, ..Self::of(&self.account_row) }
+        Self { domain: self.domain.clone(), voice_profile: self.voice_profile, ..Self::of(&self.tenant) }
     }
 }
 

@@ -31,7 +31,7 @@ impl Router {
         if tariff.minute.is_zero() {
             return Ok(None);
         }
-        match self.ledger.hold(&context.account_row, tariff).await.map_err(called::unreadable)? {
+        match self.ledger.hold(&context.tenant.row, tariff).await.map_err(called::unreadable)? {
             Some(holding) => Ok(Some(holding)),
             None => {
                 let context = Some(Box::new(context.clone()));

@@ -11,13 +11,13 @@ use opentact_events::view;
 use opentact_sip::digest::Credentials;
 use opentact_sip::flow::Transport;
 use opentact_sip::uri::{Scheme, Uri};
-use opentact_store::accounts::Account;
 use opentact_store::connections::SipConnection;
 use opentact_store::types::{Direction, Dtmf, Feature, Party, SipTransport};
 use opentact_store::voice_profiles::OutboundVoiceProfile;
 use opentact_store::{StoreError, Tn};
 use uuid::Uuid;
 
+use super::directory::Tenant;
 use super::identity::{ANONYMOUS, anonymous, assert, caller_uri, tell_verstat};
 use super::is_closed;
 use super::order::order;
@@ -70,7 +70,7 @@ impl Router {
     async fn subscriber_plan(
         &self,
         request: &DialRequest,
-        account: &Arc<Account>,
+        account: &Arc<Tenant>,
         user: &str,
         uri: &Uri,
     ) -> Result<Option<DialPlan>, DialFault> {
@@ -104,7 +104,7 @@ impl Router {
     }
 
     /// A foreign SIP address.
-    async fn uri_plan(&self, request: &DialRequest, account: &Arc<Account>, uri: Uri) -> Result<DialPlan, DialFault> {
+    async fn uri_plan(&self, request: &DialRequest, account: &Arc<Tenant>, uri: Uri) -> Result<DialPlan, DialFault> {
         let secure = uri.scheme() == Scheme::Sips;
         let transport = match uri.param("transport").map(str::to_ascii_lowercase).as_deref() {
             // RFC 3261 19.1.2: tcp says what is below TLS here.
@@ -137,7 +137,7 @@ impl Router {
     async fn number_plan(
         &self,
         request: &DialRequest,
-        account: &Arc<Account>,
+        account: &Arc<Tenant>,
         digits: &str,
     ) -> Result<DialPlan, DialFault> {
         let mut context = LegContext::of(account);
@@ -182,7 +182,7 @@ impl Router {
         if carriers.is_empty() {
             return Err(DialFault::new(503, "no carrier for telephone numbers is configured"));
         }
-        let credit = Some(self.outgoing_credit(account, caller).await?);
+        let credit = Some(self.outgoing_credit(&account.row, caller).await?);
         context.tn = Some(caller.into());
         context.related.tn =
             self.directory.number(caller).await.map_err(unreadable)?.map(|tn| view::tn_short(&tn).into());

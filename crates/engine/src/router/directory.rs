@@ -1,5 +1,6 @@
 //! The rows routing reads, kept for a moment.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use opentact_store::apps::SipControlApp;
 use opentact_store::connections::SipConnection;
 use opentact_store::domains::SipDomain;
 use opentact_store::numbers::{Number, TnLease, TnProfile};
+use opentact_store::office_hours::OfficeHours;
 use opentact_store::sip_users::SipUser;
 use opentact_store::tn_filters::TnFilter;
 use opentact_store::voice_profiles::OutboundVoiceProfile;
@@ -41,6 +43,28 @@ pub(crate) struct App {
     pub(super) document: Option<Document>,
 }
 
+/// An account with what its flows ask for.
+#[derive(Debug)]
+pub struct Tenant {
+    pub(crate) row: Arc<Account>,
+    /// When its office is closed, as flows read it ([`opentact_callflow::CLOSED`]).
+    pub(super) closed: Option<String>,
+}
+
+impl Deref for Tenant {
+    type Target = Account;
+
+    fn deref(&self) -> &Account {
+        &self.row
+    }
+}
+
+/// `mon 0-32399,mon 61200-86399`.
+fn closed(hours: &[OfficeHours]) -> String {
+    let entry = |hours: &OfficeHours| format!("{} {}-{}", hours.dow.as_str(), hours.time_from, hours.time_to);
+    hours.iter().map(entry).collect::<Vec<_>>().join(",")
+}
+
 impl Subscriber {
     /// `login@domain`: the address of record.
     pub(super) fn address(&self) -> String {
@@ -50,7 +74,7 @@ impl Subscriber {
 
 pub(super) struct Directory {
     store: Store,
-    accounts: Cache<Uuid, Arc<Account>>,
+    accounts: Cache<Uuid, Arc<Tenant>>,
     leases: Cache<Tn, Arc<TnLease>>,
     numbers: Cache<Tn, Arc<Number>>,
     apps: Cache<Uuid, Arc<App>>,
@@ -121,8 +145,13 @@ impl Directory {
         self.filters.invalidate_all();
     }
 
-    pub(super) async fn account(&self, uuid: Uuid) -> Result<Arc<Account>> {
-        cached(&self.accounts, uuid, self.store.accounts().get(uuid)).await
+    pub(super) async fn account(&self, uuid: Uuid) -> Result<Arc<Tenant>> {
+        let read = async {
+            let row = Arc::new(self.store.accounts().get(uuid).await?);
+            let hours = self.store.office_hours().list(uuid).await?;
+            Ok(Tenant { row, closed: (!hours.is_empty()).then(|| closed(&hours)) })
+        };
+        cached(&self.accounts, uuid, read).await
     }
 
     /// The lease of a number, whoever holds it.

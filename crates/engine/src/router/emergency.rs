@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use opentact_call::DialTarget;
-use opentact_store::accounts::Account;
 use opentact_store::connections::SipConnection;
 use opentact_store::voice_profiles::OutboundVoiceProfile;
 use serde_json::json;
 use uuid::Uuid;
 
+use super::directory::Tenant;
 use super::{About, DialFault, DialPlan, DialRequest, LegContext, Router};
 
 /// Which numbers are emergency numbers, and where calls to them go.
@@ -38,7 +38,7 @@ impl Router {
     pub(super) async fn emergency_plan(
         &self,
         request: &DialRequest,
-        account: &Arc<Account>,
+        account: &Arc<Tenant>,
         number: &str,
     ) -> Result<DialPlan, DialFault> {
         let profile = self.emergency_profile(request).await;

@@ -13,7 +13,6 @@ use opentact_sip::message::{Method, Name, Request};
 use opentact_sip::sdp::SrtpPolicy;
 use opentact_sip::uri::Uri;
 use opentact_store::Money;
-use opentact_store::accounts::Account;
 use opentact_store::calls::Related;
 use opentact_store::connections::SipConnection;
 use opentact_store::types::{Dtmf, Shown, Srtp};
@@ -21,6 +20,7 @@ use opentact_store::voice_profiles::OutboundVoiceProfile;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::directory::Tenant;
 use super::identity::{asserted, date, identities, is_withheld};
 use crate::ledger::Holding;
 use crate::spend::Spending;
@@ -31,7 +31,7 @@ use crate::stir::{Outgoing, Vouched};
 pub struct LegContext {
     pub account: Uuid,
     /// The account as it was then.
-    pub account_row: Arc<Account>,
+    pub tenant: Arc<Tenant>,
     pub sip_call_id: Option<String>,
     /// The called (inbound) or calling (outbound) number, where it is one of the account's.
     pub tn: Option<u64>,

@@ -162,6 +162,13 @@ impl Listeners {
         dropped
     }
 
+    /// Ends those of a user.
+    pub fn part(&self, account: Uuid, user: Uuid) {
+        if let Some(listeners) = self.accounts.lock().get_mut(&account) {
+            listeners.retain(|listener| listener.user != Some(user));
+        }
+    }
+
     /// Ends every listener.
     pub fn clear(&self) {
         self.accounts.lock().clear();

@@ -1,5 +1,8 @@
 use opentact_store::Money;
 use opentact_store::accounts::Account;
+use opentact_store::addresses::Address;
+use opentact_store::cart::CartEntry;
+use opentact_store::office_hours::OfficeHours;
 use opentact_store::subscriptions::Subscription;
 use opentact_store::tokens::Token;
 use opentact_store::users::User;
@@ -7,7 +10,7 @@ use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::{Value, json};
 
 use super::date::Date;
-use super::{date, date_or_null, extended, members, tree};
+use super::{author, date, date_or_null, extended, members, tree};
 
 /// An account as it stands in events and inside other objects.
 pub(crate) struct AccountView<'a> {
@@ -125,4 +128,52 @@ pub fn subscription(subscription: &Subscription, secret: Option<&str>) -> Value 
         "filters": subscription.filters,
     });
     extended(shown, webhook)
+}
+
+/// An address; `country` is its entry of the dictionary.
+pub fn address(row: &Address, country: Value) -> Value {
+    json!({
+        "created_on": date(row.created_on),
+        "modified_on": date(row.modified_on),
+        "uuid": row.uuid,
+        "name": row.name,
+        "is_physical": row.is_physical,
+        "is_billing": row.is_billing,
+        "is_shipping": row.is_shipping,
+        "address1": row.address1,
+        "address2": row.address2,
+        "zip_code": row.zip_code,
+        "city": row.city,
+        "country": country,
+        "user": { "uuid": row.user },
+        "created_by": author(row.created_by),
+        "modified_by": author(row.modified_by),
+    })
+}
+
+/// Hours in which the office is closed.
+pub fn office_hours(row: &OfficeHours) -> Value {
+    json!({
+        "created_on": date(row.created_on),
+        "modified_on": date(row.modified_on),
+        "uuid": row.uuid,
+        "name": row.name,
+        "type": row.kind,
+        "dow": row.dow,
+        "time_from": row.time_from,
+        "time_to": row.time_to,
+        "created_by": author(row.created_by),
+        "modified_by": author(row.modified_by),
+    })
+}
+
+/// An entry of a cart.
+pub fn cart_entry(row: &CartEntry) -> Value {
+    json!({
+        "created_on": date(row.created_on),
+        "modified_on": date(row.modified_on),
+        "uuid": row.uuid,
+        "payload": *row.payload,
+        "expired_on": date_or_null(row.expired_on),
+    })
 }

@@ -405,6 +405,18 @@ section! {
 }
 
 section! {
+    /// Telephone numbers.
+    Numbers "numbers." {
+        /// How long before the end of its term an account is told that a lease will not be renewed.
+        lease_notice: Span = "3d",
+        /// How long a lease goes on whose renewal the balance does not pay for; then the number is released.
+        lease_grace: Span = "3d",
+        /// How long a released number is not for sale.
+        quarantine: Span = "0s",
+    }
+}
+
+section! {
     /// SMS.
     Messaging "messaging." {
         /// How long a message may wait in the queue before it fails with `Queuing Timeout`.
@@ -537,6 +549,7 @@ pub struct Config {
     pub log: Log,
     pub speech: Speech,
     pub carrier: Carrier,
+    pub numbers: Numbers,
     pub messaging: Messaging,
     pub smpp: Smpp,
     pub billing: Billing,
@@ -581,6 +594,7 @@ sections! {
     log: Log = "log",
     speech: Speech = "speech",
     carrier: Carrier = "carrier",
+    numbers: Numbers = "numbers",
     messaging: Messaging = "messaging",
     smpp: Smpp = "smpp",
     billing: Billing = "billing",

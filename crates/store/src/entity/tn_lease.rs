@@ -27,6 +27,8 @@ pub struct Model {
     /// Filter of callers.
     pub tn_profile: Option<Uuid>,
     pub released_on: Option<Date>,
+    /// When the account was told that the term ends.
+    pub noticed_on: Option<Date>,
     pub created_by: Option<Uuid>,
     pub modified_by: Option<Uuid>,
 }

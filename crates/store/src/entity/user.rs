@@ -29,6 +29,8 @@ pub struct Model {
     pub dob: Option<String>,
     /// Deactivated since.
     pub deleted_on: Option<Date>,
+    /// JWTs issued before are void.
+    pub signed_out_on: Option<Date>,
 }
 
 super::plain!();

@@ -110,6 +110,7 @@ impl Numbers<'_> {
             messaging_profile: None,
             tn_profile: None,
             released_on: None,
+            noticed_on: None,
             created_by: new.created_by,
             modified_by: new.created_by,
         };
@@ -190,6 +191,10 @@ impl Numbers<'_> {
         Entity::sign(&mut row, &old, by);
         (row.tn, row.tn_order, row.released_on) = (old.tn, old.tn_order, None);
         row.expired_on = to_millis(row.expired_on);
+        // What is told of a term's end depends on how it will end.
+        if row.autorenew != old.autorenew {
+            row.noticed_on = None;
+        }
         one_voice_target(&old, &mut row)?;
         owned::check::<sip_connection::Entity>(&tx, account, row.sip_connection).await?;
         owned::check::<sip_control_app::Entity>(&tx, account, row.sip_control_app).await?;
@@ -254,7 +259,7 @@ async fn active(db: &impl ConnectionTrait, account: Uuid, uuid: Uuid) -> Result<
 }
 
 /// Marks the lease released and lets go of all that pointed at it or that it pointed at.
-async fn end(tx: &DatabaseTransaction, account: Uuid, uuid: Uuid, quarantine: Duration) -> Result<TnLease> {
+pub(super) async fn end(tx: &DatabaseTransaction, account: Uuid, uuid: Uuid, quarantine: Duration) -> Result<TnLease> {
     let released_on = now();
     let lease = TnLease {
         released_on: Some(released_on),

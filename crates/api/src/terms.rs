@@ -1,0 +1,169 @@
+//! The end of a lease's term: renewed for a month where the account wants it and can pay, told of before, else given back.
+//!
+//! Each node looks; a lease is changed only as it was read, so that two nodes do not renew it twice.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Months, TimeDelta, Utc};
+use opentact_engine::ports::{CallControl, NumberCarrier};
+use opentact_events::{EventType, Hub, NewEvent};
+use opentact_store::numbers::TnLease;
+use opentact_store::transactions::NewTransaction;
+use opentact_store::types::{RefType, now};
+use opentact_store::{Store, StoreError};
+use serde_json::json;
+use tokio::sync::oneshot;
+use tokio::time::MissedTickBehavior;
+
+use crate::error::AppError;
+use crate::settings::{LeaseSettings, OrderSettings};
+use crate::{expand, orders};
+
+/// Leases read at once.
+const PAGE: u64 = 200;
+
+/// What can be said of the term of a lease.
+#[derive(Debug, Clone, Copy)]
+enum Term {
+    Renewed,
+    /// It is not to be renewed.
+    Expiring,
+    /// The balance does not suffice; tried again until the grace is over.
+    RenewalFailed,
+    Released,
+}
+
+impl Term {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Renewed => "renewed",
+            Self::Expiring => "expiring",
+            Self::RenewalFailed => "renewal_failed",
+            Self::Released => "released",
+        }
+    }
+}
+
+pub(crate) struct Terms {
+    pub store: Store,
+    pub hub: Hub,
+    pub numbers: Arc<dyn NumberCarrier>,
+    pub calls: Arc<dyn CallControl>,
+    pub settings: LeaseSettings,
+    pub orders: OrderSettings,
+}
+
+impl Terms {
+    /// Looks now and then; ends when what it returns is dropped.
+    pub(crate) fn start(self) -> oneshot::Sender<()> {
+        let (end, ended) = oneshot::channel();
+        tokio::spawn(self.run(ended));
+        end
+    }
+
+    async fn run(self, mut ended: oneshot::Receiver<()>) {
+        let mut sweep = tokio::time::interval(self.settings.sweep);
+        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = &mut ended => return,
+                _ = sweep.tick() => self.sweep(now()).await,
+            }
+        }
+    }
+
+    async fn sweep(&self, now: DateTime<Utc>) {
+        let mut after = None;
+        loop {
+            let ending = match self.store.numbers().ending(now + self.settings.notice, after, PAGE).await {
+                Ok(ending) => ending,
+                Err(error) => {
+                    tracing::error!(%error, "leases could not be read, trying again later");
+                    return;
+                }
+            };
+            for lease in &ending {
+                if let Err(error) = self.attend(lease, now).await {
+                    tracing::error!(lease = %lease.uuid, %error, "the term of a lease, trying again later");
+                }
+            }
+            match ending.last() {
+                Some(last) => after = Some(last.uuid),
+                None => return,
+            }
+        }
+    }
+
+    async fn attend(&self, lease: &TnLease, now: DateTime<Utc>) -> Result<(), AppError> {
+        let over = lease.expired_on <= now;
+        match (lease.autorenew, lease.noticed_on) {
+            (true, _) if !over => Ok(()),
+            (true, noticed) => match self.renew(lease).await {
+                Err(AppError::InsufficientBalance { .. }) if noticed.is_none() => {
+                    self.notice(lease, Term::RenewalFailed).await
+                }
+                Err(AppError::InsufficientBalance { .. }) if lease.expired_on + self.settings.grace <= now => {
+                    self.release(lease).await
+                }
+                Err(AppError::InsufficientBalance { .. }) => Ok(()),
+                other => other,
+            },
+            (false, None) => self.notice(lease, Term::Expiring).await,
+            (false, Some(_)) if over => self.release(lease).await,
+            (false, Some(_)) => Ok(()),
+        }
+    }
+
+    /// For another month, at the price of now.
+    async fn renew(&self, lease: &TnLease) -> Result<(), AppError> {
+        let numbers = self.store.numbers();
+        let number = numbers.number(lease.tn).await?.ok_or(StoreError::NotFound("TN"))?;
+        let (_, mrc) = numbers.profile(number.profile).await?.prices.with_features(&lease.subscriptions);
+        let month = format!("{}: month from {}", lease.tn.plus(), lease.expired_on.format("%Y-%m-%d"));
+        let charge = NewTransaction::charge(mrc, RefType::TnLeaseMrc, lease.uuid, month);
+        let charges = if mrc.is_zero() { Vec::new() } else { vec![charge] };
+        let until = lease.expired_on.checked_add_months(Months::new(1));
+        let until = until.unwrap_or(lease.expired_on + TimeDelta::days(30));
+        if let Some((renewed, booked)) = numbers.renew(lease, until, charges).await? {
+            orders::tell_balance(&self.store, &self.hub, lease.account, &booked).await?;
+            self.tell(&renewed, Term::Renewed).await?;
+        }
+        Ok(())
+    }
+
+    async fn notice(&self, lease: &TnLease, term: Term) -> Result<(), AppError> {
+        if let Some(told) = self.store.numbers().notice(lease).await? {
+            self.tell(&told, term).await?;
+        }
+        Ok(())
+    }
+
+    async fn release(&self, lease: &TnLease) -> Result<(), AppError> {
+        if let Some(ended) = self.store.numbers().lapse(lease, self.orders.quarantine).await? {
+            give_back(&*self.numbers, &*self.calls, &ended).await;
+            self.tell(&ended, Term::Released).await?;
+        }
+        Ok(())
+    }
+
+    async fn tell(&self, lease: &TnLease, term: Term) -> Result<(), AppError> {
+        let term = term.as_str();
+        let shown = expand::lease(&self.store, lease).await?;
+        let message = format!("TN lease: {}, {term}", lease.tn.plus());
+        let payload = json!({"state": term, "tn_lease": shown});
+        let event = NewEvent::new(lease.account, EventType::TnLease, message, &payload, lease.uuid);
+        if let Err(refused) = self.hub.publish(event) {
+            tracing::error!(lease = %lease.uuid, %refused, "tn_lease event");
+        }
+        Ok(())
+    }
+}
+
+/// A lease has ended: no call is routed by it, and the carrier has its number back.
+pub(crate) async fn give_back(numbers: &dyn NumberCarrier, calls: &dyn CallControl, lease: &TnLease) {
+    calls.invalidate(lease.account);
+    // Ours no longer, whatever the carrier says: it is asked again by nobody, so that it is told in the log.
+    if let Err(error) = numbers.release(lease.tn.get()).await {
+        tracing::error!(tn = lease.tn.get(), %error, "the carrier did not take a released number back");
+    }
+}
