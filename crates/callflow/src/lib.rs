@@ -22,6 +22,5 @@ pub use machine::{Dial, DialEnd, Input, Leg, Machine, Now, OpResult, Output, Rec
 pub use parse::{MAX_BYTES, MAX_DEPTH, MAX_ELEMENTS, Mode, parse};
 pub use report::StepReport;
 pub use say::{Gender, Voice};
-pub use schedule::CLOSED;
 pub use tone::{Signal, Tone, ToneStep};
 pub use variables::Variables;

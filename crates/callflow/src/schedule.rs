@@ -34,7 +34,7 @@ pub struct Schedule<'a> {
 
 /// When an office is closed: the variable [`CLOSED`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct OfficeHours(Vec<(Weekday, u32, u32)>);
+pub struct OfficeHours(Vec<(Weekday, u32, u32)>);
 
 /// The variable that holds when the account's office is closed: `mon 0-32399,mon 61200-86399`, seconds from midnight,
 /// both ends included.

@@ -10,7 +10,6 @@ use crate::state::ApiState;
 
 const GET: Method = Method::GET;
 const POST: Method = Method::POST;
-const PUT: Method = Method::PUT;
 const PATCH: Method = Method::PATCH;
 const DELETE: Method = Method::DELETE;
 

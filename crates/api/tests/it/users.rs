@@ -2,7 +2,7 @@ use opentact_api::{Settings, SignUp};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::world::{PASSWORD, World, shown};
+use crate::world::{Call, PASSWORD, World, shown};
 
 #[tokio::test]
 async fn a_user_and_its_account() {
@@ -39,6 +39,11 @@ async fn sign_up_makes_an_account_where_it_is_open() {
     insta::assert_snapshot!(shown(&wrong["fields"]));
 }
 
+/// A request by that user.
+fn by_grace(call: Call<'_>) -> Call<'_> {
+    call.basic("grace@example.com", PASSWORD)
+}
+
 /// Another user of my account who is no Admin, by e-mail and password.
 async fn colleague(world: &World, email: &str) -> Value {
     let form = json!({"email": email, "password": PASSWORD, "first_name": "Grace"});
@@ -56,19 +61,18 @@ async fn admins_keep_the_people_of_an_account() {
     let me = format!("/rest/account/user/{}", world.me.user.uuid);
 
     // Who is no Admin keeps nobody.
-    let grace = |call: crate::world::Call<'_>| call.basic("grace@example.com", PASSWORD);
-    grace(world.get("/rest/account/user")).expect(200).await;
+    by_grace(world.get("/rest/account/user")).expect(200).await;
     let form = json!({"email": "eve@example.com", "password": PASSWORD});
-    assert_eq!(grace(world.post("/rest/account/user", form)).expect(401).await["message"], "Forbidden");
-    grace(world.delete(&me)).expect(401).await;
-    grace(world.call(http::Method::PUT, &path)).expect(401).await;
+    assert_eq!(by_grace(world.post("/rest/account/user", form)).expect(401).await["message"], "Forbidden");
+    by_grace(world.delete(&me)).expect(401).await;
+    by_grace(world.call(http::Method::PUT, &path)).expect(401).await;
 
     let after = world.delete(&path).expect(200).await;
     assert!(after[1]["deleted_on"].is_string());
-    grace(world.get("/rest/user")).expect(401).await;
+    by_grace(world.get("/rest/user")).expect(401).await;
     let after = world.call(http::Method::PUT, &path).expect(200).await;
     assert!(after[1]["deleted_on"].is_null());
-    grace(world.get("/rest/user")).expect(200).await;
+    by_grace(world.get("/rest/user")).expect(200).await;
 
     let last = world.delete(&me).expect(409).await;
     assert_eq!(last["message"], "The account needs another Admin first");
@@ -87,7 +91,9 @@ async fn users_change_themselves_and_admins_change_others() {
     let made = colleague(&world, "grace@example.com").await;
     let (grace, me) =
         (format!("/rest/user/{}", made["uuid"].as_str().unwrap()), format!("/rest/user/{}", world.me.user.uuid));
-    let as_grace = |call: crate::world::Call<'_>, password: &str| call.basic("grace@example.com", password);
+    fn as_grace<'a>(call: Call<'a>, password: &str) -> Call<'a> {
+        call.basic("grace@example.com", password)
+    }
 
     let change = json!({"last_name": "Hopper", "first_name": null, "gender": "Female", "dob": "1906-12-09"});
     let changed = as_grace(world.patch(&grace, change), PASSWORD).expect(200).await;
@@ -203,9 +209,8 @@ async fn a_cart_is_its_users_own() {
     let changed = world.patch(&path, json!({"payload": {"tn": 1}, "ttl": null})).expect(200).await;
     assert_eq!((&changed["payload"], &changed["expired_on"]), (&json!({"tn": 1}), &Value::Null));
     colleague(&world, "grace@example.com").await;
-    let grace = |call: crate::world::Call<'_>| call.basic("grace@example.com", PASSWORD);
-    assert_eq!(grace(world.get("/rest/user/cart")).expect(200).await, json!([]));
-    assert_eq!(grace(world.delete(&path)).expect(404).await["message"], "Entry not found");
+    assert_eq!(by_grace(world.get("/rest/user/cart")).expect(200).await, json!([]));
+    assert_eq!(by_grace(world.delete(&path)).expect(404).await["message"], "Entry not found");
     world.delete(&path).by(&world.stranger().await).expect(401).await;
     let wrong = json!({"payload": "x", "ttl": 59});
     insta::assert_snapshot!(shown(&world.post("/rest/user/cart", wrong).expect(422).await["fields"]));

@@ -39,7 +39,7 @@ impl Window {
     }
 
     pub fn is_open(&self, now: DateTime<Utc>) -> bool {
-        Schedule { days: self.days, hours: self.hours, dates: None }.matches(now, self.zone)
+        Schedule { days: self.days, hours: self.hours, ..Schedule::default() }.matches(now, self.zone)
     }
 
     /// When it may have opened that is closed now: windows open, and clocks are set, at the full minute.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use opentact_call::{CallType, DialOptions, DialSpec, DialTarget, Target, Variables};
-use opentact_callflow::{CLOSED, HttpBody, HttpRequest, Method};
+use opentact_callflow::schedule::CLOSED;
+use opentact_callflow::{HttpBody, HttpRequest, Method};
 use opentact_events::view;
 use opentact_sip::uri::{Scheme, Uri};
 use opentact_store::apps::SipControlApp;

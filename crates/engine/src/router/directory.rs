@@ -47,7 +47,7 @@ pub(crate) struct App {
 #[derive(Debug)]
 pub struct Tenant {
     pub(crate) row: Arc<Account>,
-    /// When its office is closed, as flows read it ([`opentact_callflow::CLOSED`]).
+    /// When its office is closed, as flows read it ([`opentact_callflow::schedule::CLOSED`]).
     pub(super) closed: Option<String>,
 }
 
