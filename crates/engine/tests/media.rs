@@ -73,13 +73,18 @@ impl Phone {
     }
 
     fn hear(&self) -> (Header, Vec<u8>) {
+        self.hear_in_time().expect("a packet")
+    }
+
+    /// What comes within the patience of the socket.
+    fn hear_in_time(&self) -> std::io::Result<(Header, Vec<u8>)> {
         let mut buffer = [0; 2000];
         loop {
-            let (length, from) = self.socket.recv_from(&mut buffer).expect("a packet");
+            let (length, from) = self.socket.recv_from(&mut buffer)?;
             // A leg of another test may still send to who had this port before.
             if from == self.leg {
                 let packet = Packet::parse(&buffer[..length]).unwrap();
-                return (packet.header, packet.payload.to_vec());
+                return Ok((packet.header, packet.payload.to_vec()));
             }
         }
     }
@@ -308,13 +313,16 @@ struct Caller {
 impl Caller {
     fn new(world: &World, hz: f64) -> Caller {
         let (leg, phone) = world.call(None);
+        phone.socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
         Caller { leg, phone, hz, heard: Vec::new() }
     }
 
-    /// Hears a packet and says one: whom it talks to gives the pace.
+    /// Hears a packet and says one: whom it talks to gives the pace. Two who both wait for the other's would wait for ever, so
+    /// that it speaks when none has come in the time of one.
     fn turn(&mut self) {
-        let (header, payload) = self.phone.hear();
-        if header.payload_type == 0 {
+        if let Ok((header, payload)) = self.phone.hear_in_time()
+            && header.payload_type == 0
+        {
             self.heard.extend(payload.iter().map(|octet| decode_ulaw(*octet)));
         }
         let at = usize::from(self.phone.sequence) * 160;

@@ -112,7 +112,7 @@ pub(super) struct SignUpAccount {
 /// The caller with `account` and `wss_online`.
 pub(super) fn full(state: &ApiState, caller: &Caller) -> Value {
     let mut user = view::user(&caller.user, state.hub.online(caller.account(), caller.user.uuid));
-    user["account"] = view::account_with_balance(&caller.account);
+    user["account"] = view::account_full(&caller.account);
     user
 }
 
@@ -146,7 +146,7 @@ async fn create(State(state): State<ApiState>, Body(mut form): Body<NewUserForm>
     let new = form.user(Role::Admin);
     let (account, user) = state.passwords.bounded(state.store.users().sign_up(account, new)).await?;
     let mut payload = view::user(&user, false);
-    payload["account"] = view::account_with_balance(&account);
+    payload["account"] = view::account_full(&account);
     created(payload)
 }
 

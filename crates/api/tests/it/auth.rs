@@ -1,4 +1,6 @@
 use opentact_api::Settings;
+use opentact_store::types::Role;
+use opentact_store::users::NewUser;
 use serde_json::json;
 
 use crate::world::{PASSWORD, World, shown};
@@ -58,6 +60,8 @@ async fn a_deactivated_user_is_shut_out_by_every_way() {
     let world = World::new().await;
     let me = world.me.clone();
     let jwt = world.get("/rest/auth").basic("me@example.com", PASSWORD).expect(200).await["token"].clone();
+    let another = NewUser::new("another@example.com", PASSWORD, Role::Admin);
+    world.store.users().create(me.account.uuid, another).await.unwrap();
     world.store.users().set_deleted(me.account.uuid, me.user.uuid, true).await.unwrap();
     world.get("/rest/user").expect(401).await;
     world.get("/rest/user").basic("me@example.com", PASSWORD).expect(401).await;

@@ -36,6 +36,12 @@ on_both! {
 
         users.set_password(account.uuid, user.uuid, "battery staple").await.unwrap();
         assert_eq!(users.authenticate("ada@example.com", "correct horse").await.unwrap(), None);
+        // Somebody must be left who may change that.
+        let last = users.set_deleted(account.uuid, user.uuid, true).await;
+        assert!(matches!(last, Err(StoreError::LastAdmin)), "{last:?}");
+        let role = users.update(account.uuid, user.uuid, |user| user.role = Role::User).await;
+        assert!(matches!(role, Err(StoreError::LastAdmin)), "{role:?}");
+        users.create(account.uuid, NewUser::new("bob@example.com", "x", Role::Admin)).await.unwrap();
         users.set_deleted(account.uuid, user.uuid, true).await.unwrap();
         assert_eq!(users.authenticate("ada@example.com", "battery staple").await.unwrap(), None);
         users.set_deleted(account.uuid, user.uuid, false).await.unwrap();
