@@ -136,6 +136,23 @@ def test_a_document_that_cannot_be_had_ends_the_call_with_its_reason(server, res
         assert reason in json.dumps(call), call
 
 
+def test_office_hours_open_and_close_a_flow_from_the_next_call_on(server, rest):
+    tn = rest.number_with(document("<Schedule office_hours='false'><Reject code='480'/></Schedule><Reject code='603'/>"))
+
+    def code():
+        with Phone(server.sip(), "12065551234") as phone:
+            rest.trunk(phone.port)
+            return phone.call(f"sip:{tn}@{server.runtime['sip_udp']}").code
+
+    assert code() == 603
+    week = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
+    closed = [rest.post("/rest/account/office_hours", {"type": "nonworking", "dow": dow, "time_from": 0, "time_to": 86399}) for dow in week]
+    assert code() == 480
+    for entry in closed:
+        rest.delete(f"/rest/account/office_hours/{entry['uuid']}")
+    assert code() == 603
+
+
 def test_what_is_posted_replaces_what_runs_at_once_in_any_envelope(server, rest):
     tn = rest.number_with(document("<Answer/>" + WAITS))
     phone, uuid = caller(server, rest, tn)
