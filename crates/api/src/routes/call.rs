@@ -1,6 +1,8 @@
 //! Calls: make one, run other XML on it, end it, look for it.
 
 use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use http::HeaderMap;
 use opentact_engine::ports::{ControlError, FlowSource};
 use opentact_events::view;
 use opentact_store::StoreError;
@@ -17,6 +19,7 @@ use super::amd_form::AmdForm;
 use super::call_form::{CallForm, call_form};
 use super::forms::{PageQuery, search_form};
 use crate::auth::Caller;
+use crate::csv;
 use crate::envelope::{Envelope, Reply, created, ok};
 use crate::error::{AppError, Fields};
 use crate::expand;
@@ -269,7 +272,32 @@ search_form! {
     }
 }
 
-async fn search(state: &ApiState, caller: &Caller, form: CallSearch, query: &PageQuery) -> Reply {
+/// Columns of the log as CSV.
+const COLUMNS: &[&str] = &[
+    "uuid",
+    "created_on",
+    "direction",
+    "type",
+    "from",
+    "to",
+    "state",
+    "duration",
+    "init_on",
+    "ring_on",
+    "answer_on",
+    "hangup_on",
+    "q850_cause",
+    "q850_cause_string",
+    "thread",
+];
+
+async fn search(
+    state: &ApiState,
+    caller: &Caller,
+    headers: &HeaderMap,
+    form: CallSearch,
+    query: &PageQuery,
+) -> Result<Response, AppError> {
     let search = form.search(query)?;
     let filter = CallFilter {
         direction: form.direction,
@@ -287,32 +315,43 @@ async fn search(state: &ApiState, caller: &Caller, form: CallSearch, query: &Pag
         duration_max: form.duration_max,
         sip_control_app: form.sip_control_app,
     };
-    let found = state.store.calls().search(caller.account(), filter, search).await?;
-    ok(view::found(expand::calls(&caller.account, found)))
+    let page = |search| {
+        let (store, account, filter) = (state.store.clone(), caller.account.clone(), filter.clone());
+        async move {
+            let found = store.calls().search(account.uuid, filter, search).await?;
+            Ok(expand::calls(&account, found))
+        }
+    };
+    if csv::is_wanted(headers) {
+        return csv::export(COLUMNS, form.take.or(query.take), search, page).await;
+    }
+    Ok(ok(view::found(page(search).await?))?.into_response())
 }
 
-/// Search the call log.
+/// Search the call log; as CSV with `Accept: text/csv`.
 #[utoipa::path(post, path = "/rest/call/search", operation_id = "SearchCalls", tag = "call", params(PageQuery),
     request_body = CallSearch, responses((status = 200, body = Envelope<model::Page<model::Call>>), Faults))]
 async fn find(
     State(state): State<ApiState>,
     caller: Caller,
+    headers: HeaderMap,
     Query(query): Query<PageQuery>,
     Body(form): Body<CallSearch>,
-) -> Reply {
-    search(&state, &caller, form, &query).await
+) -> Result<Response, AppError> {
+    search(&state, &caller, &headers, form, &query).await
 }
 
-/// Search the call log; the 2021 path.
+/// Search the call log, as CSV with `Accept: text/csv`; the 2021 path.
 #[utoipa::path(post, path = "/rest/sip/app/call/search", operation_id = "SearchSCACalls", tag = "call", params(PageQuery),
     request_body = CallSearch, responses((status = 200, body = Envelope<model::Page<model::Call>>), Faults))]
 async fn find_2021(
     State(state): State<ApiState>,
     caller: Caller,
+    headers: HeaderMap,
     Query(query): Query<PageQuery>,
     Body(form): Body<CallSearch>,
-) -> Reply {
-    search(&state, &caller, form, &query).await
+) -> Result<Response, AppError> {
+    search(&state, &caller, &headers, form, &query).await
 }
 
 /// The record of a call. One that has just ended may still be on its way to disk: what waits is written first.

@@ -325,3 +325,21 @@ async fn a_trace_is_json_a_ladder_or_a_capture_file_and_no_strangers_business() 
     world.get(&path).by(&stranger).expect(401).await;
     world.get(&format!("/rest/call/{}/trace", Uuid::new_v4())).expect(404).await;
 }
+
+#[tokio::test]
+async fn the_call_log_is_had_as_csv() {
+    let world = World::new().await;
+    let stored = call_record(world.me.account.uuid, CallState::Destroyed, "12025550177");
+    world.store.calls().save(stored.clone()).await.unwrap();
+    let log = world.post("/rest/call/search", json!({"to": "*0177"})).header("accept", "text/csv").send().await;
+    assert_eq!(log.status, 200);
+    assert_eq!(log.headers["content-type"], "text/csv; charset=utf-8; header=present");
+    let lines: Vec<&str> = log.text.lines().collect();
+    assert!(lines[0].starts_with("uuid,created_on,direction,type,from,to,state,duration,"), "{}", lines[0]);
+    assert_eq!(lines.len(), 2);
+    assert!(
+        lines[1].starts_with(&stored.uuid.to_string()) && lines[1].contains(",12025550177,destroyed,"),
+        "{}",
+        lines[1]
+    );
+}
