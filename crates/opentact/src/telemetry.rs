@@ -13,7 +13,8 @@ use crate::config::value::LogFormat;
 /// # Errors
 /// Directives that do not parse.
 pub fn start_logs(log: &Log) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&log.level)?;
+    // Each step of the schema is told twice; whoever wants that names it in `log.level`.
+    let filter = EnvFilter::try_new(format!("sea_orm_migration=warn,{}", log.level))?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
