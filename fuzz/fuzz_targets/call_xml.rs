@@ -5,7 +5,9 @@ use std::time::Instant;
 
 use chrono::DateTime;
 use libfuzzer_sys::fuzz_target;
-use opentact_callflow::{DialEnd, HttpAnswer, Input, Machine, Mode, Now, OpResult, Output, RecordEnd, Variables, parse};
+use opentact_callflow::{
+    DialEnd, HttpAnswer, Input, Machine, Mode, Now, OpResult, Output, RecordEnd, Variables, parse,
+};
 
 /// Results given before the call hangs up.
 const RESULTS: usize = 200;

@@ -15,12 +15,24 @@ use opentact_sip::ua::{
 };
 
 const METHODS: [&str; 15] = [
-    "INVITE", "ACK", "BYE", "CANCEL", "PRACK", "UPDATE", "INFO", "OPTIONS", "REGISTER", "MESSAGE", "SUBSCRIBE", "NOTIFY",
-    "REFER", "PUBLISH", "X-NEW",
+    "INVITE",
+    "ACK",
+    "BYE",
+    "CANCEL",
+    "PRACK",
+    "UPDATE",
+    "INFO",
+    "OPTIONS",
+    "REGISTER",
+    "MESSAGE",
+    "SUBSCRIBE",
+    "NOTIFY",
+    "REFER",
+    "PUBLISH",
+    "X-NEW",
 ];
-const CODES: [u16; 22] = [
-    100, 180, 183, 199, 200, 202, 299, 300, 302, 401, 407, 408, 420, 422, 481, 486, 487, 491, 500, 503, 600, 699,
-];
+const CODES: [u16; 22] =
+    [100, 180, 183, 199, 200, 202, 299, 300, 302, 401, 407, 408, 420, 422, 481, 486, 487, 491, 500, 503, 600, 699];
 const WAITS: [u64; 8] = [0, 1, 500, 4_000, 32_000, 64_000, 600_000, 1_900_000];
 /// One may stand in any message.
 const EXTRAS: [&str; 24] = [
@@ -113,16 +125,21 @@ impl Stage {
             }
         }
         let UaStats { transactions, sessions, requests, subscriptions } = self.ua.stats();
-        assert!(sessions <= 8 && transactions <= 64 + 8 && requests <= 64 + 8 && subscriptions <= 8, "more than its limits");
+        assert!(
+            sessions <= 8 && transactions <= 64 + 8 && requests <= 64 + 8 && subscriptions <= 8,
+            "more than its limits"
+        );
     }
 
     /// Whatever it was told, what it says is SIP.
     fn transmitted(&mut self, bytes: Bytes) {
-        let message = Message::parse(bytes.clone())
-            .unwrap_or_else(|fault| panic!("sends what nobody can read: {fault:?}\n{}", String::from_utf8_lossy(&bytes)));
+        let message = Message::parse(bytes.clone()).unwrap_or_else(|fault| {
+            panic!("sends what nobody can read: {fault:?}\n{}", String::from_utf8_lossy(&bytes))
+        });
         match &message {
             Message::Request(request) => {
-                validate(request).unwrap_or_else(|_| panic!("sends a bad request\n{}", String::from_utf8_lossy(&bytes)));
+                validate(request)
+                    .unwrap_or_else(|_| panic!("sends a bad request\n{}", String::from_utf8_lossy(&bytes)));
             }
             // What was wrong in a request may be wrong in its answer; it must still be readable.
             Message::Response(response) => assert!((100..700).contains(&response.code())),
@@ -226,10 +243,14 @@ impl Stage {
 
     /// An answer to something that the user agent has asked.
     fn reply(&mut self, script: &mut Script<'_>) -> Option<Bytes> {
-        let asked: Vec<_> = self.sent.iter().filter_map(|message| match message {
-            Message::Request(request) => Some(request),
-            Message::Response(_) => None,
-        }).collect();
+        let asked: Vec<_> = self
+            .sent
+            .iter()
+            .filter_map(|message| match message {
+                Message::Request(request) => Some(request),
+                Message::Response(_) => None,
+            })
+            .collect();
         let request = asked.get(script.octet().checked_rem(asked.len())?)?;
         let text = |name| request.headers().get(name).map(|value| String::from_utf8_lossy(value).into_owned());
         let code = script.one(&CODES)?;
@@ -272,7 +293,15 @@ impl Stage {
                 self.sessions.push(session);
                 let uri = "sip:b@192.0.2.1".parse().expect("a URI");
                 let invite = OutgoingInvite {
-                    flow, uri, from: address(), to: address(), contact: None, call_id: None, route: Vec::new(), headers, body,
+                    flow,
+                    uri,
+                    from: address(),
+                    to: address(),
+                    contact: None,
+                    call_id: None,
+                    route: Vec::new(),
+                    headers,
+                    body,
                     credentials: None,
                 };
                 Command::Invite { session, invite }
@@ -282,8 +311,19 @@ impl Stage {
                 self.answered.insert(id, false);
                 let uri = "sip:b@192.0.2.1".parse().expect("a URI");
                 let request = OutgoingRequest {
-                    flow, method: Method::Options, uri, from: address(), to: address(), contact: None, call_id: None,
-                    cseq: None, route: Vec::new(), expires: None, headers, body, credentials: None,
+                    flow,
+                    method: Method::Options,
+                    uri,
+                    from: address(),
+                    to: address(),
+                    contact: None,
+                    call_id: None,
+                    cseq: None,
+                    route: Vec::new(),
+                    expires: None,
+                    headers,
+                    body,
+                    credentials: None,
                 };
                 Command::Request { id, request }
             }
@@ -313,7 +353,10 @@ impl Stage {
                 let Some(subscription) = script.one(&self.subscriptions) else { return };
                 let reasons = [EndReason::Timeout, EndReason::Probation, EndReason::Rejected, EndReason::NoResource];
                 match script.octet() % 3 {
-                    0 => Command::EndSubscription { subscription, reason: script.one(&reasons).unwrap_or(EndReason::Timeout) },
+                    0 => Command::EndSubscription {
+                        subscription,
+                        reason: script.one(&reasons).unwrap_or(EndReason::Timeout),
+                    },
                     _ => Command::SubscriptionChanged { subscription },
                 }
             }

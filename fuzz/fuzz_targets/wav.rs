@@ -9,5 +9,6 @@ fuzz_target!(|octets: &[u8]| {
         assert!(clip.samples.len() <= octets.len());
         assert!(clip.rate > 0);
     }
-    opentact_fuzz::read_audio(octets, 1);
+    // What is no WAV file may be MP3.
+    opentact_fuzz::read_audio(octets, 24);
 });

@@ -7,7 +7,7 @@ mod leg;
 mod sdp;
 mod sip;
 
-pub use audio::{read as read_audio, seal as seal_ogg};
+pub use audio::{forgive, read as read_audio, seal as seal_ogg};
 pub use leg::leg_config;
 pub use sdp::SDP;
 pub use sip::SIP;

@@ -56,14 +56,17 @@ pub const SIP: Grammar = Grammar {
         "SIP/2.0 4294967301 Better",
     ],
     fields: &[
-        ("Via", &[
-            "SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK1;rport",
-            "SIP / 2.0 / TLS host.example ; branch = z9hG4bK2 ; received=2001:db8::1",
-            "SIP/2.0/UDP [2001:db8::1]:5060;received=[2001:db8::2];rport=1, SIP/2.0/WS x.invalid;branch=1",
-            "SIP/2.0/FUTURE a;ttl=1;maddr=224.0.0.1;x=\"a;b,c\"",
-            "SIP/2.0/UDP",
-            "SIP/2.0/UDP a:65536",
-        ]),
+        (
+            "Via",
+            &[
+                "SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK1;rport",
+                "SIP / 2.0 / TLS host.example ; branch = z9hG4bK2 ; received=2001:db8::1",
+                "SIP/2.0/UDP [2001:db8::1]:5060;received=[2001:db8::2];rport=1, SIP/2.0/WS x.invalid;branch=1",
+                "SIP/2.0/FUTURE a;ttl=1;maddr=224.0.0.1;x=\"a;b,c\"",
+                "SIP/2.0/UDP",
+                "SIP/2.0/UDP a:65536",
+            ],
+        ),
         ("From", ADDRESSES),
         ("To", ADDRESSES),
         ("Contact", ADDRESSES),
@@ -94,7 +97,14 @@ pub const SIP: Grammar = Grammar {
         ("Content-Disposition", &["session;handling=optional", "render"]),
         ("Content-Encoding", &["gzip", "identity"]),
         ("Accept", &["application/sdp;level=1, */*", "text/plain", ""]),
-        ("Date", &["Sat, 13 Nov 2010 23:29:00 GMT", "Sat, 13 Nov 2010 23:29:00 EST", "\u{e4}\u{e4}\u{e4}\u{e4}, 13 Nov 2010 23:29 GMT"]),
+        (
+            "Date",
+            &[
+                "Sat, 13 Nov 2010 23:29:00 GMT",
+                "Sat, 13 Nov 2010 23:29:00 EST",
+                "\u{e4}\u{e4}\u{e4}\u{e4}, 13 Nov 2010 23:29 GMT",
+            ],
+        ),
         ("Event", &["dialog;id=1", "refer", ""]),
         ("Replaces", &["1@192.0.2.1;to-tag=a;from-tag=b;early-only", ";to-tag="]),
         ("Reason", &["Q.850;cause=16;text=\"a;b\", SIP;cause=200", "X;cause="]),

@@ -1,5 +1,7 @@
 //! What an Ogg stream holds: Opus (RFC 7845), decoded by libopus, or Vorbis, decoded by symphonia.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use symphonia_codec_vorbis::VorbisDecoder;
 use symphonia_core::codecs::audio::well_known::CODEC_ID_VORBIS;
 use symphonia_core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
@@ -95,15 +97,21 @@ impl Logical {
                 headers.extend_from_slice(packet);
                 let mut params = AudioCodecParameters::new();
                 params.for_codec(CODEC_ID_VORBIS).with_extra_data(std::mem::take(headers).into());
-                let made = VorbisDecoder::try_new(&params, &AudioDecoderOptions::default());
-                *decoder = Some(Box::new(made.map_err(|_| FileError::Damaged("Vorbis header"))?));
+                // symphonia asserts what a damaged header may break (lengths of codewords, `codebook.rs`).
+                let made = catch_unwind(|| VorbisDecoder::try_new(&params, &AudioDecoderOptions::default()));
+                let made = made.ok().and_then(Result::ok).ok_or(FileError::Damaged("Vorbis header"))?;
+                *decoder = Some(Box::new(made));
             }
             Coding::Vorbis { decoder: Some(decoder), .. } => {
                 let packet = PacketRef::new(0, Timestamp::ZERO, Duration::ZERO, packet);
-                // One bad packet is a moment that is missing.
-                if let Ok(decoded) = decoder.decode_ref(&packet) {
-                    mix(&decoded, &mut self.scratch);
-                }
+                let scratch = &mut self.scratch;
+                // One bad packet is a moment that is missing; one that breaks the decoder is the last.
+                let decoded = catch_unwind(AssertUnwindSafe(|| {
+                    if let Ok(decoded) = decoder.decode_ref(&packet) {
+                        mix(&decoded, scratch);
+                    }
+                }));
+                decoded.map_err(|_| FileError::Damaged("Vorbis packet"))?;
             }
             // Comments.
             Coding::Opus { .. } | Coding::Vorbis { .. } => {}
@@ -139,5 +147,25 @@ impl OpusHead {
         };
         let (pre_skip, gain) = (u16::from_le_bytes([head[10], head[11]]), i16::from_le_bytes([head[16], head[17]]));
         Ok(OpusHead { pre_skip, rate, gain })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_codeword_that_is_too_long_is_a_damaged_header() {
+        // One channel at 8,000 samples per second, blocks of 256 and 2,048 (Vorbis I 4.2.2).
+        let mut identification = b"\x01vorbis\0\0\0\0\x01\x40\x1f\0\0".to_vec();
+        identification.extend([0; 12]);
+        identification.extend([0xB8, 1]);
+        // One book of one entry, whose codewords begin at 32 bits; none is so long, one is longer (3.2.1).
+        let setup = b"\x05vorbis\0BCV\x01\0\x01\0\0\xBF\0\0\0\0";
+        let mut logical = Logical::of(&identification).unwrap();
+        let mut samples = Vec::new();
+        logical.packet(&identification, &mut samples).unwrap();
+        logical.packet(b"\x03vorbis", &mut samples).unwrap();
+        assert!(matches!(logical.packet(setup, &mut samples), Err(FileError::Damaged("Vorbis header"))));
     }
 }
