@@ -14,7 +14,11 @@ fuzz_target!(|octets: &[u8]| {
     deframer.push(octets);
     let mut assembler = Assembler::new(Reassembler::new(4, Duration::from_secs(60)));
     while let Some(next) = deframer.next_frame() {
-        let Ok(frame) = next else { continue };
+        let Ok(mut frame) = next else { continue };
+        // Of a time of delivery it is only known that there was one: it is not written again.
+        if let Pdu::Submit(message) | Pdu::Deliver(message) = &mut frame.pdu {
+            message.scheduled = false;
+        }
         // What was read can be written, and then means the same. Not the status of a request: it has none.
         if let Ok(written) = frame.encode() {
             let mut again = Deframer::default();
