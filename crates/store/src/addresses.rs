@@ -5,10 +5,10 @@ use uuid::Uuid;
 use crate::entity::address::Entity;
 pub use crate::entity::address::Model as Address;
 use crate::types::now;
-use crate::{Result, Store, StoreError, owned};
+use crate::{Result, Store, owned};
 
 /// Addresses of one account at most.
-pub const MOST: usize = 1_000;
+pub const MOST: u64 = 1_000;
 
 /// An address to be.
 #[derive(Debug, Clone)]
@@ -36,7 +36,7 @@ pub struct Addresses<'a> {
 }
 
 impl Addresses<'_> {
-    /// [`StoreError::Invalid`] when the account has [`MOST`].
+    /// [`StoreError::Invalid`](crate::StoreError::Invalid) when the account has [`MOST`].
     pub async fn create(&self, account: Uuid, user: Uuid, new: NewAddress) -> Result<Address> {
         let created_on = now();
         let address = Address {
@@ -58,9 +58,7 @@ impl Addresses<'_> {
             modified_by: Some(user),
         };
         let tx = self.store.begin().await?;
-        if owned::list::<Entity>(&tx, account).await?.len() >= MOST {
-            return Err(StoreError::invalid("name", format!("an account has at most {MOST} addresses")));
-        }
+        owned::refuse_beyond::<Entity>(&tx, account, MOST, "name", "addresses").await?;
         owned::insert(&tx, address.clone()).await?;
         tx.commit().await?;
         Ok(address)

@@ -8,7 +8,7 @@ use crate::types::{DayOfWeek, OfficeHoursType, now};
 use crate::{Result, Store, StoreError, owned};
 
 /// Entries of one account at most: every call of its apps reads them all.
-pub const MOST: usize = 200;
+pub const MOST: u64 = 200;
 /// The last second of a day.
 pub const LAST_SECOND: i64 = 86_399;
 
@@ -53,9 +53,7 @@ impl AllOfficeHours<'_> {
         };
         check(&hours)?;
         let tx = self.store.begin().await?;
-        if owned::list::<Entity>(&tx, account).await?.len() >= MOST {
-            return Err(StoreError::invalid("dow", format!("an account has at most {MOST} entries")));
-        }
+        owned::refuse_beyond::<Entity>(&tx, account, MOST, "dow", "entries").await?;
         owned::insert(&tx, hours.clone()).await?;
         tx.commit().await?;
         Ok(hours)

@@ -141,6 +141,20 @@ pub(crate) async fn count<E: EntityTrait<Model: Send + Sync>>(
     E::find().filter(condition).count(db).await
 }
 
+/// Fails when the account has as many rows as it may; `field` and `what` are for the message.
+pub(crate) async fn refuse_beyond<E: Owned>(
+    db: &impl ConnectionTrait,
+    account: Uuid,
+    most: u64,
+    field: &'static str,
+    what: &str,
+) -> Result<()> {
+    if count::<E>(db, E::ACCOUNT.eq(account).into_condition()).await? >= most {
+        return Err(StoreError::invalid(field, format!("an account has at most {most} {what}")));
+    }
+    Ok(())
+}
+
 /// Fails with [`StoreError::InUse`] when a row of `R` meets the condition.
 pub(crate) async fn refuse_if_used<E: Owned, R: Owned>(
     db: &impl ConnectionTrait,

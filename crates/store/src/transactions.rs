@@ -1,8 +1,10 @@
 //! Transactions: every change of a balance, and the only way to make one.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, NaiveDate, Utc};
 use sea_orm::sea_query::ExprTrait;
-use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Select};
 use uuid::Uuid;
 
 use crate::bulk::{self, Conflict};
@@ -60,7 +62,7 @@ pub struct ReportRow {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DayRow {
     pub date: NaiveDate,
-    pub count: u64,
+    pub count: i64,
     pub sum: Money,
 }
 
@@ -107,23 +109,9 @@ impl Transactions<'_> {
 
     /// Sums by kind of what was booked in `from..=to`.
     pub async fn report(&self, account: Uuid, from: DateTime<Utc>, to: DateTime<Utc>) -> Result<Vec<ReportRow>> {
-        let booked = Column::Account.eq(account).and(Column::CreatedOn.gte(from)).and(Column::CreatedOn.lte(to));
-        // Summed here: PostgreSQL's SUM over BIGINT is NUMERIC, which SQLite does not have.
-        let rows: Vec<(RefType, Money)> = Entity::find()
-            .select_only()
-            .column(Column::RefType)
-            .column(Column::Amount)
-            .filter(booked)
-            .into_tuple()
-            .all(self.store.reader())
-            .await?;
-        let mut sums = std::collections::BTreeMap::new();
-        for (ref_type, amount) in rows {
-            let (count, sum) = sums.entry(ref_type).or_insert((0, Money::ZERO));
-            *count += 1;
-            *sum = *sum + amount;
-        }
-        Ok(sums.into_iter().map(|(ref_type, (count, amount))| ReportRow { ref_type, count, amount }).collect())
+        let rows: Vec<(RefType, Money)> =
+            booked(account, from, to, Column::RefType).into_tuple().all(self.store.reader()).await?;
+        Ok(sums(rows).into_iter().map(|(ref_type, (count, amount))| ReportRow { ref_type, count, amount }).collect())
     }
 
     /// Sums by day (UTC) of what was booked of a kind in `from..=to`; days of nothing are left out.
@@ -134,23 +122,29 @@ impl Transactions<'_> {
         from: DateTime<Utc>,
         to: DateTime<Utc>,
     ) -> Result<Vec<DayRow>> {
-        let booked = Column::Account.eq(account).and(Column::CreatedOn.gte(from)).and(Column::CreatedOn.lte(to));
-        let rows: Vec<(DateTime<Utc>, Money)> = Entity::find()
-            .select_only()
-            .column(Column::CreatedOn)
-            .column(Column::Amount)
-            .filter(booked.and(Column::RefType.eq(ref_type)))
-            .into_tuple()
-            .all(self.store.reader())
-            .await?;
-        let mut days = std::collections::BTreeMap::new();
-        for (created_on, amount) in rows {
-            let (count, sum) = days.entry(created_on.date_naive()).or_insert((0, Money::ZERO));
-            *count += 1;
-            *sum = *sum + amount;
-        }
-        Ok(days.into_iter().map(|(date, (count, sum))| DayRow { date, count, sum }).collect())
+        let of_kind = booked(account, from, to, Column::CreatedOn).filter(Column::RefType.eq(ref_type));
+        let rows: Vec<(DateTime<Utc>, Money)> = of_kind.into_tuple().all(self.store.reader()).await?;
+        let rows = rows.into_iter().map(|(created_on, amount)| (created_on.date_naive(), amount));
+        Ok(sums(rows).into_iter().map(|(date, (count, sum))| DayRow { date, count, sum }).collect())
     }
+}
+
+/// One column and the amount of what was booked in `from..=to`.
+fn booked(account: Uuid, from: DateTime<Utc>, to: DateTime<Utc>, by: Column) -> Select<Entity> {
+    let booked = Column::Account.eq(account).and(Column::CreatedOn.gte(from)).and(Column::CreatedOn.lte(to));
+    Entity::find().select_only().column(by).column(Column::Amount).filter(booked)
+}
+
+/// How many amounts there are of each key, and their sum. Here, as PostgreSQL's SUM over BIGINT is NUMERIC, which SQLite
+/// does not have.
+fn sums<K: Ord>(amounts: impl IntoIterator<Item = (K, Money)>) -> BTreeMap<K, (i64, Money)> {
+    let mut sums = BTreeMap::new();
+    for (key, amount) in amounts {
+        let (count, sum) = sums.entry(key).or_insert((0, Money::ZERO));
+        *count += 1;
+        *sum = *sum + amount;
+    }
+    sums
 }
 
 /// Books several changes of one balance, in their order, whatever it was and becomes: what was used is owed. Returns the
