@@ -143,6 +143,7 @@ class FakeSmsc:
         self.binds = []
         self.unbound = threading.Event()
         self._receivers = []
+        self._awaited = {}
         self._sequence = 0
         self._taken = 0
         self._listener = socket.create_server((host, port))
@@ -180,7 +181,24 @@ class FakeSmsc:
                 (length,) = struct.unpack(">L", head)
                 pdu = smpplib.smpp.parse_pdu(head + stream.read(length - 4), client=self, allow_unknown_opt_params=True)
                 if not self._handle(connection, pdu):
-                    return
+                    break
+        if connection in self._receivers:
+            self._receivers.remove(connection)
+
+    def deliver(self, source, destination, octets, header=False, patience=10):
+        """One deliver_sm to whoever receives, once somebody does; returns when it is acknowledged."""
+        deadline = time.monotonic() + patience
+        while not self._receivers:
+            assert time.monotonic() < deadline, "nobody receives"
+            time.sleep(0.05)
+        pdu = smpplib.smpp.make_pdu(
+            "deliver_sm", client=self, source_addr=str(source), destination_addr=str(destination),
+            esm_class=UDHI if header else 0, short_message=octets,
+        )
+        pdu.sequence = self.next_sequence()
+        acknowledged = self._awaited[pdu.sequence] = threading.Event()
+        self._receivers[-1].sendall(pdu.generate())
+        assert acknowledged.wait(patience), "not acknowledged"
 
     def _handle(self, connection, pdu):
         def send(command, sequence, to=connection, **fields):
@@ -195,6 +213,9 @@ class FakeSmsc:
             send(pdu.command + "_resp", pdu.sequence, system_id="fake")
         elif pdu.command == "enquire_link":
             send("enquire_link_resp", pdu.sequence)
+        elif pdu.command == "deliver_sm_resp":
+            if pdu.status == consts.SMPP_ESME_ROK and pdu.sequence in self._awaited:
+                self._awaited.pop(pdu.sequence).set()
         elif pdu.command == "unbind":
             send("unbind_resp", pdu.sequence)
             self.unbound.set()

@@ -84,3 +84,16 @@ def test_a_server_killed_three_times_loses_nothing_and_says_what_may_be_double(o
     assert sum(sms["repeated"] for sms in ends) <= 3 * 64
     charged = rest.post("/rest/transaction/search", {"ref_type": "sms_outgoing", "take": 1})["total"]
     assert charged == sum(sms["state"] == "success" for sms in ends)
+
+
+def test_segments_that_were_acknowledged_outlive_a_kill(own_server, smsc):
+    server = own_server(messaging__carriers=carrier("north", smsc))
+    rest = server.rest()
+    (tn,) = rest.numbers()
+    smsc.deliver(12065550199, tn, b"\x05\x00\x03\x2a\x02\x02world", header=True)
+    server.signal(signal.SIGKILL)
+    server.wait(5)
+    server.start()
+    smsc.deliver(12065550199, tn, b"\x05\x00\x03\x2a\x02\x01hello ", header=True)
+    found = server.rest(password=PASSWORD).post("/rest/sms/search/inbound", {})
+    assert [sms["message"] for sms in found["data"]] == ["hello world"]

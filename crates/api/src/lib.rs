@@ -5,6 +5,7 @@
 //! The one invariant: whatever a handler touches it touches with its caller's account.
 
 mod auth;
+mod carrier_callback;
 mod csv;
 mod envelope;
 mod error;
@@ -53,6 +54,7 @@ pub fn router(state: ApiState) -> Router {
         .method_not_allowed_fallback(async || AppError::MethodNotAllowed)
         .layer(from_fn_with_state(state.clone(), idempotency::layer))
         .layer(from_fn_with_state(state.clone(), limits::layer))
+        .merge(carrier_callback::router())
         .layer(from_fn_with_state(state.clone(), timeout))
         .layer(DefaultBodyLimit::disable())
         .layer(panics::layer());

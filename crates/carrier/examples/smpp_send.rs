@@ -7,7 +7,8 @@
 use std::error::Error;
 use std::time::Duration;
 
-use opentact_carrier::smpp::{Incoming, SmppCarrier, SmppConfig};
+use opentact_carrier::Incoming;
+use opentact_carrier::smpp::{SmppCarrier, SmppConfig};
 use opentact_engine::ports::{CarrierSubmit, MessageCarrier, Submission};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::mpsc;
@@ -28,8 +29,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let mut words = line.splitn(3, ' ');
         if let (Some(from), Some(to), Some(text)) = (words.next(), words.next(), words.next()) {
             let text = text.to_owned();
-            let message =
-                CarrierSubmit { id: Uuid::new_v4(), from: from.parse()?, to: to.parse()?, text, taken: vec![] };
+            let message = CarrierSubmit {
+                id: Uuid::new_v4(),
+                from: from.parse()?,
+                to: to.parse()?,
+                text,
+                taken: vec![],
+                repeated: false,
+            };
             let submission = carrier.submit(message).await;
             println!("{submission:?}");
             if let Submission::Accepted { references } = submission {

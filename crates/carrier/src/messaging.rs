@@ -4,12 +4,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use opentact_engine::http::HttpError;
 use opentact_engine::ports::{MessageCarrier, MessageControl};
 use opentact_events::Hub;
 use opentact_store::{Store, StoreError};
 use tokio::sync::mpsc;
 
 use crate::dev::smsc::{Smsc, SmscConfig, leases_of};
+use crate::http::{HttpCarrier, HttpConfig};
 use crate::messages::{Messages, MessagesConfig};
 use crate::smpp::{Server, ServerConfig, SmppCarrier, SmppConfig};
 
@@ -22,6 +24,8 @@ pub enum CarrierConfig {
     /// The simulated network, reached by real SMPP over loopback.
     Dev(SmscConfig),
     Smpp(SmppConfig),
+    /// A provider with a JSON API.
+    Http(Box<HttpConfig>),
 }
 
 /// Why it does not start.
@@ -29,6 +33,8 @@ pub enum CarrierConfig {
 pub enum StartError {
     #[error("the SMPP server, or the simulated SMSC, cannot listen: {0}")]
     Listen(#[from] io::Error),
+    #[error("an HTTP carrier cannot start: {0}")]
+    Http(#[from] HttpError),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -36,7 +42,7 @@ pub enum StartError {
 /// Runs until [`Messaging::drain`].
 pub struct Messaging {
     smsc: Option<Arc<Smsc>>,
-    carriers: Vec<Arc<SmppCarrier>>,
+    smpp: Vec<Arc<SmppCarrier>>,
     messages: Arc<Messages>,
     server: Option<Server>,
 }
@@ -52,10 +58,15 @@ impl Messaging {
     ) -> Result<Messaging, StartError> {
         let (tell, incoming) = mpsc::channel(INCOMING);
         let mut smsc = None;
-        let mut started = Vec::with_capacity(carriers.len());
+        let mut smpp = Vec::new();
+        let mut started: Vec<Arc<dyn MessageCarrier>> = Vec::with_capacity(carriers.len());
         for carrier in carriers {
             let mut esme = match carrier {
                 CarrierConfig::Smpp(esme) => esme,
+                CarrierConfig::Http(config) => {
+                    started.push(Arc::new(HttpCarrier::new(*config, tell.clone())?));
+                    continue;
+                }
                 CarrierConfig::Dev(config) => {
                     let (system_id, password) = (config.system_id.clone(), config.password.clone());
                     let dev = Arc::new(Smsc::start(config, Some(leases_of(store.clone()))).await?);
@@ -66,16 +77,17 @@ impl Messaging {
             };
             // The queue before it has done that, by the profile of the number.
             esme.smart_encoding = false;
-            started.push(SmppCarrier::start(esme, tell.clone()));
+            let esme = SmppCarrier::start(esme, tell.clone());
+            smpp.push(esme.clone());
+            started.push(esme);
         }
         drop(tell);
-        let carriers = started.iter().map(|carrier| carrier.clone() as Arc<dyn MessageCarrier>).collect();
-        let messages = Messages::start(store.clone(), hub.clone(), carriers, incoming, smsc.clone(), messages).await?;
+        let messages = Messages::start(store.clone(), hub.clone(), started, incoming, smsc.clone(), messages).await?;
         let server = match server {
             Some(server) => Some(Server::start(server, store.clone(), messages.clone(), messages.news()).await?),
             None => None,
         };
-        Ok(Messaging { smsc, carriers: started, messages, server })
+        Ok(Messaging { smsc, smpp, messages, server })
     }
 
     /// What the API drives.
@@ -100,7 +112,7 @@ impl Messaging {
             server.shutdown().await;
         }
         self.messages.drain().await;
-        for carrier in &self.carriers {
+        for carrier in &self.smpp {
             carrier.shutdown().await;
         }
         if let Some(smsc) = &self.smsc {

@@ -12,20 +12,21 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::Utc;
 use ground::{Ground, OTHER, OURS, SEND_PRICE, soon};
+use opentact_carrier::Incoming;
 use opentact_carrier::dev::smsc::leases_of;
 use opentact_carrier::dev::{Smsc, SmscConfig};
 use opentact_carrier::messages::{Messages, MessagesConfig};
 use opentact_carrier::messaging::{CarrierConfig, Messaging};
-use opentact_carrier::smpp::{Incoming, SmppCarrier, SmppConfig};
+use opentact_carrier::smpp::{SmppCarrier, SmppConfig};
 use opentact_engine::ports::{
-    CarrierMessage, CarrierSubmit, ControlError, MessageCarrier, MessageControl, Missing, PreviewMessage, ReceiptState,
-    SendMessage, Sender, Submission,
+    CarrierMessage, CarrierSubmit, ControlError, InboundSegment, MessageCarrier, MessageControl, PreviewMessage,
+    ReceiptState, SendMessage, Sender, Submission,
 };
 use opentact_events::{Filter, Subscription};
 use opentact_store::messaging_profiles::{NewMessagingProfile, OptOutRules};
-use opentact_store::sms::{NewSms, Waiting};
+use opentact_store::sms::{NewSms, SmsFilter, Waiting};
 use opentact_store::types::{EventType, Priority, SmsState, SmsType};
-use opentact_store::{Money, Tn};
+use opentact_store::{Money, Search, Tn};
 use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -136,7 +137,7 @@ impl Running {
     }
 
     async fn text(&self, from: u64, text: &str) {
-        assert!(self.tell(CarrierMessage::Inbound { from, to: OURS, text: text.into(), missing: None }).await);
+        assert!(self.tell(CarrierMessage::Inbound { from, to: OURS, text: text.into(), reference: None }).await);
     }
 
     async fn drain(&self) {
@@ -433,6 +434,7 @@ fn new_sms(to: u64) -> NewSms {
         encoding: "gsm".into(),
         custom_callback_url: None,
         created_by: None,
+        carrier: None,
     }
 }
 
@@ -765,14 +767,78 @@ async fn what_never_becomes_whole_is_kept_as_failed() {
     let ground = Ground::new().await;
     let mut ear = ground.listen();
     let running = ground.messages(Fake::accepting(), MessagesConfig::default()).await;
-    let missing = Some(Missing { segments: 1, of: 3 });
-    assert!(
-        running.tell(CarrierMessage::Inbound { from: 12125550199, to: OURS, text: "one three".into(), missing }).await
-    );
+    for (number, octets) in [(3, "three"), (1, "one ")] {
+        assert!(running.tell(segment(number, octets.as_bytes())).await);
+    }
+    running.drain().await;
+    let config = MessagesConfig { patience: Duration::ZERO, ..MessagesConfig::default() };
+    let running = ground.messages(Fake::accepting(), config).await;
     ear.states(1).await;
     let payload = ear.next().await["payload"].take();
     assert_eq!((&payload["state"], &payload["segments"]), (&"failed".into(), &2.into()));
     assert_eq!(payload["reason"], "Incomplete: 1 of 3 segments never came");
+    running.drain().await;
+}
+
+fn segment(number: u8, octets: &[u8]) -> CarrierMessage {
+    CarrierMessage::Segment(InboundSegment {
+        from: 12125550199,
+        to: OURS,
+        data_coding: 0,
+        reference: 300,
+        total: 3,
+        number,
+        octets: octets.to_vec(),
+    })
+}
+
+#[tokio::test]
+async fn segments_that_came_before_a_restart_are_joined_with_those_after() {
+    let ground = Ground::new().await;
+    let mut ear = ground.listen();
+    let running = ground.messages(Fake::accepting(), MessagesConfig::default()).await;
+    // The euro sign of the extension table is cut in two; one segment comes twice.
+    for (number, octets) in [(3, &b"e three"[..]), (2, b"two \x1b"), (2, b"two \x1b")] {
+        assert!(running.tell(segment(number, octets)).await);
+    }
+    running.drain().await;
+    let running = ground.messages(Fake::accepting(), MessagesConfig::default()).await;
+    assert!(running.tell(segment(1, b"one ")).await);
+    ear.states(1).await;
+    let payload = ear.next().await["payload"].take();
+    assert_eq!((&payload["state"], &payload["message"]), (&"success".into(), &"one two € three".into()));
+    assert!(ground.store.sms().unfinished(Duration::ZERO, 0).await.unwrap().is_empty());
+    running.drain().await;
+}
+
+#[tokio::test]
+async fn an_unfinished_message_makes_room_for_another() {
+    let ground = Ground::new().await;
+    let mut ear = ground.listen();
+    let config = MessagesConfig { segments: 1, ..MessagesConfig::default() };
+    let running = ground.messages(Fake::accepting(), config).await;
+    assert!(running.tell(segment(1, b"one")).await);
+    let CarrierMessage::Segment(other) = segment(2, b"two") else { unreachable!() };
+    assert!(running.tell(CarrierMessage::Segment(InboundSegment { reference: 301, ..other })).await);
+    ear.states(1).await;
+    let payload = ear.next().await["payload"].take();
+    assert_eq!(payload["state"], "failed");
+    running.drain().await;
+    assert_eq!(ground.store.sms().unfinished(Duration::ZERO, 0).await.unwrap().len(), 1, "the other waits on");
+}
+
+#[tokio::test]
+async fn what_a_carrier_tells_twice_by_its_id_is_there_once() {
+    let ground = Ground::new().await;
+    let running = ground.messages(Fake::accepting(), MessagesConfig::default()).await;
+    for (reference, text) in [("a", "one"), ("a", "one"), ("b", "two")] {
+        let (from, text, reference) = (12125550199, text.to_owned(), Some(reference.to_owned()));
+        assert!(running.tell(CarrierMessage::Inbound { from, to: OURS, text, reference }).await);
+    }
+    let found = ground.store.sms().search(ground.account, SmsFilter::default(), Search::default()).await.unwrap();
+    let mut texts: Vec<&str> = found.data.iter().map(|sms| &*sms.message).collect();
+    texts.sort_unstable();
+    assert_eq!(texts, ["one", "two"]);
     running.drain().await;
 }
 

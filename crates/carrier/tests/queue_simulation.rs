@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ground::{Ground, SEND_PRICE, soon};
+use opentact_carrier::Incoming;
 use opentact_carrier::messages::{INSUFFICIENT_BALANCE, Messages, MessagesConfig, NO_ANSWER, QUEUING_TIMEOUT};
-use opentact_carrier::smpp::Incoming;
 use opentact_engine::ports::{
     CarrierMessage, CarrierSubmit, MessageCarrier, MessageControl, ReceiptState, SendMessage, Submission,
 };

@@ -6,9 +6,11 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use opentact_carrier::Incoming;
 use opentact_carrier::dev::{Smsc, SmscConfig};
-use opentact_carrier::smpp::{Incoming, SmppCarrier, SmppConfig};
-use opentact_engine::ports::{CarrierMessage, CarrierSubmit, MessageCarrier, ReceiptState, Submission};
+use opentact_carrier::smpp::{SmppCarrier, SmppConfig};
+use opentact_engine::ports::{CarrierMessage, CarrierSubmit, InboundSegment, MessageCarrier, ReceiptState, Submission};
+use opentact_messaging::encoding;
 use opentact_messaging::smpp::pdu::{Frame, Pdu};
 use opentact_messaging::smpp::{Bind, BindKind};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -46,7 +48,8 @@ impl World {
     }
 
     async fn submit(&self, to: u64, text: &str) -> Submission {
-        let message = CarrierSubmit { id: Uuid::new_v4(), from: OURS, to, text: text.to_owned(), taken: vec![] };
+        let message =
+            CarrierSubmit { id: Uuid::new_v4(), from: OURS, to, text: text.to_owned(), taken: vec![], repeated: false };
         soon("answer", self.carrier.submit(message)).await
     }
 
@@ -146,6 +149,7 @@ async fn segments_that_were_taken_are_not_sent_again() {
         to: 12125550111,
         text,
         taken: vec![Some("before".into()), None],
+        repeated: true,
     };
     let Submission::Accepted { references } = soon("answer", world.carrier.submit(message)).await else { panic!() };
     assert_eq!((references.len(), &*references[0]), (2, "before"));
@@ -166,18 +170,22 @@ async fn a_transmitter_and_a_receiver_do_what_a_transceiver_does() {
 }
 
 #[tokio::test]
-async fn a_message_to_a_leased_number_comes_back_whole() {
+async fn a_message_to_a_leased_number_comes_back_in_segments() {
     let mut world = World::new(&[12125550110]).await;
     let text = "Grüße aus Ω, € [ok] 🙂 ".repeat(20);
     let references = world.taken(12125550110, &text).await;
     let (mut receipts, mut inbound) = (0, vec![]);
-    while receipts < references.len() || inbound.is_empty() {
+    while receipts < references.len() || inbound.len() < references.len() {
         match world.next().await {
-            CarrierMessage::Receipt { .. } => receipts += 1,
-            message => inbound.push(message),
+            CarrierMessage::Segment(segment) => inbound.push(segment),
+            _ => receipts += 1,
         }
     }
-    assert_eq!(inbound, [CarrierMessage::Inbound { from: OURS, to: 12125550110, text, missing: None }]);
+    inbound.sort_by_key(|segment| segment.number);
+    let first: &InboundSegment = &inbound[0];
+    assert_eq!((first.from, first.to, usize::from(first.total)), (OURS, 12125550110, references.len()));
+    let octets: Vec<u8> = inbound.iter().flat_map(|segment| segment.octets.clone()).collect();
+    assert_eq!(encoding::decode(first.data_coding, &octets), Some(text));
     world.shutdown().await;
 }
 
@@ -187,7 +195,7 @@ async fn the_network_texts_a_number() {
     assert_eq!(world.smsc.text(12125550199, OURS, "hi"), Ok(1));
     assert_eq!(
         world.next().await,
-        CarrierMessage::Inbound { from: 12125550199, to: OURS, text: "hi".into(), missing: None }
+        CarrierMessage::Inbound { from: 12125550199, to: OURS, text: "hi".into(), reference: None }
     );
     world.shutdown().await;
 }
@@ -200,7 +208,7 @@ async fn what_was_not_taken_comes_again() {
     first.taken.send(false).unwrap();
     assert_eq!(
         world.next().await,
-        CarrierMessage::Inbound { from: 12125550199, to: OURS, text: "hi".into(), missing: None }
+        CarrierMessage::Inbound { from: 12125550199, to: OURS, text: "hi".into(), reference: None }
     );
     world.shutdown().await;
 }
@@ -222,8 +230,14 @@ async fn a_wrong_password_puts_messages_off() {
     let mut config = esme(&smsc.address().to_string());
     config.password = "wrong".into();
     let carrier = SmppCarrier::start(config, tell);
-    let message =
-        CarrierSubmit { id: Uuid::new_v4(), from: OURS, to: 12125550199, text: "hello".into(), taken: vec![] };
+    let message = CarrierSubmit {
+        id: Uuid::new_v4(),
+        from: OURS,
+        to: 12125550199,
+        text: "hello".into(),
+        taken: vec![],
+        repeated: false,
+    };
     let submission = soon("answer", carrier.submit(message)).await;
     assert!(matches!(submission, Submission::Later { .. }), "{submission:?}");
     assert!(!*carrier.bound().borrow());

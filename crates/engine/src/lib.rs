@@ -27,6 +27,7 @@ pub mod recordings;
 mod reflexive;
 pub mod router;
 mod signalling;
+pub mod signature;
 pub mod speech;
 mod spend;
 pub mod stir;

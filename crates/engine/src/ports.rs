@@ -1,6 +1,7 @@
 //! What the engine offers to those above it (`CallControl`, `MessageControl`) and asks of a carrier
 //! (`NumberCarrier`, `MessageCarrier`). Traits only: who implements them is decided where the product is wired.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -286,6 +287,43 @@ pub trait MessageControl: Send + Sync + 'static {
     async fn cancel(&self, account: Uuid, uuid: Uuid) -> Result<Value, ControlError>;
     /// `POST /rest/dev/sms`: the simulated network texts a leased number.
     async fn dev_message(&self, account: Uuid, from: u64, to: u64, text: String) -> Result<Value, ControlError>;
+    /// A carrier that is reached by HTTP tells something; returns once that is on disk.
+    async fn callback(&self, carrier: &str, callback: Callback) -> Result<(), CallbackError> {
+        let _ = (carrier, callback);
+        Err(CallbackError::NotFound)
+    }
+}
+
+/// What a carrier that is reached by HTTP tells, as it came.
+#[derive(Debug, Clone)]
+pub struct Callback {
+    pub kind: CallbackKind,
+    /// Names in lower case.
+    pub headers: HashMap<String, String>,
+    pub body: Bytes,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallbackKind {
+    /// Of a message that it has.
+    Receipt,
+    /// A message to a number of ours.
+    Message,
+}
+
+/// Why it was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CallbackError {
+    #[error("there is no such carrier")]
+    NotFound,
+    /// Whoever it is, it is not the carrier.
+    #[error("not signed by the carrier")]
+    Unauthorized,
+    #[error("{0}")]
+    Invalid(String),
+    /// Not now; it may come again.
+    #[error("not taken now")]
+    Unavailable,
 }
 
 /// A number a carrier has for sale.
@@ -366,20 +404,31 @@ pub enum CarrierMessage {
         state: ReceiptState,
         error: Option<String>,
     },
-    /// `missing` is of how many segments how many never came; their places are empty in the text.
+    /// `reference` is the carrier's id of it: one that is known is not taken twice.
     Inbound {
         from: u64,
         to: u64,
         text: String,
-        missing: Option<Missing>,
+        reference: Option<String>,
     },
+    /// A part of a message.
+    Segment(InboundSegment),
 }
 
-/// Segments of an inbound message that never came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Missing {
-    pub segments: u8,
-    pub of: u8,
+/// One of several segments of an inbound message. With the same numbers, alphabet, reference and total they are of one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InboundSegment {
+    pub from: u64,
+    pub to: u64,
+    /// SMPP 3.4 5.2.19.
+    pub data_coding: u8,
+    pub reference: u16,
+    /// At least 2.
+    pub total: u8,
+    /// From 1.
+    pub number: u8,
+    /// User data without header.
+    pub octets: Vec<u8>,
 }
 
 /// SMPP 3.4 5.2.28 message_state, as far as receipts carry it.
@@ -405,6 +454,8 @@ pub struct CarrierSubmit {
     pub text: String,
     /// What an earlier submission said was taken; empty where there was none.
     pub taken: Vec<Option<String>>,
+    /// It may have left before, and was not answered.
+    pub repeated: bool,
 }
 
 #[async_trait]
@@ -415,6 +466,11 @@ pub trait MessageCarrier: Send + Sync + 'static {
     /// Whether it takes messages now. `None`: always.
     fn ready(&self) -> Option<watch::Receiver<bool>> {
         None
+    }
+    /// What it tells by HTTP; most do not.
+    async fn callback(&self, callback: Callback) -> Result<(), CallbackError> {
+        let _ = callback;
+        Err(CallbackError::NotFound)
     }
 }
 

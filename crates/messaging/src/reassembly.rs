@@ -1,6 +1,6 @@
 //! Joins the segments of messages that come in.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use crate::segment::Concatenation;
@@ -28,14 +28,6 @@ impl Key {
     }
 }
 
-/// A message that did not become complete.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GivenUp {
-    pub key: Key,
-    /// By number; `None` where none came.
-    pub parts: Vec<Option<Vec<u8>>>,
-}
-
 #[derive(Debug)]
 struct Partial {
     parts: Vec<Option<Vec<u8>>>,
@@ -46,19 +38,17 @@ struct Partial {
 /// Holds the segments of messages that are not yet complete.
 ///
 /// At most `limit` messages: when one more begins, the oldest is given up. A message that is not complete `patience`
-/// after its first segment is given up, too. What was given up is had by [`Reassembler::give_up`]. A segment that came
-/// twice counts once.
+/// after its first segment is given up, too. A segment that came twice counts once.
 #[derive(Debug)]
 pub struct Reassembler {
     limit: usize,
     patience: Duration,
     partial: HashMap<Key, Partial>,
-    given_up: VecDeque<GivenUp>,
 }
 
 impl Reassembler {
     pub fn new(limit: usize, patience: Duration) -> Reassembler {
-        Reassembler { limit: limit.max(1), patience, partial: HashMap::new(), given_up: VecDeque::new() }
+        Reassembler { limit: limit.max(1), patience, partial: HashMap::new() }
     }
 
     /// Adds segment `number` (1-based); the octets of the whole message once it is complete. Octets are joined before
@@ -89,18 +79,6 @@ impl Reassembler {
         Some(partial.parts.into_iter().flatten().flatten().collect())
     }
 
-    /// When the first of them has waited too long.
-    pub fn deadline(&self) -> Option<Instant> {
-        self.partial.values().map(|partial| partial.first_seen + self.patience).min()
-    }
-
-    /// A message that will not become complete any more. To be called until there is none: at most `limit` are kept, then
-    /// the oldest of them are gone for good.
-    pub fn give_up(&mut self, now: Instant) -> Option<GivenUp> {
-        self.expire(now);
-        self.given_up.pop_front()
-    }
-
     /// Messages begun and not complete.
     pub fn len(&self) -> usize {
         self.partial.len()
@@ -112,26 +90,14 @@ impl Reassembler {
 
     fn expire(&mut self, now: Instant) {
         let patience = self.patience;
-        let late = |partial: &Partial| now.saturating_duration_since(partial.first_seen) >= patience;
-        let mut late: Vec<_> = self.partial.iter().filter(|(_, partial)| late(partial)).collect();
-        late.sort_by_key(|(_, partial)| partial.first_seen);
-        let late: Vec<Key> = late.into_iter().map(|(key, _)| key.clone()).collect();
-        late.into_iter().for_each(|key| self.give_up_one(key));
+        self.partial.retain(|_, partial| now.saturating_duration_since(partial.first_seen) < patience);
     }
 
     fn give_up_oldest(&mut self) {
         let oldest = self.partial.iter().min_by_key(|(_, partial)| partial.first_seen).map(|(key, _)| key.clone());
         if let Some(key) = oldest {
-            self.give_up_one(key);
+            self.partial.remove(&key);
         }
-    }
-
-    fn give_up_one(&mut self, key: Key) {
-        let Some(partial) = self.partial.remove(&key) else { return };
-        if self.given_up.len() >= self.limit {
-            self.given_up.pop_front();
-        }
-        self.given_up.push_back(GivenUp { key, parts: partial.parts });
     }
 }
 
@@ -163,10 +129,8 @@ mod tests {
         }
         assert_eq!(reassembler.len(), 2);
         let later = now + Duration::from_secs(4);
-        let given_up = GivenUp { key: key(1, 2), parts: vec![Some(b"a".to_vec()), None] };
-        assert_eq!(reassembler.give_up(later), Some(given_up));
-        assert_eq!(reassembler.give_up(later), None);
         assert_eq!(reassembler.push(later, key(3, 2), 2, b"b").as_deref(), Some(&b"ab"[..]));
+        assert_eq!(reassembler.push(later, key(1, 2), 2, b"b"), None, "begins a new one");
     }
 
     #[test]
@@ -175,9 +139,7 @@ mod tests {
         let mut reassembler = Reassembler::new(2, Duration::from_secs(60));
         reassembler.push(now, key(1, 2), 1, b"a");
         let later = now + Duration::from_secs(60);
-        assert_eq!(reassembler.deadline(), Some(later));
         assert_eq!(reassembler.push(later, key(1, 2), 2, b"b"), None, "begins a new one");
-        assert_eq!(reassembler.give_up(later).unwrap().parts, [Some(b"a".to_vec()), None]);
         assert_eq!(reassembler.len(), 1);
     }
 

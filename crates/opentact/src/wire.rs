@@ -33,7 +33,8 @@ use opentact_sip::sdp::SrtpPolicy;
 use opentact_store::{Keyring, Store};
 
 use crate::config::Config;
-use crate::config::value::{CodecName, Digest, External, Secret, SignUp, SmsCarrier, Srtp};
+use crate::config::sms_carrier::SmsCarrier;
+use crate::config::value::{CodecName, Digest, External, Secret, SignUp, Srtp};
 use crate::first_start::{self, FirstStart};
 use crate::stir;
 
@@ -148,12 +149,18 @@ fn messages_config(config: &Config) -> MessagesConfig {
         queue_timeout: messaging.queue_timeout.0,
         concurrency: messaging.concurrency as usize,
         healthy: f64::from(messaging.healthy) / 100.0,
+        patience: messaging.inbound_patience.0,
+        segments: u64::from(messaging.inbound_segments),
         ..MessagesConfig::default()
     }
 }
 
 fn sms_carrier(carrier: &SmsCarrier, trust: &ClientTls) -> CarrierConfig {
-    let SmsCarrier::Smpp(smsc) = carrier else { return CarrierConfig::Dev(SmscConfig::default()) };
+    let smsc = match carrier {
+        SmsCarrier::Dev => return CarrierConfig::Dev(SmscConfig::default()),
+        SmsCarrier::Http(http) => return CarrierConfig::Http(http.clone()),
+        SmsCarrier::Smpp(smsc) => smsc,
+    };
     let mut smpp = SmppConfig::new(&smsc.name, &smsc.address, &smsc.system_id, &smsc.password.0);
     smpp.system_type.clone_from(&smsc.system_type);
     smpp.window = smsc.window as usize;

@@ -26,6 +26,7 @@ pub mod sip_user_group;
 pub mod smpp_inbound;
 pub mod smpp_submit;
 pub mod sms;
+pub mod sms_inbound_segment;
 pub mod sms_opt_out;
 pub mod sms_queue;
 pub mod sms_segment;

@@ -39,6 +39,7 @@ pub mod sip_user_groups;
 pub mod sip_users;
 pub mod smpp;
 pub mod sms;
+pub mod sms_inbound;
 pub mod sms_opt_outs;
 mod sms_queue;
 mod store;

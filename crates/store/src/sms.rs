@@ -11,7 +11,7 @@ use crate::search::{Found, Search, digits_mask, mask, run, searchable, sortable,
 pub use crate::sms_queue::{Outcome, QueueState, Queued, Settled, Settlement, Waiting};
 use crate::transactions::{self, NewTransaction, Transaction};
 use crate::types::{OptOutSource, Priority, SmsState, SmsType, Tn, now};
-use crate::{Result, Store, owned, smpp, sms_opt_outs, sms_queue, tokens};
+use crate::{Result, Store, owned, smpp, sms_inbound, sms_opt_outs, sms_queue, tokens};
 
 searchable!(sms, {
     "from" => From, "to" => To, "tn" => Tn, "message" => Message, "state" => State, "delivered" => Delivered,
@@ -37,6 +37,8 @@ pub struct NewSms {
     pub encoding: String,
     pub custom_callback_url: Option<String>,
     pub created_by: Option<Uuid>,
+    /// Whom an inbound message came from.
+    pub carrier: Option<String>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -82,6 +84,8 @@ pub struct Consequences {
     pub opt: Option<(bool, String)>,
     /// What it is answered, which waits in the queue.
     pub reply: Option<(NewSms, Waiting)>,
+    /// The unfinished message that it was joined from, of which nothing is kept any more.
+    pub joined: Option<Uuid>,
 }
 
 /// What came of an inbound message.
@@ -110,17 +114,24 @@ impl Messages<'_> {
     }
 
     /// Writes an inbound message in state `success` with all that it brings about (the closure gets its id), all or
-    /// nothing. [`crate::StoreError::InsufficientBalance`] writes nothing.
+    /// nothing. [`crate::StoreError::InsufficientBalance`] writes nothing. `None` where the carrier has told of it before, by
+    /// the same reference.
     pub async fn receive(
         &self,
         account: Uuid,
         new: NewSms,
         consequences: impl FnOnce(Uuid) -> Consequences + Send,
-    ) -> Result<ReceivedSms> {
+    ) -> Result<Option<ReceivedSms>> {
         let (from, profile) = (new.from.parse::<Tn>(), new.messaging_profile);
         let sms = row(account, new, SmsState::Success);
-        let Consequences { charge, opt, reply } = consequences(sms.uuid);
+        let Consequences { charge, opt, reply, joined } = consequences(sms.uuid);
         let tx = self.store.begin().await?;
+        if is_known(&tx, &sms).await? {
+            return Ok(None);
+        }
+        if let Some(joined) = joined {
+            sms_inbound::forget(&tx, joined).await?;
+        }
         owned::insert(&tx, sms.clone()).await?;
         let booked = match charge {
             Some(charge) => Some(transactions::book(&tx, account, charge).await?),
@@ -145,7 +156,7 @@ impl Messages<'_> {
             None => None,
         };
         tx.commit().await?;
-        Ok(ReceivedSms { sms, booked, reply })
+        Ok(Some(ReceivedSms { sms, booked, reply }))
     }
 
     /// An inbound message that cannot be paid for is kept, so that it can be read later.
@@ -282,6 +293,16 @@ impl Messages<'_> {
     }
 }
 
+/// Whether the carrier has told of an inbound message before.
+async fn is_known(db: &impl ConnectionTrait, sms: &Sms) -> Result<bool> {
+    let (Some(carrier), Some(reference)) = (&sms.carrier, &sms.reference_id) else { return Ok(false) };
+    let same = Column::ReferenceId
+        .eq(reference.as_str())
+        .and(Column::Carrier.eq(carrier.as_str()))
+        .and(Column::Kind.eq(SmsType::Inbound));
+    Ok(owned::count::<Entity>(db, same.into_condition()).await? > 0)
+}
+
 /// Account, message and, where it has several, segment that a carrier named so, the newest.
 async fn named(
     db: &impl ConnectionTrait,
@@ -332,7 +353,7 @@ pub(crate) fn row(account: Uuid, new: NewSms, state: SmsState) -> Sms {
         created_by: new.created_by,
         send_at: None,
         priority: Priority::Normal,
-        carrier: None,
+        carrier: new.carrier,
         attempts: 0,
         repeated: false,
     }

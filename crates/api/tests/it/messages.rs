@@ -155,6 +155,7 @@ async fn the_message_log_is_searched_and_what_came_in_marked_as_read() {
         encoding: "gsm".to_owned(),
         custom_callback_url: None,
         created_by: None,
+        carrier: None,
     };
     let inbound = world.store.sms().create(world.me.account.uuid, inbound).await.unwrap();
     assert_eq!(world.post("/rest/sms/search", json!({})).expect(200).await["total"], 2);

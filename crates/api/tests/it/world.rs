@@ -194,6 +194,7 @@ impl MessageControl for FakeMessages {
                 encoding: "gsm".to_owned(),
                 custom_callback_url: request.custom_callback_url.clone(),
                 created_by: request.created_by,
+                carrier: None,
             };
             let sms = self.store.sms().create(request.account, new).await.unwrap();
             results.push(Ok(view::sms(&sms, view::SmsContext::default())));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
-use opentact_engine::ports::{CarrierMessage, Missing, ReceiptState};
+use opentact_engine::ports::{CarrierMessage, ReceiptState};
 use opentact_messaging::{segment, thread_id};
 use opentact_store::sms::{Consequences, NewSms, Receipted, ReceivedSms, Sms, Waiting};
 use opentact_store::transactions::NewTransaction;
@@ -14,11 +14,13 @@ use opentact_store::{StoreError, Tn};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
+use uuid::Uuid;
 
 use super::opt_out::reaction;
+use super::segments::Segments;
 use super::view::Context;
 use super::{INSUFFICIENT_BALANCE, Shared};
-use crate::smpp::Incoming;
+use crate::incoming::Incoming;
 
 /// Receipts that came before the message they are of was recorded as handed over. One more is not taken: the SMSC
 /// comes again.
@@ -43,16 +45,17 @@ struct Early {
 /// One thing at a time, in the order it came: the database writes one thing at a time, too.
 pub(super) async fn run(shared: Arc<Shared>, mut incoming: mpsc::Receiver<Incoming>) {
     let mut early: VecDeque<Early> = VecDeque::new();
+    let mut segments = Segments::new(&shared);
     loop {
         tokio::select! {
             next = incoming.recv() => match next {
                 None => return,
-                Some(Incoming { message: CarrierMessage::Inbound { from, to, text, missing }, taken, .. }) => {
-                    let received = receive(&shared, from, to, text, missing).await;
-                    if let Err(error) = &received {
-                        error!(from, to, %error, "inbound message not written");
-                    }
-                    acknowledge(taken, received.is_ok());
+                Some(Incoming { message: CarrierMessage::Inbound { from, to, text, reference }, taken, carrier }) => {
+                    let message = Message { carrier: &carrier, reference, from, to, text, missing: None, joined: None };
+                    acknowledge(taken, received(&shared, message).await);
+                }
+                Some(Incoming { message: CarrierMessage::Segment(segment), taken, carrier }) => {
+                    acknowledge(taken, segments.take(&carrier, segment).await);
                 }
                 Some(Incoming { message: CarrierMessage::Receipt { reference, state, error }, taken, carrier }) => {
                     let receipt = Receipt { carrier, reference, state, error };
@@ -62,6 +65,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut incoming: mpsc::Receiver<Incomi
             },
             () = shared.handed_over.notified(), if !early.is_empty() => look_again(&shared, &mut early).await,
             () = tokio::time::sleep(LOOK_AGAIN), if !early.is_empty() => look_again(&shared, &mut early).await,
+            () = segments.due() => segments.give_up().await,
             // What has come is still taken; what comes now is for the next start.
             () = shared.worker_done.cancelled(), if !incoming.is_closed() => {
                 incoming.close();
@@ -143,23 +147,58 @@ fn reason(receipt: &Receipt) -> String {
     }
 }
 
-/// Written and charged, with what it brings about, then told of. A number nobody leases is not ours: taken and dropped.
-async fn receive(
-    shared: &Shared,
-    from: u64,
-    to: u64,
-    text: String,
-    missing: Option<Missing>,
-) -> Result<(), StoreError> {
-    let Ok(tn) = Tn::new(to) else { return Ok(()) };
+/// A message that has come, as far as it has.
+pub(super) struct Message<'a> {
+    pub carrier: &'a str,
+    /// The carrier's id of it.
+    pub reference: Option<String>,
+    pub from: u64,
+    pub to: u64,
+    pub text: String,
+    pub missing: Option<Missing>,
+    /// The segments that it was joined from.
+    pub joined: Option<Uuid>,
+}
+
+/// Segments of it that never came.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Missing {
+    pub segments: u8,
+    pub of: u8,
+}
+
+/// Whether it was taken.
+pub(super) async fn received(shared: &Shared, message: Message<'_>) -> bool {
+    let (from, to, joined) = (message.from, message.to, message.joined);
+    let received = async {
+        match (receive(shared, message).await?, joined) {
+            // What is dropped leaves nothing behind.
+            (false, Some(joined)) => shared.store.sms().forget_unfinished(joined).await,
+            _ => Ok(()),
+        }
+    };
+    match received.await {
+        Ok(()) => true,
+        Err(error) => {
+            error!(from, to, %error, "inbound message not written");
+            false
+        }
+    }
+}
+
+/// Written and charged, with what it brings about, then told of. `false`: a number nobody leases is not ours, and what a
+/// carrier has told of before is not taken twice.
+async fn receive(shared: &Shared, message: Message<'_>) -> Result<bool, StoreError> {
+    let Message { carrier, reference, from, to, text, missing, joined } = message;
+    let Ok(tn) = Tn::new(to) else { return Ok(false) };
     let Some(lease) = shared.store.numbers().active_lease(tn).await? else {
         warn!(from, to, "inbound message to a number nobody leases");
-        return Ok(());
+        return Ok(false);
     };
     let context = Context::load(shared, lease.account, tn, Some(lease)).await?;
     if context.account.disabled_on.is_some() {
         info!(from, to, account = %context.account.uuid, "inbound message to a disabled account");
-        return Ok(());
+        return Ok(false);
     }
     let account = context.account.uuid;
     let profile = context.profile.as_ref().map(|profile| profile.uuid);
@@ -184,9 +223,10 @@ async fn receive(
         encoding: measured.encoding.name().to_owned(),
         message: text,
         automated: false,
-        reference_id: None,
+        reference_id: reference,
         custom_callback_url: None,
         created_by: None,
+        carrier: Some(carrier.to_owned()),
     };
     let price = context.prices.sms_per_receive_cost.times(i64::from(new.segments));
     let charge = |sms| {
@@ -194,20 +234,26 @@ async fn receive(
         (!price.is_zero()).then(charge)
     };
     let reply = answer.map(|text| (reply(&context, &new, text), waiting(shared)));
-    let wants = Consequences { charge: None, opt, reply };
+    let wants = Consequences { charge: None, opt, reply, joined };
     let announcing = shared.announcing.read().await;
     let messages = shared.store.sms();
     let received = messages.receive(account, new.clone(), |sms| Consequences { charge: charge(sms), ..wants.clone() });
-    let ReceivedSms { mut sms, booked, reply } = match received.await {
+    let received = match received.await {
         Ok(received) => received,
         // Kept, so that it can be read once the account is paid up; who opts out is out, whoever pays.
         Err(StoreError::InsufficientBalance) => {
             let unpaid = Consequences { reply: None, ..wants };
             let mut received = messages.receive(account, new, |_| unpaid).await?;
-            received.sms = messages.fail(account, received.sms.uuid, INSUFFICIENT_BALANCE).await?;
+            if let Some(received) = &mut received {
+                received.sms = messages.fail(account, received.sms.uuid, INSUFFICIENT_BALANCE).await?;
+            }
             received
         }
         Err(error) => return Err(error),
+    };
+    let Some(ReceivedSms { mut sms, booked, reply }) = received else {
+        info!(from, to, carrier, "inbound message that the carrier has told of before");
+        return Ok(false);
     };
     if let Some(missing) = missing.filter(|_| sms.state == SmsState::Success) {
         let reason = format!("Incomplete: {} of {} segments never came", missing.segments, missing.of);
@@ -224,7 +270,7 @@ async fn receive(
         shared.queued.notify_one();
     }
     drop(announcing);
-    Ok(())
+    Ok(true)
 }
 
 /// What the product answers to a keyword.
@@ -236,6 +282,8 @@ fn reply(context: &Context, to: &NewSms, text: String) -> NewSms {
         to: to.from.clone(),
         message: text,
         automated: true,
+        reference_id: None,
+        carrier: None,
         segments: u8::try_from(measured.segments).unwrap_or(u8::MAX),
         encoding: measured.encoding.name().to_owned(),
         ..to.clone()

@@ -17,6 +17,7 @@ mod opt_out;
 mod outbound;
 mod pool;
 mod preview;
+mod segments;
 mod settle;
 mod view;
 mod worker;
@@ -26,7 +27,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use opentact_engine::ports::{ControlError, MessageCarrier, MessageControl, PreviewMessage, SendMessage};
+use opentact_engine::ports::{
+    Callback, CallbackError, ControlError, MessageCarrier, MessageControl, PreviewMessage, SendMessage,
+};
 use opentact_events::Hub;
 use opentact_messaging::pool::Turn;
 use opentact_messaging::{Encoding, segment};
@@ -39,7 +42,8 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::dev::Smsc;
-use crate::smpp::{Incoming, News};
+use crate::incoming::Incoming;
+use crate::smpp::News;
 
 /// Why a message failed that nobody would take in time.
 pub const QUEUING_TIMEOUT: &str = "Queuing Timeout";
@@ -69,6 +73,10 @@ pub struct MessagesConfig {
     pub max_recipients: usize,
     /// How far ahead a message may be scheduled.
     pub schedule: Duration,
+    /// How long segments of an inbound message wait for the others.
+    pub patience: Duration,
+    /// Segments of unfinished inbound messages that are kept; with more, the oldest message is given up.
+    pub segments: u64,
     /// A number is unhealthy when less than this share of its newest messages has not failed, 0..=1.
     pub healthy: f64,
 }
@@ -83,6 +91,8 @@ impl Default for MessagesConfig {
             max_recipients: 1_000,
             schedule: Duration::from_secs(90 * 86_400),
             healthy: 0.5,
+            patience: Duration::from_secs(600),
+            segments: 10_000,
         }
     }
 }
@@ -218,6 +228,11 @@ impl MessageControl for Messages {
         let segments = smsc.text(from, to, &text).map_err(|error| invalid("message", &error, &text))?;
         let encoding = Encoding::of(&text).name();
         Ok(json!({ "from": from, "to": to, "message": text, "segments": segments, "encoding": encoding }))
+    }
+
+    async fn callback(&self, carrier: &str, callback: Callback) -> Result<(), CallbackError> {
+        let named = self.shared.carriers.iter().find(|known| known.name() == carrier);
+        named.ok_or(CallbackError::NotFound)?.callback(callback).await
     }
 }
 

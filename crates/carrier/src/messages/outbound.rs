@@ -117,6 +117,7 @@ pub(super) async fn send(
                     encoding: measured.encoding.name().to_owned(),
                     custom_callback_url: request.custom_callback_url.clone(),
                     created_by: request.created_by,
+                    carrier: None,
                 };
                 messages.push((new, context));
             }

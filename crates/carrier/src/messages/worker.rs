@@ -261,6 +261,7 @@ async fn hand_over(shared: &Arc<Shared>, context: &Context, sms: &Sms, queued: &
             to: to.get(),
             text: wire_text(sms),
             taken: if bound.is_some() { queued.taken.0.clone() } else { Vec::new() },
+            repeated: queued.unanswered > 0,
         };
         let submission = tokio::time::timeout(shared.config.hand_over_timeout, carrier.submit(message)).await;
         let submission = submission.unwrap_or_else(|_| Submission::Unanswered {

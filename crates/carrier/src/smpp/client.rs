@@ -9,12 +9,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use opentact_engine::ports::{CarrierMessage, CarrierSubmit, MessageCarrier, Missing, ReceiptState, Submission};
-use opentact_messaging::reassembly::Reassembler;
+use opentact_engine::ports::{CarrierMessage, CarrierSubmit, InboundSegment, MessageCarrier, ReceiptState, Submission};
+use opentact_messaging::encoding;
 use opentact_messaging::segment::{Segment, Segmented, segment};
 use opentact_messaging::smpp::{
-    Address, Assembled, Assembler, Bind, BindKind, Class, CloseReason, Config, Event, Failure, Fragment, Input,
-    MessageState, Outcome, Receipt, Role, ShortMessage, Status,
+    Address, Bind, BindKind, Class, CloseReason, Config, Event, Failure, Input, MessageState, Outcome, Receipt, Role,
+    ShortMessage, Status,
 };
 use parking_lot::Mutex;
 use rand::Rng;
@@ -25,10 +25,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::link::{ClientTls, Link};
+use crate::incoming::{Incoming, NotPassedOn};
 
-/// Messages whose segments are not all in yet, at most.
-const REASSEMBLY_LIMIT: usize = 1_000;
-const REASSEMBLY_PATIENCE: Duration = Duration::from_secs(600);
 /// What waits for the session's task. The session's own queue is behind it.
 const COMMANDS: usize = 256;
 /// When to ask again where the SMSC had a fault of its own.
@@ -109,16 +107,6 @@ impl SmppConfig {
     }
 }
 
-/// Something the SMSC tells. It is acknowledged to the SMSC only after `taken` is sent `true`, so whoever takes it
-/// makes it durable first; `false` or a drop asks the SMSC to come again.
-#[derive(Debug)]
-pub struct Incoming {
-    /// Name of the carrier.
-    pub carrier: Arc<str>,
-    pub message: CarrierMessage,
-    pub taken: oneshot::Sender<bool>,
-}
-
 struct Command {
     message: ShortMessage,
     outcome: oneshot::Sender<Outcome>,
@@ -147,7 +135,6 @@ impl SmppCarrier {
             commands,
             incoming: incoming.clone(),
             bound,
-            assembler: Assembler::new(Reassembler::new(REASSEMBLY_LIMIT, REASSEMBLY_PATIENCE)),
             stop: stop.clone(),
         };
         let mut clients = Vec::new();
@@ -287,7 +274,6 @@ struct Client {
     commands: mpsc::Receiver<Command>,
     incoming: mpsc::Sender<Incoming>,
     bound: watch::Sender<bool>,
-    assembler: Assembler,
     stop: CancellationToken,
 }
 
@@ -397,7 +383,6 @@ impl Client {
                     stopping = true;
                     link.handle(Input::Unbind);
                 }
-                () = sleep_until(self.assembler.deadline()) => self.give_up(),
                 Some((sequence, taken)) = takings.next() => {
                     let result = if taken { Ok(String::new()) } else { Err(Status::TEMPORARY_APPLICATION_ERROR) };
                     link.handle(Input::Answer { sequence, result });
@@ -418,21 +403,6 @@ impl Client {
         self.bound.send_replace(bound);
     }
 
-    /// Tells of messages of which segments never came. They were acknowledged long ago; one that there is no room for is lost.
-    fn give_up(&mut self) {
-        while let Some(Fragment { source, destination, text, missing, total }) = self.assembler.give_up(Instant::now())
-        {
-            warn!(carrier = %self.config.name, from = source, to = destination, missing, total, "incomplete message");
-            let number = |text| Address { text, ..Address::default() }.number();
-            let (Some(from), Some(to)) = (number(source), number(destination)) else { continue };
-            let missing = Some(Missing { segments: missing, of: total });
-            // Nobody waits for an acknowledgement.
-            if self.tell(CarrierMessage::Inbound { from, to, text, missing }).is_err() {
-                warn!(carrier = %self.config.name, from, to, "incomplete message dropped");
-            }
-        }
-    }
-
     fn left(&self, reason: CloseReason, stopping: bool) {
         if stopping {
             debug!(carrier = %self.config.name, %reason, "SMSC session ended");
@@ -442,7 +412,7 @@ impl Client {
     }
 
     /// Hands what came upwards. `None`: nothing to wait for before it is acknowledged.
-    fn pass_on(&mut self, message: &ShortMessage) -> Result<Option<oneshot::Receiver<bool>>, Status> {
+    fn pass_on(&self, message: &ShortMessage) -> Result<Option<oneshot::Receiver<bool>>, Status> {
         let message = if message.is_receipt() {
             let Some(receipt) = Receipt::of(message) else {
                 warn!(carrier = %self.config.name, "unreadable delivery receipt");
@@ -454,35 +424,22 @@ impl Client {
                 error: receipt.error.filter(|error| error.bytes().any(|digit| digit != b'0')),
             }
         } else {
-            // A segment is acknowledged before its message is whole: an SMSC with a window of one would wait for ever.
-            let (text, from, to) = match self.assembler.push(Instant::now(), message) {
-                Assembled::Text { text, .. } => (text, message.source.number(), message.destination.number()),
-                Assembled::Incomplete => return Ok(None),
-                Assembled::Unreadable => {
-                    warn!(
-                        carrier = %self.config.name,
-                        data_coding = message.data_coding,
-                        "message in no known alphabet"
-                    );
-                    return Ok(None);
-                }
-            };
-            let (Some(from), Some(to)) = (from, to) else {
+            let (Some(from), Some(to)) = (message.source.number(), message.destination.number()) else {
                 warn!(carrier = %self.config.name, from = %message.source, to = %message.destination, "message between no numbers");
                 return Ok(None);
             };
-            CarrierMessage::Inbound { from, to, text, missing: None }
+            let Some(text) = text(message, from, to) else {
+                let data_coding = message.data_coding;
+                warn!(carrier = %self.config.name, data_coding, "message in no known alphabet");
+                return Ok(None);
+            };
+            text
         };
-        self.tell(message).map(Some)
-    }
-
-    fn tell(&self, message: CarrierMessage) -> Result<oneshot::Receiver<bool>, Status> {
-        let (taken, answer) = oneshot::channel();
-        match self.incoming.try_send(Incoming { carrier: self.config.name.clone(), message, taken }) {
-            Ok(()) => Ok(answer),
-            Err(mpsc::error::TrySendError::Full(_)) => Err(Status::QUEUE_FULL),
-            Err(mpsc::error::TrySendError::Closed(_)) => Err(Status::TEMPORARY_APPLICATION_ERROR),
-        }
+        let passed_on = Incoming::pass_on(&self.incoming, &self.config.name, message);
+        passed_on.map(Some).map_err(|failed| match failed {
+            NotPassedOn::Full => Status::QUEUE_FULL,
+            NotPassedOn::Closed => Status::TEMPORARY_APPLICATION_ERROR,
+        })
     }
 }
 
@@ -494,12 +451,22 @@ async fn connect(config: &SmppConfig, kind: BindKind) -> io::Result<Link> {
     Ok(Link::over(tls.connect(host, stream).await?, config.session(kind)))
 }
 
-/// Never without a deadline.
-async fn sleep_until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
-        None => std::future::pending().await,
-    }
+/// A message, or a part of one. `None` where it is in no alphabet spoken here, or its header does not parse.
+fn text(message: &ShortMessage, from: u64, to: u64) -> Option<CarrierMessage> {
+    let (place, octets) = message.split()?;
+    let data_coding = message.data_coding;
+    Some(match place {
+        None => CarrierMessage::Inbound { from, to, text: encoding::decode(data_coding, octets)?, reference: None },
+        Some(place) => CarrierMessage::Segment(InboundSegment {
+            from,
+            to,
+            data_coding,
+            reference: place.reference,
+            total: place.total,
+            number: place.number,
+            octets: octets.to_vec(),
+        }),
+    })
 }
 
 fn receipt_state(state: MessageState) -> ReceiptState {

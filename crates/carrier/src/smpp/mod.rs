@@ -5,6 +5,6 @@ pub(crate) mod delivery;
 pub(crate) mod link;
 mod server;
 
-pub use client::{Incoming, SmppCarrier, SmppConfig};
+pub use client::{SmppCarrier, SmppConfig};
 pub use link::ClientTls;
 pub use server::{News, Server, ServerConfig, ServerTls};

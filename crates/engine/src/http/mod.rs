@@ -9,11 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use ipnet::{Ipv4Net, Ipv6Net};
 use reqwest::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH, LAST_MODIFIED, RETRY_AFTER};
 use rustls::pki_types::CertificateDer;
 use url::Url;
 
 pub use guard::EgressGuard;
+pub use reqwest::Method;
 
 /// Longest time a request may take, whatever it asks for.
 const LONGEST: Duration = Duration::from_secs(120);
@@ -35,6 +37,9 @@ pub enum HttpError {
     Timeout(Duration),
     #[error("answer is larger than {limit} bytes")]
     TooLarge { limit: usize },
+    /// Nothing of the request has left.
+    #[error("{0}")]
+    Connect(String),
     #[error("{0}")]
     Transport(String),
 }
@@ -94,6 +99,13 @@ impl HttpClient {
         Self::build(guard, user_agent, |builder| builder.https_only(true).tls_certs_merge(roots))
     }
 
+    /// One for addresses that the operator has configured, wherever they are. It follows no redirects: what is sent is sent
+    /// to nobody else, and not again.
+    pub fn unguarded() -> Result<Self, HttpError> {
+        let guard = EgressGuard::new(vec![Ipv4Net::default().into(), Ipv6Net::default().into()]);
+        Self::build(guard, crate::engine::PRODUCT, |builder| builder.redirect(reqwest::redirect::Policy::none()))
+    }
+
     fn build(
         guard: EgressGuard,
         user_agent: &str,
@@ -115,16 +127,15 @@ impl HttpClient {
                 attempt.error("redirect to another host or scheme")
             }
         });
-        let client = more(reqwest::Client::builder())
+        let client = reqwest::Client::builder()
             .user_agent(user_agent)
             .dns_resolver(guard.clone())
             .redirect(redirects)
             .connect_timeout(Duration::from_secs(10))
             .timeout(LONGEST)
             .pool_max_idle_per_host(16)
-            .no_proxy()
-            .build()
-            .map_err(|error| HttpError::Transport(error.to_string()))?;
+            .no_proxy();
+        let client = more(client).build().map_err(|error| HttpError::Transport(error.to_string()))?;
         Ok(Self { client, guard })
     }
 
@@ -260,6 +271,9 @@ fn transport_error(error: &reqwest::Error, host: &str, timeout: Duration) -> Htt
         }
         innermost = cause.to_string();
         source = cause.source();
+    }
+    if error.is_connect() {
+        return HttpError::Connect(innermost);
     }
     if error.is_timeout() { HttpError::Timeout(timeout) } else { HttpError::Transport(innermost) }
 }

@@ -13,8 +13,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::line::Place;
-use super::signature::sign;
 use crate::http::{Body, Fetch, HttpClient, HttpError};
+use crate::signature::sign;
 
 /// Attempts at the first address before the failover address has its turn, which is every second one from then on.
 const FIRST: i64 = 3;
@@ -118,7 +118,9 @@ impl Attempting {
                 HttpError::Url { .. } | HttpError::Refused { .. } => Outcome::Refused(error.to_string()),
                 // Whoever answers too much has been told.
                 HttpError::TooLarge { .. } => Outcome::Delivered,
-                HttpError::Timeout(_) | HttpError::Transport(_) => Outcome::Failed(error.to_string()),
+                HttpError::Timeout(_) | HttpError::Connect(_) | HttpError::Transport(_) => {
+                    Outcome::Failed(error.to_string())
+                }
             }),
             Err(error) => Err(Outcome::Refused(format!("the event cannot be read: {error}"))),
         };

@@ -6,7 +6,6 @@
 
 mod attempt;
 mod line;
-mod signature;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};

@@ -4,8 +4,7 @@ use std::time::Instant;
 
 use super::pdu::ShortMessage;
 use crate::encoding;
-use crate::reassembly::{GivenUp, Key, Reassembler};
-use crate::segment::split_header;
+use crate::reassembly::{Key, Reassembler};
 
 /// What a short message is, on its own or with those before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,17 +15,6 @@ pub enum Assembled {
     Incomplete,
     /// Binary, in an alphabet not spoken here, or with a header that does not parse.
     Unreadable,
-}
-
-/// What came of a message of which some segments never came.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fragment {
-    pub source: String,
-    pub destination: String,
-    /// What there is, in order.
-    pub text: String,
-    pub missing: u8,
-    pub total: u8,
 }
 
 /// Joins what belongs together and decodes it.
@@ -40,40 +28,13 @@ impl Assembler {
         Assembler { reassembler }
     }
 
-    /// When [`Assembler::give_up`] has something to give.
-    pub fn deadline(&self) -> Option<Instant> {
-        self.reassembler.deadline()
-    }
-
-    /// A message that waited too long, or had to make room, for segments that did not come. To be called until there is
-    /// none.
-    pub fn give_up(&mut self, now: Instant) -> Option<Fragment> {
-        let GivenUp { key, parts } = self.reassembler.give_up(now)?;
-        // Each by itself: what a missing one was cut in two with is lost.
-        let text = parts.iter().flatten().filter_map(|octets| encoding::decode(key.data_coding, octets)).collect();
-        let missing = parts.iter().filter(|part| part.is_none()).count();
-        Some(Fragment {
-            source: key.source,
-            destination: key.destination,
-            text,
-            missing: u8::try_from(missing).unwrap_or(u8::MAX),
-            total: key.total,
-        })
-    }
-
     pub fn push(&mut self, now: Instant, message: &ShortMessage) -> Assembled {
-        let (place, body) = match message.has_header() {
-            false => (message.sar, &message.body[..]),
-            true => match split_header(&message.body) {
-                Some((place, body)) => (place.or(message.sar), body),
-                None => return Assembled::Unreadable,
-            },
-        };
+        let Some((place, body)) = message.split() else { return Assembled::Unreadable };
         let decode = |octets: &[u8], segments| match encoding::decode(message.data_coding, octets) {
             Some(text) => Assembled::Text { text, segments },
             None => Assembled::Unreadable,
         };
-        let Some(place) = place.filter(|place| place.total > 1) else { return decode(body, 1) };
+        let Some(place) = place else { return decode(body, 1) };
         let key = Key::new(&message.source.text, &message.destination.text, message.data_coding, place);
         match self.reassembler.push(now, key, place.number, body) {
             Some(octets) => decode(&octets, place.total),
@@ -126,26 +87,6 @@ mod tests {
         assert_eq!(assembler.push(Instant::now(), &part(2, b" world")), Assembled::Incomplete);
         let whole = Assembled::Text { text: "hello world".into(), segments: 2 };
         assert_eq!(assembler.push(Instant::now(), &part(1, b"hello")), whole);
-    }
-
-    #[test]
-    fn what_never_becomes_whole_is_given_up_with_what_there_is() {
-        let mut assembler = assembler();
-        let now = Instant::now();
-        for (number, body) in [(3, &b"three"[..]), (1, b"one ")] {
-            let part = ShortMessage {
-                source: super::super::Address::e164(12_025_550_100),
-                sar: Some(Concatenation { reference: 300, total: 3, number }),
-                body: Bytes::from_static(body),
-                ..ShortMessage::default()
-            };
-            assert_eq!(assembler.push(now, &part), Assembled::Incomplete);
-        }
-        assert_eq!(assembler.give_up(now), None);
-        let fragment = assembler.give_up(assembler.deadline().unwrap()).unwrap();
-        assert_eq!((&*fragment.text, fragment.missing, fragment.total), ("one three", 1, 3));
-        assert_eq!(&*fragment.source, "12025550100");
-        assert_eq!(assembler.deadline(), None);
     }
 
     #[test]

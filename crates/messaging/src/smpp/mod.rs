@@ -12,7 +12,7 @@ mod status;
 mod window;
 
 pub use address::Address;
-pub use assembler::{Assembled, Assembler, Fragment};
+pub use assembler::{Assembled, Assembler};
 pub use pdu::{Bind, BindKind, ShortMessage};
 pub use receipt::{MessageState, Receipt};
 pub use session::{CloseReason, Config, Event, Failure, Input, Outcome, Output, Role, Session, Stats};

@@ -17,7 +17,7 @@ use rusmpp::{Command, CommandId, CommandStatus};
 use super::address::Address;
 use super::receipt::MessageState;
 use super::status::Status;
-use crate::segment::Concatenation;
+use crate::segment::{Concatenation, split_header};
 
 /// Octets of a header: length, id, status, sequence.
 pub const HEADER: usize = 16;
@@ -105,6 +105,16 @@ impl ShortMessage {
     /// The body begins with a user data header.
     pub fn has_header(&self) -> bool {
         self.esm_class & ESM_UDHI != 0
+    }
+
+    /// Where in a concatenation it is, by header or SAR TLVs, if it is in one of several; and the user data without header.
+    /// `None` where the header does not parse.
+    pub fn split(&self) -> Option<(Option<Concatenation>, &[u8])> {
+        let (place, body) = match self.has_header() {
+            false => (None, &self.body[..]),
+            true => split_header(&self.body)?,
+        };
+        Some((place.or(self.sar).filter(|place| place.total > 1), body))
     }
 
     /// Marks the body as beginning with a user data header.

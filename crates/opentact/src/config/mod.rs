@@ -1,9 +1,11 @@
 //! Every setting: its name, kind, default and meaning stand once, in `settings.rs`; reading, checking, showing and the
 //! reference in `docs/configuration.md` come from there.
 
+mod http_carrier;
 mod layers;
 mod reference;
 mod settings;
+pub mod sms_carrier;
 pub mod value;
 
 use std::fmt::Write as _;

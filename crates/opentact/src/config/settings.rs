@@ -7,8 +7,9 @@ use std::time::Duration;
 use ipnet::IpNet;
 use uuid::Uuid;
 
+use super::sms_carrier::SmsCarrier;
 use super::value::{
-    CarrierName, CodecName, Digest, External, LogFormat, Ports, Secret, SignUp, Size, SmsCarrier, Span, Srtp, Value,
+    CarrierName, CodecName, Digest, External, LogFormat, Ports, Secret, SignUp, Size, Span, Srtp, Value,
 };
 use super::{Layers, Setting};
 
@@ -425,10 +426,15 @@ section! {
         /// its own. `dev` is the simulated network; an SMSC is `NAME=smpp://SYSTEM_ID:PASSWORD@HOST:PORT`, or `smpps` for TLS, with options as in
         /// `?window=10&rate=50&bind=split&system_type=X`: `window` submit_sm that wait for answers at once (1 to 1000),
         /// `rate` submit_sm a second (0: any number), `bind` `transceiver` or `split` into a transmitter and a receiver. The
-        /// name stands in the messages and must stay.
+        /// name stands in the messages and must stay. Providers with a JSON API are tables, in the file or as JSON: see
+        /// [SMS](sms.md#providers-with-a-json-api).
         carriers: Vec<SmsCarrier> = "dev",
         /// Messages at carriers at once; the others wait in the database.
         concurrency: u32 = "64",
+        /// How long the segments of an inbound message wait for those that are missing; then it is kept as `failed`.
+        inbound_patience: Span = "10m",
+        /// Segments of unfinished inbound messages that are kept; with more, the oldest message is given up.
+        inbound_segments: u32 = "10000",
         /// A number of a pool is unhealthy when less of its latest 50 messages than so many percent have not failed.
         healthy: u32 = "50",
         /// Longest message between SIP users, in octets; a longer one is refused with 413.
@@ -773,6 +779,9 @@ impl Config {
         fault(names.is_empty(), "messaging.carriers", "must name at least one");
         fault(twice, "messaging.carriers", "names one twice");
         fault(!(1..=10_000).contains(&messaging.concurrency), "messaging.concurrency", "must be 1 to 10000");
+        let patience = messaging.inbound_patience.0.as_secs();
+        fault(!(1..=86_400).contains(&patience), "messaging.inbound_patience", "must be 1s to 24h");
+        fault(messaging.inbound_segments == 0, "messaging.inbound_segments", "must be at least 1");
         fault(messaging.healthy > 100, "messaging.healthy", "must be 0 to 100");
         let smpp = &self.smpp;
         for (key, number) in [

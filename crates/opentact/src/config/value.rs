@@ -216,13 +216,17 @@ impl Element for String {
 impl<T: Element> Value for Vec<T> {
     const KIND: &'static str = T::LIST;
 
-    /// Comma-separated, or a JSON array of strings.
+    /// Comma-separated, or a JSON array.
     fn from_text(text: &str) -> Result<Self, String> {
         // `[::1]:5060` is none of JSON.
         if text.starts_with('[') && text.ends_with(']') {
-            let items: Vec<String> =
-                serde_json::from_str(text).map_err(|fault| format!("expected a JSON array of strings: {fault}"))?;
-            return items.iter().map(|item| T::from_text(item.trim())).collect();
+            let items: Vec<toml::Value> =
+                serde_json::from_str(text).map_err(|fault| format!("expected a JSON array: {fault}"))?;
+            let read = |item: &toml::Value| match item {
+                toml::Value::String(text) => T::from_text(text.trim()),
+                other => T::from_toml(other),
+            };
+            return items.iter().map(read).collect();
         }
         text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(T::from_text).collect()
     }
@@ -238,115 +242,6 @@ impl<T: Element> Value for Vec<T> {
     fn show(&self) -> Option<toml::Value> {
         Some(toml::Value::Array(self.iter().filter_map(T::show).collect()))
     }
-}
-
-/// A way for messages: `dev`, the simulated network, or an SMSC as `NAME=smpp://SYSTEM_ID:PASSWORD@HOST:PORT?OPTIONS`.
-#[derive(Debug, Clone, PartialEq)]
-pub enum SmsCarrier {
-    Dev,
-    Smpp(SmppCarrier),
-}
-
-/// An SMSC and how to bind to it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SmppCarrier {
-    pub name: String,
-    /// `host:port`.
-    pub address: String,
-    pub system_id: String,
-    pub password: Secret,
-    /// `smpps`: over TLS.
-    pub tls: bool,
-    pub system_type: String,
-    /// A transmitter and a receiver, in place of a transceiver.
-    pub split: bool,
-    pub window: u32,
-    pub rate: u32,
-}
-
-/// Of SMPP, by IANA, and over TLS.
-const SMPP_PORT: u16 = 2775;
-const SMPPS_PORT: u16 = 3550;
-
-impl SmsCarrier {
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Dev => "dev",
-            Self::Smpp(smpp) => &smpp.name,
-        }
-    }
-}
-
-impl Value for SmsCarrier {
-    const KIND: &'static str = "dev or NAME=smpp[s]://SYSTEM_ID:PASSWORD@HOST:PORT";
-
-    /// What is wrong is told without the text, which has a password in it.
-    fn from_text(text: &str) -> Result<Self, String> {
-        if text == "dev" {
-            return Ok(Self::Dev);
-        }
-        let wrong = |why: &str| format!("expected {}: {why}", Self::KIND);
-        let (name, url) = text.split_once('=').ok_or_else(|| wrong("there is no NAME="))?;
-        let fits = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_');
-        if name == "dev" || !(1..=32).contains(&name.len()) || !name.bytes().all(fits) {
-            return Err(wrong("a name is 1 to 32 letters, digits, - and _, and not dev"));
-        }
-        let url: url::Url = url.parse().map_err(|_| wrong("that is no URL"))?;
-        let host = url.host_str().filter(|host| !host.is_empty() && matches!(url.scheme(), "smpp" | "smpps"));
-        let host = host.ok_or_else(|| wrong("there is no smpp:// and host"))?;
-        let decoded = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
-        let mut smpp = SmppCarrier {
-            name: name.to_owned(),
-            address: format!(
-                "{host}:{}",
-                url.port().unwrap_or(if url.scheme() == "smpps" { SMPPS_PORT } else { SMPP_PORT })
-            ),
-            system_id: decoded(url.username()),
-            password: Secret(decoded(url.password().unwrap_or_default())),
-            tls: url.scheme() == "smpps",
-            system_type: String::new(),
-            split: false,
-            window: 10,
-            rate: 0,
-        };
-        if !(1..=15).contains(&smpp.system_id.len()) {
-            return Err(wrong("a system id is 1 to 15 characters"));
-        }
-        if smpp.password.0.len() > 8 {
-            return Err(wrong("a password is at most 8 characters"));
-        }
-        for (key, value) in url.query_pairs() {
-            let number = |range: RangeInclusive<u32>| {
-                let number = value.parse::<u32>().ok().filter(|number| range.contains(number));
-                number.ok_or_else(|| wrong(&format!("{key} is {} to {}", range.start(), range.end())))
-            };
-            match (&*key, &*value) {
-                ("bind", "transceiver") => smpp.split = false,
-                ("bind", "split") => smpp.split = true,
-                ("bind", _) => return Err(wrong("bind is transceiver or split")),
-                ("window", _) => smpp.window = number(1..=1_000)?,
-                ("rate", _) => smpp.rate = number(0..=100_000)?,
-                ("system_type", text) if text.len() <= 12 => smpp.system_type = text.to_owned(),
-                ("system_type", _) => return Err(wrong("a system type is at most 12 characters")),
-                (other, _) => return Err(wrong(&format!("there is no option {other}"))),
-            }
-        }
-        Ok(Self::Smpp(smpp))
-    }
-
-    fn show(&self) -> Option<toml::Value> {
-        Some(toml::Value::String(match self {
-            Self::Dev => "dev".to_owned(),
-            Self::Smpp(smpp) => {
-                let scheme = if smpp.tls { "smpps" } else { "smpp" };
-                format!("{}={scheme}://{}:(hidden)@{}", smpp.name, smpp.system_id, smpp.address)
-            }
-        }))
-    }
-}
-
-impl Element for SmsCarrier {
-    const LIST: &'static str = "list of dev or NAME=smpp[s]://SYSTEM_ID:PASSWORD@HOST:PORT";
 }
 
 /// A length of time, written `500ms`, `30s`, `10m`, `2h`, `30d`; a bare number is seconds.
@@ -560,37 +455,6 @@ impl Element for Digest {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_carrier_for_messages_is_a_name_and_an_url() {
-        let read = SmsCarrier::from_text;
-        let text = "north=smpp://opentact:p%40ss@smsc.example:3550?window=50&rate=100&bind=split&system_type=X";
-        let SmsCarrier::Smpp(smpp) = read(text).unwrap() else { panic!("dev") };
-        assert_eq!((&*smpp.name, &*smpp.address), ("north", "smsc.example:3550"));
-        assert_eq!((&*smpp.system_id, &*smpp.password.0, &*smpp.system_type), ("opentact", "p@ss", "X"));
-        assert_eq!((smpp.window, smpp.rate, smpp.split), (50, 100, true));
-        assert_eq!(read("dev"), Ok(SmsCarrier::Dev));
-        let SmsCarrier::Smpp(smpp) = read("a=smpp://x@[::1]").unwrap() else { panic!("dev") };
-        assert_eq!((&*smpp.address, smpp.window, smpp.rate, smpp.split), ("[::1]:2775", 10, 0, false));
-        for bad in [
-            "smpp://a:b@host",
-            "dev=smpp://a:b@host",
-            "n=http://a:b@host",
-            "n=smpp://host",
-            "n=smpp://a:123456789@host",
-            "n=smpp://a:secret@host?window=0",
-            "n=smpp://a:secret@host?bind=both",
-            "n=smpp://a:secret@host?color=red",
-        ] {
-            let fault = read(bad).unwrap_err();
-            assert!(!fault.contains("secret"), "{fault}");
-        }
-        assert!(!format!("{:?}", read(text)).contains("p@ss"));
-        assert_eq!(
-            read(text).unwrap().show().unwrap().as_str(),
-            Some("north=smpp://opentact:(hidden)@smsc.example:3550")
-        );
-    }
 
     #[test]
     fn durations_read_and_show_the_same() {

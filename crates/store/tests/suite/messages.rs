@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use opentact_store::messaging_profiles::NewMessagingProfile;
 use opentact_store::search::{Mode, Sort};
 use opentact_store::sms::{Consequences, NewSms, Outcome, Settlement, SmsFilter, Waiting};
+use opentact_store::sms_inbound::{NewSegment, Segment};
 use opentact_store::sms_opt_outs::OptOutFilter;
 use opentact_store::transactions::NewTransaction;
 use opentact_store::types::{OptOutSource, Priority, RefType, SmsState, SmsType, now};
@@ -28,6 +29,7 @@ fn message(to: &str, text: &str) -> NewSms {
         encoding: "gsm".into(),
         custom_callback_url: None,
         created_by: None,
+        carrier: None,
     }
 }
 
@@ -218,19 +220,56 @@ on_both! {
                 charge: Some(NewTransaction::charge(Money::units(price), RefType::SmsIncoming, uuid, "SMS")),
                 opt: Some((true, "Stop".into())),
                 reply: Some((message("12025550199", "Bye"), waiting())),
+                joined: None,
             }
         };
         let refused = sms.receive(ada.uuid, inbound(), consequences(2)).await;
         assert!(matches!(refused, Err(StoreError::InsufficientBalance)));
         assert_eq!(lists.among(ada.uuid, None, vec![them]).await.unwrap(), []);
         assert_eq!(sms.queue_length().await.unwrap(), 0);
-        let received = sms.receive(ada.uuid, inbound(), consequences(1)).await.unwrap();
+        let received = sms.receive(ada.uuid, inbound(), consequences(1)).await.unwrap().unwrap();
         assert_eq!(received.booked.unwrap().account_balance_after, Money::ZERO);
         assert_eq!(received.reply.unwrap().state, SmsState::Created);
         assert_eq!(lists.among(ada.uuid, None, vec![them]).await.unwrap(), [them]);
         let back = |_| Consequences { opt: Some((false, "Start".into())), ..Consequences::default() };
         sms.receive(ada.uuid, inbound(), back).await.unwrap();
         assert_eq!(lists.among(ada.uuid, None, vec![them]).await.unwrap(), []);
+    }
+
+    async fn segments_wait_until_their_message_is_whole_or_given_up(world: &World) {
+        let sms = world.store.sms();
+        let (ada, _) = tenant(&world.store, "ada", 1).await;
+        let segment = |reference, number: u8| NewSegment {
+            carrier: "north".into(),
+            from: 12025550199,
+            to: 12015550100,
+            data_coding: 8,
+            reference,
+            total: 3,
+            number,
+            octets: vec![0, number],
+        };
+        let (long, short) = (MINUTE, Duration::ZERO);
+        for (reference, number) in [(7, 3), (9, 1), (7, 1), (7, 3)] {
+            assert_eq!(sms.segment(segment(reference, number), long).await.unwrap(), None);
+        }
+        assert_eq!(sms.unfinished(long, 3).await.unwrap(), []);
+        let oldest = sms.unfinished(long, 2).await.unwrap();
+        assert_eq!(oldest.len(), 1, "of two messages");
+        let numbers = |segments: &[Segment]| segments.iter().map(|segment| segment.number).collect::<Vec<_>>();
+        // Asked again it is the same: nothing was written.
+        for _ in 0..2 {
+            let whole = sms.segment(segment(7, 2), long).await.unwrap().unwrap();
+            assert_eq!(numbers(&whole.segments), [1, 2, 3]);
+        }
+        let whole = sms.segment(segment(7, 2), long).await.unwrap().unwrap();
+        let inbound = NewSms { kind: SmsType::Inbound, from: "12025550199".into(), ..message("12015550100", "x") };
+        let joined = Some(whole.message);
+        sms.receive(ada.uuid, inbound, |_| Consequences { joined, ..Consequences::default() }).await.unwrap();
+        let late = sms.unfinished(short, 100).await.unwrap();
+        assert_eq!(late.iter().map(|late| numbers(&late.segments)).collect::<Vec<_>>(), [[1]]);
+        sms.forget_unfinished(late[0].message).await.unwrap();
+        assert_eq!(sms.unfinished(short, 0).await.unwrap(), []);
     }
 
     async fn opt_outs_are_a_list_for_each_profile(world: &World) {

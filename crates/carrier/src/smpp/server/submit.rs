@@ -2,7 +2,6 @@
 
 use opentact_engine::ports::{ControlError, SendMessage, Sender};
 use opentact_messaging::encoding;
-use opentact_messaging::segment::split_header;
 use opentact_messaging::smpp::{ShortMessage, Status};
 use opentact_store::smpp::{NewSubmit, Submit};
 use opentact_store::types::Priority;
@@ -28,13 +27,7 @@ pub(super) async fn submit(shared: &Shared, esme: Esme, message: ShortMessage) -
     let number = |number: Option<u64>, wrong| number.and_then(|number| Tn::new(number).ok()).ok_or(wrong);
     let from = number(message.source.number(), Status::INVALID_SOURCE)?;
     let to = number(message.destination.number(), Status::INVALID_DESTINATION)?;
-    let (place, octets) = match message.has_header() {
-        false => (message.sar, &message.body[..]),
-        true => {
-            let (place, body) = split_header(&message.body).ok_or(Status::INVALID_ESM_CLASS)?;
-            (place.or(message.sar), body)
-        }
-    };
+    let (place, octets) = message.split().ok_or(Status::INVALID_ESM_CLASS)?;
     if message.scheduled {
         return Err(Status::INVALID_SCHEDULE);
     }
@@ -46,7 +39,7 @@ pub(super) async fn submit(shared: &Shared, esme: Esme, message: ShortMessage) -
         from,
         to,
         data_coding: message.data_coding,
-        place: place.filter(|place| place.total > 1).map(|place| (place.reference, place.total, place.number)),
+        place: place.map(|place| (place.reference, place.total, place.number)),
         octets: octets.to_vec(),
         receipt: message.registered_delivery & 0x03,
     };
