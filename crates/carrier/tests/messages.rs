@@ -24,7 +24,7 @@ use opentact_engine::ports::{
 };
 use opentact_events::{Filter, Subscription};
 use opentact_store::messaging_profiles::{NewMessagingProfile, OptOutRules};
-use opentact_store::sms::{NewSms, SmsFilter, Waiting};
+use opentact_store::sms::{Consequences, NewSms, SmsFilter, Waiting};
 use opentact_store::types::{EventType, Priority, SmsState, SmsType};
 use opentact_store::{Money, Search, Tn};
 use parking_lot::Mutex;
@@ -403,6 +403,7 @@ async fn a_balance_that_is_gone_fails_what_waited() {
     let queued = (0..2).map(|at| new_sms(12125550190 + at)).collect();
     ground.store.sms().enqueue(ground.account, queued, a_minute()).await.unwrap();
     let running = ground.messages(Fake::accepting(), MessagesConfig::default()).await;
+    ear.states(2).await;
     let mut ends = HashMap::new();
     for _ in 0..2 {
         let payload = ear.next().await["payload"].take();
@@ -517,6 +518,7 @@ async fn a_message_that_was_sending_at_a_crash_is_sent_once_more_and_says_so() {
     }
     let carrier = Fake::accepting();
     let running = ground.messages(carrier.clone(), MessagesConfig::default()).await;
+    assert_eq!(ear.states(2).await, ["smso created", "smso created"]);
     let mut ends = HashMap::new();
     for _ in 0..2 {
         let payload = ear.next().await["payload"].take();
@@ -528,6 +530,27 @@ async fn a_message_that_was_sending_at_a_crash_is_sent_once_more_and_says_so() {
     assert_eq!(carrier.texts().len(), 1);
     assert_eq!(queued.len(), 2);
     running.drain().await;
+}
+
+#[tokio::test]
+async fn what_was_written_and_not_told_of_is_told_of_at_the_next_start_and_once() {
+    let ground = Ground::new().await;
+    let mut ear = ground.listen();
+    // As after a kill between the transaction and its events.
+    ground.store.sms().enqueue(ground.account, vec![new_sms(12125550199)], a_minute()).await.unwrap();
+    let inbound = NewSms { kind: SmsType::Inbound, ..new_sms(12125550198) };
+    ground.store.sms().receive(ground.account, inbound, |_| Consequences::default()).await.unwrap();
+    for _ in 0..2 {
+        let running = ground.messages(Fake::accepting(), MessagesConfig::default()).await;
+        soon("the end of the queue", async { while ground.store.sms().queue_length().await.unwrap() > 0 {} }).await;
+        running.drain().await;
+    }
+    let told = ["smso created", "smsi created", "smsi success", "smso success"];
+    assert_eq!(ear.states(4).await, told);
+    ground.hub.flush().await;
+    assert!(ground.store.sms().untold(0, 10).await.unwrap().is_empty());
+    let all = ground.hub.replay(ground.account, 0, 100).await.unwrap();
+    assert_eq!(all.iter().filter(|event| event.kind == EventType::Sms).count(), told.len());
 }
 
 #[tokio::test]
@@ -622,7 +645,8 @@ async fn urgent_messages_go_first_and_scheduled_ones_wait() {
     let carrier = Fake::accepting();
     let config = MessagesConfig { concurrency: 1, ..MessagesConfig::default() };
     let running = ground.messages(carrier.clone(), config).await;
-    ear.states(3).await;
+    // Four were made, three are sent.
+    ear.states(4 + 3).await;
     assert_eq!(carrier.texts(), ["12125550103", "12125550102", "12125550101"]);
     let state = ground.store.sms().queue_state(ground.account).await.unwrap();
     assert_eq!((state.scheduled, state.waiting, state.sending, state.oldest), (1, 0, 0, None));

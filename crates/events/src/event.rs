@@ -7,6 +7,7 @@ use opentact_store::numbers::TnOrder;
 use opentact_store::records::Record;
 use opentact_store::sip_messages::SipMessage;
 use opentact_store::sms::Sms;
+use opentact_store::sms_untold::untold_id;
 use opentact_store::types::EventType;
 use opentact_store::users::User;
 use serde::ser::Serialize;
@@ -34,6 +35,8 @@ pub struct NewEvent {
     pub ref_id: Option<Uuid>,
     /// Who besides subscriptions is told of it by HTTP.
     hook: Option<Hook>,
+    /// What was written with the change, to be told of: [`opentact_store::sms_untold`].
+    told: Option<Uuid>,
     /// JSON.
     payload: Vec<u8>,
     /// Members of the envelope besides those that every event has, each behind a comma: `,"call":{},"call_flow":{}`.
@@ -56,7 +59,7 @@ impl NewEvent {
         let mut text = Vec::with_capacity(PAYLOAD);
         write(&mut text, payload);
         let ref_id = ref_id.into();
-        NewEvent { account, kind, message, ref_id, hook: None, payload: text, members: Vec::new() }
+        NewEvent { account, kind, message, ref_id, hook: None, told: None, payload: text, members: Vec::new() }
     }
 
     fn with(mut self, name: &str, member: &impl Serialize) -> NewEvent {
@@ -80,6 +83,10 @@ impl NewEvent {
 
     pub(crate) fn hook(&self) -> Option<Hook> {
         self.hook
+    }
+
+    pub(crate) fn told(&self) -> Option<Uuid> {
+        self.told
     }
 
     /// JSON text.
@@ -130,7 +137,8 @@ impl NewEvent {
     /// A message was made, changed state or was delivered. `view` is [`view::sms`]'s object of it.
     pub fn sms(sms: &Sms, view: &Value) -> NewEvent {
         let message = format!("SMS: type: {}, state: {}", sms.kind, sms.state);
-        NewEvent::new(sms.account, EventType::Sms, message, view, sms.uuid)
+        let event = NewEvent::new(sms.account, EventType::Sms, message, view, sms.uuid);
+        NewEvent { told: Some(untold_id(sms)), ..event }
     }
 
     /// A message between SIP users was taken, delivered or given up: an event of type `sms`, told apart by the payload's

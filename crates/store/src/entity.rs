@@ -30,6 +30,7 @@ pub mod sms_inbound_segment;
 pub mod sms_opt_out;
 pub mod sms_queue;
 pub mod sms_segment;
+pub mod sms_untold;
 pub mod subscription;
 pub mod tech_prefix;
 pub mod tn;

@@ -15,7 +15,7 @@ use crate::records::{self, Record};
 use crate::tn_filters::{self, RejectedCalls};
 use crate::transactions::{self, NewTransaction};
 use crate::webhooks::{self, WebhookDelivery};
-use crate::{Money, Result, Store};
+use crate::{Money, Result, Store, sms_untold};
 
 /// What one group commit writes, all or nothing.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +28,8 @@ pub struct Batch {
     /// Calls that filters have rejected besides those counted before.
     pub rejected: Vec<RejectedCalls>,
     pub events: Vec<Event>,
+    /// Changes of messages that these events tell of: [`crate::sms_untold`].
+    pub told: Vec<Uuid>,
     /// Who is to be told of them.
     pub deliveries: Vec<WebhookDelivery>,
     /// What the calls have cost, by account.
@@ -62,6 +64,7 @@ impl Events<'_> {
         tn_filters::count_rejected(&tx, batch.rejected).await?;
         bulk::insert::<Entity, _>(&tx, batch.events, &Conflict::Refuse).await?;
         webhooks::insert(&tx, batch.deliveries).await?;
+        sms_untold::told(&tx, &batch.told).await?;
         let mut balances = HashMap::with_capacity(batch.charges.len());
         // In the order of accounts: nodes that charge the same two at once do not wait for each other.
         for (account, charges) in batch.charges {

@@ -42,6 +42,7 @@ pub mod sms;
 pub mod sms_inbound;
 pub mod sms_opt_outs;
 mod sms_queue;
+pub mod sms_untold;
 mod store;
 pub mod subscriptions;
 mod tech_prefix;

@@ -73,7 +73,7 @@ impl MigratorTrait for Migrator {
             file!("m0025_smpp"),
             file!("m0026_app_codecs"),
             file!("m0027_people"),
-            file!("m0028_inbound_segments"),
+            file!("m0028_sms"),
         ];
         files.into_iter().map(|file| Box::new(file) as Box<dyn MigrationTrait>).collect()
     }

@@ -11,7 +11,7 @@ use crate::search::{Found, Search, digits_mask, mask, run, searchable, sortable,
 pub use crate::sms_queue::{Outcome, QueueState, Queued, Settled, Settlement, Waiting};
 use crate::transactions::{self, NewTransaction, Transaction};
 use crate::types::{OptOutSource, Priority, SmsState, SmsType, Tn, now};
-use crate::{Result, Store, owned, smpp, sms_inbound, sms_opt_outs, sms_queue, tokens};
+use crate::{Result, Store, owned, smpp, sms_inbound, sms_opt_outs, sms_queue, sms_untold, tokens};
 
 searchable!(sms, {
     "from" => From, "to" => To, "tn" => Tn, "message" => Message, "state" => State, "delivered" => Delivered,
@@ -86,6 +86,8 @@ pub struct Consequences {
     pub reply: Option<(NewSms, Waiting)>,
     /// The unfinished message that it was joined from, of which nothing is kept any more.
     pub joined: Option<Uuid>,
+    /// Why it is kept as failed.
+    pub failed: Option<String>,
 }
 
 /// What came of an inbound message.
@@ -113,7 +115,7 @@ impl Messages<'_> {
         Ok(sms)
     }
 
-    /// Writes an inbound message in state `success` with all that it brings about (the closure gets its id), all or
+    /// Writes an inbound message in state `success`, or `failed`, with all that it brings about (the closure gets its id), all or
     /// nothing. [`crate::StoreError::InsufficientBalance`] writes nothing. `None` where the carrier has told of it before, by
     /// the same reference.
     pub async fn receive(
@@ -123,8 +125,11 @@ impl Messages<'_> {
         consequences: impl FnOnce(Uuid) -> Consequences + Send,
     ) -> Result<Option<ReceivedSms>> {
         let (from, profile) = (new.from.parse::<Tn>(), new.messaging_profile);
-        let sms = row(account, new, SmsState::Success);
-        let Consequences { charge, opt, reply, joined } = consequences(sms.uuid);
+        let mut sms = row(account, new, SmsState::Success);
+        let Consequences { charge, opt, reply, joined, failed } = consequences(sms.uuid);
+        if failed.is_some() {
+            (sms.state, sms.reason) = (SmsState::Failed, failed);
+        }
         let tx = self.store.begin().await?;
         if is_known(&tx, &sms).await? {
             return Ok(None);
@@ -133,6 +138,7 @@ impl Messages<'_> {
             sms_inbound::forget(&tx, joined).await?;
         }
         owned::insert(&tx, sms.clone()).await?;
+        sms_untold::note(&tx, [&created(&sms), &sms].into_iter()).await?;
         let booked = match charge {
             Some(charge) => Some(transactions::book(&tx, account, charge).await?),
             None => None,
@@ -157,12 +163,6 @@ impl Messages<'_> {
         };
         tx.commit().await?;
         Ok(Some(ReceivedSms { sms, booked, reply }))
-    }
-
-    /// An inbound message that cannot be paid for is kept, so that it can be read later.
-    pub async fn fail(&self, account: Uuid, uuid: Uuid, reason: &str) -> Result<Sms> {
-        let fail = |sms: &mut Sms| (sms.state, sms.reason) = (SmsState::Failed, Some(reason.to_owned()));
-        self.change(account, uuid, fail).await
     }
 
     /// Changes what the closure changes of state, flags, reason and reference.
@@ -229,6 +229,7 @@ impl Messages<'_> {
             sms.modified_on = now();
             owned::update::<Entity>(&tx, sms.account, sms.uuid, sms.clone()).await?;
             smpp::ended(&tx, vec![uuid], sms.delivered).await?;
+            sms_untold::note(&tx, [&sms].into_iter()).await?;
         }
         tx.commit().await?;
         Ok(Some(Receipted { sms, changed }))
@@ -291,6 +292,11 @@ impl Messages<'_> {
         }
         run::<Entity>(self.store.reader(), account, always, filters, search).await
     }
+}
+
+/// An inbound message as it was before it was received: its life is one write, and two events as that of any other.
+pub fn created(sms: &Sms) -> Sms {
+    Sms { state: SmsState::Created, reason: None, modified_on: sms.created_on, ..sms.clone() }
 }
 
 /// Whether the carrier has told of an inbound message before.

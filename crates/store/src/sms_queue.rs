@@ -19,7 +19,7 @@ use crate::entity::{sms, sms_segment};
 use crate::sms::{Messages, NewSms, Sms, row};
 use crate::transactions::{self, NewTransaction};
 use crate::types::{Json, Money, Priority, SmsState, now, to_millis};
-use crate::{Result, owned, smpp};
+use crate::{Result, owned, smpp, sms_untold};
 
 /// How a message is to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,6 +92,7 @@ impl Messages<'_> {
         let (rows, queued) = new.into_iter().map(|new| rows(account, new, waiting)).unzip::<_, _, Vec<_>, Vec<_>>();
         bulk::insert::<sms::Entity, _>(&tx, rows.clone(), &Conflict::Refuse).await?;
         bulk::insert::<Entity, _>(&tx, queued, &Conflict::Refuse).await?;
+        sms_untold::note(&tx, rows.iter()).await?;
         if let Some(first) = rows.first() {
             smpp::link(&tx, submits, first.uuid).await?;
         }
@@ -192,6 +193,7 @@ impl Messages<'_> {
         (row.state, row.reason, row.modified_on) = (SmsState::Failed, Some(reason.to_owned()), now());
         owned::update::<sms::Entity>(&tx, account, uuid, row.clone()).await?;
         smpp::ended(&tx, vec![uuid], false).await?;
+        sms_untold::note(&tx, [&row].into_iter()).await?;
         tx.commit().await?;
         Ok(Some(row))
     }
@@ -252,6 +254,7 @@ impl Messages<'_> {
         bulk::insert::<sms::Entity, _>(&tx, settled.messages.clone(), &Conflict::Update { key, keep: &[] }).await?;
         bulk::insert::<sms_segment::Entity, _>(&tx, segments, &Conflict::Refuse).await?;
         bulk::delete::<Entity>(&tx, Column::Sms, &gone).await?;
+        sms_untold::note(&tx, settled.messages.iter().filter(|sms| sms.state != SmsState::Created)).await?;
         let failed = settled.messages.iter().filter(|sms| sms.state == SmsState::Failed).map(|sms| sms.uuid);
         smpp::ended(&tx, failed.collect(), false).await?;
         // Always in one order: two nodes that settle must not wait for each other.
@@ -271,6 +274,7 @@ pub(crate) async fn write(db: &impl ConnectionTrait, account: Uuid, new: NewSms,
     let (sms, queued) = rows(account, new, waiting);
     owned::insert(db, sms.clone()).await?;
     owned::insert(db, queued).await?;
+    sms_untold::note(db, [&sms].into_iter()).await?;
     Ok(sms)
 }
 

@@ -19,8 +19,8 @@ use opentact_events::{EventType, Hub, NewEvent, view};
 use opentact_stir::TestAuthority;
 use opentact_store::accounts::{Account, NewAccount};
 use opentact_store::calls::CallRecord;
-use opentact_store::sms::NewSms;
-use opentact_store::types::{CallState, CallType, Direction, Json, Role, SmsType, now};
+use opentact_store::sms::{NewSms, Sms};
+use opentact_store::types::{CallState, CallType, Direction, Json, Role, SmsState, SmsType, now};
 use opentact_store::users::{NewUser, User};
 use opentact_store::{Money, Store};
 use parking_lot::Mutex;
@@ -211,7 +211,8 @@ impl MessageControl for FakeMessages {
     }
 
     async fn cancel(&self, account: Uuid, uuid: Uuid) -> Result<Value, ControlError> {
-        let sms = self.store.sms().fail(account, uuid, "Canceled").await.unwrap();
+        let canceled = |sms: &mut Sms| (sms.state, sms.reason) = (SmsState::Failed, Some("Canceled".to_owned()));
+        let sms = self.store.sms().change(account, uuid, canceled).await.unwrap();
         Ok(view::sms(&sms, view::SmsContext::default()))
     }
 

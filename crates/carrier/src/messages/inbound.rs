@@ -7,9 +7,9 @@ use std::time::Duration;
 use chrono::Utc;
 use opentact_engine::ports::{CarrierMessage, ReceiptState};
 use opentact_messaging::{segment, thread_id};
-use opentact_store::sms::{Consequences, NewSms, Receipted, ReceivedSms, Sms, Waiting};
+use opentact_store::sms::{Consequences, NewSms, Receipted, ReceivedSms, Waiting, created};
 use opentact_store::transactions::NewTransaction;
-use opentact_store::types::{Priority, RefType, SmsState, SmsType};
+use opentact_store::types::{Priority, RefType, SmsType};
 use opentact_store::{StoreError, Tn};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -234,7 +234,9 @@ async fn receive(shared: &Shared, message: Message<'_>) -> Result<bool, StoreErr
         (!price.is_zero()).then(charge)
     };
     let reply = answer.map(|text| (reply(&context, &new, text), waiting(shared)));
-    let wants = Consequences { charge: None, opt, reply, joined };
+    let incomplete =
+        |missing: Missing| format!("Incomplete: {} of {} segments never came", missing.segments, missing.of);
+    let wants = Consequences { charge: None, opt, reply, joined, failed: missing.map(incomplete) };
     let announcing = shared.announcing.read().await;
     let messages = shared.store.sms();
     let received = messages.receive(account, new.clone(), |sms| Consequences { charge: charge(sms), ..wants.clone() });
@@ -242,26 +244,17 @@ async fn receive(shared: &Shared, message: Message<'_>) -> Result<bool, StoreErr
         Ok(received) => received,
         // Kept, so that it can be read once the account is paid up; who opts out is out, whoever pays.
         Err(StoreError::InsufficientBalance) => {
-            let unpaid = Consequences { reply: None, ..wants };
-            let mut received = messages.receive(account, new, |_| unpaid).await?;
-            if let Some(received) = &mut received {
-                received.sms = messages.fail(account, received.sms.uuid, INSUFFICIENT_BALANCE).await?;
-            }
-            received
+            let failed = Some(INSUFFICIENT_BALANCE.to_owned());
+            messages.receive(account, new, |_| Consequences { reply: None, failed, ..wants }).await?
         }
         Err(error) => return Err(error),
     };
-    let Some(ReceivedSms { mut sms, booked, reply }) = received else {
+    let Some(ReceivedSms { sms, booked, reply }) = received else {
         info!(from, to, carrier, "inbound message that the carrier has told of before");
         return Ok(false);
     };
-    if let Some(missing) = missing.filter(|_| sms.state == SmsState::Success) {
-        let reason = format!("Incomplete: {} of {} segments never came", missing.segments, missing.of);
-        sms = messages.fail(account, sms.uuid, &reason).await?;
-    }
     metrics::counter!("opentact_sms_received_total", "state" => sms.state.as_str()).increment(1);
-    let created = Sms { state: SmsState::Created, reason: None, modified_on: sms.created_on, ..sms.clone() };
-    context.publish(shared, &created);
+    context.publish(shared, &created(&sms));
     context.publish(shared, &sms);
     shared.news(account);
     context.publish_balance(shared, booked.map(|booked| booked.account_balance_after), "sms_per_receive");

@@ -161,6 +161,7 @@ impl Messages {
             stop: CancellationToken::new(),
             worker_done: CancellationToken::new(),
         });
+        tell_untold(&shared).await?;
         let mut tasks =
             vec![tokio::spawn(worker::run(shared.clone())), tokio::spawn(inbound::run(shared.clone(), incoming))];
         for carrier in &shared.carriers {
@@ -240,6 +241,29 @@ impl Shared {
     /// Nobody need listen.
     fn news(&self, account: Uuid) {
         let _ = self.news.send(account);
+    }
+}
+
+/// Changes that are told of together.
+const UNTOLD: u64 = 1_000;
+
+/// Tells of what an earlier run has written and not told of any more.
+async fn tell_untold(shared: &Shared) -> Result<(), StoreError> {
+    let mut place = 0;
+    loop {
+        // What is on its way is none of them; and the queue of events has its limit.
+        shared.hub.flush().await;
+        let untold = shared.store.sms().untold(place, UNTOLD).await?;
+        let Some(last) = untold.last() else { return Ok(()) };
+        place = last.place;
+        for change in untold {
+            let sms = match shared.store.sms().get(change.account, change.sms).await {
+                Ok(sms) => change.of(sms),
+                Err(StoreError::NotFound(_)) => continue,
+                Err(error) => return Err(error),
+            };
+            worker::context(shared, &sms).await?.publish(shared, &sms);
+        }
     }
 }
 

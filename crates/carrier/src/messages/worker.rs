@@ -185,7 +185,7 @@ impl Surroundings {
     }
 }
 
-async fn context(shared: &Shared, sms: &Sms) -> Result<Context, StoreError> {
+pub(super) async fn context(shared: &Shared, sms: &Sms) -> Result<Context, StoreError> {
     let lease = match shared.store.numbers().get_lease_by_tn(sms.account, sms.tn).await {
         Ok(lease) => Some(lease),
         Err(StoreError::NotFound(_)) => None,

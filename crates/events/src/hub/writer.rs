@@ -244,7 +244,9 @@ impl Writer {
         let (flow_logs, rejected) = (parts.flow_logs.clone(), parts.rejected());
         let records = parts.records.values().cloned().collect();
         let events = rows.clone();
-        let batch = Batch { calls, flow_logs, records, rejected, events, deliveries: deliveries.clone(), charges };
+        let told = parts.events.iter().filter_map(|pending| pending.event.told()).collect();
+        let batch =
+            Batch { calls, flow_logs, records, rejected, events, told, deliveries: deliveries.clone(), charges };
         let balances = self.shared.store.events().commit(batch).await?;
         for (account, charge) in parts.charges() {
             if let (Some(balance), Some(left)) = (balances.get(&account), unbooked.get_mut(&account)) {
