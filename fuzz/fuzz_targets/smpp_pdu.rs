@@ -29,7 +29,7 @@ fuzz_target!(|octets: &[u8]| {
                 other => panic!("{frame:?} was written as {other:?}"),
             }
         }
-        if let Pdu::Submit(message) | Pdu::Deliver(message) = &frame.pdu {
+        if let Pdu::Submit(message) | Pdu::Deliver(message) | Pdu::Data(message) = &frame.pdu {
             let _ = assembler.push(now, message);
             if let Some(receipt) = Receipt::of(message) {
                 let _ = Receipt::parse(&receipt.to_text());

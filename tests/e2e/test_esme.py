@@ -149,3 +149,30 @@ def test_a_server_that_ends_says_goodbye(customer):
     assert esme.client.read_pdu().command == "unbind"
     customer.server.wait(30)
     esme.client.disconnect()
+
+
+def test_version_5_and_data_sm(customer):
+    """SMPP 5.0 4.1.1.1, 4.2.2.1: octets of the test's own, as no peer here speaks 5.0."""
+    login = customer.token["smpp"]
+    host, port = customer.server.runtime["smpp"][0].rsplit(":", 1)
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+
+        def ask(command, sequence, body):
+            connection.sendall(struct.pack(">4L", 16 + len(body), command, 0, sequence) + body)
+            length, answer, status, number = struct.unpack(">4L", connection.recv(16, socket.MSG_WAITALL))
+            assert (answer, status, number) == (command | 0x80000000, 0, sequence)
+            return connection.recv(length - 16, socket.MSG_WAITALL)
+
+        bind = login["system_id"].encode() + b"\0" + login["password"].encode() + b"\0\0\x50\0\0\0"
+        # A transmitter: nothing comes in between.
+        assert ask(0x02, 1, bind).endswith(b"\x02\x10\x00\x01\x50"), "sc_interface_version"
+        source, destination = str(customer.tn).encode(), b"12065550199"
+        payload = "привет".encode("utf-16-be")
+        data = b"\0\x01\x01" + source + b"\0\x01\x01" + destination + b"\0\0\x01\x08"
+        data += struct.pack(">2H", 0x0424, len(payload)) + payload
+        message_id, _, tlvs = ask(0x103, 2, data).partition(b"\0")
+        assert len(message_id) == 32
+        # One of the window's requests is under way.
+        assert tlvs[:4] == b"\x04\x28\x00\x01" and 0 < tlvs[4] < 90, "congestion_state"
+    found = customer.rest.post("/rest/sms/search/outbound", {})
+    assert [sms["message"] for sms in found["data"]] == ["привет"]

@@ -12,7 +12,7 @@ use opentact_carrier::smpp::{SmppCarrier, SmppConfig};
 use opentact_engine::ports::{CarrierMessage, CarrierSubmit, InboundSegment, MessageCarrier, ReceiptState, Submission};
 use opentact_messaging::encoding;
 use opentact_messaging::smpp::pdu::{Frame, Pdu};
-use opentact_messaging::smpp::{Bind, BindKind};
+use opentact_messaging::smpp::{Bind, BindKind, VERSION_3_4, VERSION_5_0};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -170,6 +170,20 @@ async fn a_transmitter_and_a_receiver_do_what_a_transceiver_does() {
 }
 
 #[tokio::test]
+async fn data_sm_and_version_5_do_what_submit_sm_and_3_4_do() {
+    let smsc = Smsc::start(SmscConfig { delivery: Duration::from_millis(20), ..SmscConfig::default() }, None);
+    let smsc = smsc.await.unwrap();
+    let (tell, incoming) = mpsc::channel(100);
+    let config = SmppConfig { version: VERSION_5_0, data_sm: true, ..esme(&smsc.address().to_string()) };
+    let carrier = SmppCarrier::start(config, tell);
+    soon("bind", carrier.bound().wait_for(|bound| *bound)).await.unwrap();
+    let mut world = World { smsc, carrier, incoming };
+    let reference = world.accepted(12125550199, "hello").await;
+    assert_eq!(world.next().await, receipt(reference, ReceiptState::Delivered));
+    world.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_message_to_a_leased_number_comes_back_in_segments() {
     let mut world = World::new(&[12125550110]).await;
     let text = "Grüße aus Ω, € [ok] 🙂 ".repeat(20);
@@ -277,6 +291,7 @@ async fn an_esme_that_says_nothing_does_not_hold_up_the_end() {
         system_id: "opentact".into(),
         password: "opentact".into(),
         system_type: String::new(),
+        version: VERSION_3_4,
     };
     mute.write_all(&Frame::request(1, Pdu::Bind(bind)).encode().unwrap()).await.unwrap();
     let mut answer = [0; 64];

@@ -1,5 +1,5 @@
 //! SMS without I/O: what a text becomes on the wire (GSM 03.38, UCS-2, segments), what a message goes through
-//! (states, threads, opt-out words) and SMPP 3.4 sessions of both roles.
+//! (states, threads, opt-out words) and SMPP 3.4 and 5.0 sessions of both roles.
 //!
 //! Nothing here opens a socket, reads a clock or knows an account. Time comes in as [`std::time::Instant`], octets
 //! come in by `handle` and go out by `poll`. The one invariant the driver must keep: drain [`smpp::Session::poll`]

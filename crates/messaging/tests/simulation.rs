@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use opentact_messaging::smpp::{
     Address, Bind, BindKind, Config, Event, Failure, Input, Outcome, Output, Role, Session, ShortMessage, Status,
+    VERSION_3_4,
 };
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -76,7 +77,13 @@ impl World {
             1 => BindKind::Transmitter,
             _ => BindKind::Transceiver,
         };
-        let bind = Bind { kind, system_id: "esme".into(), password: "secret".into(), system_type: String::new() };
+        let bind = Bind {
+            kind,
+            system_id: "esme".into(),
+            password: "secret".into(),
+            system_type: String::new(),
+            version: VERSION_3_4,
+        };
         let mut esme = Config::new(Role::Esme(bind));
         esme.window = random.random_range(1..8);
         esme.queue = random.random_range(1..MESSAGES as usize);

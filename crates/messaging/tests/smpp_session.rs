@@ -8,7 +8,7 @@ use bytes::Bytes;
 use opentact_messaging::smpp::pdu::{Deframer, Frame, Pdu};
 use opentact_messaging::smpp::{
     Address, Bind, BindKind, CloseReason, Config, Event, Failure, Input, Outcome, Output, Role, Session, ShortMessage,
-    Status,
+    Status, VERSION_3_4, VERSION_5_0,
 };
 
 fn bind() -> Bind {
@@ -17,6 +17,7 @@ fn bind() -> Bind {
         system_id: "esme".into(),
         password: "secret".into(),
         system_type: String::new(),
+        version: VERSION_3_4,
     }
 }
 
@@ -347,4 +348,72 @@ fn a_rate_spreads_what_is_sent() {
     }
     let took = pair.now - began;
     assert!((Duration::from_millis(2_700)..=Duration::from_secs(3)).contains(&took), "{took:?}");
+}
+
+fn pair_that_is_bound(esme: Config, smsc: Config) -> Pair {
+    let mut pair = Pair::with(esme, smsc);
+    pair.exchange();
+    pair.smsc.handle(pair.now, Input::AnswerBind(Ok(())));
+    pair.exchange();
+    pair
+}
+
+fn smsc() -> Config {
+    Config::new(Role::Smsc { system_id: "dev".into() })
+}
+
+fn esme(version: u8) -> Config {
+    Config::new(Role::Esme(Bind { version, ..bind() }))
+}
+
+#[test]
+fn version_5_is_spoken_where_the_bind_asks_for_it() {
+    for (asked, spoken) in [(0x33, 0x33), (VERSION_3_4, VERSION_3_4), (0x40, VERSION_3_4), (VERSION_5_0, VERSION_5_0)] {
+        let pair = pair_that_is_bound(esme(asked), smsc());
+        assert_eq!((pair.esme.version(), pair.smsc.version()), (spoken, spoken), "{asked:#x}");
+    }
+}
+
+#[test]
+fn a_congested_smsc_of_version_5_is_let_rest() {
+    for (version, rests) in [(VERSION_3_4, false), (VERSION_5_0, true)] {
+        let mut pair = pair_that_is_bound(Config { window: 1, ..esme(version) }, Config { inbound: 1, ..smsc() });
+        for id in [1, 2] {
+            pair.esme.handle(pair.now, Input::Send { id, message: hello() });
+        }
+        let (_, events) = pair.exchange();
+        let [Event::Message { sequence, .. }] = events[..] else { panic!("{events:?}") };
+        pair.smsc.handle(pair.now, Input::Answer { sequence, result: Ok("1".into()) });
+        let (ended, events) = pair.exchange();
+        let accepted = Outcome::Accepted { message_id: "1".into() };
+        assert_eq!(ended, [Event::Ended { id: 1, outcome: accepted }]);
+        assert_eq!(events.is_empty(), rests, "{events:?}");
+        if rests {
+            let pause = pair.esme.deadline().unwrap() - pair.now;
+            assert_eq!(pause, Duration::from_millis(250));
+            pair.now += pause;
+            pair.esme.handle(pair.now, Input::Timeout);
+            let (_, events) = pair.exchange();
+            assert!(matches!(events[..], [Event::Message { .. }]), "{events:?}");
+        }
+    }
+}
+
+#[test]
+fn data_sm_goes_both_ways() {
+    let data_sm = true;
+    let mut pair = pair_that_is_bound(Config { data_sm, ..esme(VERSION_3_4) }, Config { data_sm, ..smsc() });
+    pair.esme.handle(pair.now, Input::Send { id: 1, message: hello() });
+    pair.smsc.handle(pair.now, Input::Send { id: 2, message: hello() });
+    let (of_esme, of_smsc) = pair.exchange();
+    let [Event::Message { sequence: up, message: ref first }] = of_smsc[..] else { panic!("{of_smsc:?}") };
+    let [Event::Message { sequence: down, message: ref second }] = of_esme[..] else { panic!("{of_esme:?}") };
+    assert_eq!((first, second), (&hello(), &hello()));
+    pair.smsc.handle(pair.now, Input::Answer { sequence: up, result: Ok("7".into()) });
+    pair.esme.handle(pair.now, Input::Answer { sequence: down, result: Ok(String::new()) });
+    let (of_esme, of_smsc) = pair.exchange();
+    let accepted = |id: u64, message_id: &str| {
+        vec![Event::Ended { id, outcome: Outcome::Accepted { message_id: message_id.to_owned() } }]
+    };
+    assert_eq!((of_esme, of_smsc), (accepted(1, "7"), accepted(2, "")));
 }

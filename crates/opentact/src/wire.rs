@@ -26,6 +26,7 @@ use opentact_engine::{
     BatchConfig, CodecOrder, Engine, EngineConfig, MessageConfig, SubscribeConfig, TrunkConfig, WebhookConfig,
 };
 use opentact_events::Hub;
+use opentact_messaging::smpp::VERSION_5_0;
 use opentact_sip::digest::Algorithm;
 use opentact_sip::flow::Transport;
 use opentact_sip::registrar::RegistrarConfig;
@@ -166,6 +167,10 @@ fn sms_carrier(carrier: &SmsCarrier, trust: &ClientTls) -> CarrierConfig {
     smpp.window = smsc.window as usize;
     smpp.rate = smsc.rate;
     smpp.split = smsc.split;
+    smpp.data_sm = smsc.data_sm;
+    if smsc.version_5 {
+        smpp.version = VERSION_5_0;
+    }
     smpp.tls = smsc.tls.then(|| trust.clone());
     CarrierConfig::Smpp(smpp)
 }

@@ -14,7 +14,7 @@ use opentact_messaging::encoding;
 use opentact_messaging::segment::{Segment, Segmented, segment};
 use opentact_messaging::smpp::{
     Address, Bind, BindKind, Class, CloseReason, Config, Event, Failure, Input, MessageState, Outcome, Receipt, Role,
-    ShortMessage, Status,
+    ShortMessage, Status, VERSION_3_4,
 };
 use parking_lot::Mutex;
 use rand::Rng;
@@ -55,6 +55,10 @@ pub struct SmppConfig {
     pub rate: u32,
     /// Two sessions, a transmitter and a receiver, in place of one transceiver.
     pub split: bool,
+    /// [`VERSION_3_4`] or [`VERSION_5_0`](opentact_messaging::smpp::VERSION_5_0): what is asked for.
+    pub version: u8,
+    /// Messages are submitted by data_sm, in place of submit_sm.
+    pub data_sm: bool,
     pub response_timeout: Duration,
     pub enquire_link: Duration,
     /// Pause after the first ESME_RTHROTTLED; doubles.
@@ -80,6 +84,8 @@ impl SmppConfig {
             queue: 1_000,
             rate: 0,
             split: false,
+            version: VERSION_3_4,
+            data_sm: false,
             response_timeout: Duration::from_secs(10),
             enquire_link: Duration::from_secs(30),
             throttle_pause: Duration::from_millis(250),
@@ -96,10 +102,12 @@ impl SmppConfig {
             system_id: self.system_id.clone(),
             password: self.password.clone(),
             system_type: self.system_type.clone(),
+            version: self.version,
         }));
         config.window = self.window;
         config.queue = self.queue;
         config.rate = self.rate;
+        config.data_sm = self.data_sm;
         config.response_timeout = self.response_timeout;
         config.enquire_link = self.enquire_link;
         config.throttle_pause = self.throttle_pause;
@@ -112,7 +120,7 @@ struct Command {
     outcome: oneshot::Sender<Outcome>,
 }
 
-/// A message carrier behind SMPP 3.4: one transceiver session, or a transmitter and a receiver; each comes back after
+/// A message carrier behind SMPP: one transceiver session, or a transmitter and a receiver; each comes back after
 /// every loss of its link. A receipt is asked for with every segment.
 pub struct SmppCarrier {
     config: SmppConfig,

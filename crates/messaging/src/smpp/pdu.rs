@@ -7,7 +7,10 @@ use bytes::{BufMut, Bytes, BytesMut};
 use rusmpp::decode::DecodeWithLength;
 use rusmpp::encode::{Encode, Length};
 use rusmpp::pdus;
-use rusmpp::tlvs::{MessageDeliveryRequestTlvValue, MessageSubmissionRequestTlvValue, Tlv, TlvValue};
+use rusmpp::tlvs::{
+    MessageDeliveryRequestTlvValue, MessageDeliveryResponseTlvValue, MessageSubmissionRequestTlvValue,
+    MessageSubmissionResponseTlvValue, Tlv, TlvTag, TlvValue,
+};
 use rusmpp::types::{AnyOctetString, COctetString, EmptyOrFullCOctetString, OctetString};
 use rusmpp::values::{
     EsmClass, InterfaceVersion, MessagePayload, Npi, PriorityFlag, RegisteredDelivery, Ton, UserMessageReference,
@@ -27,8 +30,9 @@ pub const MAX_LENGTH: usize = 68 * 1024;
 const MAX_SHORT_MESSAGE: usize = 254;
 /// Longest field of a bind that is read, octets.
 const MAX_BIND_FIELD: usize = 128;
-/// SMPP 3.4 5.2.4.
-const INTERFACE_VERSION: InterfaceVersion = InterfaceVersion::Smpp3_4;
+/// interface_version (SMPP 3.4 5.2.4, SMPP 5.0 4.7.13).
+pub const VERSION_3_4: u8 = 0x34;
+pub const VERSION_5_0: u8 = 0x50;
 
 /// esm_class bits (SMPP 3.4 5.2.12).
 const ESM_UDHI: u8 = 0x40;
@@ -67,9 +71,11 @@ pub struct Bind {
     pub password: String,
     /// At most 12 ASCII characters.
     pub system_type: String,
+    /// [`VERSION_3_4`], [`VERSION_5_0`], or what the peer says.
+    pub version: u8,
 }
 
-/// submit_sm or deliver_sm.
+/// submit_sm, deliver_sm or data_sm.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ShortMessage {
     pub source: Address,
@@ -80,7 +86,8 @@ pub struct ShortMessage {
     pub data_coding: u8,
     /// SMPP 3.4 5.2.17: bits 0 and 1 ask for a receipt, 1 always, 2 on failure only.
     pub registered_delivery: u8,
-    /// How long the SMSC may try. Sent and read as relative time, whole seconds; absolute time is not read.
+    /// How long the SMSC may try. Sent and read as relative time, whole seconds, or, in data_sm, as `qos_time_to_live`;
+    /// absolute time is not read.
     pub validity: Option<Duration>,
     /// The peer wants it sent later (`schedule_delivery_time`). Never sent.
     pub scheduled: bool,
@@ -146,13 +153,23 @@ pub enum Pdu {
     BindResp {
         kind: BindKind,
         system_id: String,
+        /// `sc_interface_version`: what the SMSC speaks.
+        version: Option<u8>,
     },
     Submit(ShortMessage),
     SubmitResp {
         message_id: String,
+        /// `congestion_state` (SMPP 5.0 4.8.4.18): 0 idle to 100 congested.
+        congestion: Option<u8>,
     },
     Deliver(ShortMessage),
     DeliverResp,
+    /// Either way.
+    Data(ShortMessage),
+    DataResp {
+        message_id: String,
+        congestion: Option<u8>,
+    },
     EnquireLink,
     EnquireLinkResp,
     Unbind,
@@ -242,7 +259,12 @@ pub fn decode(mut octets: BytesMut) -> Result<Frame, Malformed> {
         CommandId::UnbindResp => return frame(Pdu::UnbindResp),
         CommandId::GenericNack => return frame(Pdu::GenericNack),
         CommandId::DeliverSmResp => return frame(Pdu::DeliverResp),
-        CommandId::SubmitSmResp if body == 0 => return frame(Pdu::SubmitResp { message_id: String::new() }),
+        CommandId::SubmitSmResp if body == 0 => {
+            return frame(Pdu::SubmitResp { message_id: String::new(), congestion: None });
+        }
+        CommandId::DataSmResp if body == 0 => {
+            return frame(Pdu::DataResp { message_id: String::new(), congestion: None });
+        }
         CommandId::BindTransmitterResp if body == 0 => return frame(empty_bind_resp(BindKind::Transmitter)),
         CommandId::BindReceiverResp if body == 0 => return frame(empty_bind_resp(BindKind::Receiver)),
         CommandId::BindTransceiverResp if body == 0 => return frame(empty_bind_resp(BindKind::Transceiver)),
@@ -254,7 +276,9 @@ pub fn decode(mut octets: BytesMut) -> Result<Frame, Malformed> {
         | CommandId::BindTransceiverResp
         | CommandId::SubmitSm
         | CommandId::SubmitSmResp
-        | CommandId::DeliverSm => {}
+        | CommandId::DeliverSm
+        | CommandId::DataSm
+        | CommandId::DataSmResp => {}
         other => return frame(Pdu::Other(other.into())),
     }
     // The codec wants the octets after the length, and their number.
@@ -262,10 +286,33 @@ pub fn decode(mut octets: BytesMut) -> Result<Frame, Malformed> {
     let length = rest.len();
     let (command, _) = Command::decode(&mut rest, length).map_err(|_| failed)?;
     let pdu = match command.pdu() {
-        Some(rusmpp::Pdu::BindTransmitterResp(body)) => bind_resp(BindKind::Transmitter, body.system_id.as_str()),
-        Some(rusmpp::Pdu::BindReceiverResp(body)) => bind_resp(BindKind::Receiver, body.system_id.as_str()),
-        Some(rusmpp::Pdu::BindTransceiverResp(body)) => bind_resp(BindKind::Transceiver, body.system_id.as_str()),
-        Some(rusmpp::Pdu::SubmitSmResp(body)) => Pdu::SubmitResp { message_id: body.message_id().as_str().to_owned() },
+        Some(rusmpp::Pdu::BindTransmitterResp(body)) => {
+            bind_resp(BindKind::Transmitter, body.system_id.as_str(), body.sc_interface_version())
+        }
+        Some(rusmpp::Pdu::BindReceiverResp(body)) => {
+            bind_resp(BindKind::Receiver, body.system_id.as_str(), body.sc_interface_version())
+        }
+        Some(rusmpp::Pdu::BindTransceiverResp(body)) => {
+            bind_resp(BindKind::Transceiver, body.system_id.as_str(), body.sc_interface_version())
+        }
+        Some(rusmpp::Pdu::SubmitSmResp(body)) => {
+            Pdu::SubmitResp { message_id: body.message_id().as_str().to_owned(), congestion: congestion(body.tlvs()) }
+        }
+        Some(rusmpp::Pdu::DataSmResp(body)) => {
+            Pdu::DataResp { message_id: body.message_id().as_str().to_owned(), congestion: congestion(body.tlvs()) }
+        }
+        Some(rusmpp::Pdu::DataSm(body)) => Pdu::Data(with_tlvs(
+            ShortMessage {
+                source: address(body.source_addr_ton, body.source_addr_npi, body.source_addr.as_str()),
+                destination: address(body.dest_addr_ton, body.dest_addr_npi, body.destination_addr.as_str()),
+                esm_class: body.esm_class.into(),
+                data_coding: body.data_coding.into(),
+                registered_delivery: body.registered_delivery.into(),
+                validity: time_to_live(body.tlvs()),
+                ..ShortMessage::default()
+            },
+            body.tlvs(),
+        )),
         Some(rusmpp::Pdu::SubmitSm(body)) => Pdu::Submit(with_tlvs(
             ShortMessage {
                 source: address(body.source_addr_ton, body.source_addr_npi, body.source_addr.as_str()),
@@ -298,7 +345,7 @@ pub fn decode(mut octets: BytesMut) -> Result<Frame, Malformed> {
 }
 
 /// Leniently: the password of a customer may be a token, which is longer than SMPP 3.4 4.1.1 has it. What stands behind the
-/// system type does not matter here.
+/// version does not matter here.
 fn read_bind(kind: BindKind, octets: &[u8]) -> Option<Pdu> {
     let mut rest = octets.get(HEADER..)?;
     let mut field = || {
@@ -308,15 +355,30 @@ fn read_bind(kind: BindKind, octets: &[u8]) -> Option<Pdu> {
         (text.len() <= MAX_BIND_FIELD && text.is_ascii()).then(|| String::from_utf8_lossy(text).into_owned())
     };
     let (system_id, password, system_type) = (field()?, field()?, field()?);
-    Some(Pdu::Bind(Bind { kind, system_id, password, system_type }))
+    let version = rest.first().copied().unwrap_or(VERSION_3_4);
+    Some(Pdu::Bind(Bind { kind, system_id, password, system_type, version }))
 }
 
 fn empty_bind_resp(kind: BindKind) -> Pdu {
-    bind_resp(kind, "")
+    bind_resp(kind, "", None)
 }
 
-fn bind_resp(kind: BindKind, system_id: &str) -> Pdu {
-    Pdu::BindResp { kind, system_id: system_id.to_owned() }
+fn bind_resp(kind: BindKind, system_id: &str, version: Option<InterfaceVersion>) -> Pdu {
+    Pdu::BindResp { kind, system_id: system_id.to_owned(), version: version.map(u8::from) }
+}
+
+fn congestion(tlvs: &[Tlv]) -> Option<u8> {
+    tlvs.iter().filter_map(Tlv::value).find_map(|value| match value {
+        TlvValue::CongestionState(state) => Some(u8::from(*state)),
+        _ => None,
+    })
+}
+
+fn time_to_live(tlvs: &[Tlv]) -> Option<Duration> {
+    tlvs.iter().filter_map(Tlv::value).find_map(|value| match value {
+        TlvValue::QosTimeToLive(seconds) => Some(Duration::from_secs((*seconds).into())),
+        _ => None,
+    })
 }
 
 fn address(ton: Ton, npi: Npi, text: &str) -> Address {
@@ -359,9 +421,9 @@ impl Frame {
         }
         let pdu = match &self.pdu {
             Pdu::Bind(bind) => self.encode_bind(bind)?,
-            Pdu::BindResp { kind, system_id } => {
+            Pdu::BindResp { kind, system_id, version } => {
                 let system_id = text("system_id", system_id)?;
-                let version = Some(INTERFACE_VERSION);
+                let version = version.map(InterfaceVersion::from);
                 match kind {
                     BindKind::Transmitter => pdus::BindTransmitterResp::new(system_id, version).into(),
                     BindKind::Receiver => pdus::BindReceiverResp::new(system_id, version).into(),
@@ -370,7 +432,17 @@ impl Frame {
             }
             Pdu::Submit(message) => submit(message)?.into(),
             Pdu::Deliver(message) => deliver(message)?.into(),
-            Pdu::SubmitResp { message_id } => pdus::SubmitSmResp::new(text("message_id", message_id)?, vec![]).into(),
+            Pdu::Data(message) => data(message)?.into(),
+            Pdu::SubmitResp { message_id, congestion } => {
+                let (tag, state) = (TlvTag::CongestionState, congestion.map(octet));
+                let tlvs = state.map(|value| MessageSubmissionResponseTlvValue::Other { tag, value });
+                pdus::SubmitSmResp::new(text("message_id", message_id)?, tlvs.into_iter().collect()).into()
+            }
+            Pdu::DataResp { message_id, congestion } => {
+                let (tag, state) = (TlvTag::CongestionState, congestion.map(octet));
+                let tlvs = state.map(|value| MessageDeliveryResponseTlvValue::Other { tag, value });
+                pdus::DataSmResp::new(text("message_id", message_id)?, tlvs.into_iter().collect()).into()
+            }
             Pdu::DeliverResp => pdus::DeliverSmResp::new(COctetString::empty(), vec![]).into(),
             Pdu::EnquireLink => rusmpp::Pdu::EnquireLink,
             Pdu::EnquireLinkResp => rusmpp::Pdu::EnquireLinkResp,
@@ -392,7 +464,7 @@ impl Frame {
         let password = text("password", &bind.password)?;
         let system_type = text("system_type", &bind.system_type)?;
         let range = COctetString::empty();
-        let (ton, npi, version) = (Ton::Unknown, Npi::Unknown, INTERFACE_VERSION);
+        let (ton, npi, version) = (Ton::Unknown, Npi::Unknown, InterfaceVersion::from(bind.version));
         Ok(match bind.kind {
             BindKind::Transmitter => {
                 pdus::BindTransmitter::new(system_id, password, system_type, version, ton, npi, range).into()
@@ -416,12 +488,17 @@ impl Pdu {
             Pdu::BindResp { kind: BindKind::Transceiver, .. } => CommandId::BindTransceiverResp.into(),
             Pdu::SubmitResp { .. } => CommandId::SubmitSmResp.into(),
             Pdu::DeliverResp => CommandId::DeliverSmResp.into(),
+            Pdu::DataResp { .. } => CommandId::DataSmResp.into(),
             Pdu::EnquireLinkResp => CommandId::EnquireLinkResp.into(),
             Pdu::UnbindResp => CommandId::UnbindResp.into(),
             Pdu::GenericNack => CommandId::GenericNack.into(),
-            Pdu::Bind(_) | Pdu::Submit(_) | Pdu::Deliver(_) | Pdu::EnquireLink | Pdu::Unbind | Pdu::Other(_) => {
-                return None;
-            }
+            Pdu::Bind(_)
+            | Pdu::Submit(_)
+            | Pdu::Deliver(_)
+            | Pdu::Data(_)
+            | Pdu::EnquireLink
+            | Pdu::Unbind
+            | Pdu::Other(_) => return None,
         })
     }
 }
@@ -465,14 +542,22 @@ fn user_data(message: &ShortMessage) -> Result<(OctetString<0, 255>, Option<Mess
             OctetString::from_bytes(message.body.clone()).map_err(|_| Unencodable { field: "short_message" })?;
         return Ok((octets, None));
     }
+    Ok((OctetString::empty(), Some(payload(message)?)))
+}
+
+fn payload(message: &ShortMessage) -> Result<MessagePayload, Unencodable> {
     if message.body.len() > usize::from(u16::MAX) {
         return Err(Unencodable { field: "message_payload" });
     }
-    Ok((OctetString::empty(), Some(MessagePayload::new(AnyOctetString::from_bytes(message.body.clone())))))
+    Ok(MessagePayload::new(AnyOctetString::from_bytes(message.body.clone())))
 }
 
-fn submit(message: &ShortMessage) -> Result<pdus::SubmitSm, Unencodable> {
-    let (short_message, payload) = user_data(message)?;
+/// A TLV's value of one octet.
+fn octet(value: u8) -> AnyOctetString {
+    AnyOctetString::from_bytes(Bytes::copy_from_slice(&[value]))
+}
+
+fn submission_tlvs(message: &ShortMessage, payload: Option<MessagePayload>) -> Vec<MessageSubmissionRequestTlvValue> {
     let mut tlvs: Vec<MessageSubmissionRequestTlvValue> = Vec::new();
     tlvs.extend(payload.map(MessageSubmissionRequestTlvValue::MessagePayload));
     if let Some(sar) = message.sar {
@@ -484,6 +569,12 @@ fn submit(message: &ShortMessage) -> Result<pdus::SubmitSm, Unencodable> {
         let reference = UserMessageReference::new(reference);
         tlvs.push(MessageSubmissionRequestTlvValue::UserMessageReference(reference));
     }
+    tlvs
+}
+
+fn submit(message: &ShortMessage) -> Result<pdus::SubmitSm, Unencodable> {
+    let (short_message, payload) = user_data(message)?;
+    let tlvs = submission_tlvs(message, payload);
     Ok(pdus::SubmitSm::new(
         Default::default(),
         message.source.ton.into(),
@@ -548,6 +639,36 @@ fn deliver(message: &ShortMessage) -> Result<pdus::DeliverSm, Unencodable> {
     ))
 }
 
+/// It may carry a receipt, too (SMPP 3.4 4.7.1).
+fn data(message: &ShortMessage) -> Result<pdus::DataSm, Unencodable> {
+    let mut tlvs = submission_tlvs(message, Some(payload(message)?));
+    let mut other = |tag, value| tlvs.push(MessageSubmissionRequestTlvValue::Other { tag, value });
+    if let Some(id) = &message.receipted_message_id {
+        let id: COctetString<1, 65> = text("receipted_message_id", id)?;
+        other(TlvTag::ReceiptedMessageId, AnyOctetString::from_bytes([id.as_str().as_bytes(), &[0]].concat().into()));
+    }
+    if let Some(state) = message.message_state {
+        other(TlvTag::MessageState, octet(state.code()));
+    }
+    if let Some(validity) = message.validity {
+        let seconds = u32::try_from(validity.as_secs()).unwrap_or(u32::MAX);
+        tlvs.push(MessageSubmissionRequestTlvValue::QosTimeToLive(seconds));
+    }
+    Ok(pdus::DataSm::new(
+        Default::default(),
+        message.source.ton.into(),
+        message.source.npi.into(),
+        text("source_addr", &message.source.text)?,
+        message.destination.ton.into(),
+        message.destination.npi.into(),
+        text("destination_addr", &message.destination.text)?,
+        EsmClass::from(message.esm_class),
+        RegisteredDelivery::from(message.registered_delivery),
+        message.data_coding.into(),
+        tlvs,
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -580,6 +701,7 @@ mod tests {
             system_id: "SMPP3TEST".into(),
             password: "secret08".into(),
             system_type: "SUBMIT1".into(),
+            version: VERSION_3_4,
         };
         assert_eq!(frame, Frame::request(1, Pdu::Bind(bind)));
         assert_eq!(frame.encode().unwrap()[..], octets);
@@ -629,11 +751,55 @@ mod tests {
     }
 
     #[test]
+    fn data_sm_carries_what_the_others_do() {
+        let mut data = ShortMessage {
+            body: Bytes::from(vec![b'a'; 300]),
+            validity: Some(Duration::from_secs(600)),
+            reference: Some(7),
+            receipted_message_id: Some("42".into()),
+            message_state: Some(MessageState::Delivered),
+            sar: Some(Concatenation { reference: 300, total: 2, number: 1 }),
+            ..message()
+        };
+        data.set_receipt();
+        let octets = Frame::request(7, Pdu::Data(data.clone())).encode().unwrap();
+        assert_eq!(octets[4..8], [0, 0, 1, 3]);
+        assert_eq!(read(&octets).unwrap().pdu, Pdu::Data(data));
+        for congestion in [None, Some(0), Some(85), Some(100)] {
+            for pdu in [
+                Pdu::DataResp { message_id: "1".into(), congestion },
+                Pdu::SubmitResp { message_id: "1".into(), congestion },
+            ] {
+                let octets = Frame::request(7, pdu.clone()).encode().unwrap();
+                assert_eq!(read(&octets).unwrap().pdu, pdu);
+            }
+        }
+    }
+
+    #[test]
+    fn versions_come_back() {
+        let kind = BindKind::Transceiver;
+        for version in [VERSION_3_4, VERSION_5_0] {
+            let (system_id, password, system_type) = ("a".into(), "b".into(), String::new());
+            let bind = Pdu::Bind(Bind { kind, system_id, password, system_type, version });
+            assert_eq!(read(&Frame::request(1, bind.clone()).encode().unwrap()).unwrap().pdu, bind);
+        }
+        for version in [None, Some(VERSION_3_4), Some(VERSION_5_0)] {
+            let answer = Pdu::BindResp { kind, system_id: "smsc".into(), version };
+            assert_eq!(read(&Frame::request(1, answer.clone()).encode().unwrap()).unwrap().pdu, answer);
+        }
+    }
+
+    #[test]
     fn a_refusal_is_a_header_alone() {
-        let refusal = Frame { status: Status::THROTTLED, sequence: 9, pdu: Pdu::SubmitResp { message_id: "x".into() } };
+        let refusal = Frame {
+            status: Status::THROTTLED,
+            sequence: 9,
+            pdu: Pdu::SubmitResp { message_id: "x".into(), congestion: None },
+        };
         let octets = refusal.encode().unwrap();
         assert_eq!(octets.len(), HEADER);
-        let expected = Frame { pdu: Pdu::SubmitResp { message_id: String::new() }, ..refusal };
+        let expected = Frame { pdu: Pdu::SubmitResp { message_id: String::new(), congestion: None }, ..refusal };
         assert_eq!(read(&octets).unwrap(), expected);
     }
 

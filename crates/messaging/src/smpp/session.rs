@@ -1,16 +1,19 @@
-//! One SMPP 3.4 connection, of either role.
+//! One SMPP connection, of either role: version 3.4, or 5.0 where the bind asks for it.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::pdu::{Bind, BindKind, Deframer, Frame, Malformed, Pdu, ShortMessage};
+use super::pdu::{Bind, BindKind, Deframer, Frame, Malformed, Pdu, ShortMessage, VERSION_3_4, VERSION_5_0};
 use super::status::Status;
 use super::window::{Queue, Request, Window};
 
 /// How far behind its rate a session may catch up.
 const LATE: Duration = Duration::from_millis(100);
+
+/// `congestion_state` from which on we let the peer rest (SMPP 5.0 4.8.4.18: 90 to 99 is nearing congestion).
+const CONGESTED: u8 = 90;
 
 /// Which end of the connection this is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +33,8 @@ pub struct Config {
     pub queue: usize,
     /// Requests of ours a second, evenly spread; 0 is any number. The others wait in the queue.
     pub rate: u32,
+    /// Requests of ours are data_sm, in place of submit_sm or deliver_sm.
+    pub data_sm: bool,
     /// Requests of the peer that may wait for [`Input::Answer`]. One more is answered ESME_RTHROTTLED.
     pub inbound: usize,
     /// How long an answer may take (SMPP 3.4 7.2: response_timer).
@@ -38,7 +43,7 @@ pub struct Config {
     pub enquire_link: Duration,
     /// How long a bind may take (session_init_timer).
     pub bind_timeout: Duration,
-    /// Pause after the first ESME_RTHROTTLED or ESME_RMSGQFUL; doubles while they go on.
+    /// Pause after the first ESME_RTHROTTLED, ESME_RMSGQFUL or congestion_state of 90 or more; doubles while they go on.
     pub throttle_pause: Duration,
     /// Longest such pause.
     pub throttle_pause_max: Duration,
@@ -53,6 +58,7 @@ impl Config {
             window: 10,
             queue: 1_000,
             rate: 0,
+            data_sm: false,
             inbound: 100,
             response_timeout: Duration::from_secs(10),
             enquire_link: Duration::from_secs(30),
@@ -70,7 +76,7 @@ pub enum Input<'a> {
     Received(&'a [u8]),
     /// The connection is gone.
     Disconnected,
-    /// Send a message (submit_sm or deliver_sm by role). `id` is the caller's and comes back in [`Event::Ended`].
+    /// Send a message (submit_sm or deliver_sm by role, or data_sm). `id` is the caller's and comes back in [`Event::Ended`].
     Send { id: u64, message: ShortMessage },
     /// Answer an [`Event::Message`] with the id it has here, or a refusal.
     Answer { sequence: u32, result: Result<String, Status> },
@@ -96,7 +102,7 @@ pub enum Event {
     Bind(Bind),
     /// Messages can flow. `peer` is the other's system id.
     Bound { peer: String, kind: BindKind },
-    /// submit_sm or deliver_sm of the peer. Answer with [`Input::Answer`].
+    /// submit_sm, deliver_sm or data_sm of the peer. Answer with [`Input::Answer`].
     Message { sequence: u32, message: ShortMessage },
     /// What became of an [`Input::Send`]: exactly one for each.
     Ended { id: u64, outcome: Outcome },
@@ -199,6 +205,8 @@ pub struct Session {
     /// The peer's requests that wait for an answer, with what would answer them.
     unanswered: BTreeMap<u32, Pdu>,
     bind_sequence: u32,
+    /// What both ends speak; before the bind it is what the ESME asks for.
+    version: u8,
     last_heard: Instant,
     /// enquire_link is on its way and must be answered by then.
     enquiry: Option<Instant>,
@@ -222,6 +230,7 @@ impl Session {
             queue: Queue::new(config.queue),
             unanswered: BTreeMap::new(),
             bind_sequence: 0,
+            version: VERSION_3_4,
             last_heard: now,
             enquiry: None,
             pause_until: None,
@@ -232,6 +241,7 @@ impl Session {
         };
         if let Role::Esme(bind) = &session.config.role {
             let bind = bind.clone();
+            session.version = bind.version;
             session.bind_sequence = session.sequence();
             let transmitted = session.transmit(&Frame::request(session.bind_sequence, Pdu::Bind(bind)));
             if transmitted.is_err() {
@@ -292,6 +302,11 @@ impl Session {
         matches!(self.state, State::Bound(_))
     }
 
+    /// What both ends speak, once bound: 0x34 or 0x50, or what an older peer says.
+    pub fn version(&self) -> u8 {
+        self.version
+    }
+
     pub fn is_closed(&self) -> bool {
         self.state == State::Closed
     }
@@ -319,22 +334,31 @@ impl Session {
                     self.close(CloseReason::Unbound);
                 }
             }
-            Pdu::BindResp { kind, system_id } => self.bind_answered(status, sequence, kind, system_id),
+            Pdu::BindResp { kind, system_id, version } => {
+                self.bind_answered(status, sequence, kind, system_id, version);
+            }
             Pdu::Bind(bind) => self.bind_asked(now, sequence, bind),
             Pdu::Submit(message) if matches!(self.config.role, Role::Smsc { .. }) => {
-                self.message(sequence, message, Pdu::SubmitResp { message_id: String::new() });
+                self.message(sequence, message, Pdu::SubmitResp { message_id: String::new(), congestion: None });
             }
             Pdu::Deliver(message) if matches!(self.config.role, Role::Esme(_)) => {
                 self.message(sequence, message, Pdu::DeliverResp);
             }
-            Pdu::SubmitResp { message_id } => self.answered(now, sequence, status, message_id),
-            Pdu::DeliverResp => self.answered(now, sequence, status, String::new()),
+            Pdu::Data(message) => {
+                self.message(sequence, message, Pdu::DataResp { message_id: String::new(), congestion: None });
+            }
+            Pdu::SubmitResp { message_id, congestion } | Pdu::DataResp { message_id, congestion } => {
+                self.answered(now, sequence, status, message_id, congestion);
+            }
+            Pdu::DeliverResp => self.answered(now, sequence, status, String::new(), None),
             Pdu::GenericNack if sequence == self.bind_sequence && matches!(self.state, State::Opening { .. }) => {
                 self.close(CloseReason::BindRefused(status));
             }
             // A nack is never an acceptance, whatever its status says.
-            Pdu::GenericNack if status.is_ok() => self.answered(now, sequence, Status::SYSTEM_ERROR, String::new()),
-            Pdu::GenericNack => self.answered(now, sequence, status, String::new()),
+            Pdu::GenericNack if status.is_ok() => {
+                self.answered(now, sequence, Status::SYSTEM_ERROR, String::new(), None);
+            }
+            Pdu::GenericNack => self.answered(now, sequence, status, String::new(), None),
             Pdu::Other(command_id) if is_response(command_id) => self.stats.stray += 1,
             Pdu::Submit(_) | Pdu::Deliver(_) | Pdu::Other(_) => {
                 self.reply(Frame { status: Status::INVALID_COMMAND_ID, sequence, pdu: Pdu::GenericNack });
@@ -362,10 +386,11 @@ impl Session {
 
     fn bind_asked(&mut self, now: Instant, sequence: u32, bind: Bind) {
         let kind = bind.kind;
-        let refusal = Pdu::BindResp { kind, system_id: String::new() };
+        let refusal = Pdu::BindResp { kind, system_id: String::new(), version: None };
         match (&self.config.role, self.state) {
             (Role::Smsc { .. }, State::Opening { .. }) => {
                 self.state = State::Deciding { kind, sequence, deadline: now + self.config.bind_timeout };
+                self.version = bind.version;
                 self.event(Event::Bind(bind));
             }
             (Role::Smsc { .. }, _) => self.reply(Frame { status: Status::ALREADY_BOUND, sequence, pdu: refusal }),
@@ -376,7 +401,14 @@ impl Session {
     fn answer_bind(&mut self, result: Result<(), Status>) {
         let State::Deciding { kind, sequence, .. } = self.state else { return };
         let Role::Smsc { system_id } = &self.config.role else { return };
-        let pdu = Pdu::BindResp { kind, system_id: system_id.clone() };
+        // An ESME of a version before TLVs gets none; of what lies between two versions, the lower counts.
+        self.version = match self.version {
+            ..VERSION_3_4 => self.version,
+            VERSION_3_4..VERSION_5_0 => VERSION_3_4,
+            VERSION_5_0.. => VERSION_5_0,
+        };
+        let version = Some(self.version).filter(|version| *version >= VERSION_3_4);
+        let pdu = Pdu::BindResp { kind, system_id: system_id.clone(), version };
         match result {
             Ok(()) => {
                 self.reply(Frame::request(sequence, pdu));
@@ -390,7 +422,7 @@ impl Session {
         }
     }
 
-    fn bind_answered(&mut self, status: Status, sequence: u32, kind: BindKind, peer: String) {
+    fn bind_answered(&mut self, status: Status, sequence: u32, kind: BindKind, peer: String, version: Option<u8>) {
         let asked = match &self.config.role {
             Role::Esme(bind) => bind.kind == kind && sequence == self.bind_sequence,
             Role::Smsc { .. } => false,
@@ -398,6 +430,7 @@ impl Session {
         if !asked || !matches!(self.state, State::Opening { .. }) {
             self.stats.stray += 1;
         } else if status.is_ok() {
+            self.version = self.version.min(version.unwrap_or(VERSION_3_4));
             self.state = State::Bound(kind);
             self.event(Event::Bound { peer, kind });
         } else {
@@ -405,7 +438,7 @@ impl Session {
         }
     }
 
-    /// A submit_sm or deliver_sm of the peer.
+    /// A submit_sm, deliver_sm or data_sm of the peer.
     fn message(&mut self, sequence: u32, message: ShortMessage, answer: Pdu) {
         let allowed = match (&self.config.role, self.state) {
             (Role::Esme(_), State::Bound(kind) | State::Draining(kind)) => kind.receives(),
@@ -428,13 +461,25 @@ impl Session {
     }
 
     fn answer(&mut self, sequence: u32, result: Result<String, Status>) {
+        let congestion = self.congestion();
         let Some(pdu) = self.unanswered.remove(&sequence) else { return };
         let frame = match (result, pdu) {
-            (Ok(id), Pdu::SubmitResp { .. }) => Frame::request(sequence, Pdu::SubmitResp { message_id: id }),
+            (Ok(message_id), Pdu::SubmitResp { .. }) => {
+                Frame::request(sequence, Pdu::SubmitResp { message_id, congestion })
+            }
+            (Ok(message_id), Pdu::DataResp { .. }) => {
+                Frame::request(sequence, Pdu::DataResp { message_id, congestion })
+            }
             (Ok(_), pdu) => Frame::request(sequence, pdu),
             (Err(status), pdu) => Frame { status, sequence, pdu },
         };
         self.reply(frame);
+    }
+
+    /// How many of the requests that may wait for an answer do so, in percent; told to whom it means something.
+    fn congestion(&self) -> Option<u8> {
+        let load = self.unanswered.len() * 100 / self.config.inbound.max(1);
+        (self.version >= VERSION_5_0).then(|| u8::try_from(load.min(100)).unwrap_or(100))
     }
 
     fn send(&mut self, id: u64, message: ShortMessage) {
@@ -476,6 +521,7 @@ impl Session {
             let Some(request) = self.queue.pop() else { break };
             let sequence = self.sequence();
             let pdu = match self.config.role {
+                _ if self.config.data_sm => Pdu::Data(request.message.clone()),
                 Role::Esme(_) => Pdu::Submit(request.message.clone()),
                 Role::Smsc { .. } => Pdu::Deliver(request.message.clone()),
             };
@@ -493,13 +539,16 @@ impl Session {
         }
     }
 
-    fn answered(&mut self, now: Instant, sequence: u32, status: Status, message_id: String) {
+    fn answered(&mut self, now: Instant, sequence: u32, status: Status, message_id: String, congestion: Option<u8>) {
         let Some(mut request) = self.window.remove(sequence) else {
             self.stats.stray += 1;
             return;
         };
         if status.is_ok() {
-            self.pauses = 0;
+            match congestion {
+                Some(CONGESTED..) => self.pause(now),
+                _ => self.pauses = 0,
+            }
             self.end(request.id, Outcome::Accepted { message_id });
         } else if status.is_throttle() {
             self.stats.throttled += 1;

@@ -424,10 +424,10 @@ section! {
         queue_timeout: Span = "10m",
         /// Ways that messages go, in the order they are tried: the next one where one is not bound, throttles or has a fault of
         /// its own. `dev` is the simulated network; an SMSC is `NAME=smpp://SYSTEM_ID:PASSWORD@HOST:PORT`, or `smpps` for TLS, with options as in
-        /// `?window=10&rate=50&bind=split&system_type=X`: `window` submit_sm that wait for answers at once (1 to 1000),
-        /// `rate` submit_sm a second (0: any number), `bind` `transceiver` or `split` into a transmitter and a receiver. The
-        /// name stands in the messages and must stay. Providers with a JSON API are tables, in the file or as JSON: see
-        /// [SMS](sms.md#providers-with-a-json-api).
+        /// `?window=10&rate=50&bind=split&system_type=X&version=5.0&submit=data_sm`: `window` submit_sm that wait for answers at once (1 to 1000),
+        /// `rate` submit_sm a second (0: any number), `bind` `transceiver` or `split` into a transmitter and a receiver,
+        /// `version` `3.4` or `5.0`, `submit` `submit_sm` or `data_sm`. The name stands in the messages and must stay.
+        /// Providers with a JSON API are tables, in the file or as JSON: see [SMS](sms.md#providers-with-a-json-api).
         carriers: Vec<SmsCarrier> = "dev",
         /// Messages at carriers at once; the others wait in the database.
         concurrency: u32 = "64",

@@ -43,6 +43,10 @@ pub struct SmppCarrier {
     pub system_type: String,
     /// A transmitter and a receiver, in place of a transceiver.
     pub split: bool,
+    /// SMPP 5.0, in place of 3.4.
+    pub version_5: bool,
+    /// data_sm, in place of submit_sm.
+    pub data_sm: bool,
     pub window: u32,
     pub rate: u32,
 }
@@ -86,6 +90,8 @@ impl Value for SmsCarrier {
             tls: url.scheme() == "smpps",
             system_type: String::new(),
             split: false,
+            version_5: false,
+            data_sm: false,
             window: 10,
             rate: 0,
         };
@@ -104,6 +110,12 @@ impl Value for SmsCarrier {
                 ("bind", "transceiver") => smpp.split = false,
                 ("bind", "split") => smpp.split = true,
                 ("bind", _) => return Err(wrong("bind is transceiver or split")),
+                ("version", "3.4") => smpp.version_5 = false,
+                ("version", "5.0") => smpp.version_5 = true,
+                ("version", _) => return Err(wrong("version is 3.4 or 5.0")),
+                ("submit", "submit_sm") => smpp.data_sm = false,
+                ("submit", "data_sm") => smpp.data_sm = true,
+                ("submit", _) => return Err(wrong("submit is submit_sm or data_sm")),
                 ("window", _) => smpp.window = number(1..=1_000)?,
                 ("rate", _) => smpp.rate = number(0..=100_000)?,
                 ("system_type", text) if text.len() <= 12 => smpp.system_type = text.to_owned(),
@@ -159,11 +171,12 @@ mod tests {
     #[test]
     fn a_carrier_for_messages_is_a_name_and_an_url() {
         let read = SmsCarrier::from_text;
-        let text = "north=smpp://opentact:p%40ss@smsc.example:3550?window=50&rate=100&bind=split&system_type=X";
+        let text = "north=smpp://opentact:p%40ss@smsc.example:3550?window=50&rate=100&bind=split&system_type=X&version=5.0&submit=data_sm";
         let SmsCarrier::Smpp(smpp) = read(text).unwrap() else { panic!("dev") };
         assert_eq!((&*smpp.name, &*smpp.address), ("north", "smsc.example:3550"));
         assert_eq!((&*smpp.system_id, &*smpp.password.0, &*smpp.system_type), ("opentact", "p@ss", "X"));
         assert_eq!((smpp.window, smpp.rate, smpp.split), (50, 100, true));
+        assert!(smpp.version_5 && smpp.data_sm);
         assert_eq!(read("dev"), Ok(SmsCarrier::Dev));
         let SmsCarrier::Smpp(smpp) = read("a=smpp://x@[::1]").unwrap() else { panic!("dev") };
         assert_eq!((&*smpp.address, smpp.window, smpp.rate, smpp.split), ("[::1]:2775", 10, 0, false));
@@ -175,6 +188,8 @@ mod tests {
             "n=smpp://a:123456789@host",
             "n=smpp://a:secret@host?window=0",
             "n=smpp://a:secret@host?bind=both",
+            "n=smpp://a:secret@host?version=6",
+            "n=smpp://a:secret@host?submit=deliver_sm",
             "n=smpp://a:secret@host?color=red",
         ] {
             let fault = read(bad).unwrap_err();
