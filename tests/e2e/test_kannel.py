@@ -2,6 +2,7 @@
 
 import http.server
 import os
+import signal
 import socket
 import subprocess
 import threading
@@ -11,6 +12,7 @@ import urllib.parse
 import pytest
 import requests
 
+from harness.server import PASSWORD
 from harness.sipp import free_port
 
 COUNT = int(os.environ.get("OPENTACT_KANNEL", "200"))
@@ -119,6 +121,48 @@ class Kannel:
         for box in reversed(self.boxes):
             box.terminate()
             box.wait(20)
+
+
+KILLS = 3
+#: At once at our server, and so what Kannel has to send again after a kill at most.
+PENDING = 50
+
+
+@pytest.mark.timeout(3600)
+def test_a_server_that_is_killed_costs_kannel_no_message_and_no_receipt(own_server, tmp_path):
+    from test_esme import Customer
+    from test_smsc import Smsc
+
+    # Not the simulated network, which dies with the server and has its receipts in memory.
+    smsc = Smsc(tmp_path)
+    settings = {
+        "smpp__listen": f"127.0.0.1:{free_port()}", "smpp__rate": "0", "limits__requests_per_minute": "1000000",
+        "messaging__carriers": f"north=smpp://esme:secret@127.0.0.1:{smsc.port}?window={PENDING}",
+    }
+    customer, ear = Customer(own_server(**settings)), Ear()
+    server, rest, begun = customer.server, customer.rest, time.monotonic()
+    kannel = Kannel(tmp_path, customer, ear)
+    outbound = lambda: rest.post("/rest/sms/search/outbound", {"take": 1})["total"]  # noqa: E731
+    try:
+        part = COUNT // (KILLS + 1)
+        for number in range(COUNT):
+            kannel.send(customer.tn, 12065550199, f"number {number}", number)
+            if number % part == 0 and 0 < number <= KILLS * part:
+                # Much of it is with Kannel still.
+                rest.until(outbound, lambda total: total > number - part, 60 + COUNT // 20)
+                server.signal(signal.SIGKILL)
+                server.wait(10)
+                server.start()
+                rest = server.rest(password=PASSWORD)
+        delivered = lambda: {int(query["number"]) for query in ear.of("/receipt") if query["type"] == "1"}  # noqa: E731
+        rest.until(lambda: set(range(COUNT)) - delivered(), lambda missing: not missing, 60 + COUNT // 20)
+    finally:
+        kannel.stop()
+        smsc.kill()
+    total = outbound()
+    # A submit_sm whose answer a kill took is sent again by Kannel: that is all that may be there twice.
+    assert COUNT <= total <= COUNT + KILLS * PENDING
+    print(f"{COUNT} messages, {KILLS} kills: {total - COUNT} there twice; {time.monotonic() - begun:.0f} s")
 
 
 @pytest.mark.timeout(600)

@@ -245,7 +245,7 @@ impl HttpCarrier {
         let status = answer.status;
         let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         let error = fault(&body, &self.config.answer.error);
-        let reason = match &error {
+        let reason: String = match &error {
             Some(error) => format!("HTTP {status}: {error}").chars().take(REASON).collect(),
             None => format!("HTTP {status}"),
         };
@@ -456,18 +456,20 @@ mod tests {
         let good = sign("secret of sixteen", now, body.to_string().as_bytes());
         let (signed, _incoming) = carrier(HttpConfig { secret: Some("secret of sixteen".into()), ..config() });
         let expected = CarrierMessage::Receipt { reference: "x1".into(), state: ReceiptState::Delivered, error: None };
-        assert_eq!(signed.read(&told(&[("opentact-signature", &good)])), Ok(expected.clone()));
+        assert_eq!(signed.read(&told(&[("opentact-signature", &*good)])), Ok(expected.clone()));
         let old = sign("secret of sixteen", now - 1_000, body.to_string().as_bytes());
         let other = sign("another", now, body.to_string().as_bytes());
-        for headers in [&[][..], &[("opentact-signature", &*old)], &[("opentact-signature", &*other)]] {
-            assert_eq!(signed.read(&told(headers)), Err(CallbackError::Unauthorized));
+        for wrong in [&*old, &*other, ""] {
+            let headers = [("opentact-signature", wrong)];
+            assert_eq!(signed.read(&told(&headers)), Err(CallbackError::Unauthorized));
         }
+        assert_eq!(signed.read(&told(&[])), Err(CallbackError::Unauthorized));
         let known = Some(("x-api-key".to_owned(), "0123456789abcdef".to_owned()));
         let (known, _incoming) = carrier(HttpConfig { callback_header: known, ..config() });
         assert_eq!(known.read(&told(&[("x-api-key", "0123456789abcdef")])), Ok(expected));
         assert_eq!(known.read(&told(&[("x-api-key", "0123456789abcdeF")])), Err(CallbackError::Unauthorized));
         let (nobody, _incoming) = carrier(config());
-        assert_eq!(nobody.read(&told(&[("opentact-signature", &good)])), Err(CallbackError::Unauthorized));
+        assert_eq!(nobody.read(&told(&[("opentact-signature", &*good)])), Err(CallbackError::Unauthorized));
     }
 
     #[tokio::test]

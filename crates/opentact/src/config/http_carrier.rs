@@ -98,7 +98,8 @@ pub(super) fn read(table: toml::Table) -> Result<HttpConfig, String> {
     }
     http.secret = table.secret;
     if let Some(known_by) = table.callback_header {
-        let [(name, value)] = &known_by.into_iter().collect::<Vec<_>>()[..] else {
+        let known_by: Vec<(String, String)> = known_by.into_iter().collect();
+        let [(name, value)] = &known_by[..] else {
             return Err(of("callback_header", "expected one header".to_owned()));
         };
         let name = header(name, value).map_err(|fault| of("callback_header", fault))?;

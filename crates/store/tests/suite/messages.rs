@@ -220,7 +220,7 @@ on_both! {
                 charge: Some(NewTransaction::charge(Money::units(price), RefType::SmsIncoming, uuid, "SMS")),
                 opt: Some((true, "Stop".into())),
                 reply: Some((message("12025550199", "Bye"), waiting())),
-                joined: None,
+                ..Consequences::default()
             }
         };
         let refused = sms.receive(ada.uuid, inbound(), consequences(2)).await;
