@@ -123,6 +123,13 @@ fn paths() -> &'static Map<String, Value> {
     DOCUMENT["paths"].as_object().unwrap()
 }
 
+/// Each operation of the document, with the template of its path.
+pub fn operations() -> impl Iterator<Item = (Method, &'static str)> {
+    paths().iter().flat_map(|(path, item)| {
+        item.as_object().unwrap().keys().map(|method| (method.to_uppercase().parse().unwrap(), path.as_str()))
+    })
+}
+
 #[tokio::test]
 async fn the_document_is_served_and_is_openapi_3_1() {
     let world = World::new().await;

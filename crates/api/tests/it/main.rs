@@ -9,6 +9,7 @@ mod conventions;
 mod document;
 mod events;
 mod idempotency;
+mod isolation;
 mod messages;
 mod numbers;
 mod records;

@@ -1,11 +1,9 @@
 use opentact_engine::ports::ControlError;
 use opentact_store::sip_messages::NewSipMessage;
-use opentact_store::sms::NewSms;
-use opentact_store::types::SmsType;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::world::{World, shown};
+use crate::world::{World, inbound_sms, shown};
 
 const MINE: u64 = 12_015_550_100;
 
@@ -140,24 +138,7 @@ async fn the_message_log_is_searched_and_what_came_in_marked_as_read() {
     let world = World::new().await;
     world.lease(&world.me, MINE).await;
     world.post("/rest/sms", json!({"from": MINE, "to": 12125550001_u64, "message": "Out"})).expect(201).await;
-    let inbound = NewSms {
-        kind: SmsType::Inbound,
-        from: "12125550001".to_owned(),
-        to: MINE.to_string(),
-        tn: MINE.try_into().unwrap(),
-        tn_lease: None,
-        messaging_profile: None,
-        thread: "2".repeat(32),
-        message: "In".to_owned(),
-        automated: false,
-        reference_id: None,
-        segments: 1,
-        encoding: "gsm".to_owned(),
-        custom_callback_url: None,
-        created_by: None,
-        carrier: None,
-    };
-    let inbound = world.store.sms().create(world.me.account.uuid, inbound).await.unwrap();
+    let inbound = world.store.sms().create(world.me.account.uuid, inbound_sms(MINE)).await.unwrap();
     assert_eq!(world.post("/rest/sms/search", json!({})).expect(200).await["total"], 2);
     let found = world.post("/rest/sms/search/inbound", json!({"readed": false, "from": "1212*"})).expect(200).await;
     assert_eq!(found["data"][0]["message"], "In");

@@ -1,35 +1,11 @@
 //! Recordings by REST. Their files are heard in the tests from outside.
 
 use opentact_store::records::Record;
-use opentact_store::types::{RecordFormat, RecordState, now};
+use opentact_store::types::{CallState, RecordState};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::world::{World, call_record};
-use opentact_store::types::CallState;
-
-fn record(account: Uuid, call: Uuid) -> Record {
-    Record {
-        uuid: Uuid::new_v4(),
-        created_on: now(),
-        modified_on: now(),
-        account,
-        call,
-        tag: Some("voicemail".into()),
-        state: RecordState::Stored,
-        format: RecordFormat::Wav,
-        channels: 1,
-        sample_rate: 8_000,
-        duration_ms: 1_000,
-        size: 16_044,
-        reason: None,
-        is_local: true,
-        uploaded_on: None,
-        upload_due: None,
-        upload_attempts: 0,
-        upload_error: None,
-    }
-}
+use crate::world::{World, call_record, stored_record};
 
 #[tokio::test]
 async fn recordings_are_searched_read_and_deleted() {
@@ -37,8 +13,8 @@ async fn recordings_are_searched_read_and_deleted() {
     let account = world.me.account.uuid;
     let call = call_record(account, CallState::Destroyed, "12125550001");
     world.store.calls().save(call.clone()).await.unwrap();
-    let stored = record(account, call.uuid);
-    let other = Record { tag: None, duration_ms: 61_000, ..record(account, Uuid::new_v4()) };
+    let stored = stored_record(account, call.uuid);
+    let other = Record { tag: None, duration_ms: 61_000, ..stored_record(account, Uuid::new_v4()) };
     for record in [&stored, &other] {
         world.store.records().save(record.clone()).await.unwrap();
     }
@@ -76,13 +52,13 @@ async fn recordings_are_searched_read_and_deleted() {
 async fn a_recording_that_has_no_file_says_so() {
     let world = World::new().await;
     let account = world.me.account.uuid;
-    let running = Record { state: RecordState::Recording, ..record(account, Uuid::new_v4()) };
+    let running = Record { state: RecordState::Recording, ..stored_record(account, Uuid::new_v4()) };
     let failed = Record {
         state: RecordState::Failed,
         reason: Some("No space left on device (os error 28)".into()),
-        ..record(account, Uuid::new_v4())
+        ..stored_record(account, Uuid::new_v4())
     };
-    let gone = record(account, Uuid::new_v4());
+    let gone = stored_record(account, Uuid::new_v4());
     for record in [&running, &failed, &gone] {
         world.store.records().save(record.clone()).await.unwrap();
     }

@@ -19,8 +19,11 @@ use opentact_events::{EventType, Hub, NewEvent, view};
 use opentact_stir::TestAuthority;
 use opentact_store::accounts::{Account, NewAccount};
 use opentact_store::calls::CallRecord;
+use opentact_store::records::Record;
 use opentact_store::sms::{NewSms, Sms};
-use opentact_store::types::{CallState, CallType, Direction, Json, Role, SmsState, SmsType, now};
+use opentact_store::types::{
+    CallState, CallType, Direction, Json, RecordFormat, RecordState, Role, SmsState, SmsType, now,
+};
 use opentact_store::users::{NewUser, User};
 use opentact_store::{Money, Store};
 use parking_lot::Mutex;
@@ -259,6 +262,51 @@ pub fn call_record(account: Uuid, state: CallState, to: &str) -> CallRecord {
         minute_price: None,
         related: Json::default(),
         meta: Json(Map::new()),
+    }
+}
+
+/// A recording that is there, as WAV of one second.
+pub fn stored_record(account: Uuid, call: Uuid) -> Record {
+    Record {
+        uuid: Uuid::new_v4(),
+        created_on: now(),
+        modified_on: now(),
+        account,
+        call,
+        tag: Some("voicemail".into()),
+        state: RecordState::Stored,
+        format: RecordFormat::Wav,
+        channels: 1,
+        sample_rate: 8_000,
+        duration_ms: 1_000,
+        size: 16_044,
+        reason: None,
+        is_local: true,
+        uploaded_on: None,
+        upload_due: None,
+        upload_attempts: 0,
+        upload_error: None,
+    }
+}
+
+/// A message that came in to a number.
+pub fn inbound_sms(to: u64) -> NewSms {
+    NewSms {
+        kind: SmsType::Inbound,
+        from: "12125550001".to_owned(),
+        to: to.to_string(),
+        tn: to.try_into().unwrap(),
+        tn_lease: None,
+        messaging_profile: None,
+        thread: "2".repeat(32),
+        message: "In".to_owned(),
+        automated: false,
+        reference_id: None,
+        segments: 1,
+        encoding: "gsm".to_owned(),
+        custom_callback_url: None,
+        created_by: None,
+        carrier: None,
     }
 }
 

@@ -1,0 +1,262 @@
+//! That no account reaches what another one has: for every operation of the document that names an object in its path,
+//! the credentials of another account get 401 or 404, and nothing has changed. An operation without an object here fails.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use http::Method;
+use opentact_api::{RateLimit, Settings};
+use opentact_events::{EventType, Filter};
+use opentact_store::sip_messages::NewSipMessage;
+use opentact_store::types::CallState;
+use serde_json::{Value, json};
+
+use crate::document::operations;
+use crate::world::{Call, PASSWORD, Tenant, World, call_record, inbound_sms, stored_record, tell};
+
+const FLOW: &str = "<Response><Answer/><Hangup/></Response>";
+const DOMAIN: &str = "/rest/sip/domain/{domain}";
+const TN: u64 = 12_015_550_100;
+
+/// Paths whose parameter is nobody's in particular, and why.
+const COMMON: &[(&str, &str)] = &[
+    ("/rest/profile/tn/{uuid}", "prices are the same for all"),
+    ("/rest/transaction/report/dashboard/{ref_type}", "a kind of charge, of the caller's own"),
+    ("/shaken/{file}", "certificates are published"),
+];
+
+/// What may stand for each parameter, by the path up to and with it. The first is what the owner says.
+type Objects = BTreeMap<&'static str, Vec<String>>;
+
+/// One of each kind that an account can have.
+async fn objects(world: &World) -> Objects {
+    let account = world.me.account.uuid;
+    let make = async |path: &str, form: Value| world.post(path, form).expect(201).await;
+    let id = |object: &Value| vec![object["uuid"].as_str().unwrap().to_owned()];
+
+    let person = json!({"email": "grace@example.com", "password": PASSWORD});
+    let person = id(&make("/rest/account/user", person).await);
+    let hours = json!({"type": "weekends", "dow": "sun", "time_from": 0, "time_to": 86_399});
+    let hours = id(&make("/rest/account/office_hours", hours).await);
+    let address = json!({
+        "name": "Head office", "is_physical": true, "is_billing": true, "is_shipping": false,
+        "address1": "Domkloster 4", "zip_code": "50667", "city": "Köln", "country": "DE",
+    });
+    let address = id(&make("/rest/address", address).await);
+    let cart = id(&make("/rest/user/cart", json!({"payload": {"tn": TN}})).await);
+    let token = id(&make("/rest/token", json!({"name": "spare"})).await);
+
+    let lease = world.lease(&world.me, TN).await;
+    let lease = vec![lease.uuid.to_string(), TN.to_string()];
+    let filter = id(&make("/rest/tn_profile", json!({"name": "no spam"})).await);
+    let offers = world.post("/rest/tn/search", json!({"npa": 201, "take": 1})).expect(200).await;
+    let mut told = world.hub.subscribe(account, None, Filter::types([EventType::TnOrder]));
+    let order = json!({"items": [{"tn": offers["data"][0]["tn"]}]});
+    let order = id(&make("/rest/order", order).await);
+    while !told.recv().await.unwrap().body.contains(r#""state":"success""#) {}
+
+    let app = id(&make("/rest/sip/app", json!({"name": "greeting"})).await);
+    world.post(&format!("/rest/sip/app/call/flow/{}", app[0]), json!({"xml": FLOW})).expect(200).await;
+    let trunk = id(&make("/rest/sip/connection", json!({"name": "pbx", "ip": "192.0.2.7"})).await);
+    make("/rest/sip/domain", json!({"domain": "home"})).await;
+    let phone = json!({"login": "phone", "password": "very secret"});
+    let phone = id(&make("/rest/sip/domain/home/user", phone).await);
+    let group = id(&make("/rest/sip/domain/home/group", json!({"name": "sales", "users": phone})).await);
+    let switch = json!({"name": "desk", "remote_ip": "192.0.2.8"});
+    let switch = id(&make("/rest/sip/domain/home/switch", switch).await);
+    let message = NewSipMessage {
+        sender: None,
+        recipient: None,
+        position: 1,
+        from: "alice@home".to_owned(),
+        to: "bob@home".to_owned(),
+        thread: "a1".to_owned(),
+        content_type: "text/plain".to_owned(),
+        message: "hello".to_owned(),
+        hops: 70,
+        waits_until: None,
+        reason: None,
+    };
+    let message = world.store.sip_messages().create(account, message, None, 1).await.unwrap().unwrap()[0].uuid;
+    let voice = id(&make("/rest/profile/outbound_voice", json!({"name": "out"})).await);
+    let messaging = id(&make("/rest/profile/messaging", json!({"name": "texts"})).await);
+    let certificate = json!({"name": "ours", "numbers": [TN]});
+    let certificate = id(&make("/rest/shaken/certificate", certificate).await);
+
+    let call = call_record(account, CallState::Live, "12125550001");
+    world.store.calls().save(call.clone()).await.unwrap();
+    world.calls.live.lock().push(call.clone());
+    let call = vec![call.uuid.to_string()];
+    let record = stored_record(account, call[0].parse().unwrap());
+    let file = world.folder.path().join(account.to_string()).join(format!("{}.wav", record.uuid));
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(file, "RIFF").unwrap();
+    world.store.records().save(record.clone()).await.unwrap();
+    let batch = json!({"phones": [12125550001_u64], "xml": FLOW, "from": TN});
+    let batch = id(&make("/rest/batch", batch).await);
+
+    let sent = id(&make("/rest/sms", json!({"from": TN, "to": 12125550001_u64, "message": "Out"})).await);
+    let received = world.store.sms().create(account, inbound_sms(TN)).await.unwrap().uuid;
+    let hook = json!({"type": "balance", "channel": "webhook", "url": "https://example.com/told"});
+    let subscription = id(&make("/rest/event/subscription", hook).await);
+    tell(&world.hub, &world.me, "told");
+    world.hub.flush().await;
+    let delivery = world.get("/rest/webhook/delivery").expect(200).await["data"][0].clone();
+    let transaction = world.post("/rest/transaction/search", json!({})).expect(200).await["data"][0].clone();
+
+    let home = vec!["home".to_owned(), "home.sip.localhost".to_owned()];
+    BTreeMap::from([
+        ("/rest/account/{uuid}", vec![account.to_string()]),
+        ("/rest/account/office_hours/{uuid}", hours),
+        ("/rest/account/user/{uuid}", person.clone()),
+        ("/rest/address/{uuid}", address),
+        ("/rest/batch/{uuid}", batch),
+        ("/rest/call/sca/{uuid}", call.clone()),
+        ("/rest/call/{uuid}", call.clone()),
+        ("/rest/event/subscription/{uuid}", subscription),
+        ("/rest/lease/tn/{uuid}", lease),
+        ("/rest/order/{uuid}", order),
+        ("/rest/profile/messaging/{uuid}", messaging),
+        ("/rest/profile/outbound_voice/{uuid}", voice),
+        ("/rest/record/{uuid}", vec![record.uuid.to_string()]),
+        ("/rest/shaken/certificate/{uuid}", certificate),
+        ("/rest/sip/app/call/flow/{uuid}", app.clone()),
+        ("/rest/sip/app/call/{uuid}", call),
+        ("/rest/sip/app/{uuid}", app),
+        ("/rest/sip/connection/{uuid}", trunk),
+        (DOMAIN, home),
+        ("/rest/sip/domain/{domain}/group/{uuid}", group),
+        ("/rest/sip/domain/{domain}/switch/{uuid}", switch),
+        ("/rest/sip/domain/{domain}/user/{uuid}", phone),
+        ("/rest/sip/message/{uuid}", vec![message.to_string()]),
+        ("/rest/sms/inbound/{uuid}", vec![received.to_string()]),
+        ("/rest/sms/outbound/{uuid}", sent.clone()),
+        ("/rest/sms/{uuid}", sent),
+        ("/rest/tn_profile/{uuid}", filter),
+        ("/rest/token/{token}", token),
+        ("/rest/transaction/{uuid}", id(&transaction)),
+        ("/rest/user/cart/{uuid}", cart),
+        ("/rest/user/{uuid}", person),
+        ("/rest/webhook/delivery/{uuid}", id(&delivery)),
+    ])
+}
+
+/// A body that the owner's request is done with; an object that nothing is asked of where none is listed.
+fn body(method: &Method, template: &str, objects: &Objects) -> Value {
+    let lease = &objects["/rest/lease/tn/{uuid}"][0];
+    match (method.as_str(), template) {
+        ("POST", "/rest/sip/app/{uuid}/tnlease" | "/rest/sip/connection/{uuid}/tnlease") => json!({"add": [lease]}),
+        ("POST", "/rest/sip/app/call/flow/{uuid}" | "/rest/sip/app/call/{uuid}" | "/rest/call/sca/{uuid}") => {
+            json!({"xml": FLOW})
+        }
+        ("POST", "/rest/sip/domain/{domain}/group") => json!({"name": "theirs"}),
+        ("POST", "/rest/sip/domain/{domain}/switch") => json!({"name": "theirs", "remote_ip": "192.0.2.9"}),
+        ("POST", "/rest/sip/domain/{domain}/user") => json!({"login": "theirs", "password": "very secret"}),
+        ("POST", "/rest/tn_profile/{uuid}/blacklist" | "/rest/tn_profile/{uuid}/whitelist") => {
+            json!({"add": ["1900*"]})
+        }
+        ("PATCH", "/rest/batch/{uuid}") => json!({"state": "paused"}),
+        ("PATCH", "/rest/lease/tn/{uuid}") => json!({"autorenew": true}),
+        ("PATCH", "/rest/sms/inbound/{uuid}") => json!({"readed": true}),
+        ("PATCH", "/rest/user/cart/{uuid}") => json!({"payload": {}}),
+        ("PATCH", "/rest/user/{uuid}" | "/rest/sip/domain/{domain}/user/{uuid}") => json!({"first_name": "Theirs"}),
+        ("PATCH", _) => json!({"name": "theirs", "is_active": false}),
+        _ => json!({}),
+    }
+}
+
+/// The paths of a template with every choice of objects; `choose` gives what may stand for a parameter.
+fn filled<'a>(template: &str, choose: impl Fn(&str) -> &'a [String]) -> Vec<String> {
+    let (mut prefix, mut paths) = (String::new(), vec![String::new()]);
+    for segment in template.split('/').skip(1) {
+        prefix = format!("{prefix}/{segment}");
+        let fixed = [segment.to_owned()];
+        let choices: &[String] = if segment.starts_with('{') { choose(&prefix) } else { &fixed };
+        let longer = |path: &String| choices.iter().map(|one| format!("{path}/{one}")).collect::<Vec<_>>();
+        paths = paths.iter().flat_map(longer).collect();
+    }
+    paths
+}
+
+fn has_body(method: &Method) -> bool {
+    [Method::POST, Method::PUT, Method::PATCH].contains(method)
+}
+
+fn request<'a>(world: &'a World, method: &Method, path: &str, template: &str, objects: &Objects) -> Call<'a> {
+    let call = world.call(method.clone(), path);
+    if has_body(method) { call.json(&body(method, template, objects)) } else { call }
+}
+
+/// All that the owner can read.
+async fn all(world: &World, objects: &Objects) -> BTreeMap<String, String> {
+    let mut read = BTreeMap::new();
+    for (method, template) in operations() {
+        // A new JWT, a new password for TURN.
+        let differs =
+            ["/rest/auth", "/rest/sip/ice_server"].contains(&template) || template.starts_with("/rest/health");
+        if method != Method::GET || differs || COMMON.iter().any(|(path, _)| *path == template) {
+            continue;
+        }
+        let path = filled(template, |prefix| &objects[prefix][..1]).remove(0);
+        read.insert(path.clone(), world.get(&path).send().await.text);
+    }
+    read
+}
+
+#[tokio::test]
+async fn nothing_of_an_account_is_reached_by_another() {
+    let rate = RateLimit { account_burst: 100_000, address_burst: 100_000, ..Settings::default().rate };
+    let world = World::with(Settings { rate, ..Settings::default() }).await;
+    let objects = objects(&world).await;
+    let stranger: Tenant = world.stranger().await;
+    world.post("/rest/sip/domain", json!({"domain": "theirs"})).by(&stranger).expect(201).await;
+    let theirs = ["theirs".to_owned()];
+
+    let mut named: Vec<(Method, &str)> = operations().filter(|(_, path)| path.contains('{')).collect();
+    for (path, why) in COMMON {
+        assert!(named.iter().any(|(_, template)| template == path), "{path} ({why}) is no path any more");
+    }
+    named.retain(|(_, template)| COMMON.iter().all(|(path, _)| path != template));
+    for prefix in objects.keys() {
+        assert!(named.iter().any(|(_, template)| template.starts_with(prefix)), "{prefix} is of no path any more");
+    }
+    for (method, template) in &named {
+        filled(template, |prefix| {
+            objects.get(prefix).unwrap_or_else(|| panic!("{method} {template}: make what it names"))
+        });
+    }
+    let mine = |prefix: &str| -> &[String] { &objects[prefix] };
+
+    let before = all(&world, &objects).await;
+    for (method, template) in &named {
+        let mut paths = filled(template, mine);
+        if template.matches('{').count() > 1 {
+            // Nor through what is the stranger's own.
+            paths.extend(filled(template, |prefix| if prefix == DOMAIN { &theirs[..] } else { mine(prefix) }));
+        }
+        for path in paths {
+            let what = format!("{method} {path}");
+            let answer = request(&world, method, &path, template, &objects).by(&stranger).send().await;
+            assert!([401, 404].contains(&answer.status.as_u16()), "{what}: {} {}", answer.status, answer.text);
+            assert!(answer.json["payload"].is_null(), "{what}: {}", answer.text);
+        }
+    }
+    for (path, after) in all(&world, &objects).await {
+        assert_eq!(before[&path], after, "{path} is not as it was");
+    }
+    assert!(world.calls.hung_up.lock().is_empty());
+
+    // What was refused is there, and the owner may do all of it: what is deepest goes first.
+    named.sort_by_key(|(method, template)| (order(method), Reverse(template.matches('/').count())));
+    for (method, template) in &named {
+        let path = filled(template, |prefix| &mine(prefix)[..1]).remove(0);
+        let answer = request(&world, method, &path, template, &objects).send().await;
+        let fine = answer.status.is_success() || answer.status == 409;
+        assert!(fine, "{method} {path} by the owner: {} {}", answer.status, answer.text);
+    }
+}
+
+/// So that nothing is deleted that is still asked for.
+fn order(method: &Method) -> usize {
+    ["GET", "POST", "PATCH", "PUT", "DELETE"].iter().position(|one| *one == method.as_str()).unwrap()
+}
