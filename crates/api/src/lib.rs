@@ -13,6 +13,7 @@ mod expand;
 mod extract;
 mod idempotency;
 mod limits;
+mod mail;
 mod model;
 mod openapi;
 mod orders;
@@ -40,7 +41,8 @@ use utoipa_swagger_ui::SwaggerUi;
 pub use auth::{Jwt, Scopes};
 pub use error::AppError;
 pub use settings::{
-    BatchSettings, IceSettings, LeaseSettings, OrderSettings, RateLimit, Settings, SignUp, WebsocketSettings,
+    BatchSettings, IceSettings, LeaseSettings, MailSettings, OrderSettings, RateLimit, Settings, SignUp,
+    WebsocketSettings,
 };
 pub use state::{ApiState, Parts};
 

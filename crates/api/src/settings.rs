@@ -54,6 +54,7 @@ pub struct Settings {
     /// Of calls that do not say by what it is judged who has answered.
     pub amd: opentact_media::amd::Settings,
     pub leases: LeaseSettings,
+    pub mail: MailSettings,
     /// Browser origins that may call the API (CORS). Empty: none but the own.
     pub allowed_origins: BTreeSet<String>,
 }
@@ -99,6 +100,22 @@ pub struct WebsocketSettings {
     pub write_timeout: Duration,
     /// Websockets of one account. Beyond it: close 4429.
     pub per_account: usize,
+}
+
+/// What is written to people.
+#[derive(Debug, Clone)]
+pub struct MailSettings {
+    /// Mails that wait to be sent. Beyond it: 503.
+    pub queue: u64,
+    /// How long a mail is tried again that was not taken.
+    pub retry_for: Duration,
+    /// Life of a token that sets a password anew.
+    pub reset_ttl: Duration,
+    /// Password resets that one address may ask for within `reset_window` before it gets 429.
+    pub resets_per_address: u32,
+    /// Those that may be asked for one e-mail, from wherever.
+    pub resets_per_email: u32,
+    pub reset_window: Duration,
 }
 
 /// The terms of leases.
@@ -171,6 +188,7 @@ impl Default for Settings {
             batches: BatchSettings::default(),
             amd: opentact_media::amd::Settings::default(),
             leases: LeaseSettings::default(),
+            mail: MailSettings::default(),
             allowed_origins: BTreeSet::new(),
         }
     }
@@ -184,6 +202,20 @@ impl Default for WebsocketSettings {
             ping_interval: Duration::from_secs(30),
             write_timeout: Duration::from_secs(10),
             per_account: 100,
+        }
+    }
+}
+
+impl Default for MailSettings {
+    fn default() -> Self {
+        let hour = Duration::from_secs(3_600);
+        Self {
+            queue: 10_000,
+            retry_for: hour,
+            reset_ttl: hour,
+            resets_per_address: 20,
+            resets_per_email: 3,
+            reset_window: hour,
         }
     }
 }
@@ -227,6 +259,15 @@ impl Settings {
         if path == "/rest/batch" { self.batches.max_body.max(self.max_body) } else { self.max_body }
     }
 
+    /// Whether a browser of ours may be sent there: to this server, or an origin that may call it.
+    #[must_use]
+    pub fn is_own_origin(&self, url: &url::Url) -> bool {
+        let origin = url.origin();
+        std::iter::once(&self.public_url)
+            .chain(&self.allowed_origins)
+            .any(|own| url::Url::parse(own).is_ok_and(|own| own.origin() == origin && origin.is_tuple()))
+    }
+
     /// The client's address: the peer's, or what the nearest trusted proxy saw.
     #[must_use]
     pub fn client_address(&self, peer: IpAddr, forwarded_for: Option<&str>) -> IpAddr {
@@ -250,6 +291,23 @@ mod tests {
 
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn browsers_are_sent_to_origins_of_ours_only() {
+        let mut settings = Settings { public_url: "https://sms.example.com:8443".to_owned(), ..Settings::default() };
+        settings.allowed_origins.insert("https://console.example.com".to_owned());
+        let own = |url: &str| settings.is_own_origin(&url::Url::parse(url).unwrap());
+        assert!(own("https://sms.example.com:8443/reset?t=1") && own("https://console.example.com/#/reset"));
+        for other in [
+            "https://sms.example.com/",
+            "http://sms.example.com:8443/",
+            "https://sms.example.com:8443@evil.example/",
+            "https://console.example.com.evil.example/",
+            "javascript:alert(1)",
+        ] {
+            assert!(!own(other), "{other}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use opentact_engine::mail::Post;
 use opentact_engine::ports::{CallControl, MessageControl, NumberCarrier};
 use opentact_engine::recordings::Archive;
 use opentact_engine::speech::Speech;
@@ -13,9 +14,10 @@ use opentact_stir::TestAuthority;
 use opentact_store::Store;
 use tokio::sync::oneshot;
 
-use crate::auth::{Jwt, PasswordCheck};
+use crate::auth::{Guard, Jwt, PasswordCheck};
 use crate::error::AppError;
 use crate::limits::Limiter;
+use crate::mail::Outbox;
 use crate::orders::Orders;
 use crate::settings::Settings;
 use crate::terms::Terms;
@@ -30,6 +32,7 @@ pub struct Parts {
     pub numbers: Arc<dyn NumberCarrier>,
     pub archive: Arc<Archive>,
     pub speech: Arc<dyn Speech>,
+    pub post: Arc<dyn Post>,
     /// Makes certificates for tests of STIR/SHAKEN, where there is one.
     pub authority: Option<Arc<TestAuthority>>,
     /// Signs JWTs: at least 32 random octets, kept over restarts.
@@ -54,6 +57,9 @@ pub struct Inner {
     pub(crate) jwt: Jwt,
     pub(crate) passwords: PasswordCheck,
     pub(crate) limiter: Limiter,
+    /// Requests for password resets.
+    pub(crate) resets: Guard,
+    pub(crate) outbox: Outbox,
     pub(crate) orders: Orders,
     /// Ends with this.
     _terms: oneshot::Sender<()>,
@@ -62,10 +68,11 @@ pub struct Inner {
 }
 
 impl ApiState {
-    /// Starts the order worker; must be called within a tokio runtime.
+    /// Starts the workers of orders, terms and mail; must be called within a tokio runtime.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { store, hub, calls, messages, numbers, archive, speech, authority, jwt_secret, settings } = parts;
+        let Parts { store, hub, calls, messages, numbers, archive, speech, post, authority, jwt_secret, settings } =
+            parts;
         let domain = url::Url::parse(&settings.public_url)
             .ok()
             .and_then(|url| url.host_str().map(str::to_owned))
@@ -84,6 +91,13 @@ impl ApiState {
             jwt,
             passwords: PasswordCheck::new(&settings),
             limiter: Limiter::new(settings.rate),
+            resets: Guard::new(
+                settings.mail.resets_per_address,
+                settings.mail.resets_per_email,
+                settings.mail.reset_window,
+                "Too many password resets",
+            ),
+            outbox: Outbox::start(store.clone(), post, &settings),
             orders,
             _terms: terms.start(),
             seats: Seats::default(),

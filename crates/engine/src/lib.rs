@@ -18,6 +18,7 @@ pub mod http;
 mod journal;
 pub mod ledger;
 mod lost;
+pub mod mail;
 pub mod media;
 mod messages;
 pub mod number;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use opentact_api::{ApiState, IceSettings, LeaseSettings, OrderSettings, Parts, RateLimit};
+use opentact_api::{ApiState, IceSettings, LeaseSettings, MailSettings, OrderSettings, Parts, RateLimit};
 use opentact_carrier::dev::{DevNumbers, DevVoice, SmscConfig, VoiceConfig};
 use opentact_carrier::messages::MessagesConfig;
 use opentact_carrier::messaging::{CarrierConfig, Messaging};
@@ -14,6 +14,7 @@ use opentact_carrier::smpp::{ClientTls, ServerConfig, ServerTls, SmppConfig};
 use opentact_engine::defence::DefenceConfig;
 use opentact_engine::dns::DnsConfig;
 use opentact_engine::ledger::Steps;
+use opentact_engine::mail::{self, MailConfig};
 use opentact_engine::media::{Delay, MediaConfig};
 use opentact_engine::prompt::PromptConfig;
 use opentact_engine::recordings::{RecordingsConfig, S3Config, UploadConfig};
@@ -89,6 +90,7 @@ impl Node {
             numbers,
             archive: engine.archive(),
             speech,
+            post: mail::post(mail_config(config, https)).context("mail")?,
             authority: stir.authority,
             jwt_secret: jwt_key(&config.general.data)?,
             settings: api_settings(config, https),
@@ -141,6 +143,14 @@ impl Node {
         self.engine.stop().await.finish().await;
         self.store.close().await?;
         Ok(())
+    }
+}
+
+fn mail_config(config: &Config, https: SocketAddr) -> MailConfig {
+    MailConfig {
+        from: config.mail_from(https),
+        smtp: config.mail.smtp.as_ref().map(|Secret(url)| url.clone()),
+        folder: config.general.data.join("mail"),
     }
 }
 
@@ -463,6 +473,15 @@ fn api_settings(config: &Config, https: SocketAddr) -> opentact_api::Settings {
             grace: config.numbers.lease_grace.0,
             ..defaults.leases
         },
+        mail: MailSettings {
+            queue: config.mail.queue.into(),
+            retry_for: config.mail.retry_for.0,
+            reset_ttl: config.mail.reset_ttl.0,
+            resets_per_address: config.mail.resets_per_address,
+            resets_per_email: config.mail.resets_per_email,
+            ..defaults.mail
+        },
+        allowed_origins: config.https.allowed_origins.iter().cloned().collect(),
         ..defaults
     }
 }

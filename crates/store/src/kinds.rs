@@ -16,6 +16,14 @@ text_enum! {
 }
 
 text_enum! {
+    /// What is written to somebody.
+    pub enum MailKind {
+        /// A token that sets the password of a user anew.
+        PasswordReset = "password_reset",
+    }
+}
+
+text_enum! {
     pub enum Gender { Male = "Male", Female = "Female", Other = "Other" }
 }
 

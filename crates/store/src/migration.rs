@@ -74,6 +74,7 @@ impl MigratorTrait for Migrator {
             file!("m0026_app_codecs"),
             file!("m0027_people"),
             file!("m0028_sms"),
+            file!("m0030_password_resets"),
         ];
         files.into_iter().map(|file| Box::new(file) as Box<dyn MigrationTrait>).collect()
     }

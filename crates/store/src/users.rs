@@ -9,6 +9,7 @@ use crate::accounts::{Account, NewAccount};
 pub use crate::entity::user::Model as User;
 use crate::entity::user::{Column, Entity};
 use crate::error::OrConflict;
+use crate::password_resets::{self, PasswordReset};
 use crate::types::{Gender, Role, now};
 use crate::{Result, Store, StoreError, accounts, owned, secrets};
 
@@ -137,10 +138,29 @@ impl Users<'_> {
         Ok(row)
     }
 
-    /// Sets it, and makes the JWTs issued so far void.
+    /// Sets it, and makes the JWTs issued so far void, and the token that was to set it anew.
     pub async fn set_password(&self, account: Uuid, uuid: Uuid, password: &str) -> Result<User> {
+        self.write_password(account, uuid, password, None).await
+    }
+
+    /// Sets the password of the user whom a token of [`crate::password_resets`] was made for.
+    pub async fn reset_password(&self, reset: &PasswordReset, password: &str) -> Result<User> {
+        self.write_password(reset.account, reset.subject, password, Some(reset)).await
+    }
+
+    async fn write_password(
+        &self,
+        account: Uuid,
+        uuid: Uuid,
+        password: &str,
+        reset: Option<&PasswordReset>,
+    ) -> Result<User> {
         let hash = secrets::hash_password(password).await?;
         let tx = self.store.begin().await?;
+        match reset {
+            Some(reset) => password_resets::take(&tx, reset).await?,
+            None => password_resets::void(&tx, uuid).await?,
+        }
         let mut row = owned::get::<Entity>(&tx, account, uuid).await?;
         row.password_hash = hash;
         row.modified_on = now();

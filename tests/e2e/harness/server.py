@@ -98,6 +98,16 @@ class Server:
     def log_tail(self, lines=30):
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
+    def wait_for(self, there, what, timeout=60):
+        """Until `there()` is true of this server, which must live."""
+        end = time.monotonic() + timeout
+        while not there():
+            assert self.process.poll() is None and time.monotonic() < end, f"no {what}:\n{self.log_tail()}"
+            time.sleep(0.02)
+
+    def wait_for_log(self, text):
+        self.wait_for(lambda: text in self.log.read_text(errors="replace"), f"{text!r} in the log")
+
     @property
     def base(self):
         return f"https://{self.runtime['https']}"

@@ -34,7 +34,12 @@ impl PasswordCheck {
             half.copy_from_slice(uuid::Uuid::new_v4().as_bytes());
         }
         Self {
-            guard: Guard::new(settings),
+            guard: Guard::new(
+                settings.guard_per_address,
+                settings.guard_per_login,
+                settings.guard_window,
+                "Too many failed log-ins",
+            ),
             verified: Cache::builder()
                 .max_capacity(settings.credential_cache_size)
                 .time_to_live(settings.credential_cache_ttl)
@@ -67,7 +72,8 @@ impl PasswordCheck {
         let found = state.store.users().authenticate(email, password).await?;
         drop(permit);
         let Some((user, account)) = found else {
-            self.guard.failed(address, Some(email)).await;
+            self.guard.count(address, Some(email)).await;
+            metrics::counter!("api_failed_logins_total").increment(1);
             return Err(WRONG);
         };
         self.verified.insert(email.to_owned(), (digest, user.password_hash.clone())).await;

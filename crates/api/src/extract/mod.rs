@@ -1,10 +1,12 @@
 //! What handlers take from a request, checked: each extractor fails with the envelope and all faults at once.
 
+mod address;
 mod body;
 mod flow;
 mod path;
 mod query;
 
+pub use address::ClientAddress;
 pub use body::{Body, Check, Checked, has, read_body, refuse};
 pub use flow::{FlowFile, FlowForm, FlowXml, flow_faults, parse_flow};
 pub use path::{Id, Segment, Segments};

@@ -18,7 +18,6 @@ const DELETE: Method = Method::DELETE;
 pub(crate) const LATER: &[(&str, &[Method])] = &[
     // tokens, users, account
     ("/rest/user/{uuid}/avatar", &[POST, DELETE]),
-    ("/rest/user/password_reset", &[GET, POST]),
     ("/rest/settings", &[GET]),
     // numbers
     ("/rest/lease/tn/{uuid}/route", &[GET]),
@@ -76,7 +75,7 @@ pub(crate) const LATER: &[(&str, &[Method])] = &[
 ];
 
 /// Paths that need no credentials, now and later.
-const OPEN: &[&str] = &["/rest/user/password_reset", "/rest/settings", "/rest/app/invite/{token}"];
+const OPEN: &[&str] = &["/rest/settings", "/rest/app/invite/{token}"];
 
 pub(crate) fn router() -> Router<ApiState> {
     LATER.iter().fold(Router::new(), |router, (path, methods)| {

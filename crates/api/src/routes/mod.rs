@@ -19,6 +19,7 @@ mod later;
 mod lease;
 mod office_hours;
 mod order;
+mod password_reset;
 mod product;
 mod profile_messaging;
 mod profile_tn;
@@ -59,6 +60,7 @@ pub(crate) fn implemented(public_url: &str) -> OpenApiRouter<ApiState> {
         auth::router(),
         token::router(),
         user::router(),
+        password_reset::router(),
         account::router(),
         account_user::router(),
         office_hours::router(),

@@ -12,6 +12,7 @@ mod idempotency;
 mod isolation;
 mod messages;
 mod numbers;
+mod passwords;
 mod records;
 mod shaken;
 mod sip;

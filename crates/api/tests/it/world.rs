@@ -1,6 +1,7 @@
 //! A whole API in one line, and requests to it in another.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,6 +10,7 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use opentact_api::{ApiState, Parts, Settings};
 use opentact_callflow::Document;
 use opentact_carrier::dev::DevNumbers;
+use opentact_engine::mail::{Letter, MailError, Post};
 use opentact_engine::ports::{
     CallControl, ControlError, DevCall, LegMessage, MessageControl, Originate, PreviewMessage, Registration,
     SendMessage, Sender, TrunkHealth,
@@ -29,6 +31,7 @@ use opentact_store::{Money, Store};
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
+use tokio::sync::mpsc;
 use tower::ServiceExt as _;
 use uuid::Uuid;
 
@@ -161,6 +164,37 @@ impl Speech for FakeSpeech {
             engine: Engine::Espeak,
             rate: 22_050,
         }]
+    }
+}
+
+/// Keeps the letters that were posted, in their order.
+pub struct FakePost {
+    sent: mpsc::UnboundedSender<Letter>,
+    letters: tokio::sync::Mutex<mpsc::UnboundedReceiver<Letter>>,
+    failing: AtomicBool,
+}
+
+impl FakePost {
+    fn new() -> FakePost {
+        let (sent, letters) = mpsc::unbounded_channel();
+        FakePost { sent, letters: letters.into(), failing: AtomicBool::new(false) }
+    }
+
+    pub async fn recv(&self) -> Letter {
+        self.letters.lock().await.recv().await.unwrap()
+    }
+
+    /// From now on no letter is taken.
+    pub fn fail(&self) {
+        self.failing.store(true, Ordering::Relaxed);
+    }
+}
+
+#[async_trait]
+impl Post for FakePost {
+    async fn send(&self, letter: Letter) -> Result<(), MailError> {
+        self.sent.send(letter).unwrap();
+        if self.failing.load(Ordering::Relaxed) { Err(MailError::Unsent("451 later".to_owned())) } else { Ok(()) }
     }
 }
 
@@ -325,6 +359,7 @@ pub struct World {
     pub hub: Hub,
     pub calls: Arc<FakeCalls>,
     pub messages: Arc<FakeMessages>,
+    pub letters: Arc<FakePost>,
     pub me: Tenant,
     /// Of recordings.
     pub folder: TempDir,
@@ -346,6 +381,7 @@ impl World {
         let calls = Arc::new(FakeCalls::default());
         let messages =
             Arc::new(FakeMessages { store: store.clone(), refuse: Mutex::default(), dev_messages: Mutex::default() });
+        let letters = Arc::new(FakePost::new());
         let recordings = RecordingsConfig { folder: folder.path().to_owned(), upload: None };
         let state = ApiState::new(Parts {
             store: store.clone(),
@@ -355,12 +391,13 @@ impl World {
             numbers: Arc::new(DevNumbers),
             archive: Arc::new(Archive::open(recordings).unwrap()),
             speech: Arc::new(FakeSpeech),
+            post: letters.clone(),
             authority: Some(Arc::new(TestAuthority::create(now().timestamp()).unwrap())),
             jwt_secret: vec![7; 32],
             settings,
         });
         let me = tenant(&store, "me@example.com").await;
-        World { router: opentact_api::router(state.clone()), state, store, hub, calls, messages, me, folder }
+        World { router: opentact_api::router(state.clone()), state, store, hub, calls, messages, letters, me, folder }
     }
 
     /// Another account on the same server.

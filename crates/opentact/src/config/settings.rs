@@ -84,6 +84,8 @@ section! {
         listen: SocketAddr = "127.0.0.1:8443",
         /// `https://host[:port]` as clients reach it, for URLs in answers; unset: the listener's address.
         public_url: Option<String> = "",
+        /// Origins of pages elsewhere that may call the API from browsers (CORS), and that links in mails may lead to.
+        allowed_origins: Vec<String> = "",
         /// Further host names and addresses in the certificate, beside localhost, 127.0.0.1 and ::1.
         names: Vec<String> = "",
         /// PEM file of a certificate chain of your own; needs `https.key`. Unset: one of the local CA.
@@ -378,6 +380,26 @@ section! {
 }
 
 section! {
+    /// Mail to people: password resets.
+    Mail "mail." {
+        /// Server that takes it: `smtp://user:password@host:587?tls=required`, `smtps://…`, or `smtp://host` without TLS. Unset: each mail is a file in `mail` of the data folder, of which the newest 1,000 stay.
+        smtp: Option<Secret> = "",
+        /// Sender, `address` or `Name <address>`; unset: `opentact@` and the host of the public URL.
+        from: Option<String> = "",
+        /// Mails that may wait; what asks for one more is answered 503.
+        queue: u32 = "10000",
+        /// How long a mail is tried again that the server does not take.
+        retry_for: Span = "1h",
+        /// How long the token of a password reset is good.
+        reset_ttl: Span = "1h",
+        /// Password resets that one address may ask for within an hour; beyond it: 429.
+        resets_per_address: u32 = "20",
+        /// Those that may be asked for one e-mail, from wherever.
+        resets_per_email: u32 = "3",
+    }
+}
+
+section! {
     /// Structured logs, on standard error.
     Log "log." {
         /// Level, or directives such as `info,opentact_sip=debug`.
@@ -552,6 +574,7 @@ pub struct Config {
     pub events: Events,
     pub webhooks: Webhooks,
     pub accounts: Accounts,
+    pub mail: Mail,
     pub log: Log,
     pub speech: Speech,
     pub carrier: Carrier,
@@ -597,6 +620,7 @@ sections! {
     events: Events = "events",
     webhooks: Webhooks = "webhooks",
     accounts: Accounts = "accounts",
+    mail: Mail = "mail",
     log: Log = "log",
     speech: Speech = "speech",
     carrier: Carrier = "carrier",
@@ -617,6 +641,7 @@ pub fn all_settings() -> impl Iterator<Item = &'static Setting> {
 impl Config {
     /// What is wrong with values that are good by themselves.
     pub(super) fn faults(&self) -> Vec<(&'static str, String)> {
+        let minute = Duration::from_secs(60);
         let mut faults = Vec::new();
         let mut fault = |bad: bool, key, message: &str| {
             if bad {
@@ -644,6 +669,26 @@ impl Config {
             });
             fault(!good || url.ends_with('/'), "https.public_url", "expected https://host or https://host:port");
         }
+        for origin in &self.https.allowed_origins {
+            let good = url::Url::parse(origin).is_ok_and(|url| url.origin().ascii_serialization() == *origin);
+            fault(!good, "https.allowed_origins", "expected origins such as https://console.example.com");
+        }
+        let mail = &self.mail;
+        fault(
+            mail.smtp.as_ref().is_some_and(|Secret(url)| !opentact_engine::mail::is_server(url)),
+            "mail.smtp",
+            "expected smtp://host:port or smtps://host:port",
+        );
+        fault(
+            mail.from.as_ref().is_some_and(|from| !opentact_engine::mail::is_sender(from)),
+            "mail.from",
+            "expected an address, or Name <address>",
+        );
+        fault(
+            !(minute..=minute * 60 * 24 * 7).contains(&mail.reset_ttl.0),
+            "mail.reset_ttl",
+            "expected a minute at least and a week at most",
+        );
         let domain = &self.sip.domain;
         let host = !domain.is_empty()
             && domain.len() <= 200
@@ -664,7 +709,6 @@ impl Config {
             "sip.udp_request_limit",
             "expected 500B at least and 65535B at most",
         );
-        let minute = Duration::from_secs(60);
         fault(sip.idle_timeout.0 < minute, "sip.idle_timeout", "expected a minute at least");
         fault(
             !sip.keep_alive.0.is_zero() && sip.keep_alive.0 < Duration::from_secs(1),
@@ -849,6 +893,15 @@ impl Config {
     /// `stir.test_ca`, or its default for these listeners.
     pub fn test_ca(&self) -> bool {
         self.stir.test_ca.unwrap_or_else(|| self.only_loopback())
+    }
+
+    /// `mail.from`, or its default.
+    pub fn mail_from(&self, https: SocketAddr) -> String {
+        self.mail.from.clone().unwrap_or_else(|| {
+            let url = url::Url::parse(&self.public_url(https)).ok();
+            let name = url.as_ref().and_then(url::Url::domain).unwrap_or("localhost");
+            format!("opentact@{name}")
+        })
     }
 
     /// `accounts.sign_up`, or its default for these listeners.

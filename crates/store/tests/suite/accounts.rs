@@ -1,7 +1,8 @@
 use std::time::Duration;
 
+use opentact_store::mails::NewMail;
 use opentact_store::transactions::{NewTransaction, TransactionFilter};
-use opentact_store::types::{RefType, Role, now};
+use opentact_store::types::{MailKind, RefType, Role, now};
 use opentact_store::users::NewUser;
 use opentact_store::{Money, Search, StoreError};
 use uuid::Uuid;
@@ -54,6 +55,49 @@ on_both! {
         let user = NewUser::new("ada@example.com", "correct horse", Role::Admin);
         assert!(matches!(world.store.users().sign_up(account, user).await, Err(StoreError::Conflict("User"))));
         assert_eq!(world.store.accounts().all().await.unwrap().len(), 1);
+    }
+
+    async fn a_password_is_reset_by_the_newest_token_once(world: &World) {
+        let (account, user) = tenant(&world.store, "ada", 0).await;
+        let (users, resets) = (world.store.users(), world.store.password_resets());
+        let create = async |ttl| resets.create(account.uuid, user.uuid, Duration::from_secs(ttl)).await.unwrap();
+        let (first, token) = (create(60).await, create(60).await);
+        assert!(matches!(resets.find(&first).await, Err(StoreError::NotFound("Reset token"))));
+        let reset = resets.find(&token).await.unwrap();
+        assert!(!reset.hash.contains(&token));
+        users.reset_password(&reset, "battery staple").await.unwrap();
+        assert!(users.authenticate("ada@example.com", "battery staple").await.unwrap().is_some());
+        // Who has found it at the same time is too late.
+        let again = users.reset_password(&reset, "another one").await;
+        assert!(matches!(again, Err(StoreError::NotFound("Reset token"))), "{again:?}");
+        let token = create(60).await;
+        users.set_password(account.uuid, user.uuid, "correct horse").await.unwrap();
+        assert!(resets.find(&token).await.is_err());
+        assert!(resets.find(&create(0).await).await.is_err());
+    }
+
+    async fn mails_wait_for_one_who_sends_them(world: &World) {
+        let mails = world.store.mails();
+        let mail = |to: &str| NewMail {
+            kind: MailKind::PasswordReset,
+            recipient: to.to_owned(),
+            callback: Some("https://example.com/{token}".to_owned()),
+            subject: None,
+        };
+        assert!(mails.queue(mail("Ada@example.com"), 1).await.unwrap());
+        assert!(!mails.queue(mail("bob@example.com"), 1).await.unwrap());
+        let hold = Duration::from_secs(60);
+        let claimed = mails.claim(now(), hold).await.unwrap().unwrap();
+        assert_eq!((claimed.recipient.as_str(), claimed.attempts), ("ada@example.com", 1));
+        assert_eq!(mails.claim(now(), hold).await.unwrap(), None, "it is somebody's");
+        assert_eq!(mails.next().await.unwrap(), Some(claimed.next_on));
+        let later = mails.claim(claimed.next_on, hold).await.unwrap().unwrap();
+        assert_eq!((later.uuid, later.attempts), (claimed.uuid, 2));
+        mails.postpone(later.uuid, now()).await.unwrap();
+        assert!(mails.claim(now(), hold).await.unwrap().is_some());
+        mails.forget(later.uuid).await.unwrap();
+        assert_eq!(mails.next().await.unwrap(), None);
+        assert!(mails.queue(mail("bob@example.com"), 1).await.unwrap());
     }
 
     async fn another_accounts_users_are_not_found(world: &World) {

@@ -1,0 +1,42 @@
+"""An SMTP server that keeps what it is given (aiosmtpd)."""
+
+import email
+import email.policy
+import queue
+
+from aiosmtpd.controller import Controller
+
+
+def parsed(octets):
+    return email.message_from_bytes(octets, policy=email.policy.default)
+
+
+class Mailbox:
+    """Takes mail on a free port. `refuse` answers with what it is set to, in place of taking."""
+
+    def __init__(self):
+        self.mails = queue.Queue()
+        self.refuse = None
+        self._server = Controller(self, hostname="127.0.0.1", port=0)
+
+    def __enter__(self):
+        self._server.start()
+        return self
+
+    def __exit__(self, *_):
+        self._server.stop()
+
+    @property
+    def url(self):
+        host, port = self._server.server.sockets[0].getsockname()
+        return f"smtp://{host}:{port}"
+
+    async def handle_DATA(self, _server, _session, envelope):
+        answer, self.refuse = self.refuse, None
+        if answer:
+            return answer
+        self.mails.put((envelope, parsed(envelope.content)))
+        return "250 taken"
+
+    def next(self, timeout=60):
+        return self.mails.get(timeout=timeout)
