@@ -10,7 +10,7 @@ use opentact_store::idempotency::Begun;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::auth::Caller;
+use crate::auth::{Caller, Credential, Phone};
 use crate::error::AppError;
 use crate::extract::read_body;
 use crate::state::ApiState;
@@ -42,11 +42,11 @@ async fn once(state: &ApiState, request: Request, next: Next) -> Result<Response
         return Err(AppError::BadRequest(format!("Idempotency-Key must be 1 to {MAX_KEY} visible characters")));
     }
     // Keys belong to an account. What needs no credentials is done as often as it is asked.
-    if crate::auth::Credential::find(&parts.headers, parts.uri.query()).is_none() {
-        return Ok(next.run(Request::from_parts(parts, body)).await);
-    }
-    let caller = Caller::from_request_parts(&mut parts, state).await?;
-    let account = caller.account();
+    let account = match Credential::find(&parts.headers, parts.uri.query()) {
+        None => return Ok(next.run(Request::from_parts(parts, body)).await),
+        Some(Credential::Ha1b(_)) => Phone::from_request_parts(&mut parts, state).await?.account(),
+        Some(_) => Caller::from_request_parts(&mut parts, state).await?.account(),
+    };
     let octets =
         read_body(Request::from_parts(parts.clone(), body), state.settings.body_limit(parts.uri.path())).await?;
     let fingerprint = fingerprint(&parts, &octets);

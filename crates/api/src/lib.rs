@@ -105,6 +105,7 @@ fn cors(settings: &Settings) -> Option<CorsLayer> {
             header::CONTENT_TYPE,
             header::IF_MATCH,
             header::HeaderName::from_static("x-auth-token"),
+            header::HeaderName::from_static("x-auth-ha1b-token"),
             header::HeaderName::from_static("idempotency-key"),
         ])
         .expose_headers([header::ETAG, header::RETRY_AFTER, request_id::HEADER])

@@ -22,6 +22,8 @@ const SWEEP: TimeDelta = TimeDelta::seconds(60);
 /// Between the first attempts; doubled each time, up to the longest.
 const FIRST_DELAY: TimeDelta = TimeDelta::seconds(5);
 const LONGEST_DELAY: TimeDelta = TimeDelta::minutes(15);
+/// SIP users that one mail sets passwords of.
+const SIP_USERS: u64 = 10;
 /// Where a callback has the token.
 pub(crate) const PLACE: &str = "{token}";
 
@@ -113,6 +115,8 @@ impl Worker {
     async fn letter(&self, mail: &Mail) -> Result<Option<Letter>, StoreError> {
         match mail.kind {
             MailKind::PasswordReset => self.password_reset(mail).await,
+            MailKind::SipPasswordReset => self.sip_password_reset(mail).await,
+            MailKind::SipInvite => self.sip_invite(mail).await,
         }
     }
 
@@ -120,20 +124,66 @@ impl Worker {
         let Some(user) = self.store.users().by_email(&mail.recipient).await? else { return Ok(None) };
         let Some((user, _)) = self.store.users().active(user.uuid).await? else { return Ok(None) };
         let token = self.store.password_resets().create(user.account, user.uuid, self.settings.reset_ttl).await?;
-        let how = match &mail.callback {
-            Some(callback) => callback.replace(PLACE, &token),
-            None => format!("{token}\n\nIt goes with the password to {}/rest/user/password_reset.", self.public_url),
-        };
-        let text = format!(
-            "A new password was asked for, for {} at {}.\n\nSet it within {} minutes with this {}:\n\n{how}\n\nIf it was not you: nothing has \
-             changed, and nothing need be done.\n",
-            user.email,
-            self.public_url,
-            self.settings.reset_ttl.as_secs() / 60,
-            if mail.callback.is_some() { "link" } else { "token" },
-        );
+        let text = self.reset_text(&user.email, mail, &self.way(mail, &token, "/rest/user/password_reset"));
         Ok(Some(Letter { to: user.email, subject: "A new password".to_owned(), text }))
     }
+
+    /// One letter for all the SIP users of somebody.
+    async fn sip_password_reset(&self, mail: &Mail) -> Result<Option<Letter>, StoreError> {
+        let (mut whom, mut ways) = (Vec::new(), Vec::new());
+        for user in self.store.sip_users().by_email(&mail.recipient, SIP_USERS).await? {
+            if self.store.accounts().get(user.account).await?.deleted_on.is_some() {
+                continue;
+            }
+            let domain = self.store.domains().get(user.account, user.sip_domain).await?;
+            let token = self.store.password_resets().create(user.account, user.uuid, self.settings.reset_ttl).await?;
+            let address = format!("{}@{}", user.login, domain.domain);
+            ways.push(format!("{address}:\n{}", self.way(mail, &token, "/rest/app/password_reset")));
+            whom.push(address);
+        }
+        if whom.is_empty() {
+            return Ok(None);
+        }
+        let text = self.reset_text(&whom.join(", "), mail, &ways.join("\n\n"));
+        Ok(Some(Letter { to: mail.recipient.clone(), subject: "A new password".to_owned(), text }))
+    }
+
+    async fn sip_invite(&self, mail: &Mail) -> Result<Option<Letter>, StoreError> {
+        let Some(uuid) = mail.subject else { return Ok(None) };
+        let Some(invite) = self.store.sip_invites().open(uuid).await? else { return Ok(None) };
+        let domain = self.store.domains().get(invite.account, invite.sip_domain).await?;
+        let token = self.store.sip_invites().token(uuid);
+        let text = format!(
+            "You are invited to make calls as a user of {}.\n\nJoin until {} with this {}:\n\n{}\n",
+            domain.domain,
+            invite.expired_on.format("%F %R UTC"),
+            word(mail),
+            self.way(mail, &token, "/rest/app/invite/{token}"),
+        );
+        Ok(Some(Letter { to: mail.recipient.clone(), subject: format!("An invite to {}", domain.domain), text }))
+    }
+
+    fn reset_text(&self, whom: &str, mail: &Mail, ways: &str) -> String {
+        format!(
+            "A new password was asked for, for {whom} at {}.\n\nSet it within {} minutes with this {}:\n\n{ways}\n\nIf it was \
+             not you: nothing has changed, and nothing need be done.\n",
+            self.public_url,
+            self.settings.reset_ttl.as_secs() / 60,
+            word(mail),
+        )
+    }
+
+    /// What is done with a token: a link is followed, else the token goes to a path of ours.
+    fn way(&self, mail: &Mail, token: &str, path: &str) -> String {
+        match &mail.callback {
+            Some(callback) => callback.replace(PLACE, token),
+            None => format!("{token}\n\nIt goes to {}{path}.", self.public_url),
+        }
+    }
+}
+
+fn word(mail: &Mail) -> &'static str {
+    if mail.callback.is_some() { "link" } else { "token" }
 }
 
 /// After so many attempts.

@@ -84,6 +84,7 @@ impl Modify for Credentials {
         let mut add = |name: &str, scheme| components.add_security_scheme(name, scheme);
         add("basic", SecurityScheme::Http(Http::new(HttpAuthScheme::Basic)));
         add("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+        add("ha1b", SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-Auth-HA1B-Token"))));
         add("jwt", SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-Auth-Token"))));
     }
 }

@@ -111,11 +111,11 @@ pub struct MailSettings {
     pub retry_for: Duration,
     /// Life of a token that sets a password anew.
     pub reset_ttl: Duration,
-    /// Password resets that one address may ask for within `reset_window` before it gets 429.
-    pub resets_per_address: u32,
-    /// Those that may be asked for one e-mail, from wherever.
-    pub resets_per_email: u32,
-    pub reset_window: Duration,
+    /// Mails that one address may have sent within `window` before it gets 429.
+    pub per_address: u32,
+    /// Mails that one e-mail may be sent, whoever asks.
+    pub per_recipient: u32,
+    pub window: Duration,
 }
 
 /// The terms of leases.
@@ -209,14 +209,7 @@ impl Default for WebsocketSettings {
 impl Default for MailSettings {
     fn default() -> Self {
         let hour = Duration::from_secs(3_600);
-        Self {
-            queue: 10_000,
-            retry_for: hour,
-            reset_ttl: hour,
-            resets_per_address: 20,
-            resets_per_email: 3,
-            reset_window: hour,
-        }
+        Self { queue: 10_000, retry_for: hour, reset_ttl: hour, per_address: 20, per_recipient: 3, window: hour }
     }
 }
 

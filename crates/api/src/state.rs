@@ -57,8 +57,8 @@ pub struct Inner {
     pub(crate) jwt: Jwt,
     pub(crate) passwords: PasswordCheck,
     pub(crate) limiter: Limiter,
-    /// Requests for password resets.
-    pub(crate) resets: Guard,
+    /// Mails that are asked for.
+    pub(crate) mail_guard: Guard,
     pub(crate) outbox: Outbox,
     pub(crate) orders: Orders,
     /// Ends with this.
@@ -91,11 +91,11 @@ impl ApiState {
             jwt,
             passwords: PasswordCheck::new(&settings),
             limiter: Limiter::new(settings.rate),
-            resets: Guard::new(
-                settings.mail.resets_per_address,
-                settings.mail.resets_per_email,
-                settings.mail.reset_window,
-                "Too many password resets",
+            mail_guard: Guard::new(
+                settings.mail.per_address,
+                settings.mail.per_recipient,
+                settings.mail.window,
+                "Too many mails",
             ),
             outbox: Outbox::start(store.clone(), post, &settings),
             orders,

@@ -15,6 +15,7 @@ fn entity(name: &'static str) -> &'static str {
         "SIPConnection" => "SIP Connection",
         "SIPDomain" => "SIP Domain",
         "SIPUser" => "SIP User",
+        "SIPInvite" => "SIP User Invite",
         "SIPSwitch" => "SIP Switch",
         "TNFilter" => "TN profile",
         "SIPProduct" => "SIP Product",

@@ -8,7 +8,13 @@ use uuid::Uuid;
 use world::{DOMAIN, NUMBER, PASSWORD, Peer, World, sdp};
 
 async fn group(world: &World, domain: Uuid, users: Vec<Uuid>) -> Uuid {
-    world.store.sip_user_groups().create(world.account, None, domain, "reception".to_owned(), users).await.unwrap().uuid
+    world
+        .store
+        .sip_user_groups()
+        .create(world.account, None, domain, "reception".to_owned(), users, None)
+        .await
+        .unwrap()
+        .uuid
 }
 
 async fn number_that_dials(world: &World, tn: u64, group: Uuid) {

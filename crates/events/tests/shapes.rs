@@ -215,6 +215,7 @@ fn sip_user() -> SipUser {
         ha1: b"sealed".to_vec(),
         ha1_sha256: b"sealed".to_vec(),
         ha1b: b"sealed".to_vec(),
+        ha1b_digest: None,
         is_active: true,
         same_domain_calls_only: false,
         tn_lease: Some(id(8)),

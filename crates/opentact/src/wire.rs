@@ -477,8 +477,8 @@ fn api_settings(config: &Config, https: SocketAddr) -> opentact_api::Settings {
             queue: config.mail.queue.into(),
             retry_for: config.mail.retry_for.0,
             reset_ttl: config.mail.reset_ttl.0,
-            resets_per_address: config.mail.resets_per_address,
-            resets_per_email: config.mail.resets_per_email,
+            per_address: config.mail.per_address,
+            per_recipient: config.mail.per_recipient,
             ..defaults.mail
         },
         allowed_origins: config.https.allowed_origins.iter().cloned().collect(),

@@ -1,11 +1,14 @@
 //! SIP domains.
 
+use sea_orm::sea_query::ExprTrait;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
 pub use crate::entity::sip_domain::Model as SipDomain;
 use crate::entity::sip_domain::{Column, Entity};
-use crate::entity::{outbound_voice_profile, sip_connection, sip_control_app, sip_switch, sip_user, sip_user_group};
+use crate::entity::{
+    outbound_voice_profile, sip_connection, sip_control_app, sip_invite, sip_switch, sip_user, sip_user_group,
+};
 use crate::error::OrConflict;
 use crate::types::now;
 use crate::{Result, Store, StoreError, owned};
@@ -96,6 +99,10 @@ impl Domains<'_> {
         owned::refuse_if_used::<Entity, sip_user::Entity>(&tx, sip_user::Column::SipDomain.eq(uuid)).await?;
         owned::refuse_if_used::<Entity, sip_switch::Entity>(&tx, sip_switch::Column::SipDomain.eq(uuid)).await?;
         owned::refuse_if_used::<Entity, sip_user_group::Entity>(&tx, sip_user_group::Column::SipDomain.eq(uuid))
+            .await?;
+        sip_invite::Entity::delete_many()
+            .filter(sip_invite::Column::Account.eq(account).and(sip_invite::Column::SipDomain.eq(uuid)))
+            .exec(&tx)
             .await?;
         owned::delete::<Entity>(&tx, account, uuid).await?;
         tx.commit().await?;

@@ -20,6 +20,7 @@ pub mod shaken_certificate;
 pub mod sip_connection;
 pub mod sip_control_app;
 pub mod sip_domain;
+pub mod sip_invite;
 pub mod sip_message;
 pub mod sip_product;
 pub mod sip_switch;

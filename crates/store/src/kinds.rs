@@ -20,6 +20,10 @@ text_enum! {
     pub enum MailKind {
         /// A token that sets the password of a user anew.
         PasswordReset = "password_reset",
+        /// One that sets that of SIP users anew.
+        SipPasswordReset = "sip_password_reset",
+        /// An invite to become a SIP user.
+        SipInvite = "sip_invite",
     }
 }
 

@@ -35,6 +35,7 @@ pub mod registrations;
 pub mod search;
 pub mod secrets;
 pub mod shaken_certificates;
+pub mod sip_invites;
 pub mod sip_messages;
 pub mod sip_switches;
 pub mod sip_user_groups;

@@ -28,6 +28,7 @@ impl SipUserGroups<'_> {
         domain: Uuid,
         name: String,
         users: Vec<Uuid>,
+        owner: Option<Uuid>,
     ) -> Result<SipUserGroup> {
         let created_on = now();
         let group = SipUserGroup {
@@ -38,6 +39,7 @@ impl SipUserGroups<'_> {
             sip_domain: domain,
             name,
             users: Json(once_each(users)),
+            owner,
             created_by: by,
             modified_by: by,
         };
@@ -69,7 +71,7 @@ impl SipUserGroups<'_> {
     ) -> Result<SipUserGroup> {
         let tx = self.store.begin().await?;
         let (old, mut row) = owned::revised::<Entity>(&tx, account, uuid, by, change).await?;
-        row.sip_domain = old.sip_domain;
+        (row.sip_domain, row.owner) = (old.sip_domain, old.owner);
         row.users = Json(once_each(row.users.0));
         check_users(&tx, &row).await?;
         owned::update::<Entity>(&tx, account, uuid, row.clone()).await?;

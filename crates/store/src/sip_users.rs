@@ -1,7 +1,7 @@
 //! SIP users: the logins of phones.
 
-use sea_orm::sea_query::ExprTrait;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::sea_query::{Expr, ExprTrait, Func};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
 use crate::domains::SipDomain;
@@ -9,8 +9,12 @@ pub use crate::entity::sip_user::Model as SipUser;
 use crate::entity::sip_user::{Column, Entity};
 use crate::entity::{sip_domain, tn_lease};
 use crate::error::OrConflict;
+use crate::password_resets::{self, PasswordReset};
 use crate::types::{Gender, now};
 use crate::{Ha1, Result, Store, StoreError, owned, sip_user_groups};
+
+/// Rows of one transaction of [`digest_ha1bs`].
+const DIGEST_PAGE: u64 = 500;
 
 /// A SIP user to be.
 #[derive(Debug, Clone, Default)]
@@ -57,6 +61,7 @@ impl SipUsers<'_> {
             ha1: sealed.md5,
             ha1_sha256: sealed.sha256,
             ha1b: sealed.md5_b,
+            ha1b_digest: Some(sealed.digest),
             is_active: true,
             same_domain_calls_only: new.same_domain_calls_only,
             tn_lease: new.tn_lease,
@@ -93,6 +98,22 @@ impl SipUsers<'_> {
         Ok(user.one(self.store.reader()).await?.map(|user| (user, domain)))
     }
 
+    /// The active user, and the domain, whose HA1B this is, whoever's they are.
+    pub async fn by_ha1b(&self, ha1b: &str) -> Result<Option<(SipUser, SipDomain)>> {
+        let digest = self.digest(&ha1b.to_ascii_lowercase());
+        let active = Entity::find().filter(Column::Ha1bDigest.eq(digest)).filter(Column::IsActive.eq(true));
+        let Some(user) = active.one(self.store.reader()).await? else { return Ok(None) };
+        let domain = self.store.domains().get(user.account, user.sip_domain).await?;
+        Ok(Some((user, domain)))
+    }
+
+    /// The active users with this email address, of all accounts, oldest first, no more than `limit`.
+    pub async fn by_email(&self, email: &str, limit: u64) -> Result<Vec<SipUser>> {
+        let theirs = Expr::expr(Func::lower(Expr::col(Column::Email))).eq(email.to_lowercase());
+        let active = Entity::find().filter(theirs).filter(Column::IsActive.eq(true));
+        Ok(active.order_by_asc(Column::CreatedOn).limit(limit).all(self.store.reader()).await?)
+    }
+
     /// The digest secrets in the clear.
     pub fn ha1(&self, user: &SipUser) -> Result<Ha1> {
         let open = |part: &str, sealed: &[u8]| {
@@ -118,23 +139,50 @@ impl SipUsers<'_> {
         change: impl FnOnce(&mut SipUser) + Send,
     ) -> Result<SipUser> {
         let tx = self.store.begin().await?;
-        let (old, mut row) = owned::revised::<Entity>(&tx, account, uuid, by, change).await?;
+        if password.is_some() {
+            password_resets::void(&tx, uuid).await?;
+        }
+        let row = self.revise(&tx, account, uuid, by, password, change).await?;
+        tx.commit().await?;
+        Ok(row)
+    }
+
+    /// Sets the password of the SIP user whom a token of [`crate::password_resets`] was made for.
+    pub async fn reset_password(&self, reset: &PasswordReset, password: &str) -> Result<SipUser> {
+        let tx = self.store.begin().await?;
+        password_resets::take(&tx, reset).await?;
+        let row = self.revise(&tx, reset.account, reset.subject, None, Some(password), |_| {}).await?;
+        tx.commit().await?;
+        Ok(row)
+    }
+
+    async fn revise(
+        &self,
+        tx: &impl ConnectionTrait,
+        account: Uuid,
+        uuid: Uuid,
+        by: Option<Uuid>,
+        password: Option<&str>,
+        change: impl FnOnce(&mut SipUser) + Send,
+    ) -> Result<SipUser> {
+        let (old, mut row) = owned::revised::<Entity>(tx, account, uuid, by, change).await?;
         if row.login != old.login && password.is_none() {
             return Err(StoreError::invalid("password", "a new login needs the password"));
         }
         row.sip_domain = old.sip_domain;
         (row.ha1, row.ha1_sha256, row.ha1b) = (old.ha1, old.ha1_sha256, old.ha1b);
+        row.ha1b_digest = old.ha1b_digest;
         if let Some(password) = password {
-            let domain = owned::get::<sip_domain::Entity>(&tx, account, row.sip_domain).await?;
+            let domain = owned::get::<sip_domain::Entity>(tx, account, row.sip_domain).await?;
             let sealed = self.seal(uuid, &Ha1::new(&row.login, &domain.domain, password))?;
             (row.ha1, row.ha1_sha256, row.ha1b) = (sealed.md5, sealed.sha256, sealed.md5_b);
+            row.ha1b_digest = Some(sealed.digest);
         }
-        owned::check::<tn_lease::Entity>(&tx, account, row.tn_lease).await?;
-        owned::update::<Entity>(&tx, account, uuid, row.clone()).await.map_err(|e| match e {
+        owned::check::<tn_lease::Entity>(tx, account, row.tn_lease).await?;
+        owned::update::<Entity>(tx, account, uuid, row.clone()).await.map_err(|e| match e {
             StoreError::Conflict(_) => StoreError::Conflict("SIPUser"),
             other => other,
         })?;
-        tx.commit().await?;
         Ok(row)
     }
 
@@ -144,6 +192,7 @@ impl SipUsers<'_> {
         let leased = tn_lease::Column::SipUser.eq(uuid).and(tn_lease::Column::ReleasedOn.is_null());
         owned::refuse_if_used::<Entity, tn_lease::Entity>(&tx, leased).await?;
         sip_user_groups::forget_user(&tx, account, uuid).await?;
+        password_resets::void(&tx, uuid).await?;
         owned::delete::<Entity>(&tx, account, uuid).await?;
         tx.commit().await?;
         Ok(())
@@ -155,7 +204,12 @@ impl SipUsers<'_> {
             md5: seal("md5", &ha1.md5)?,
             sha256: seal("sha256", &ha1.sha256)?,
             md5_b: seal("md5_b", &ha1.md5_b)?,
+            digest: self.digest(&ha1.md5_b),
         })
+    }
+
+    fn digest(&self, ha1b: &str) -> String {
+        hex::encode(self.store.derived_key(&format!("sip_users/ha1b/{ha1b}")))
     }
 }
 
@@ -163,6 +217,28 @@ struct Sealed {
     md5: Vec<u8>,
     sha256: Vec<u8>,
     md5_b: Vec<u8>,
+    digest: String,
+}
+
+/// Gives users from before a digest of their HA1B. What does not open with the key stays without.
+pub(crate) async fn digest_ha1bs(store: &Store) -> Result<()> {
+    let users = store.sip_users();
+    let mut after = Uuid::nil();
+    loop {
+        let lacking = Entity::find().filter(Column::Ha1bDigest.is_null()).filter(Column::Uuid.gt(after));
+        let page = lacking.order_by_asc(Column::Uuid).limit(DIGEST_PAGE).all(store.writer()).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = last.uuid;
+        let tx = store.begin().await?;
+        for user in page {
+            if let Ok(ha1) = users.ha1(&user) {
+                let digest = Some(users.digest(&ha1.md5_b));
+                owned::update::<Entity>(&tx, user.account, user.uuid, SipUser { ha1b_digest: digest, ..user.clone() })
+                    .await?;
+            }
+        }
+        tx.commit().await?;
+    }
 }
 
 fn context(uuid: Uuid, part: &str) -> Vec<u8> {

@@ -12,7 +12,7 @@ use sea_orm::{
 use sea_orm_migration::MigratorTrait;
 
 use crate::migration::Migrator;
-use crate::{Keyring, Result, StoreError, numbers, products};
+use crate::{Keyring, Result, StoreError, numbers, products, sip_users};
 
 /// When SQLite waits for the disk. In WAL mode neither can corrupt the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -104,7 +104,7 @@ impl Store {
         products::seed(&tx).await?;
         numbers::seed(&tx).await?;
         tx.commit().await?;
-        Ok(())
+        sip_users::digest_ha1bs(self).await
     }
 
     /// Answers once the database does.

@@ -50,6 +50,14 @@ impl Guard {
         Ok(())
     }
 
+    /// One that counts whatever comes of it.
+    pub async fn admit(&self, address: IpAddr, email: &str) -> Result<(), AppError> {
+        let email = email.to_lowercase();
+        self.check(address, Some(&email)).await?;
+        self.count(address, Some(&email)).await;
+        Ok(())
+    }
+
     pub async fn count(&self, address: IpAddr, login: Option<&str>) {
         let counter = self.addresses.get_with(address, async { Arc::default() }).await;
         counter.fetch_add(1, Ordering::Relaxed);

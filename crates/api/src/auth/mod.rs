@@ -1,8 +1,10 @@
-//! Who asks: Basic, API token or JWT, in the order of `spec/api.md`; the first credential present decides.
+//! Who asks: Basic, API token, JWT, or the HA1B of a SIP user, in the order of `spec/api.md`; the first credential present
+//! decides.
 
 mod guard;
 mod jwt;
 mod password;
+mod phone;
 mod scope;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -11,7 +13,7 @@ use std::time::Instant;
 use axum::extract::{ConnectInfo, FromRequestParts, Request};
 use base64::Engine as _;
 use http::request::Parts;
-use http::{Extensions, HeaderMap, header};
+use http::{Extensions, HeaderMap, HeaderValue, header};
 use opentact_store::accounts::Account;
 use opentact_store::types::Role;
 use opentact_store::users::User;
@@ -20,6 +22,7 @@ use uuid::Uuid;
 pub use guard::Guard;
 pub use jwt::Jwt;
 pub use password::PasswordCheck;
+pub use phone::Phone;
 pub use scope::Scopes;
 pub(crate) use scope::is_scope;
 
@@ -76,6 +79,8 @@ pub enum Credential {
     /// API token or JWT.
     Bearer(String),
     Jwt(String),
+    /// MD5 of `login@domain:domain:password`, of a SIP user.
+    Ha1b(String),
     /// There is one, and it cannot be read.
     Broken,
 }
@@ -95,10 +100,14 @@ impl Credential {
         if let Some(token) = in_query("bearer") {
             return Some(Self::Bearer(token));
         }
-        if let Some(value) = headers.get("x-auth-token") {
-            return Some(value.to_str().map_or(Self::Broken, |token| Self::Jwt(token.trim().to_owned())));
-        }
-        in_query("jwt").map(Self::Jwt)
+        let in_header = |name: &str, credential: fn(String) -> Self| {
+            let text = |value: &HeaderValue| value.to_str().map(|text| text.trim().to_owned());
+            headers.get(name).map(|value| text(value).map_or(Self::Broken, credential))
+        };
+        in_header("x-auth-token", Self::Jwt)
+            .or_else(|| in_query("jwt").map(Self::Jwt))
+            .or_else(|| in_header("x-auth-ha1b-token", Self::Ha1b))
+            .or_else(|| in_query("ha1b").map(Self::Ha1b))
     }
 
     fn from_authorization(value: &str) -> Option<Self> {
@@ -145,7 +154,8 @@ pub(crate) async fn authenticate(
         Credential::Bearer(token) if jwt::looks_like_jwt(&token) => by_jwt(state, &token).await,
         Credential::Bearer(token) => by_token(state, &token).await,
         Credential::Jwt(token) => by_jwt(state, &token).await,
-        Credential::Broken => Err(WRONG),
+        // A SIP user is no user of the account.
+        Credential::Ha1b(_) | Credential::Broken => Err(WRONG),
     }
 }
 
@@ -163,6 +173,29 @@ async fn by_token(state: &ApiState, text: &str) -> Result<Caller, AppError> {
     Ok(Caller { user, account, scopes: Scopes::of_token(&token.scopes), by_password: false })
 }
 
+/// The credential of a request, and where it comes from.
+fn shown(parts: &Parts, state: &ApiState) -> Result<(Credential, IpAddr), AppError> {
+    let credential = Credential::find(&parts.headers, parts.uri.query())
+        .ok_or(AppError::Unauthorized("Credentials are required"))?;
+    Ok((credential, client_address(&parts.extensions, &parts.headers, &state.settings)))
+}
+
+/// Charges a request to the account of who makes it, or to the address when that is nobody.
+async fn charge<T>(
+    parts: &Parts,
+    state: &ApiState,
+    address: IpAddr,
+    who: Result<T, AppError>,
+    account: fn(&T) -> Uuid,
+) -> Result<T, AppError> {
+    let charged = parts.extensions.get::<Charged>().cloned().unwrap_or_default();
+    match &who {
+        Ok(who) => state.limiter.account(account(who), Instant::now(), &charged).await?,
+        Err(_) => state.limiter.address(address, Instant::now(), &charged).await?,
+    }
+    who
+}
+
 impl FromRequestParts<ApiState> for Caller {
     type Rejection = AppError;
 
@@ -171,18 +204,9 @@ impl FromRequestParts<ApiState> for Caller {
         if let Some(caller) = parts.extensions.get::<Self>() {
             return Ok(caller.clone());
         }
-        let credential = Credential::find(&parts.headers, parts.uri.query())
-            .ok_or(AppError::Unauthorized("Credentials are required"))?;
-        let address = client_address(&parts.extensions, &parts.headers, &state.settings);
-        let charged = parts.extensions.get::<Charged>().cloned().unwrap_or_default();
-        let caller = match authenticate(state, credential, address).await {
-            Ok(caller) => caller,
-            Err(refused) => {
-                state.limiter.address(address, Instant::now(), &charged).await?;
-                return Err(refused);
-            }
-        };
-        state.limiter.account(caller.account(), Instant::now(), &charged).await?;
+        let (credential, address) = shown(parts, state)?;
+        let caller = authenticate(state, credential, address).await;
+        let caller = charge(parts, state, address, caller, Self::account).await?;
         if !caller.scopes.allow(&parts.method, parts.uri.path()) {
             return Err(AppError::Refused { code: None, message: "The token's scopes do not allow this".to_owned() });
         }
@@ -218,6 +242,9 @@ mod tests {
         assert!(find(&[("x-auth-token", "j")], "bearer=t2&jwt=k") == bearer("t2"));
         assert!(find(&[("x-auth-token", "j")], "jwt=k") == Some(Credential::Jwt("j".to_owned())));
         assert!(find(&[], "jwt=k") == Some(Credential::Jwt("k".to_owned())));
+        assert!(find(&[("x-auth-ha1b-token", "h")], "ha1b=i") == Some(Credential::Ha1b("h".to_owned())));
+        assert!(find(&[("x-auth-ha1b-token", "h")], "jwt=k") == Some(Credential::Jwt("k".to_owned())));
+        assert!(find(&[], "ha1b=i") == Some(Credential::Ha1b("i".to_owned())));
         assert!(find(&[], "").is_none());
     }
 

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq as _;
 use tokio::sync::Semaphore;
 
-use super::{Guard, WRONG};
+use super::{Guard, Phone, WRONG};
 use crate::error::AppError;
 use crate::settings::Settings;
 use crate::state::ApiState;
@@ -72,12 +72,27 @@ impl PasswordCheck {
         let found = state.store.users().authenticate(email, password).await?;
         drop(permit);
         let Some((user, account)) = found else {
-            self.guard.count(address, Some(email)).await;
-            metrics::counter!("api_failed_logins_total").increment(1);
+            self.failed(address, Some(email)).await;
             return Err(WRONG);
         };
         self.verified.insert(email.to_owned(), (digest, user.password_hash.clone())).await;
         Ok((user, account))
+    }
+
+    /// A SIP user of an account that is not closed. Each wrong hash may be a guessed password.
+    pub(super) async fn check_ha1b(&self, state: &ApiState, ha1b: &str, address: IpAddr) -> Result<Phone, AppError> {
+        self.guard.check(address, None).await?;
+        if let Some((user, domain)) = state.store.sip_users().by_ha1b(ha1b).await? {
+            let account = state.store.accounts().get(user.account).await?;
+            return if account.deleted_on.is_none() { Ok(Phone { user, domain, account }) } else { Err(WRONG) };
+        }
+        self.failed(address, None).await;
+        Err(WRONG)
+    }
+
+    async fn failed(&self, address: IpAddr, login: Option<&str>) {
+        self.guard.count(address, login).await;
+        metrics::counter!("api_failed_logins_total").increment(1);
     }
 
     /// Any other work that hashes a password, within the same bound.

@@ -277,7 +277,24 @@ pub struct SipUserGroup {
     pub created_on: DateTime<Utc>,
     pub modified_on: DateTime<Utc>,
     pub name: String,
+    /// The SIP user who made it; null: the account did.
+    pub owner: Option<SipUserShort>,
     pub users: Vec<SipUserShort>,
+    pub sip_domain: SipDomainShort,
+}
+
+/// An invite to become a SIP user of a domain.
+#[derive(ToSchema)]
+pub struct SipInvite {
+    pub uuid: Uuid,
+    pub created_on: DateTime<Utc>,
+    pub modified_on: DateTime<Utc>,
+    pub name: String,
+    /// Whom it was mailed to.
+    pub email: Option<String>,
+    pub expired_on: DateTime<Utc>,
+    /// Lets whoever has it in, at `/rest/app/invite/{token}`.
+    pub token: String,
     pub sip_domain: SipDomainShort,
 }
 

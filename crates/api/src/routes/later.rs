@@ -28,17 +28,7 @@ pub(crate) const LATER: &[(&str, &[Method])] = &[
     ("/rest/dict/lerg/ratecenters", &[GET]),
     ("/rest/dict/lerg", &[POST]),
     // SIP
-    ("/rest/sip/domain/{domain}/invite", &[GET, POST]),
-    ("/rest/sip/domain/{domain}/invite/{uuid}", &[PATCH, DELETE]),
-    ("/rest/app/invite/{token}", &[GET, POST]),
-    ("/rest/app", &[GET, PATCH]),
-    ("/rest/app/password_reset", &[GET, POST]),
     ("/rest/app/avatar", &[POST]),
-    ("/rest/app/users", &[GET]),
-    ("/rest/app/group", &[GET, POST]),
-    ("/rest/app/group/{uuid}", &[PATCH, DELETE]),
-    ("/rest/app/group/{uuid}/users", &[GET, POST]),
-    ("/rest/app/group/{uuid}/users/{sip_user_uuid}", &[PATCH, DELETE]),
     ("/rest/sip/tech_prefix/{tn}/{domain}", &[GET]),
     // calls
     ("/rest/call/{uuid}/listen", &[GET]),
@@ -75,7 +65,7 @@ pub(crate) const LATER: &[(&str, &[Method])] = &[
 ];
 
 /// Paths that need no credentials, now and later.
-const OPEN: &[&str] = &["/rest/settings", "/rest/app/invite/{token}"];
+const OPEN: &[&str] = &["/rest/settings"];
 
 pub(crate) fn router() -> Router<ApiState> {
     LATER.iter().fold(Router::new(), |router, (path, methods)| {

@@ -4,6 +4,8 @@ mod account;
 mod account_user;
 mod address;
 mod amd_form;
+mod app;
+mod app_group;
 mod auth;
 mod batch;
 mod call;
@@ -32,6 +34,7 @@ mod sip_connection;
 mod sip_domain;
 mod sip_group;
 mod sip_ice_server;
+mod sip_invite;
 mod sip_message;
 mod sip_switch;
 mod sip_user;
@@ -79,6 +82,9 @@ pub(crate) fn implemented(public_url: &str) -> OpenApiRouter<ApiState> {
         sip_user::router(),
         sip_group::router(),
         sip_ice_server::router(),
+        sip_invite::router(),
+        app::router(),
+        app_group::router(),
         sip_message::router(),
         product::router(),
         profile_voice::router(),

@@ -1,5 +1,7 @@
 //! A forgotten password, set anew by who reads the user's mail.
 
+use std::net::IpAddr;
+
 use axum::extract::State;
 use opentact_store::mails::NewMail;
 use opentact_store::types::MailKind;
@@ -59,6 +61,14 @@ pub(super) fn check_callback(settings: &Settings, callback: Option<&str>) -> Res
     }
 }
 
+/// Answers the same, and does the same, whether anybody has the address or not.
+pub(super) async fn ask(state: &ApiState, address: IpAddr, kind: MailKind, query: ResetQuery) -> Reply {
+    check_callback(&state.settings, query.callback.as_deref())?;
+    state.mail_guard.admit(address, &query.email).await?;
+    state.outbox.queue(NewMail { kind, recipient: query.email, callback: query.callback, subject: None }).await?;
+    ok(json!({}))
+}
+
 /// Have a mail sent with a token that sets a new password.
 ///
 /// The answer is the same whether anybody has the address or not. The newest token is good, once and for an hour
@@ -70,13 +80,7 @@ async fn request(
     ClientAddress(address): ClientAddress,
     Query(query): Query<ResetQuery>,
 ) -> Reply {
-    check_callback(&state.settings, query.callback.as_deref())?;
-    let recipient = query.email.to_lowercase();
-    state.resets.check(address, Some(&recipient)).await?;
-    state.resets.count(address, Some(&recipient)).await;
-    let mail = NewMail { kind: MailKind::PasswordReset, recipient, callback: query.callback, subject: None };
-    state.outbox.queue(mail).await?;
-    ok(json!({}))
+    ask(&state, address, MailKind::PasswordReset, query).await
 }
 
 /// Set the password by the token of a mail.

@@ -27,22 +27,31 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
-struct NewSipUserGroup {
+pub(super) struct NewSipUserGroup {
     #[schema(min_length = 3, max_length = 80)]
-    name: String,
+    pub(super) name: String,
     /// SIP users of the domain.
     #[serde(default)]
     #[schema(max_items = 20)]
-    users: Vec<Uuid>,
+    pub(super) users: Vec<Uuid>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
-struct SipUserGroupChange {
+pub(super) struct SipUserGroupChange {
     #[schema(min_length = 3, max_length = 80)]
     name: Option<String>,
     /// All of them from now on.
     #[schema(max_items = 20)]
     users: Option<Vec<Uuid>>,
+}
+
+impl SipUserGroupChange {
+    pub(super) fn apply(self, group: &mut SipUserGroup) {
+        group.name = self.name.unwrap_or_else(|| std::mem::take(&mut group.name));
+        if let Some(users) = self.users {
+            group.users = users.into();
+        }
+    }
 }
 
 async fn find(state: &ApiState, caller: &Caller, path: &Segments) -> Result<(SipDomain, SipUserGroup), AppError> {
@@ -83,7 +92,7 @@ async fn create(
 ) -> Reply {
     let domain = sip_domain::find(&state, &caller, path.text("domain")).await?;
     let groups = state.store.sip_user_groups();
-    let group = groups.create(caller.account(), caller.by(), domain.uuid, form.name, form.users).await?;
+    let group = groups.create(caller.account(), caller.by(), domain.uuid, form.name, form.users, None).await?;
     state.calls.invalidate(caller.account());
     created(show_one(&state, &domain, &group).await?)
 }
@@ -112,13 +121,7 @@ async fn modify(
     let (domain, group) = find(&state, &caller, &path).await?;
     if_match(&headers, &show_one(&state, &domain, &group).await?)?;
     let groups = state.store.sip_user_groups();
-    let changed = groups.update(caller.account(), group.uuid, caller.by(), |group| {
-        group.name = form.name.unwrap_or_else(|| std::mem::take(&mut group.name));
-        if let Some(users) = form.users {
-            group.users = users.into();
-        }
-    });
-    let group = changed.await?;
+    let group = groups.update(caller.account(), group.uuid, caller.by(), |group| form.apply(group)).await?;
     state.calls.invalidate(caller.account());
     Ok(Tagged(show_one(&state, &domain, &group).await?))
 }

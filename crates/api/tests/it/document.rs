@@ -191,7 +191,8 @@ async fn every_documented_operation_is_served() {
             let answer = world.call(method.clone(), &filled(path)).anonymous().send().await;
             let status = answer.status.as_u16();
             // Of what anybody may read, one that is not there is the operation's own answer.
-            let missing = open && answer.json["message"] == "Certificate not found";
+            let message = answer.json["message"].as_str().unwrap_or_default();
+            let missing = open && ["Certificate not found", "SIP User Invite not found"].contains(&message);
             assert!(missing || ![404, 405, 500, 501].contains(&status), "{method} {path}: {status}");
             assert_eq!(status == 401, !open, "{method} {path}: {status}");
         }
@@ -210,7 +211,7 @@ async fn what_comes_later_is_501_and_not_in_the_document() {
         assert_eq!(answer.json["message"], "Not implemented in this version");
         count += 1;
     }
-    assert!(count > 50);
+    assert!(count > 10);
     world.get("/rest/account/user").anonymous().expect(401).await;
     world.get("/rest/settings").anonymous().expect(501).await;
 }

@@ -12,14 +12,16 @@ use opentact_store::types::CallState;
 use serde_json::{Value, json};
 
 use crate::document::operations;
-use crate::world::{Call, PASSWORD, Tenant, World, call_record, inbound_sms, stored_record, tell};
+use crate::world::{Call, PASSWORD, Tenant, World, call_record, ha1b, inbound_sms, stored_record, tell};
 
 const FLOW: &str = "<Response><Answer/><Hangup/></Response>";
+const APP_GROUP: &str = "/rest/app/group/{uuid}";
 const DOMAIN: &str = "/rest/sip/domain/{domain}";
 const TN: u64 = 12_015_550_100;
 
 /// Paths whose parameter is nobody's in particular, and why.
 const COMMON: &[(&str, &str)] = &[
+    ("/rest/app/invite/{token}", "whoever has the token is invited"),
     ("/rest/profile/tn/{uuid}", "prices are the same for all"),
     ("/rest/transaction/report/dashboard/{ref_type}", "a kind of charge, of the caller's own"),
     ("/shaken/{file}", "certificates are published"),
@@ -28,11 +30,36 @@ const COMMON: &[(&str, &str)] = &[
 /// What may stand for each parameter, by the path up to and with it. The first is what the owner says.
 type Objects = BTreeMap<&'static str, Vec<String>>;
 
+/// Who asks, as a user of an account and as a SIP user of it.
+struct Who {
+    tenant: Tenant,
+    ha1b: String,
+}
+
+impl Who {
+    /// Makes a domain with a SIP user who has made a group, which are returned too.
+    async fn new(world: &World, tenant: Tenant, domain: &str) -> (Who, Vec<String>, Vec<String>) {
+        world.post("/rest/sip/domain", json!({"domain": domain})).by(&tenant).expect(201).await;
+        let user = json!({"login": "mobile", "password": PASSWORD});
+        let user = world.post(&format!("/rest/sip/domain/{domain}/user"), user).by(&tenant).expect(201).await;
+        let who = Who { tenant, ha1b: ha1b("mobile", domain, PASSWORD) };
+        let group = world.post("/rest/app/group", json!({"name": "friends"})).phone(&who.ha1b).expect(201).await;
+        (who, id(&user), id(&group))
+    }
+
+    fn ask<'a>(&self, call: Call<'a>, template: &str) -> Call<'a> {
+        if template.starts_with("/rest/app") { call.phone(&self.ha1b) } else { call.by(&self.tenant) }
+    }
+}
+
+fn id(object: &Value) -> Vec<String> {
+    vec![object["uuid"].as_str().unwrap().to_owned()]
+}
+
 /// One of each kind that an account can have.
-async fn objects(world: &World) -> Objects {
+async fn objects(world: &World) -> (Who, Objects) {
     let account = world.me.account.uuid;
     let make = async |path: &str, form: Value| world.post(path, form).expect(201).await;
-    let id = |object: &Value| vec![object["uuid"].as_str().unwrap().to_owned()];
 
     let person = json!({"email": "grace@example.com", "password": PASSWORD});
     let person = id(&make("/rest/account/user", person).await);
@@ -58,7 +85,9 @@ async fn objects(world: &World) -> Objects {
     let app = id(&make("/rest/sip/app", json!({"name": "greeting"})).await);
     world.post(&format!("/rest/sip/app/call/flow/{}", app[0]), json!({"xml": FLOW})).expect(200).await;
     let trunk = id(&make("/rest/sip/connection", json!({"name": "pbx", "ip": "192.0.2.7"})).await);
-    make("/rest/sip/domain", json!({"domain": "home"})).await;
+    let (who, mobile, friends) = Who::new(world, world.me.clone(), "home").await;
+    let invite = json!({"name": "newcomers", "expired_on": "2099-01-01T00:00:00Z"});
+    let invite = id(&make("/rest/sip/domain/home/invite", invite).await);
     let phone = json!({"login": "phone", "password": "very secret"});
     let phone = id(&make("/rest/sip/domain/home/user", phone).await);
     let group = id(&make("/rest/sip/domain/home/group", json!({"name": "sales", "users": phone})).await);
@@ -105,11 +134,13 @@ async fn objects(world: &World) -> Objects {
     let transaction = world.post("/rest/transaction/search", json!({})).expect(200).await["data"][0].clone();
 
     let home = vec!["home".to_owned(), "home.sip.localhost".to_owned()];
-    BTreeMap::from([
+    let objects = BTreeMap::from([
         ("/rest/account/{uuid}", vec![account.to_string()]),
         ("/rest/account/office_hours/{uuid}", hours),
         ("/rest/account/user/{uuid}", person.clone()),
         ("/rest/address/{uuid}", address),
+        (APP_GROUP, friends),
+        ("/rest/app/group/{uuid}/users/{sip_user_uuid}", mobile),
         ("/rest/batch/{uuid}", batch),
         ("/rest/call/sca/{uuid}", call.clone()),
         ("/rest/call/{uuid}", call.clone()),
@@ -126,6 +157,7 @@ async fn objects(world: &World) -> Objects {
         ("/rest/sip/connection/{uuid}", trunk),
         (DOMAIN, home),
         ("/rest/sip/domain/{domain}/group/{uuid}", group),
+        ("/rest/sip/domain/{domain}/invite/{uuid}", invite),
         ("/rest/sip/domain/{domain}/switch/{uuid}", switch),
         ("/rest/sip/domain/{domain}/user/{uuid}", phone),
         ("/rest/sip/message/{uuid}", vec![message.to_string()]),
@@ -138,7 +170,8 @@ async fn objects(world: &World) -> Objects {
         ("/rest/user/cart/{uuid}", cart),
         ("/rest/user/{uuid}", person),
         ("/rest/webhook/delivery/{uuid}", id(&delivery)),
-    ])
+    ]);
+    (who, objects)
 }
 
 /// A body that the owner's request is done with; an object that nothing is asked of where none is listed.
@@ -148,6 +181,12 @@ fn body(method: &Method, template: &str, objects: &Objects) -> Value {
         ("POST", "/rest/sip/app/{uuid}/tnlease" | "/rest/sip/connection/{uuid}/tnlease") => json!({"add": [lease]}),
         ("POST", "/rest/sip/app/call/flow/{uuid}" | "/rest/sip/app/call/{uuid}" | "/rest/call/sca/{uuid}") => {
             json!({"xml": FLOW})
+        }
+        ("POST", "/rest/app/group/{uuid}/users") => {
+            json!({"users": objects["/rest/app/group/{uuid}/users/{sip_user_uuid}"]})
+        }
+        ("POST", "/rest/sip/domain/{domain}/invite") => {
+            json!({"name": "theirs", "expired_on": "2099-01-01T00:00:00Z"})
         }
         ("POST", "/rest/sip/domain/{domain}/group") => json!({"name": "theirs"}),
         ("POST", "/rest/sip/domain/{domain}/switch") => json!({"name": "theirs", "remote_ip": "192.0.2.9"}),
@@ -188,7 +227,7 @@ fn request<'a>(world: &'a World, method: &Method, path: &str, template: &str, ob
 }
 
 /// All that the owner can read.
-async fn all(world: &World, objects: &Objects) -> BTreeMap<String, String> {
+async fn all(world: &World, who: &Who, objects: &Objects) -> BTreeMap<String, String> {
     let mut read = BTreeMap::new();
     for (method, template) in operations() {
         // A new JWT, a new password for TURN.
@@ -198,7 +237,10 @@ async fn all(world: &World, objects: &Objects) -> BTreeMap<String, String> {
             continue;
         }
         let path = filled(template, |prefix| &objects[prefix][..1]).remove(0);
-        read.insert(path.clone(), world.get(&path).send().await.text);
+        let answer = who.ask(world.get(&path), template).send().await;
+        if answer.status.is_success() {
+            read.insert(path, answer.text);
+        }
     }
     read
 }
@@ -207,10 +249,9 @@ async fn all(world: &World, objects: &Objects) -> BTreeMap<String, String> {
 async fn nothing_of_an_account_is_reached_by_another() {
     let rate = RateLimit { account_burst: 100_000, address_burst: 100_000, ..Settings::default().rate };
     let world = World::with(Settings { rate, ..Settings::default() }).await;
-    let objects = objects(&world).await;
-    let stranger: Tenant = world.stranger().await;
-    world.post("/rest/sip/domain", json!({"domain": "theirs"})).by(&stranger).expect(201).await;
-    let theirs = ["theirs".to_owned()];
+    let (owner, objects) = objects(&world).await;
+    let (stranger, _, group) = Who::new(&world, world.stranger().await, "theirs").await;
+    let theirs = [(DOMAIN, vec!["theirs".to_owned()]), (APP_GROUP, group)];
 
     let mut named: Vec<(Method, &str)> = operations().filter(|(_, path)| path.contains('{')).collect();
     for (path, why) in COMMON {
@@ -227,21 +268,23 @@ async fn nothing_of_an_account_is_reached_by_another() {
     }
     let mine = |prefix: &str| -> &[String] { &objects[prefix] };
 
-    let before = all(&world, &objects).await;
+    let before = all(&world, &owner, &objects).await;
     for (method, template) in &named {
         let mut paths = filled(template, mine);
         if template.matches('{').count() > 1 {
             // Nor through what is the stranger's own.
-            paths.extend(filled(template, |prefix| if prefix == DOMAIN { &theirs[..] } else { mine(prefix) }));
+            let own = |prefix: &str| theirs.iter().find(|(place, _)| *place == prefix).map(|(_, ids)| ids.as_slice());
+            paths.extend(filled(template, |prefix| own(prefix).unwrap_or_else(|| mine(prefix))));
         }
         for path in paths {
             let what = format!("{method} {path}");
-            let answer = request(&world, method, &path, template, &objects).by(&stranger).send().await;
+            let call = request(&world, method, &path, template, &objects);
+            let answer = stranger.ask(call, template).send().await;
             assert!([401, 404].contains(&answer.status.as_u16()), "{what}: {} {}", answer.status, answer.text);
             assert!(answer.json["payload"].is_null(), "{what}: {}", answer.text);
         }
     }
-    for (path, after) in all(&world, &objects).await {
+    for (path, after) in all(&world, &owner, &objects).await {
         assert_eq!(before[&path], after, "{path} is not as it was");
     }
     assert!(world.calls.hung_up.lock().is_empty());
@@ -250,7 +293,7 @@ async fn nothing_of_an_account_is_reached_by_another() {
     named.sort_by_key(|(method, template)| (order(method), Reverse(template.matches('/').count())));
     for (method, template) in &named {
         let path = filled(template, |prefix| &mine(prefix)[..1]).remove(0);
-        let answer = request(&world, method, &path, template, &objects).send().await;
+        let answer = owner.ask(request(&world, method, &path, template, &objects), template).send().await;
         let fine = answer.status.is_success() || answer.status == 409;
         assert!(fine, "{method} {path} by the owner: {} {}", answer.status, answer.text);
     }

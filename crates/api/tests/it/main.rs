@@ -13,6 +13,7 @@ mod isolation;
 mod messages;
 mod numbers;
 mod passwords;
+mod phones;
 mod records;
 mod shaken;
 mod sip;

@@ -82,14 +82,14 @@ async fn strangers_learn_nothing_and_get_no_mail() {
 
 #[tokio::test]
 async fn a_mailbox_is_not_filled_by_who_asks_too_often() {
-    let mail = MailSettings { resets_per_address: 5, ..MailSettings::default() };
+    let mail = MailSettings { per_address: 5, ..MailSettings::default() };
     let world = World::with(Settings { mail, ..Settings::default() }).await;
     for _ in 0..3 {
         asked(&world, "me@example.com", CALLBACK).expect(200).await;
     }
     let refused = asked(&world, "Me@example.com", CALLBACK).send().await;
     assert_eq!((refused.status.as_u16(), &refused.headers["retry-after"]), (429, &"3600".parse().unwrap()));
-    assert_eq!(refused.json["message"], "Too many password resets");
+    assert_eq!(refused.json["message"], "Too many mails");
     for _ in 0..2 {
         asked(&world, "nobody@example.com", CALLBACK).expect(200).await;
     }

@@ -299,6 +299,11 @@ pub fn call_record(account: Uuid, state: CallState, to: &str) -> CallRecord {
     }
 }
 
+/// What the clients of a SIP user show.
+pub fn ha1b(login: &str, domain: &str, password: &str) -> String {
+    opentact_store::Ha1::new(login, &format!("{domain}.sip.localhost"), password).md5_b
+}
+
 /// A recording that is there, as WAV of one second.
 pub fn stored_record(account: Uuid, call: Uuid) -> Record {
     Record {
@@ -509,6 +514,11 @@ impl Call<'_> {
 
     pub fn by(self, tenant: &Tenant) -> Self {
         self.header("authorization", &format!("Bearer {}", tenant.token))
+    }
+
+    /// With the hash of a SIP user in place of a token.
+    pub fn phone(self, ha1b: &str) -> Self {
+        self.anonymous().header("x-auth-ha1b-token", ha1b)
     }
 
     pub async fn send(self) -> Answer {

@@ -4,6 +4,7 @@ use opentact_store::domains::SipDomain;
 use opentact_store::numbers::TnLease;
 use opentact_store::products::SipProduct;
 use opentact_store::shaken_certificates::ShakenCertificate;
+use opentact_store::sip_invites::SipInvite;
 use opentact_store::sip_switches::SipSwitch;
 use opentact_store::sip_user_groups::SipUserGroup;
 use opentact_store::sip_users::SipUser;
@@ -214,14 +215,32 @@ pub fn sip_switch(switch: &SipSwitch, domain: &SipDomain) -> Value {
     })
 }
 
+/// An invite, with the token that lets somebody in.
+pub fn sip_invite(invite: &SipInvite, domain: &SipDomain, token: &str) -> Value {
+    json!({
+        "created_on": date(invite.created_on),
+        "modified_on": date(invite.modified_on),
+        "uuid": invite.uuid,
+        "name": invite.name,
+        "email": invite.email,
+        "expired_on": date(invite.expired_on),
+        "token": token,
+        "sip_domain": sip_domain_short(domain),
+        "created_by": author(invite.created_by),
+        "modified_by": author(invite.modified_by),
+    })
+}
+
 /// A group of SIP users; `users` are those of its members that are at hand.
 pub fn sip_user_group(group: &SipUserGroup, domain: &SipDomain, users: &[SipUser]) -> Value {
     let members = users.iter().filter(|user| group.users.contains(&user.uuid));
+    let owner = users.iter().find(|user| group.owner == Some(user.uuid));
     json!({
         "created_on": date(group.created_on),
         "modified_on": date(group.modified_on),
         "uuid": group.uuid,
         "name": group.name,
+        "owner": owner.map(|user| sip_user_short(user, Some(domain))),
         "users": members.map(|user| sip_user_short(user, Some(domain))).collect::<Vec<_>>(),
         "sip_domain": sip_domain_short(domain),
         "created_by": author(group.created_by),

@@ -380,7 +380,7 @@ section! {
 }
 
 section! {
-    /// Mail to people: password resets.
+    /// Mail to people: password resets and invites.
     Mail "mail." {
         /// Server that takes it: `smtp://user:password@host:587?tls=required`, `smtps://…`, or `smtp://host` without TLS. Unset: each mail is a file in `mail` of the data folder, of which the newest 1,000 stay.
         smtp: Option<Secret> = "",
@@ -392,10 +392,10 @@ section! {
         retry_for: Span = "1h",
         /// How long the token of a password reset is good.
         reset_ttl: Span = "1h",
-        /// Password resets that one address may ask for within an hour; beyond it: 429.
-        resets_per_address: u32 = "20",
-        /// Those that may be asked for one e-mail, from wherever.
-        resets_per_email: u32 = "3",
+        /// Mails that one address may have sent within an hour; beyond it: 429.
+        per_address: u32 = "20",
+        /// Mails that one e-mail may be sent within an hour, whoever asks.
+        per_recipient: u32 = "3",
     }
 }
 

@@ -23,6 +23,9 @@ pub struct Model {
     pub ha1_sha256: Vec<u8>,
     #[serde(skip)]
     pub ha1b: Vec<u8>,
+    /// Of HA1B, with a key: to find who shows it.
+    #[serde(skip)]
+    pub ha1b_digest: Option<String>,
     pub is_active: bool,
     pub same_domain_calls_only: bool,
     /// Caller id and direct number.

@@ -18,6 +18,8 @@ pub struct Model {
     pub name: String,
     /// Each once.
     pub users: Json<Vec<Uuid>>,
+    /// The SIP user who made it; `None`: the account did.
+    pub owner: Option<Uuid>,
     pub created_by: Option<Uuid>,
     pub modified_by: Option<Uuid>,
 }
