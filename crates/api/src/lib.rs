@@ -41,8 +41,8 @@ use utoipa_swagger_ui::SwaggerUi;
 pub use auth::{Jwt, Scopes};
 pub use error::AppError;
 pub use settings::{
-    BatchSettings, IceSettings, LeaseSettings, MailSettings, OrderSettings, RateLimit, Settings, SignUp,
-    WebsocketSettings,
+    BatchSettings, FacebookSettings, GoogleSettings, IceSettings, LeaseSettings, MailSettings, OrderSettings,
+    RateLimit, Settings, SignUp, WebsocketSettings,
 };
 pub use state::{ApiState, Parts};
 
@@ -105,6 +105,8 @@ fn cors(settings: &Settings) -> Option<CorsLayer> {
             header::CONTENT_TYPE,
             header::IF_MATCH,
             header::HeaderName::from_static("x-auth-token"),
+            header::HeaderName::from_static("x-auth-google-token"),
+            header::HeaderName::from_static("x-auth-facebook-token"),
             header::HeaderName::from_static("x-auth-ha1b-token"),
             header::HeaderName::from_static("idempotency-key"),
         ])

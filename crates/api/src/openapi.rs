@@ -72,7 +72,7 @@ fn fault(description: &str) -> Response {
     ),
     components(schemas(Error)),
     modifiers(&Credentials),
-    security(("basic" = []), ("bearer" = []), ("jwt" = []))
+    security(("basic" = []), ("bearer" = []), ("jwt" = []), ("google" = []), ("facebook" = []))
 )]
 struct Base;
 
@@ -84,6 +84,8 @@ impl Modify for Credentials {
         let mut add = |name: &str, scheme| components.add_security_scheme(name, scheme);
         add("basic", SecurityScheme::Http(Http::new(HttpAuthScheme::Basic)));
         add("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+        add("google", SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-Auth-Google-Token"))));
+        add("facebook", SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-Auth-Facebook-Token"))));
         add("ha1b", SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-Auth-HA1B-Token"))));
         add("jwt", SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-Auth-Token"))));
     }

@@ -55,6 +55,10 @@ pub struct Settings {
     pub amd: opentact_media::amd::Settings,
     pub leases: LeaseSettings,
     pub mail: MailSettings,
+    /// Google's users may sign in where it is there.
+    pub google: Option<GoogleSettings>,
+    /// Facebook's users may sign in where it is there.
+    pub facebook: Option<FacebookSettings>,
     /// Browser origins that may call the API (CORS). Empty: none but the own.
     pub allowed_origins: BTreeSet<String>,
 }
@@ -100,6 +104,29 @@ pub struct WebsocketSettings {
     pub write_timeout: Duration,
     /// Websockets of one account. Beyond it: close 4429.
     pub per_account: usize,
+}
+
+#[derive(Debug, Clone)]
+pub struct GoogleSettings {
+    /// Who the ID tokens must be for.
+    pub client_id: String,
+    /// Of the keys that they are signed with, a JSON Web Key Set.
+    pub keys_url: String,
+}
+
+#[derive(Clone)]
+pub struct FacebookSettings {
+    /// Who the access tokens must be for.
+    pub app_id: String,
+    pub app_secret: String,
+    /// Of the Graph API, no trailing slash.
+    pub url: String,
+}
+
+impl std::fmt::Debug for FacebookSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FacebookSettings").field("app_id", &self.app_id).field("url", &self.url).finish_non_exhaustive()
+    }
 }
 
 /// What is written to people.
@@ -189,6 +216,8 @@ impl Default for Settings {
             amd: opentact_media::amd::Settings::default(),
             leases: LeaseSettings::default(),
             mail: MailSettings::default(),
+            google: None,
+            facebook: None,
             allowed_origins: BTreeSet::new(),
         }
     }

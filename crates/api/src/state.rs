@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use opentact_engine::http::HttpClient;
 use opentact_engine::mail::Post;
 use opentact_engine::ports::{CallControl, MessageControl, NumberCarrier};
 use opentact_engine::recordings::Archive;
@@ -14,7 +15,7 @@ use opentact_stir::TestAuthority;
 use opentact_store::Store;
 use tokio::sync::oneshot;
 
-use crate::auth::{Guard, Jwt, PasswordCheck};
+use crate::auth::{Guard, Jwt, PasswordCheck, Social};
 use crate::error::AppError;
 use crate::limits::Limiter;
 use crate::mail::Outbox;
@@ -33,6 +34,8 @@ pub struct Parts {
     pub archive: Arc<Archive>,
     pub speech: Arc<dyn Speech>,
     pub post: Arc<dyn Post>,
+    /// Asks who vouches for users.
+    pub http: HttpClient,
     /// Makes certificates for tests of STIR/SHAKEN, where there is one.
     pub authority: Option<Arc<TestAuthority>>,
     /// Signs JWTs: at least 32 random octets, kept over restarts.
@@ -56,6 +59,7 @@ pub struct Inner {
     pub settings: Settings,
     pub(crate) jwt: Jwt,
     pub(crate) passwords: PasswordCheck,
+    pub(crate) social: Social,
     pub(crate) limiter: Limiter,
     /// Mails that are asked for.
     pub(crate) mail_guard: Guard,
@@ -71,8 +75,20 @@ impl ApiState {
     /// Starts the workers of orders, terms and mail; must be called within a tokio runtime.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { store, hub, calls, messages, numbers, archive, speech, post, authority, jwt_secret, settings } =
-            parts;
+        let Parts {
+            store,
+            hub,
+            calls,
+            messages,
+            numbers,
+            archive,
+            speech,
+            post,
+            http,
+            authority,
+            jwt_secret,
+            settings,
+        } = parts;
         let domain = url::Url::parse(&settings.public_url)
             .ok()
             .and_then(|url| url.host_str().map(str::to_owned))
@@ -90,6 +106,7 @@ impl ApiState {
         Self(Arc::new(Inner {
             jwt,
             passwords: PasswordCheck::new(&settings),
+            social: Social::new(http, &settings),
             limiter: Limiter::new(settings.rate),
             mail_guard: Guard::new(
                 settings.mail.per_address,

@@ -60,7 +60,7 @@ const NONCES: &str = "sip digest nonces";
 const GAUGES: Duration = Duration::from_secs(5);
 
 /// What we call ourselves to other systems.
-pub(crate) const PRODUCT: &str = concat!("Opentact/", env!("CARGO_PKG_VERSION"));
+pub const PRODUCT: &str = concat!("Opentact/", env!("CARGO_PKG_VERSION"));
 
 /// Names of the codecs that are offered and taken, the first first: `PCMU`, `PCMA`, `G722`, `opus`, `L16`, `G729`, in any
 /// case. Others are passed over.

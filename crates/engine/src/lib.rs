@@ -40,6 +40,6 @@ mod webhook;
 
 pub use self::batch::BatchConfig;
 pub use self::core::{Stats, SubscribeConfig, TrunkConfig};
-pub use engine::{CodecOrder, Engine, EngineConfig, EngineError, Farewell};
+pub use engine::{CodecOrder, Engine, EngineConfig, EngineError, Farewell, PRODUCT};
 pub use messages::MessageConfig;
 pub use webhook::WebhookConfig;

@@ -6,13 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use opentact_api::{ApiState, IceSettings, LeaseSettings, MailSettings, OrderSettings, Parts, RateLimit};
+use opentact_api::{
+    ApiState, FacebookSettings, GoogleSettings, IceSettings, LeaseSettings, MailSettings, OrderSettings, Parts,
+    RateLimit,
+};
 use opentact_carrier::dev::{DevNumbers, DevVoice, SmscConfig, VoiceConfig};
 use opentact_carrier::messages::MessagesConfig;
 use opentact_carrier::messaging::{CarrierConfig, Messaging};
 use opentact_carrier::smpp::{ClientTls, ServerConfig, ServerTls, SmppConfig};
 use opentact_engine::defence::DefenceConfig;
 use opentact_engine::dns::DnsConfig;
+use opentact_engine::http::{EgressGuard, HttpClient};
 use opentact_engine::ledger::Steps;
 use opentact_engine::mail::{self, MailConfig};
 use opentact_engine::media::{Delay, MediaConfig};
@@ -24,7 +28,7 @@ use opentact_engine::stir::StirConfig;
 use opentact_engine::trace::{SipWatch, TraceConfig};
 use opentact_engine::transport::{Outside, TcpLimits, TlsConfig, TransportConfig, View, WsDoor};
 use opentact_engine::{
-    BatchConfig, CodecOrder, Engine, EngineConfig, MessageConfig, SubscribeConfig, TrunkConfig, WebhookConfig,
+    BatchConfig, CodecOrder, Engine, EngineConfig, MessageConfig, PRODUCT, SubscribeConfig, TrunkConfig, WebhookConfig,
 };
 use opentact_events::Hub;
 use opentact_messaging::smpp::VERSION_5_0;
@@ -90,6 +94,7 @@ impl Node {
             numbers,
             archive: engine.archive(),
             speech,
+            http: HttpClient::new(EgressGuard::new(config.http.egress_allow.clone()), PRODUCT)?,
             post: mail::post(mail_config(config, https)).context("mail")?,
             authority: stir.authority,
             jwt_secret: jwt_key(&config.general.data)?,
@@ -473,6 +478,17 @@ fn api_settings(config: &Config, https: SocketAddr) -> opentact_api::Settings {
             grace: config.numbers.lease_grace.0,
             ..defaults.leases
         },
+        google: config.accounts.google_client_id.as_ref().map(|client_id| GoogleSettings {
+            client_id: client_id.clone(),
+            keys_url: config.accounts.google_keys_url.clone(),
+        }),
+        facebook: config.accounts.facebook_app_id.as_ref().zip(config.accounts.facebook_app_secret.as_ref()).map(
+            |(app_id, Secret(app_secret))| FacebookSettings {
+                app_id: app_id.clone(),
+                app_secret: app_secret.clone(),
+                url: config.accounts.facebook_url.clone(),
+            },
+        ),
         mail: MailSettings {
             queue: config.mail.queue.into(),
             retry_for: config.mail.retry_for.0,

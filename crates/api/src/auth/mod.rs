@@ -1,4 +1,4 @@
-//! Who asks: Basic, API token, JWT, or the HA1B of a SIP user, in the order of `spec/api.md`; the first credential present
+//! Who asks: Basic, API token, JWT, a token of Google or Facebook, or the HA1B of a SIP user, in the order of `spec/api.md`; the first credential present
 //! decides.
 
 mod guard;
@@ -6,6 +6,8 @@ mod jwt;
 mod password;
 mod phone;
 mod scope;
+mod sign_up;
+mod social;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Instant;
@@ -14,9 +16,11 @@ use axum::extract::{ConnectInfo, FromRequestParts, Request};
 use base64::Engine as _;
 use http::request::Parts;
 use http::{Extensions, HeaderMap, HeaderValue, header};
-use opentact_store::accounts::Account;
-use opentact_store::types::Role;
-use opentact_store::users::User;
+use opentact_store::accounts::{Account, NewAccount};
+use opentact_store::mails::NewMail;
+use opentact_store::secrets::new_token;
+use opentact_store::types::{MailKind, Role};
+use opentact_store::users::{NewUser, User};
 use uuid::Uuid;
 
 pub use guard::Guard;
@@ -25,11 +29,17 @@ pub use password::PasswordCheck;
 pub use phone::Phone;
 pub use scope::Scopes;
 pub(crate) use scope::is_scope;
+pub(crate) use sign_up::sign_up;
+use social::Identity;
+pub use social::Social;
 
 use crate::error::AppError;
 use crate::limits::Charged;
 use crate::settings::Settings;
 use crate::state::ApiState;
+
+/// Characters of a user's names.
+const LONGEST_NAME: usize = 24;
 
 const WRONG: AppError = AppError::Unauthorized("Wrong credentials");
 
@@ -39,8 +49,8 @@ pub struct Caller {
     pub user: User,
     pub account: Account,
     pub scopes: Scopes,
-    /// Whether e-mail and password were used.
-    pub by_password: bool,
+    /// Whether the credential has no JWT yet: e-mail and password, or a token of Google or Facebook.
+    pub needs_jwt: bool,
 }
 
 impl Caller {
@@ -79,6 +89,10 @@ pub enum Credential {
     /// API token or JWT.
     Bearer(String),
     Jwt(String),
+    /// ID token.
+    Google(String),
+    /// Access token.
+    Facebook(String),
     /// MD5 of `login@domain:domain:password`, of a SIP user.
     Ha1b(String),
     /// There is one, and it cannot be read.
@@ -106,6 +120,10 @@ impl Credential {
         };
         in_header("x-auth-token", Self::Jwt)
             .or_else(|| in_query("jwt").map(Self::Jwt))
+            .or_else(|| in_header("x-auth-google-token", Self::Google))
+            .or_else(|| in_query("google_token").map(Self::Google))
+            .or_else(|| in_header("x-auth-facebook-token", Self::Facebook))
+            .or_else(|| in_query("facebook_token").map(Self::Facebook))
             .or_else(|| in_header("x-auth-ha1b-token", Self::Ha1b))
             .or_else(|| in_query("ha1b").map(Self::Ha1b))
     }
@@ -149,7 +167,15 @@ pub(crate) async fn authenticate(
     match credential {
         Credential::Basic { email, password } => {
             let (user, account) = state.passwords.check(state, &email, &password, address).await?;
-            Ok(Caller { user, account, scopes: Scopes::all(), by_password: true })
+            Ok(Caller { user, account, scopes: Scopes::all(), needs_jwt: true })
+        }
+        Credential::Google(token) => {
+            let checked = state.social.google(&token);
+            by_identity(state, state.passwords.guarded(address, checked).await?).await
+        }
+        Credential::Facebook(token) => {
+            let checked = state.social.facebook(&token, state.passwords.digest(&token));
+            by_identity(state, state.passwords.guarded(address, checked).await?).await
         }
         Credential::Bearer(token) if jwt::looks_like_jwt(&token) => by_jwt(state, &token).await,
         Credential::Bearer(token) => by_token(state, &token).await,
@@ -159,18 +185,40 @@ pub(crate) async fn authenticate(
     }
 }
 
+/// A user whom somebody vouches for; who has no account gets one, and a mail that lets them set a password.
+async fn by_identity(state: &ApiState, identity: Identity) -> Result<Caller, AppError> {
+    let email = identity.email.to_lowercase();
+    let (user, account) = match state.store.users().by_email(&email).await? {
+        Some(user) => state.store.users().active(user.uuid).await?.ok_or(WRONG)?,
+        None => {
+            let account = NewAccount { name: email.clone(), email: email.clone(), ..NewAccount::default() };
+            let name = |name: Option<String>| name.map(|name| name.chars().take(LONGEST_NAME).collect());
+            let user = NewUser {
+                first_name: name(identity.first_name),
+                last_name: name(identity.last_name),
+                ..NewUser::new(&email, new_token(), Role::Admin)
+            };
+            let (account, user) = sign_up(state, account, user).await?;
+            let mail = NewMail { kind: MailKind::PasswordReset, recipient: email, callback: None, subject: None };
+            state.outbox.queue(mail).await?;
+            (user, account)
+        }
+    };
+    Ok(Caller { user, account, scopes: Scopes::all(), needs_jwt: true })
+}
+
 async fn by_jwt(state: &ApiState, token: &str) -> Result<Caller, AppError> {
     let claims = state.jwt.read(token, opentact_store::types::now()).ok_or(WRONG)?;
     let (user, account) = state.store.users().active(claims.uuid).await?.ok_or(WRONG)?;
     if user.signed_out_on.is_some_and(|on| claims.iat <= on.timestamp()) {
         return Err(WRONG);
     }
-    Ok(Caller { user, account, scopes: Scopes::all(), by_password: false })
+    Ok(Caller { user, account, scopes: Scopes::all(), needs_jwt: false })
 }
 
 async fn by_token(state: &ApiState, text: &str) -> Result<Caller, AppError> {
     let (token, user, account) = state.store.tokens().authenticate(text).await?.ok_or(WRONG)?;
-    Ok(Caller { user, account, scopes: Scopes::of_token(&token.scopes), by_password: false })
+    Ok(Caller { user, account, scopes: Scopes::of_token(&token.scopes), needs_jwt: false })
 }
 
 /// The credential of a request, and where it comes from.

@@ -81,13 +81,26 @@ impl PasswordCheck {
 
     /// A SIP user of an account that is not closed. Each wrong hash may be a guessed password.
     pub(super) async fn check_ha1b(&self, state: &ApiState, ha1b: &str, address: IpAddr) -> Result<Phone, AppError> {
-        self.guard.check(address, None).await?;
-        if let Some((user, domain)) = state.store.sip_users().by_ha1b(ha1b).await? {
+        self.guarded(address, async {
+            let (user, domain) = state.store.sip_users().by_ha1b(ha1b).await?.ok_or(WRONG)?;
             let account = state.store.accounts().get(user.account).await?;
-            return if account.deleted_on.is_none() { Ok(Phone { user, domain, account }) } else { Err(WRONG) };
+            if account.deleted_on.is_none() { Ok(Phone { user, domain, account }) } else { Err(WRONG) }
+        })
+        .await
+    }
+
+    /// What tells who somebody is, unless their address has failed too often.
+    pub(super) async fn guarded<T>(
+        &self,
+        address: IpAddr,
+        check: impl Future<Output = Result<T, AppError>>,
+    ) -> Result<T, AppError> {
+        self.guard.check(address, None).await?;
+        let checked = check.await;
+        if matches!(checked, Err(AppError::Unauthorized(_))) {
+            self.failed(address, None).await;
         }
-        self.failed(address, None).await;
-        Err(WRONG)
+        checked
     }
 
     async fn failed(&self, address: IpAddr, login: Option<&str>) {
@@ -106,7 +119,7 @@ impl PasswordCheck {
     }
 
     /// Salted with what lives as long as the process: of no use in a memory dump of another.
-    fn digest(&self, password: &str) -> [u8; 32] {
+    pub(super) fn digest(&self, password: &str) -> [u8; 32] {
         let mut hash = Sha256::new();
         hash.update(self.salt);
         hash.update(password.as_bytes());

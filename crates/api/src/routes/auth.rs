@@ -20,12 +20,12 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
 
 /// Who the credential belongs to.
 ///
-/// With e-mail and password the answer also has `token`, a JWT for 24 hours.
+/// With e-mail and password, or a token of Google or Facebook, the answer also has `token`, a JWT for 24 hours.
 #[utoipa::path(get, path = "/rest/auth", operation_id = "Auth", tag = "auth",
     responses((status = 200, body = Envelope<model::User>), Faults))]
 async fn auth(State(state): State<ApiState>, caller: Caller) -> Reply {
     let mut user = super::user::full(&state, &caller);
-    if caller.by_password
+    if caller.needs_jwt
         && let Some(user) = user.as_object_mut()
     {
         // `iat` is in whole seconds, and those of the second in which all were made void are void.

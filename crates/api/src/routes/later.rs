@@ -13,12 +13,11 @@ const POST: Method = Method::POST;
 const PATCH: Method = Method::PATCH;
 const DELETE: Method = Method::DELETE;
 
-/// Path by path, with the methods the specification gives each. Open ones are marked.
+/// Path by path, with the methods the specification gives each.
 #[rustfmt::skip]
 pub(crate) const LATER: &[(&str, &[Method])] = &[
     // tokens, users, account
     ("/rest/user/{uuid}/avatar", &[POST, DELETE]),
-    ("/rest/settings", &[GET]),
     // numbers
     ("/rest/lease/tn/{uuid}/route", &[GET]),
     ("/rest/lease/tn/{uuid}/subscription/{feature}", &[POST, DELETE]),
@@ -64,23 +63,14 @@ pub(crate) const LATER: &[(&str, &[Method])] = &[
     ("/rest/janus/session/{uuid}/user/{id}", &[DELETE, PATCH]),
 ];
 
-/// Paths that need no credentials, now and later.
-const OPEN: &[&str] = &["/rest/settings"];
-
 pub(crate) fn router() -> Router<ApiState> {
     LATER.iter().fold(Router::new(), |router, (path, methods)| {
         let filters = methods.iter().filter_map(|method| MethodFilter::try_from(method.clone()).ok());
-        let filter = filters.reduce(MethodFilter::or);
-        match filter {
-            Some(filter) if OPEN.contains(path) => router.route(path, on(filter, open)),
+        match filters.reduce(MethodFilter::or) {
             Some(filter) => router.route(path, on(filter, confined)),
             None => router,
         }
     })
-}
-
-async fn open() -> AppError {
-    AppError::NotImplemented
 }
 
 /// A stranger learns nothing: without credentials it is 401 as it will be later.

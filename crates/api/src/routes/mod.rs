@@ -27,6 +27,7 @@ mod profile_messaging;
 mod profile_tn;
 mod profile_voice;
 mod record;
+mod settings;
 mod shaken_certificate;
 mod sip_app;
 mod sip_app_flow;
@@ -61,6 +62,7 @@ use crate::state::ApiState;
 pub(crate) fn implemented(public_url: &str) -> OpenApiRouter<ApiState> {
     [
         auth::router(),
+        settings::router(),
         token::router(),
         user::router(),
         password_reset::router(),

@@ -2,7 +2,6 @@
 
 use axum::extract::State;
 use opentact_events::view;
-use opentact_store::Money;
 use opentact_store::accounts::NewAccount;
 use opentact_store::types::{Gender, Role};
 use opentact_store::users::{NewUser, User};
@@ -14,13 +13,12 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::account_user;
-use crate::auth::Caller;
+use crate::auth::{Caller, sign_up};
 use crate::envelope::{Envelope, Reply, created, ok};
 use crate::error::AppError;
 use crate::extract::{Body, Id};
 use crate::model;
 use crate::openapi::Faults;
-use crate::settings::SignUp;
 use crate::state::ApiState;
 use crate::store_error::visible;
 use crate::types::{self, Change};
@@ -129,9 +127,6 @@ async fn current(State(state): State<ApiState>, caller: Caller) -> Reply {
 #[utoipa::path(post, path = "/rest/user", operation_id = "CreateUser", tag = "user", request_body = NewUserForm,
     security(()), responses((status = 201, body = Envelope<model::User>), Faults))]
 async fn create(State(state): State<ApiState>, Body(mut form): Body<NewUserForm>) -> Reply {
-    if state.settings.sign_up != SignUp::Open {
-        return Err(AppError::Refused { code: None, message: "Sign-up is closed".to_owned() });
-    }
     if let Some(role) = form.role.filter(|role| *role != Role::Admin) {
         return Err(AppError::param("role", "the first user of an account is its Admin", json!(role)));
     }
@@ -140,11 +135,10 @@ async fn create(State(state): State<ApiState>, Body(mut form): Body<NewUserForm>
         name: account.as_ref().map_or_else(|| form.email.clone(), |account| account.name.clone()),
         email: account.map_or_else(|| form.email.clone(), |account| account.email),
         phone: form.phone_number.clone(),
-        balance: Money::try_from(state.settings.sign_up_balance).unwrap_or_default(),
         ..NewAccount::default()
     };
     let new = form.user(Role::Admin);
-    let (account, user) = state.passwords.bounded(state.store.users().sign_up(account, new)).await?;
+    let (account, user) = sign_up(&state, account, new).await?;
     let mut payload = view::user(&user, false);
     payload["account"] = view::account_full(&account);
     created(payload)

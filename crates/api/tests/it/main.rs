@@ -17,6 +17,7 @@ mod phones;
 mod records;
 mod shaken;
 mod sip;
+mod social;
 mod tokens;
 mod transactions;
 mod users;

@@ -10,6 +10,7 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use opentact_api::{ApiState, Parts, Settings};
 use opentact_callflow::Document;
 use opentact_carrier::dev::DevNumbers;
+use opentact_engine::http::{EgressGuard, HttpClient};
 use opentact_engine::mail::{Letter, MailError, Post};
 use opentact_engine::ports::{
     CallControl, ControlError, DevCall, LegMessage, MessageControl, Originate, PreviewMessage, Registration,
@@ -380,6 +381,7 @@ impl World {
     }
 
     pub async fn assembled(settings: Settings, hub: opentact_events::Settings) -> World {
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let store = Store::in_memory().await.unwrap();
         let hub = Hub::start(store.clone(), hub).await.unwrap();
         let folder = TempDir::new().unwrap();
@@ -397,6 +399,7 @@ impl World {
             archive: Arc::new(Archive::open(recordings).unwrap()),
             speech: Arc::new(FakeSpeech),
             post: letters.clone(),
+            http: HttpClient::new(EgressGuard::new(vec!["127.0.0.0/8".parse().unwrap()]), "test").unwrap(),
             authority: Some(Arc::new(TestAuthority::create(now().timestamp()).unwrap())),
             jwt_secret: vec![7; 32],
             settings,

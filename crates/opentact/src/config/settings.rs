@@ -376,6 +376,16 @@ section! {
         sign_up: Option<SignUp> = "",
         /// Balance of an account that signed up. With the simulated network it is play money.
         sign_up_balance: u32 = "100",
+        /// Client id at Google, whose users may then sign in with its ID tokens.
+        google_client_id: Option<String> = "",
+        /// Where Google publishes the keys that it signs with.
+        google_keys_url: String = "https://www.googleapis.com/oauth2/v3/certs",
+        /// App id at Facebook, whose users may then sign in with its access tokens; needs the secret.
+        facebook_app_id: Option<String> = "",
+        /// Secret of that app.
+        facebook_app_secret: Option<Secret> = "",
+        /// Where Facebook's Graph API is.
+        facebook_url: String = "https://graph.facebook.com",
     }
 }
 
@@ -672,6 +682,18 @@ impl Config {
         for origin in &self.https.allowed_origins {
             let good = url::Url::parse(origin).is_ok_and(|url| url.origin().ascii_serialization() == *origin);
             fault(!good, "https.allowed_origins", "expected origins such as https://console.example.com");
+        }
+        let accounts = &self.accounts;
+        fault(
+            accounts.facebook_app_id.is_some() != accounts.facebook_app_secret.is_some(),
+            "accounts.facebook_app_id",
+            "needs accounts.facebook_app_secret, and that needs it",
+        );
+        for (key, url) in
+            [("accounts.google_keys_url", &accounts.google_keys_url), ("accounts.facebook_url", &accounts.facebook_url)]
+        {
+            let good = url::Url::parse(url).is_ok_and(|url| ["https", "http"].contains(&url.scheme()));
+            fault(!good || url.ends_with('/'), key, "expected a URL without a slash at its end");
         }
         let mail = &self.mail;
         fault(
