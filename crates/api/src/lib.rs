@@ -13,6 +13,7 @@ mod expand;
 mod extract;
 mod idempotency;
 mod limits;
+mod lookup;
 mod mail;
 mod model;
 mod openapi;
@@ -41,8 +42,8 @@ use utoipa_swagger_ui::SwaggerUi;
 pub use auth::{Jwt, Scopes};
 pub use error::AppError;
 pub use settings::{
-    BatchSettings, FacebookSettings, GoogleSettings, IceSettings, LeaseSettings, MailSettings, OrderSettings,
-    RateLimit, Settings, SignUp, WebsocketSettings,
+    BatchSettings, FacebookSettings, GoogleSettings, IceSettings, LeaseSettings, LookupSettings, MailSettings,
+    OrderSettings, RateLimit, Settings, SignUp, WebsocketSettings,
 };
 pub use state::{ApiState, Parts};
 

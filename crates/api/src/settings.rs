@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use opentact_store::Money;
 
 /// Who may make an account by `POST /rest/user`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -54,6 +55,7 @@ pub struct Settings {
     /// Of calls that do not say by what it is judged who has answered.
     pub amd: opentact_media::amd::Settings,
     pub leases: LeaseSettings,
+    pub lookup: LookupSettings,
     pub mail: MailSettings,
     /// Google's users may sign in where it is there.
     pub google: Option<GoogleSettings>,
@@ -104,6 +106,17 @@ pub struct WebsocketSettings {
     pub write_timeout: Duration,
     /// Websockets of one account. Beyond it: close 4429.
     pub per_account: usize,
+}
+
+/// Facts of telephone numbers.
+#[derive(Debug, Clone)]
+pub struct LookupSettings {
+    /// Of one answer.
+    pub price: Money,
+    /// How long what a provider says is believed.
+    pub cache_ttl: Duration,
+    /// Numbers that are remembered; at the limit the least asked for is forgotten.
+    pub cache_size: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -215,6 +228,7 @@ impl Default for Settings {
             batches: BatchSettings::default(),
             amd: opentact_media::amd::Settings::default(),
             leases: LeaseSettings::default(),
+            lookup: LookupSettings::default(),
             mail: MailSettings::default(),
             google: None,
             facebook: None,
@@ -232,6 +246,12 @@ impl Default for WebsocketSettings {
             write_timeout: Duration::from_secs(10),
             per_account: 100,
         }
+    }
+}
+
+impl Default for LookupSettings {
+    fn default() -> Self {
+        Self { price: Money::micros(5_000), cache_ttl: Duration::from_secs(86_400), cache_size: 100_000 }
     }
 }
 

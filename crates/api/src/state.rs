@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use opentact_engine::http::HttpClient;
 use opentact_engine::mail::Post;
-use opentact_engine::ports::{CallControl, MessageControl, NumberCarrier};
+use opentact_engine::ports::{CallControl, MessageControl, NumberCarrier, NumberData};
 use opentact_engine::recordings::Archive;
 use opentact_engine::speech::Speech;
 use opentact_events::Hub;
@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 use crate::auth::{Guard, Jwt, PasswordCheck, Social};
 use crate::error::AppError;
 use crate::limits::Limiter;
+use crate::lookup::Lookup;
 use crate::mail::Outbox;
 use crate::orders::Orders;
 use crate::settings::Settings;
@@ -31,6 +32,8 @@ pub struct Parts {
     pub calls: Arc<dyn CallControl>,
     pub messages: Arc<dyn MessageControl>,
     pub numbers: Arc<dyn NumberCarrier>,
+    /// Who knows more of numbers than they say themselves.
+    pub number_data: Arc<dyn NumberData>,
     pub archive: Arc<Archive>,
     pub speech: Arc<dyn Speech>,
     pub post: Arc<dyn Post>,
@@ -64,6 +67,7 @@ pub struct Inner {
     /// Mails that are asked for.
     pub(crate) mail_guard: Guard,
     pub(crate) outbox: Outbox,
+    pub(crate) lookup: Lookup,
     pub(crate) orders: Orders,
     /// Ends with this.
     _terms: oneshot::Sender<()>,
@@ -81,6 +85,7 @@ impl ApiState {
             calls,
             messages,
             numbers,
+            number_data,
             archive,
             speech,
             post,
@@ -114,6 +119,7 @@ impl ApiState {
                 settings.mail.window,
                 "Too many mails",
             ),
+            lookup: Lookup::new(number_data, &settings.lookup),
             outbox: Outbox::start(store.clone(), post, &settings),
             orders,
             _terms: terms.start(),

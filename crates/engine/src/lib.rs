@@ -22,6 +22,7 @@ pub mod mail;
 pub mod media;
 mod messages;
 pub mod number;
+pub mod number_data;
 pub mod ports;
 pub mod prompt;
 pub mod recordings;

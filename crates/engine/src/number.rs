@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, Region};
+use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberType, Region};
 
 /// E.164 digits (country code first, no plus) of what was dialled, or `None` when it is no telephone number.
 ///
@@ -40,6 +40,46 @@ pub fn country(tn: u64) -> Option<String> {
     }
 }
 
+/// What the plan of its country says of a number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// ISO 3166 alpha-2; `None` for numbers of no country, such as +800.
+    pub country: Option<String>,
+    pub country_code: u16,
+    /// Digits without the country code.
+    pub national: String,
+    /// `fixed_line`, `mobile`, `toll_free` …, `unknown` for a range that is not given out.
+    pub kind: &'static str,
+    /// Whether the number is of a range that is given out.
+    pub is_valid: bool,
+}
+
+/// `None` for what no country's numbers look like.
+pub fn plan(tn: u64) -> Option<Plan> {
+    let number = parse(&format!("+{tn}"), None)?;
+    let kind = match number.get_type() {
+        PhoneNumberType::FixedLine => "fixed_line",
+        PhoneNumberType::Mobile => "mobile",
+        PhoneNumberType::FixedLineOrMobile => "fixed_line_or_mobile",
+        PhoneNumberType::TollFree => "toll_free",
+        PhoneNumberType::PremiumRate => "premium_rate",
+        PhoneNumberType::SharedCost => "shared_cost",
+        PhoneNumberType::VoIP => "voip",
+        PhoneNumberType::PersonalNumber => "personal_number",
+        PhoneNumberType::Pager => "pager",
+        PhoneNumberType::UAN => "uan",
+        PhoneNumberType::VoiceMail => "voicemail",
+        PhoneNumberType::Unknown => "unknown",
+    };
+    Some(Plan {
+        country: country(tn),
+        country_code: number.country_code.try_into().ok()?,
+        national: number.get_national_significant_number(),
+        kind,
+        is_valid: number.is_valid(),
+    })
+}
+
 /// The telephone country code of a country (ISO 3166 alpha-2); `None` where it has no telephones of its own.
 pub fn calling_code(country: &str) -> Option<u16> {
     let region = country.parse::<Region>().ok()?;
@@ -72,6 +112,18 @@ fn parse(text: &str, region: Option<Region>) -> Option<PhoneNumber> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_says_what_it_is() {
+        let berlin = plan(4_930_123_456).unwrap();
+        assert_eq!((berlin.country.as_deref(), berlin.country_code, berlin.kind), (Some("DE"), 49, "fixed_line"));
+        assert_eq!((berlin.national.as_str(), berlin.is_valid), ("30123456", true));
+        assert_eq!(plan(18_005_550_100).unwrap().kind, "toll_free");
+        assert_eq!(plan(12_015_551_234).unwrap().kind, "fixed_line_or_mobile");
+        let fiction = plan(19_995_550_100).unwrap();
+        assert_eq!((fiction.kind, fiction.is_valid), ("unknown", false));
+        assert_eq!(plan(999), None);
+    }
 
     #[test]
     fn every_way_of_writing_a_number_gives_the_same_digits() {

@@ -382,6 +382,45 @@ pub trait NumberCarrier: Send + Sync + 'static {
     async fn release(&self, tn: u64) -> Result<(), ControlError>;
 }
 
+/// What somebody who keeps data of numbers says of one; `None` where they do not say.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct NumberFacts {
+    /// Two letters of the state or province.
+    pub state: Option<String>,
+    pub rate_center: Option<String>,
+    /// Three digits: local access and transport area.
+    pub lata: Option<String>,
+    /// Four characters: operating company number.
+    pub ocn: Option<String>,
+    /// Name of the company that serves the number.
+    pub carrier: Option<String>,
+    /// E.164: location routing number, of the switch that the number was ported to.
+    #[serde(deserialize_with = "number_or_text")]
+    pub lrn: Option<u64>,
+    /// Calling name, up to 15 characters where it is American.
+    pub cnam: Option<String>,
+}
+
+/// Providers write numbers as either.
+fn number_or_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    use serde::Deserialize as _;
+    Ok(match Value::deserialize(deserializer)? {
+        Value::Number(number) => number.as_u64(),
+        Value::String(text) => text.trim_start_matches('+').parse().ok(),
+        _ => None,
+    })
+}
+
+/// Who keeps data of numbers.
+#[async_trait]
+pub trait NumberData: Send + Sync + 'static {
+    /// Named as the source of what it says.
+    fn name(&self) -> &str;
+    /// `Unavailable` when there is no answer.
+    async fn facts(&self, tn: u64) -> Result<NumberFacts, ControlError>;
+}
+
 /// How one message fared at the carrier. `taken` is, for each segment, the carrier's id of it where it took it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Submission {

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use opentact_api::{
-    ApiState, FacebookSettings, GoogleSettings, IceSettings, LeaseSettings, MailSettings, OrderSettings, Parts,
-    RateLimit,
+    ApiState, FacebookSettings, GoogleSettings, IceSettings, LeaseSettings, LookupSettings, MailSettings,
+    OrderSettings, Parts, RateLimit,
 };
 use opentact_carrier::dev::{DevNumbers, DevVoice, SmscConfig, VoiceConfig};
 use opentact_carrier::messages::MessagesConfig;
@@ -20,6 +20,8 @@ use opentact_engine::http::{EgressGuard, HttpClient};
 use opentact_engine::ledger::Steps;
 use opentact_engine::mail::{self, MailConfig};
 use opentact_engine::media::{Delay, MediaConfig};
+use opentact_engine::number_data::HttpNumberData;
+use opentact_engine::ports::NumberData;
 use opentact_engine::prompt::PromptConfig;
 use opentact_engine::recordings::{RecordingsConfig, S3Config, UploadConfig};
 use opentact_engine::router::{EmergencyConfig, RouterConfig};
@@ -86,15 +88,17 @@ impl Node {
         let server = smpp_server(config, served);
         let messaging = Messaging::start(&store, &hub, carriers, messages_config(config), server).await?;
 
+        let http = HttpClient::new(EgressGuard::new(config.http.egress_allow.clone()), PRODUCT)?;
         let api = ApiState::new(Parts {
             store: store.clone(),
             hub: hub.clone(),
             calls: engine.control(),
             messages: messaging.control(),
+            number_data: number_data(config, &numbers, &http),
             numbers,
             archive: engine.archive(),
             speech,
-            http: HttpClient::new(EgressGuard::new(config.http.egress_allow.clone()), PRODUCT)?,
+            http,
             post: mail::post(mail_config(config, https)).context("mail")?,
             authority: stir.authority,
             jwt_secret: jwt_key(&config.general.data)?,
@@ -148,6 +152,21 @@ impl Node {
         self.engine.stop().await.finish().await;
         self.store.close().await?;
         Ok(())
+    }
+}
+
+/// Who is asked for facts of numbers.
+fn number_data(config: &Config, dev: &Arc<DevNumbers>, http: &HttpClient) -> Arc<dyn NumberData> {
+    let lookup = &config.lookup;
+    match &lookup.url {
+        Some(url) => Arc::new(HttpNumberData {
+            http: http.clone(),
+            name: lookup.name.clone(),
+            url: url.clone(),
+            authorization: lookup.authorization.as_ref().map(|Secret(value)| value.clone()),
+            timeout: lookup.timeout.0,
+        }),
+        None => dev.clone(),
     }
 }
 
@@ -489,6 +508,11 @@ fn api_settings(config: &Config, https: SocketAddr) -> opentact_api::Settings {
                 url: config.accounts.facebook_url.clone(),
             },
         ),
+        lookup: LookupSettings {
+            price: config.lookup.price.parse().unwrap_or(defaults.lookup.price),
+            cache_ttl: config.lookup.cache_ttl.0,
+            cache_size: config.lookup.cache_size.into(),
+        },
         mail: MailSettings {
             queue: config.mail.queue.into(),
             retry_for: config.mail.retry_for.0,

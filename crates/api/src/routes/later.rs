@@ -22,7 +22,6 @@ pub(crate) const LATER: &[(&str, &[Method])] = &[
     ("/rest/lease/tn/{uuid}/route", &[GET]),
     ("/rest/lease/tn/{uuid}/subscription/{feature}", &[POST, DELETE]),
     ("/rest/profile/tn/special_prices", &[GET]),
-    ("/rest/lookup/{tn}", &[GET]),
     ("/rest/dict/lerg/states", &[GET]),
     ("/rest/dict/lerg/ratecenters", &[GET]),
     ("/rest/dict/lerg", &[POST]),

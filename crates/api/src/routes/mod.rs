@@ -19,6 +19,7 @@ pub(crate) mod forms;
 mod health;
 mod later;
 mod lease;
+mod lookup;
 mod office_hours;
 mod order;
 mod password_reset;
@@ -75,6 +76,7 @@ pub(crate) fn implemented(public_url: &str) -> OpenApiRouter<ApiState> {
         tn::router(),
         order::router(),
         lease::router(),
+        lookup::router(),
         tn_filter::router(),
         sip_app::router(),
         sip_app_flow::router(),

@@ -213,7 +213,6 @@ async fn what_comes_later_is_501_and_not_in_the_document() {
     }
     assert!(count > 10);
     world.get("/rest/account/user").anonymous().expect(401).await;
-    world.get("/rest/lookup/12015550100").anonymous().expect(401).await;
 }
 
 #[tokio::test]

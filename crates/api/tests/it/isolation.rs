@@ -22,6 +22,7 @@ const TN: u64 = 12_015_550_100;
 /// Paths whose parameter is nobody's in particular, and why.
 const COMMON: &[(&str, &str)] = &[
     ("/rest/app/invite/{token}", "whoever has the token is invited"),
+    ("/rest/lookup/{tn}", "facts of numbers are the same for all"),
     ("/rest/profile/tn/{uuid}", "prices are the same for all"),
     ("/rest/transaction/report/dashboard/{ref_type}", "a kind of charge, of the caller's own"),
     ("/shaken/{file}", "certificates are published"),

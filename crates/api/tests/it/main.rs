@@ -10,6 +10,7 @@ mod document;
 mod events;
 mod idempotency;
 mod isolation;
+mod lookup;
 mod messages;
 mod numbers;
 mod passwords;

@@ -13,8 +13,8 @@ use opentact_carrier::dev::DevNumbers;
 use opentact_engine::http::{EgressGuard, HttpClient};
 use opentact_engine::mail::{Letter, MailError, Post};
 use opentact_engine::ports::{
-    CallControl, ControlError, DevCall, LegMessage, MessageControl, Originate, PreviewMessage, Registration,
-    SendMessage, Sender, TrunkHealth,
+    CallControl, ControlError, DevCall, LegMessage, MessageControl, NumberData, Originate, PreviewMessage,
+    Registration, SendMessage, Sender, TrunkHealth,
 };
 use opentact_engine::recordings::{Archive, RecordingsConfig};
 use opentact_engine::speech::{Engine, Gender, Pcm, SayRequest, Speech, SpeechError, VoiceInfo};
@@ -381,6 +381,11 @@ impl World {
     }
 
     pub async fn assembled(settings: Settings, hub: opentact_events::Settings) -> World {
+        World::asking(settings, hub, Arc::new(DevNumbers)).await
+    }
+
+    /// One that asks somebody for facts of numbers.
+    pub async fn asking(settings: Settings, hub: opentact_events::Settings, data: Arc<dyn NumberData>) -> World {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let store = Store::in_memory().await.unwrap();
         let hub = Hub::start(store.clone(), hub).await.unwrap();
@@ -396,6 +401,7 @@ impl World {
             calls: calls.clone(),
             messages: messages.clone(),
             numbers: Arc::new(DevNumbers),
+            number_data: data,
             archive: Arc::new(Archive::open(recordings).unwrap()),
             speech: Arc::new(FakeSpeech),
             post: letters.clone(),

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use async_trait::async_trait;
-use opentact_engine::ports::{ControlError, NumberCarrier, NumberQuery, Offer};
+use opentact_engine::ports::{ControlError, NumberCarrier, NumberData, NumberFacts, NumberQuery, Offer};
 
 /// `npa|country|state|city|rate center`, `#` begins a comment.
 const TABLE: &str = include_str!("npa.txt");
@@ -131,12 +131,37 @@ impl NumberCarrier for DevNumbers {
     }
 }
 
+/// The simulated network keeps data of every number of its area codes, its own or not.
+#[async_trait]
+impl NumberData for DevNumbers {
+    fn name(&self) -> &str {
+        "dev"
+    }
+
+    async fn facts(&self, tn: u64) -> Result<NumberFacts, ControlError> {
+        let Some(place) = area_with_code(tn).and_then(|area| area.place) else { return Ok(NumberFacts::default()) };
+        let text = |text: &str| Some(text.to_owned());
+        Ok(NumberFacts {
+            state: text(place.state),
+            rate_center: text(place.rate_center),
+            lata: text("000"),
+            ocn: text("0DEV"),
+            carrier: text("Simulated Telephone"),
+            lrn: Some(tn / 10_000 * 10_000),
+            cnam: text(&format!("CALLER {}", tn % 10_000)),
+        })
+    }
+}
+
 /// The area a number is for sale in, `None` when it is not one of ours.
 fn area_of(tn: u64) -> Option<&'static Area> {
-    let npa = u16::try_from(tn / 10_000_000 % 1_000).ok()?;
+    area_with_code(tn).filter(|area| area.lines().any(|line| line == tn))
+}
+
+fn area_with_code(tn: u64) -> Option<&'static Area> {
+    let npa = u16::try_from(tn / 10_000_000).ok()?.checked_sub(1_000)?;
     let at = AREAS.binary_search_by_key(&npa, |area| area.npa).ok()?;
-    let area = &AREAS[at];
-    area.lines().any(|line| line == tn).then_some(area)
+    AREAS.get(at)
 }
 
 /// The filters on digits.

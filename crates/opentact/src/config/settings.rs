@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use opentact_store::Money;
 use uuid::Uuid;
 
 use super::sms_carrier::SmsCarrier;
@@ -390,6 +391,26 @@ section! {
 }
 
 section! {
+    /// Facts of telephone numbers, for `/rest/lookup`.
+    Lookup "lookup." {
+        /// What an answer costs.
+        price: String = "0.005",
+        /// Who is asked, by HTTP, for what a number does not say itself: `{tn}` in the URL is the number. Answers 200 with `state`, `rate_center`, `lata`, `ocn`, `carrier`, `lrn`, `cnam` in JSON, or 404. Unset: the simulated network.
+        url: Option<String> = "",
+        /// Value of the header `Authorization` of those requests.
+        authorization: Option<Secret> = "",
+        /// Named as the source of what is answered.
+        name: String = "provider",
+        /// How long an answer is waited for; then it is a 503.
+        timeout: Span = "5s",
+        /// How long an answer is remembered.
+        cache_ttl: Span = "1d",
+        /// Numbers that are remembered; at the limit the least asked for is forgotten.
+        cache_size: u32 = "100000",
+    }
+}
+
+section! {
     /// Mail to people: password resets and invites.
     Mail "mail." {
         /// Server that takes it: `smtp://user:password@host:587?tls=required`, `smtps://…`, or `smtp://host` without TLS. Unset: each mail is a file in `mail` of the data folder, of which the newest 1,000 stay.
@@ -584,6 +605,7 @@ pub struct Config {
     pub events: Events,
     pub webhooks: Webhooks,
     pub accounts: Accounts,
+    pub lookup: Lookup,
     pub mail: Mail,
     pub log: Log,
     pub speech: Speech,
@@ -630,6 +652,7 @@ sections! {
     events: Events = "events",
     webhooks: Webhooks = "webhooks",
     accounts: Accounts = "accounts",
+    lookup: Lookup = "lookup",
     mail: Mail = "mail",
     log: Log = "log",
     speech: Speech = "speech",
@@ -695,6 +718,14 @@ impl Config {
             let good = url::Url::parse(url).is_ok_and(|url| ["https", "http"].contains(&url.scheme()));
             fault(!good || url.ends_with('/'), key, "expected a URL without a slash at its end");
         }
+        let price = self.lookup.price.parse::<Money>();
+        fault(!price.is_ok_and(|price| price >= Money::ZERO), "lookup.price", "expected an amount such as 0.005");
+        let provider = self.lookup.url.as_ref().map(|url| url::Url::parse(&url.replace("{tn}", "1")));
+        fault(
+            provider.is_some_and(|url| !url.is_ok_and(|url| ["https", "http"].contains(&url.scheme()))),
+            "lookup.url",
+            "expected a URL such as https://numbers.example.com/v1/{tn}",
+        );
         let mail = &self.mail;
         fault(
             mail.smtp.as_ref().is_some_and(|Secret(url)| !opentact_engine::mail::is_server(url)),

@@ -1,0 +1,94 @@
+//! Facts of numbers and what they cost.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Path;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use http::{HeaderMap, StatusCode};
+use opentact_api::{LookupSettings, Settings};
+use opentact_engine::http::{EgressGuard, HttpClient};
+use opentact_engine::number_data::HttpNumberData;
+use opentact_store::Money;
+use serde_json::json;
+
+use crate::world::{World, shown};
+
+#[tokio::test]
+async fn a_number_is_looked_up_and_charged() {
+    let world = World::new().await;
+    let facts = world.get("/rest/lookup/+12015550123").expect(200).await;
+    insta::assert_snapshot!(shown(&facts));
+    assert_eq!(world.get("/rest/lookup/12015550123").expect(200).await, facts);
+    assert_eq!(world.get("/rest/account").expect(200).await["balance"], json!(99.99));
+    let charges = world.post("/rest/transaction/search", json!({"ref_type": "lookup"})).expect(200).await;
+    assert_eq!((&charges["total"], &charges["data"][0]["description"]), (&json!(2), &json!("Lookup of +12015550123")));
+    world.hub.flush().await;
+    let events = world.get("/rest/event").expect(200).await;
+    assert_eq!(events["data"][0]["source_action"], "lookup");
+
+    let german = world.get("/rest/lookup/4930123456").expect(200).await;
+    assert_eq!((&german["country"]["value"], &german["npa"]["value"]), (&json!("DE"), &json!(null)));
+    for wrong in ["nobody", "12", "1201555012345678"] {
+        let wrong = world.get(&format!("/rest/lookup/{wrong}")).expect(422).await;
+        assert!(wrong["fields"]["path.tn"].is_object());
+    }
+}
+
+#[tokio::test]
+async fn who_cannot_pay_is_told_nothing() {
+    let lookup = LookupSettings { price: Money::units(101), ..LookupSettings::default() };
+    let world = World::with(Settings { lookup, ..Settings::default() }).await;
+    assert_eq!(world.get("/rest/lookup/12015550123").expect(402).await["message"], "Not enough account balance");
+    assert_eq!(world.get("/rest/account").expect(200).await["balance"], json!(100));
+}
+
+/// A provider that counts who asks it: 404 for a number that ends in 4, and no answer for one that ends in 5.
+async fn provider(asked: Arc<AtomicU32>) -> HttpNumberData {
+    let answer = move |Path(tn): Path<String>, headers: HeaderMap| {
+        asked.fetch_add(1, Ordering::Relaxed);
+        let answer: Response = match (headers["authorization"].as_bytes(), tn.as_bytes().last()) {
+            (b"Bearer key", Some(b'4')) => StatusCode::NOT_FOUND.into_response(),
+            (b"Bearer key", Some(b'5')) => StatusCode::BAD_GATEWAY.into_response(),
+            (b"Bearer key", _) => {
+                r#"{"carrier": "Acme", "ocn": "1234", "lrn": "+12015550000", "more": [1]}"#.into_response()
+            }
+            _ => StatusCode::UNAUTHORIZED.into_response(),
+        };
+        std::future::ready(answer)
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/v1/{{tn}}", listener.local_addr().unwrap());
+    let routes = Router::new().route("/v1/{tn}", get(answer));
+    tokio::spawn(async { axum::serve(listener, routes).await });
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    HttpNumberData {
+        http: HttpClient::new(EgressGuard::new(vec!["127.0.0.0/8".parse().unwrap()]), "test").unwrap(),
+        name: "acme".to_owned(),
+        url,
+        authorization: Some("Bearer key".to_owned()),
+        timeout: Duration::from_secs(30),
+    }
+}
+
+#[tokio::test]
+async fn a_provider_is_asked_once_and_paid_for_only_when_it_answers() {
+    let asked = Arc::new(AtomicU32::new(0));
+    let data = Arc::new(provider(asked.clone()).await);
+    let world = World::asking(Settings::default(), opentact_events::Settings::default(), data).await;
+    for _ in 0..3 {
+        let facts = world.get("/rest/lookup/12015550123").expect(200).await;
+        assert_eq!(facts["carrier"], json!({"value": "Acme", "source": "acme"}));
+        assert_eq!(facts["lrn"], json!({"value": 12_015_550_000_u64, "source": "acme"}));
+        assert_eq!(facts["cnam"], json!({"value": null, "source": null}));
+    }
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
+    assert_eq!(world.get("/rest/lookup/12015550124").expect(200).await["carrier"]["value"], json!(null));
+    let balance = world.get("/rest/account").expect(200).await["balance"].clone();
+    let silent = world.get("/rest/lookup/12015550125").send().await;
+    assert_eq!((silent.status.as_u16(), &silent.headers["retry-after"]), (503, &"5".parse().unwrap()));
+    assert_eq!(world.get("/rest/account").expect(200).await["balance"], balance);
+}
