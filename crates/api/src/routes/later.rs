@@ -20,7 +20,6 @@ pub(crate) const LATER: &[(&str, &[Method])] = &[
     ("/rest/user/{uuid}/avatar", &[POST, DELETE]),
     // numbers
     ("/rest/lease/tn/{uuid}/route", &[GET]),
-    ("/rest/lease/tn/{uuid}/subscription/{feature}", &[POST, DELETE]),
     ("/rest/profile/tn/special_prices", &[GET]),
     ("/rest/dict/lerg/states", &[GET]),
     ("/rest/dict/lerg/ratecenters", &[GET]),

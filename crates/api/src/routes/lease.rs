@@ -31,6 +31,7 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
         .routes(routes!(search))
         .routes(routes!(get, modify, remove))
         .routes(routes!(get_2021))
+        .routes(routes!(subscribe, unsubscribe))
 }
 
 /// Leases of one request to assign or release.
@@ -252,6 +253,7 @@ impl LeaseChange {
 
     /// A feature can only be switched on that the number has.
     async fn check(&self, state: &ApiState, lease: &TnLease) -> Result<(), AppError> {
+        let offered = offered(state, lease).await?;
         let mut fields = Fields::default();
         let targets = [
             ("sip_connection", self.sip_connection),
@@ -261,8 +263,6 @@ impl LeaseChange {
         for (name, target) in targets.iter().filter(|(_, target)| target.set().is_some()).skip(1) {
             fields.param(name, "a number has one voice target", json!(target.set()));
         }
-        let number = state.store.numbers().number(lease.tn).await?;
-        let offered = number.map(|number| number.features.0).unwrap_or_default();
         for (wanted, feature) in self.features() {
             if wanted == Some(true) && !offered.contains(&feature) {
                 fields.param(feature.as_str(), "the number does not have this feature", true);
@@ -270,6 +270,81 @@ impl LeaseChange {
         }
         fields.check()
     }
+}
+
+/// What the number of a lease can do.
+async fn offered(state: &ApiState, lease: &TnLease) -> Result<Vec<Feature>, AppError> {
+    let number = state.store.numbers().number(lease.tn).await?;
+    Ok(number.map(|number| number.features.0).unwrap_or_default())
+}
+
+fn switch(lease: &mut TnLease, feature: Feature, on: bool) {
+    lease.subscriptions.retain(|one| *one != feature);
+    if on {
+        lease.subscriptions.push(feature);
+    }
+}
+
+#[derive(Debug, Default, Deserialize, ToSchema)]
+struct Subscribe {
+    /// Whose messages they are, where the feature is `sms` or `mms`; null detaches.
+    #[serde(default)]
+    #[schema(value_type = Option<Uuid>)]
+    messaging_profile: Change<Uuid>,
+}
+
+fn feature(path: &Segments) -> Result<Feature, AppError> {
+    let text = path.text("feature");
+    text.parse().map_err(|_| {
+        let mut fields = Fields::default();
+        let words: Vec<&str> = Feature::ALL.iter().map(|feature| feature.as_str()).collect();
+        fields.push("path.feature", format!("must be one of {}", words.join(", ")), Value::from(text));
+        AppError::Invalid(fields)
+    })
+}
+
+/// Switch a feature of a number on.
+#[utoipa::path(post, path = "/rest/lease/tn/{uuid}/subscription/{feature}", operation_id = "SubscribeTNLease", tag = "lease",
+    params(("uuid" = String, Path, description = "Uuid of the lease, or the number"),
+        ("feature" = String, Path, description = "`voice`, `sms`, `mms`, `fax` or `emergency`", example = "sms")),
+    request_body = Subscribe, responses((status = 200, body = Envelope<model::TnLease>), Faults))]
+async fn subscribe(
+    State(state): State<ApiState>,
+    caller: Caller,
+    path: Segments,
+    Body(form): Body<Subscribe>,
+) -> Reply {
+    let feature = feature(&path)?;
+    let lease = find(&state, &caller, &path).await?;
+    if !offered(&state, &lease).await?.contains(&feature) {
+        return Err(AppError::Conflict("The number does not have this feature".to_owned()));
+    }
+    if form.messaging_profile.set().is_some() && !matches!(feature, Feature::Sms | Feature::Mms) {
+        return Err(AppError::param("messaging_profile", "is of messages", json!(form.messaging_profile.set())));
+    }
+    let changed = state.store.numbers().update_lease(caller.account(), lease.uuid, caller.by(), |lease| {
+        switch(lease, feature, true);
+        form.messaging_profile.apply(&mut lease.messaging_profile);
+    });
+    let lease = changed.await?;
+    state.calls.invalidate(caller.account());
+    ok(expand::lease(&state.store, &lease).await?)
+}
+
+/// Switch a feature of a number off.
+#[utoipa::path(delete, path = "/rest/lease/tn/{uuid}/subscription/{feature}", operation_id = "UnsubscribeTNLease",
+    tag = "lease", params(("uuid" = String, Path, description = "Uuid of the lease, or the number"),
+        ("feature" = String, Path, description = "`voice`, `sms`, `mms`, `fax` or `emergency`", example = "sms")),
+    responses((status = 200, body = Envelope<model::TnLease>), Faults))]
+async fn unsubscribe(State(state): State<ApiState>, caller: Caller, path: Segments) -> Reply {
+    let feature = feature(&path)?;
+    let lease = find(&state, &caller, &path).await?;
+    let numbers = state.store.numbers();
+    let changed =
+        numbers.update_lease(caller.account(), lease.uuid, caller.by(), |lease| switch(lease, feature, false));
+    let lease = changed.await?;
+    state.calls.invalidate(caller.account());
+    ok(expand::lease(&state.store, &lease).await?)
 }
 
 /// Change where the calls and messages of a number go; null detaches.
@@ -296,10 +371,8 @@ async fn modify(
         form.sip_user.apply(&mut lease.sip_user);
         form.tn_profile.apply(&mut lease.tn_profile);
         for (wanted, feature) in features {
-            match wanted {
-                Some(true) if !lease.subscriptions.contains(&feature) => lease.subscriptions.push(feature),
-                Some(false) => lease.subscriptions.retain(|one| *one != feature),
-                _ => {}
+            if let Some(wanted) = wanted {
+                switch(lease, feature, wanted);
             }
         }
     });

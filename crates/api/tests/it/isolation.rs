@@ -147,6 +147,7 @@ async fn objects(world: &World) -> (Who, Objects) {
         ("/rest/call/{uuid}", call.clone()),
         ("/rest/event/subscription/{uuid}", subscription),
         ("/rest/lease/tn/{uuid}", lease),
+        ("/rest/lease/tn/{uuid}/subscription/{feature}", vec!["sms".to_owned()]),
         ("/rest/order/{uuid}", order),
         ("/rest/profile/messaging/{uuid}", messaging),
         ("/rest/profile/outbound_voice/{uuid}", voice),

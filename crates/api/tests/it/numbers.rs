@@ -178,6 +178,24 @@ async fn a_lease_is_read_and_changed_by_uuid_and_by_number() {
 }
 
 #[tokio::test]
+async fn features_of_a_number_are_switched_one_by_one() {
+    let world = World::new().await;
+    let lease = world.lease(&world.me, 12_015_550_100).await;
+    let profile = world.post("/rest/profile/messaging", json!({"name": "texts"})).expect(201).await;
+    let path = |feature: &str| format!("/rest/lease/tn/{}/subscription/{feature}", lease.uuid);
+    assert_eq!(world.delete(&path("sms")).expect(200).await["subscriptions"], json!(["voice"]));
+    assert_eq!(world.delete(&path("sms")).expect(200).await["subscriptions"], json!(["voice"]));
+    let on = world.post(&path("sms"), json!({"messaging_profile": profile["uuid"]})).expect(200).await;
+    assert_eq!(on["subscriptions"], json!(["voice", "sms"]));
+    assert_eq!(on["messaging_profile"]["uuid"], profile["uuid"]);
+    world.post(&path("voice"), json!({"messaging_profile": profile["uuid"]})).expect(422).await;
+    world.post(&path("sms"), json!({"messaging_profile": Uuid::new_v4()})).expect(404).await;
+    let lacks = world.post(&path("fax"), json!({})).expect(409).await;
+    assert_eq!(lacks["message"], "The number does not have this feature");
+    assert!(world.post(&path("telex"), json!({})).expect(422).await["fields"]["path.feature"].is_object());
+}
+
+#[tokio::test]
 async fn a_lease_of_another_account_is_not_to_be_seen() {
     let world = World::new().await;
     let stranger = world.stranger().await;
