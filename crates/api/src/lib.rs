@@ -12,6 +12,7 @@ mod error;
 mod expand;
 mod extract;
 mod idempotency;
+mod lerg;
 mod limits;
 mod lookup;
 mod mail;

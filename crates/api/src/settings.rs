@@ -52,6 +52,8 @@ pub struct Settings {
     pub orders: OrderSettings,
     pub ice: IceSettings,
     pub batches: BatchSettings,
+    /// Octets of a LERG file, which has about 200,000 lines of 60. Beyond it: 413.
+    pub lerg_max_body: usize,
     /// Of calls that do not say by what it is judged who has answered.
     pub amd: opentact_media::amd::Settings,
     pub leases: LeaseSettings,
@@ -226,6 +228,7 @@ impl Default for Settings {
             orders: OrderSettings::default(),
             ice: IceSettings::default(),
             batches: BatchSettings::default(),
+            lerg_max_body: 64 * 1024 * 1024,
             amd: opentact_media::amd::Settings::default(),
             leases: LeaseSettings::default(),
             lookup: LookupSettings::default(),
@@ -298,7 +301,12 @@ impl Settings {
     /// Octets that the body of a request to this path may have.
     #[must_use]
     pub fn body_limit(&self, path: &str) -> usize {
-        if path == "/rest/batch" { self.batches.max_body.max(self.max_body) } else { self.max_body }
+        let most = match path {
+            "/rest/batch" => self.batches.max_body,
+            "/rest/dict/lerg" => self.lerg_max_body,
+            _ => 0,
+        };
+        most.max(self.max_body)
     }
 
     /// Whether a browser of ours may be sent there: to this server, or an origin that may call it.

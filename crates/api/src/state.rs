@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 
 use crate::auth::{Guard, Jwt, PasswordCheck, Social};
 use crate::error::AppError;
+use crate::lerg::Uploads;
 use crate::limits::Limiter;
 use crate::lookup::Lookup;
 use crate::mail::Outbox;
@@ -68,6 +69,8 @@ pub struct Inner {
     pub(crate) mail_guard: Guard,
     pub(crate) outbox: Outbox,
     pub(crate) lookup: Lookup,
+    /// Uploads of LERG files.
+    pub(crate) lerg: Uploads,
     pub(crate) orders: Orders,
     /// Ends with this.
     _terms: oneshot::Sender<()>,
@@ -119,7 +122,8 @@ impl ApiState {
                 settings.mail.window,
                 "Too many mails",
             ),
-            lookup: Lookup::new(number_data, &settings.lookup),
+            lerg: Uploads::default(),
+            lookup: Lookup::new(store.clone(), number_data, &settings.lookup),
             outbox: Outbox::start(store.clone(), post, &settings),
             orders,
             _terms: terms.start(),

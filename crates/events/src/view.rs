@@ -38,7 +38,7 @@ pub use search::found;
 pub use sip::{
     DomainContext, SipUserContext, outbound_voice_profile, outbound_voice_profile_short, product, shaken_certificate,
     sip_connection, sip_connection_short, sip_control_app, sip_control_app_short, sip_domain, sip_domain_short,
-    sip_switch, sip_user, sip_user_group, sip_user_short,
+    sip_invite, sip_switch, sip_user, sip_user_group, sip_user_short,
 };
 pub use webhook::{webhook_delivery, webhook_delivery_log};
 

@@ -9,6 +9,7 @@ pub mod call_flow_log;
 pub mod cart_entry;
 pub mod event;
 pub mod idempotency_key;
+pub mod lerg_block;
 pub mod mail;
 pub mod messaging_profile;
 pub mod office_hours;

@@ -22,6 +22,7 @@ pub mod events;
 pub mod idempotency;
 mod keyring;
 mod kinds;
+pub mod lerg;
 pub mod mails;
 pub mod messaging_profiles;
 mod migration;

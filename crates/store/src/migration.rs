@@ -76,6 +76,7 @@ impl MigratorTrait for Migrator {
             file!("m0028_sms"),
             file!("m0030_password_resets"),
             file!("m0030_sip_invites"),
+            file!("m0030_lerg"),
         ];
         files.into_iter().map(|file| Box::new(file) as Box<dyn MigrationTrait>).collect()
     }

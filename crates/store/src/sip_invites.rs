@@ -9,7 +9,7 @@ pub use crate::entity::sip_invite::Model as SipInvite;
 use crate::entity::sip_invite::{Column, Entity};
 use crate::entity::{sip_domain, sip_invite};
 use crate::types::now;
-use crate::{Result, Store, StoreError, owned, secrets};
+use crate::{Result, Store, owned, secrets};
 
 /// Hexadecimal digits of a token: those of the invite's uuid, and as many that only we know.
 const HALF: usize = 32;

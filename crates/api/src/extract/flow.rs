@@ -1,4 +1,4 @@
-//! Call-flow XML in any of its three envelopes: multipart `file`, `application/xml`, `{"xml": "..."}`.
+//! Files: call-flow XML in any of its three envelopes (multipart `file`, `application/xml`, `{"xml": "..."}`), and CSV.
 
 use axum::body::Body as HttpBody;
 use axum::extract::{FromRequest, Multipart, Request};
@@ -66,7 +66,26 @@ async fn file_field(headers: &http::HeaderMap, octets: Bytes, state: &ApiState) 
 }
 
 fn text(octets: Vec<u8>) -> Result<String, AppError> {
-    String::from_utf8(octets).map_err(|_| AppError::param("xml", "must be UTF-8", Value::Null))
+    String::from_utf8(octets).map_err(|_| AppError::param("file", "must be UTF-8", Value::Null))
+}
+
+/// CSV, as multipart `file` or as `text/csv`.
+#[derive(Debug)]
+pub struct CsvFile(pub String);
+
+impl FromRequest<ApiState> for CsvFile {
+    type Rejection = AppError;
+
+    async fn from_request(request: Request, state: &ApiState) -> Result<Self, AppError> {
+        let headers = request.headers().clone();
+        let limit = state.settings.body_limit(request.uri().path());
+        let octets = read_body(request, limit).await?;
+        match essence(&headers).as_deref() {
+            Some("text/csv") => text(octets.to_vec()).map(Self),
+            Some("multipart/form-data") => file_field(&headers, octets, state).await.map(Self),
+            _ => Err(AppError::BadRequest("Content-Type must be multipart/form-data or text/csv".to_owned())),
+        }
+    }
 }
 
 impl FlowXml {

@@ -21,9 +21,6 @@ pub(crate) const LATER: &[(&str, &[Method])] = &[
     // numbers
     ("/rest/lease/tn/{uuid}/route", &[GET]),
     ("/rest/profile/tn/special_prices", &[GET]),
-    ("/rest/dict/lerg/states", &[GET]),
-    ("/rest/dict/lerg/ratecenters", &[GET]),
-    ("/rest/dict/lerg", &[POST]),
     // SIP
     ("/rest/app/avatar", &[POST]),
     ("/rest/sip/tech_prefix/{tn}/{domain}", &[GET]),

@@ -322,7 +322,8 @@ async fn subscribe(
     if form.messaging_profile.set().is_some() && !matches!(feature, Feature::Sms | Feature::Mms) {
         return Err(AppError::param("messaging_profile", "is of messages", json!(form.messaging_profile.set())));
     }
-    let changed = state.store.numbers().update_lease(caller.account(), lease.uuid, caller.by(), |lease| {
+    let numbers = state.store.numbers();
+    let changed = numbers.update_lease(caller.account(), lease.uuid, caller.by(), |lease| {
         switch(lease, feature, true);
         form.messaging_profile.apply(&mut lease.messaging_profile);
     });

@@ -58,7 +58,7 @@ struct NumberLookup {
     price: f64,
 }
 
-/// What is known, and who says so: `libphonenumber`, `area_code` or the provider's name.
+/// What is known, and who says so: `libphonenumber`, `area_code`, `lerg` or the provider's name.
 #[derive(ToSchema)]
 #[allow(dead_code)]
 struct TextFact {

@@ -112,7 +112,8 @@ async fn modify(
     Body(form): Body<InviteChange>,
 ) -> Reply {
     let (domain, invite) = find(&state, &caller, &path).await?;
-    let changed = state.store.sip_invites().update(caller.account(), invite.uuid, caller.by(), |invite| {
+    let invites = state.store.sip_invites();
+    let changed = invites.update(caller.account(), invite.uuid, caller.by(), |invite| {
         invite.name = form.name.unwrap_or_else(|| std::mem::take(&mut invite.name));
         invite.expired_on = form.expired_on.unwrap_or(invite.expired_on);
     });

@@ -1,6 +1,7 @@
-//! Dictionaries: time zones, countries, voices.
+//! Dictionaries: time zones, countries, voices, the LERG.
 
 mod country;
+mod lerg;
 mod time_zone;
 
 use axum::extract::State;
@@ -20,7 +21,13 @@ use crate::openapi::Faults;
 use crate::state::ApiState;
 
 pub(crate) fn router() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new().routes(routes!(time_zones)).routes(routes!(countries)).routes(routes!(voices))
+    OpenApiRouter::new()
+        .routes(routes!(time_zones))
+        .routes(routes!(countries))
+        .routes(routes!(voices))
+        .routes(routes!(lerg::states))
+        .routes(routes!(lerg::rate_centers))
+        .routes(routes!(lerg::upload, lerg::progress))
 }
 
 /// All time zones, with their offsets from UTC in hours this year.
