@@ -188,8 +188,9 @@ fn word(mail: &Mail) -> &'static str {
 
 /// After so many attempts.
 fn delay(attempts: i64) -> TimeDelta {
-    let doublings = u32::try_from(attempts.saturating_sub(1)).unwrap_or_default().min(10);
-    (FIRST_DELAY * 2_i32.pow(doublings)).min(LONGEST_DELAY)
+    // 2^10 is more than the longest.
+    let doublings = attempts.saturating_sub(1).clamp(0, 10);
+    (FIRST_DELAY * (1 << doublings)).min(LONGEST_DELAY)
 }
 
 #[cfg(test)]

@@ -8,11 +8,12 @@ use axum::Router;
 use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use opentact_api::{LookupSettings, Settings};
 use opentact_engine::http::{EgressGuard, HttpClient};
 use opentact_engine::number_data::HttpNumberData;
 use opentact_store::Money;
+use opentact_store::types::AccountLevel;
 use serde_json::json;
 
 use crate::world::{World, shown};
@@ -44,6 +45,49 @@ async fn who_cannot_pay_is_told_nothing() {
     let world = World::with(Settings { lookup, ..Settings::default() }).await;
     assert_eq!(world.get("/rest/lookup/12015550123").expect(402).await["message"], "Not enough account balance");
     assert_eq!(world.get("/rest/account").expect(200).await["balance"], json!(100));
+}
+
+/// A world whose operator may upload the LERG.
+async fn operated() -> World {
+    let world = World::new().await;
+    let accounts = world.store.accounts();
+    accounts.update(world.me.account.uuid, |account| account.level = AccountLevel::ServiceAccount).await.unwrap();
+    world
+}
+
+#[tokio::test]
+async fn the_lerg_is_uploaded_read_and_looked_up_in() {
+    let world = operated().await;
+    let file = "npa,nxx,block,state,rate_center,lata,ocn,carrier\n201,555,A,NJ,HACKENSACK,224,9206,\"Verizon, NJ\"\n\
+                201,555,1,NJ,JERSEY CTY,224,1234,Acme\n20,555,A,NJ,X,,,\n\n416,555,A,on,TORONTO,,,\n";
+    let sent = || world.call(Method::POST, "/rest/dict/lerg").body("text/csv", file);
+    let done = sent().expect(200).await;
+    assert_eq!((&done["accepted"], &done["failed"], &done["total"]), (&json!(3), &json!(1), &json!(4)));
+    let wrong = json!([{"line": 4, "column": "npa", "message": "must be 3 digits, the first 2 to 9", "value": "20"}]);
+    assert_eq!(done["errors"], wrong);
+    assert_eq!(sent().expect(200).await["accepted"], 3, "again is no fault");
+    let progress = world.get("/rest/dict/lerg").expect(200).await;
+    assert_eq!((&progress["is_running"], &progress["upload"]), (&json!(false), &done));
+    let multipart = format!(
+        "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"lerg.csv\"\r\n\r\n{file}\r\n--b--\r\n"
+    );
+    world.call(Method::POST, "/rest/dict/lerg").body("multipart/form-data; boundary=b", multipart).expect(200).await;
+
+    assert_eq!(world.get("/rest/dict/lerg/states").expect(200).await, json!(["NJ", "ON"]));
+    let centers = world.get("/rest/dict/lerg/ratecenters?state=nj").expect(200).await;
+    assert_eq!(centers, json!(["HACKENSACK", "JERSEY CTY"]));
+    // The thousand where it is told apart, else the exchange; who serves it now is the provider's to say.
+    for (tn, center) in [("12015551234", "JERSEY CTY"), ("12015552234", "HACKENSACK")] {
+        let facts = world.get(&format!("/rest/lookup/{tn}")).expect(200).await;
+        assert_eq!(facts["rate_center"], json!({"value": center, "source": "lerg"}));
+        assert_eq!(facts["lata"], json!({"value": "224", "source": "lerg"}));
+        assert_eq!(facts["carrier"]["source"], "dev");
+    }
+
+    let headless = world.call(Method::POST, "/rest/dict/lerg").body("text/csv", "201,555\n").expect(422).await;
+    assert!(headless["fields"]["params.file"].is_object());
+    world.call(Method::POST, "/rest/dict/lerg").body("application/json", "{}").expect(400).await;
+    sent().by(&world.stranger().await).expect(401).await;
 }
 
 /// A provider that counts who asks it: 404 for a number that ends in 4, and no answer for one that ends in 5.

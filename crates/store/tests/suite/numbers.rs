@@ -3,6 +3,7 @@ use std::time::Duration;
 use opentact_store::apps::NewApp;
 use opentact_store::connections::NewConnection;
 use opentact_store::domains::NewDomain;
+use opentact_store::lerg::LergBlock;
 use opentact_store::messaging_profiles::NewMessagingProfile;
 use opentact_store::numbers::{LeaseFilter, NewLease, NewOrder, OrderFilter, OrderItem, TnLease};
 use opentact_store::sip_users::NewSipUser;
@@ -47,6 +48,31 @@ async fn leased(store: &Store, account: Uuid, tn: Tn) -> TnLease {
 }
 
 on_both! {
+    async fn blocks_of_the_lerg_are_found_by_number(world: &World) {
+        let lerg = world.store.lerg();
+        let block = |block: &str, rate_center: &str| LergBlock {
+            block: block.to_owned(),
+            country: "US".to_owned(),
+            state: "NJ".to_owned(),
+            rate_center: rate_center.to_owned(),
+            lata: Some("224".to_owned()),
+            ocn: None,
+            carrier: None,
+        };
+        lerg.save(vec![block("201555A", "old"), block("201555A", "all"), block("2015551", "one")]).await.unwrap();
+        lerg.save(vec![block("2015551", "first")]).await.unwrap();
+        let center = async |tn: u64| {
+            let found = lerg.find(tn.try_into().unwrap()).await.unwrap();
+            found.map(|block| block.rate_center)
+        };
+        assert_eq!(center(12_015_551_234).await.as_deref(), Some("first"));
+        assert_eq!(center(12_015_552_234).await.as_deref(), Some("all"));
+        assert_eq!(center(12_015_561_234).await, None);
+        assert_eq!(center(442_015_551_234).await, None);
+        assert_eq!(lerg.rate_centers("NJ").await.unwrap(), ["all", "first"]);
+        assert_eq!(lerg.states("US").await.unwrap(), ["NJ"]);
+    }
+
     async fn of_two_orders_for_one_number_exactly_one_wins(world: &World) {
         let store = &world.store;
         let mut tenants = Vec::new();
