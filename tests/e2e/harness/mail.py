@@ -3,8 +3,11 @@
 import email
 import email.policy
 import queue
+import socket
 
 from aiosmtpd.controller import Controller
+
+from .sipp import free_port
 
 
 def parsed(octets):
@@ -17,7 +20,8 @@ class Mailbox:
     def __init__(self):
         self.mails = queue.Queue()
         self.refuse = None
-        self._server = Controller(self, hostname="127.0.0.1", port=0)
+        self.port = free_port(socket.SOCK_STREAM)
+        self._server = Controller(self, hostname="127.0.0.1", port=self.port)
 
     def __enter__(self):
         self._server.start()
@@ -28,8 +32,7 @@ class Mailbox:
 
     @property
     def url(self):
-        host, port = self._server.server.sockets[0].getsockname()
-        return f"smtp://{host}:{port}"
+        return f"smtp://127.0.0.1:{self.port}"
 
     async def handle_DATA(self, _server, _session, envelope):
         answer, self.refuse = self.refuse, None
