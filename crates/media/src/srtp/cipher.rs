@@ -2,7 +2,9 @@
 
 use aes::cipher::{Array, BlockCipherEncrypt, KeyInit};
 use aes::{Aes128Enc, Aes256Enc, Block};
-use ring::{aead, hmac};
+use hmac::{Hmac, Mac};
+use ring::aead;
+use sha1::Sha1;
 use subtle::ConstantTimeEq;
 
 use super::derive::{Derivation, Label};
@@ -67,7 +69,7 @@ pub(super) struct Place {
 }
 
 pub(super) enum Cipher {
-    Counter { aes: Aes, salt: [u8; 14], mac: hmac::Key, tag: usize },
+    Counter { aes: Aes, salt: [u8; 14], mac: Hmac<Sha1>, tag: usize },
     Gcm { key: aead::LessSafeKey, salt: [u8; NONCE] },
 }
 
@@ -91,9 +93,10 @@ impl Cipher {
             Suite::AeadAes128Gcm => Self::gcm(&aead::AES_128_GCM, key, salt),
             Suite::AeadAes256Gcm => Self::gcm(&aead::AES_256_GCM, key, salt),
             _ => {
-                let authentication = derivation.derive::<AUTHENTICATION_KEY>(authentication);
-                let mac = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &authentication);
-                Self::Counter { aes: Aes::new(key), salt, mac, tag }
+                // A key of a whole block is one that zeros follow (RFC 2104 2).
+                let mut block = [0; 64];
+                block[..AUTHENTICATION_KEY].copy_from_slice(&derivation.derive::<AUTHENTICATION_KEY>(authentication));
+                Self::Counter { aes: Aes::new(key), salt, mac: Hmac::new(&Array::from(block)), tag }
             }
         }
     }
@@ -142,8 +145,7 @@ impl Cipher {
         match self {
             Self::Counter { aes, salt, mac, .. } => {
                 aes.apply_keystream(counter_block(salt, place), &mut packet[clear..]);
-                let full = authenticate(mac, packet, trailer);
-                tag.copy_from_slice(&full.as_ref()[..aead::MAX_TAG_LEN]);
+                tag.copy_from_slice(&authenticate(mac, packet, trailer)[..aead::MAX_TAG_LEN]);
             }
             Self::Gcm { key, salt } => {
                 let (header, body) = packet.split_at_mut(clear);
@@ -174,7 +176,7 @@ impl Cipher {
             Self::Counter { aes, salt, mac, .. } => {
                 let (packet, tag) = packet.split_at_mut(end);
                 let full = authenticate(mac, packet, trailer);
-                if !bool::from(full.as_ref()[..tag.len()].ct_eq(tag)) {
+                if !bool::from(full[..tag.len()].ct_eq(tag)) {
                     return Err(SrtpError::Authentication);
                 }
                 aes.apply_keystream(counter_block(salt, place), &mut packet[clear..]);
@@ -193,11 +195,12 @@ impl Cipher {
     }
 }
 
-fn authenticate(mac: &hmac::Key, packet: &[u8], trailer: [u8; 4]) -> hmac::Tag {
-    let mut context = hmac::Context::with_key(mac);
-    context.update(packet);
-    context.update(&trailer);
-    context.sign()
+/// By the crate that knows the processor's SHA instructions: with them a packet takes a quarter of what ring's takes.
+fn authenticate(mac: &Hmac<Sha1>, packet: &[u8], trailer: [u8; 4]) -> [u8; 20] {
+    let mut mac = mac.clone();
+    mac.update(packet);
+    mac.update(&trailer);
+    mac.finalize().into_bytes().into()
 }
 
 /// RFC 3711 4.1.1: the salt, the SSRC and the index, above 16 bits that count blocks.
