@@ -19,6 +19,10 @@ fuzz_target!(|octets: &[u8]| {
         if let Pdu::Submit(message) | Pdu::Deliver(message) = &mut frame.pdu {
             message.scheduled = false;
         }
+        // Nor is what a submit says of a receipt: SMPP 3.4 4.4.1 knows it of a delivery only.
+        if let Pdu::Submit(message) = &mut frame.pdu {
+            (message.receipted_message_id, message.message_state) = (None, None);
+        }
         // What was read can be written, and then means the same. Not the status of a request: it has none.
         if let Ok(written) = frame.encode() {
             let mut again = Deframer::default();
