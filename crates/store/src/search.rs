@@ -166,7 +166,8 @@ pub(crate) async fn run<E: Searchable>(
     }
     let mut query = E::find().filter(narrow);
 
-    let total = if search.count { Some(query.clone().count(db).await?) } else { None };
+    // Of all matches, wherever a cursor stands.
+    let all = search.count.then(|| query.clone());
 
     let newest_first = match search.order.as_slice() {
         [] => true,
@@ -190,27 +191,37 @@ pub(crate) async fn run<E: Searchable>(
         let (created_on, uuid) = decode_cursor(cursor)?;
         let after =
             Condition::any().add(E::CREATED_ON.lt(created_on)).add(E::CREATED_ON.eq(created_on).and(E::UUID.lt(uuid)));
-        query = query.filter(after);
+        // What an index can begin at: through the other no database sees.
+        query = query.filter(E::CREATED_ON.lte(created_on)).filter(after);
     }
     let data = query.limit(search.take).offset(search.skip).all(db).await?;
+    let rows = data.len() as u64;
+    let is_last = rows < search.take && (rows > 0 || search.skip == 0);
+    let total = match all {
+        // The page itself tells.
+        Some(_) if is_last && search.cursor.is_none() => Some(search.skip + rows),
+        Some(all) => Some(all.count(db).await?),
+        None => None,
+    };
     let next_cursor = match data.last() {
-        Some(last) if newest_first && data.len() as u64 == search.take => {
-            Some(encode_cursor(E::created_on(last), E::uuid(last)))
-        }
+        Some(last) if newest_first && rows == search.take => Some(encode_cursor(E::created_on(last), E::uuid(last))),
         _ => None,
     };
     Ok(Found { take: search.take, skip: search.skip, mode: search.mode, order: search.order, total, next_cursor, data })
 }
 
+/// The time as exact as the database keeps it: rows of one millisecond are told apart.
 fn encode_cursor(created_on: DateTime<Utc>, uuid: Uuid) -> String {
-    URL_SAFE_NO_PAD.encode(format!("{}:{uuid}", created_on.timestamp_millis()))
+    let (seconds, nanoseconds) = (created_on.timestamp(), created_on.timestamp_subsec_nanos());
+    URL_SAFE_NO_PAD.encode(format!("{seconds}.{nanoseconds}:{uuid}"))
 }
 
 fn decode_cursor(cursor: &str) -> Result<(DateTime<Utc>, Uuid)> {
     let parse = || {
         let text = String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
-        let (millis, uuid) = text.split_once(':')?;
-        Some((DateTime::from_timestamp_millis(millis.parse().ok()?)?, uuid.parse().ok()?))
+        let (time, uuid) = text.split_once(':')?;
+        let (seconds, nanoseconds) = time.split_once('.')?;
+        Some((DateTime::from_timestamp(seconds.parse().ok()?, nanoseconds.parse().ok()?)?, uuid.parse().ok()?))
     };
     parse().ok_or_else(|| StoreError::invalid("cursor", "not a cursor"))
 }

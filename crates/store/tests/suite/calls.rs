@@ -89,6 +89,37 @@ async fn found(store: &Store, account: Uuid, filter: CallFilter) -> Vec<String> 
 }
 
 on_both! {
+    async fn pages_by_cursor_miss_no_call_of_one_millisecond(world: &World) {
+        let calls = world.store.calls();
+        let account = Uuid::new_v4();
+        let begin = now();
+        let mut saved = Vec::new();
+        for n in 0..23 {
+            // Two of a microsecond, all of a millisecond.
+            let created_on = begin + Duration::from_micros(n / 2);
+            let one = CallRecord { created_on, ..call(account, "1", "2") };
+            calls.save(one.clone()).await.unwrap();
+            saved.push(one);
+        }
+        saved.sort_by_key(|call| std::cmp::Reverse((call.created_on, call.uuid)));
+        let mut walked = Vec::new();
+        let mut cursor = None;
+        loop {
+            let search = Search { cursor, ..Search::first(5) };
+            let found = calls.search(account, CallFilter::default(), search).await.unwrap();
+            assert_eq!(found.total, Some(23), "of all, wherever the cursor stands");
+            walked.extend(found.data);
+            cursor = found.next_cursor;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!(walked, saved);
+        let behind = Search { skip: 30, ..Search::first(5) };
+        let behind = calls.search(account, CallFilter::default(), behind).await.unwrap();
+        assert_eq!((behind.total, behind.data), (Some(23), vec![]));
+    }
+
     async fn a_call_is_written_again_as_it_goes_on(world: &World) {
         let calls = world.store.calls();
         let account = Uuid::new_v4();
