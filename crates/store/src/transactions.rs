@@ -1,10 +1,10 @@
 //! Transactions: every change of a balance, and the only way to make one.
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, NaiveDate, Utc};
-use sea_orm::sea_query::ExprTrait;
-use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Select};
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+};
 use uuid::Uuid;
 
 use crate::bulk::{self, Conflict};
@@ -66,6 +66,9 @@ pub struct DayRow {
     pub sum: Money,
 }
 
+/// The name that sums are grouped by.
+const KEY: &str = "key";
+
 impl Store {
     pub fn transactions(&self) -> Transactions<'_> {
         Transactions { store: self }
@@ -109,9 +112,9 @@ impl Transactions<'_> {
 
     /// Sums by kind of what was booked in `from..=to`.
     pub async fn report(&self, account: Uuid, from: DateTime<Utc>, to: DateTime<Utc>) -> Result<Vec<ReportRow>> {
-        let rows: Vec<(RefType, Money)> =
-            booked(account, from, to, Column::RefType).into_tuple().all(self.store.reader()).await?;
-        Ok(sums(rows).into_iter().map(|(ref_type, (count, amount))| ReportRow { ref_type, count, amount }).collect())
+        let by_kind = sums(account, from, to, Expr::col(Column::RefType));
+        let rows: Vec<(RefType, i64, Money)> = by_kind.into_tuple().all(self.store.reader()).await?;
+        Ok(rows.into_iter().map(|(ref_type, count, amount)| ReportRow { ref_type, count, amount }).collect())
     }
 
     /// Sums by day (UTC) of what was booked of a kind in `from..=to`; days of nothing are left out.
@@ -122,29 +125,30 @@ impl Transactions<'_> {
         from: DateTime<Utc>,
         to: DateTime<Utc>,
     ) -> Result<Vec<DayRow>> {
-        let of_kind = booked(account, from, to, Column::CreatedOn).filter(Column::RefType.eq(ref_type));
-        let rows: Vec<(DateTime<Utc>, Money)> = of_kind.into_tuple().all(self.store.reader()).await?;
-        let rows = rows.into_iter().map(|(created_on, amount)| (created_on.date_naive(), amount));
-        Ok(sums(rows).into_iter().map(|(date, (count, sum))| DayRow { date, count, sum }).collect())
+        // Text, as SQLite has no dates; connections to PostgreSQL have UTC as their zone.
+        let day = Expr::cust("CAST(DATE(created_on) AS TEXT)");
+        let by_day = sums(account, from, to, day).filter(Column::RefType.eq(ref_type));
+        let rows: Vec<(String, i64, Money)> = by_day.into_tuple().all(self.store.reader()).await?;
+        let row = |(date, count, sum): (String, i64, Money)| {
+            let date = date.parse().map_err(|_| DbErr::Type(format!("`{date}` is no date")))?;
+            Ok(DayRow { date, count, sum })
+        };
+        rows.into_iter().map(row).collect()
     }
 }
 
-/// One column and the amount of what was booked in `from..=to`.
-fn booked(account: Uuid, from: DateTime<Utc>, to: DateTime<Utc>, by: Column) -> Select<Entity> {
+/// A key, how many bookings there were of it in `from..=to`, and their sum; by the key.
+fn sums(account: Uuid, from: DateTime<Utc>, to: DateTime<Utc>, key: Expr) -> Select<Entity> {
     let booked = Column::Account.eq(account).and(Column::CreatedOn.gte(from)).and(Column::CreatedOn.lte(to));
-    Entity::find().select_only().column(by).column(Column::Amount).filter(booked)
-}
-
-/// How many amounts there are of each key, and their sum. Here, as PostgreSQL's SUM over BIGINT is NUMERIC, which SQLite
-/// does not have.
-fn sums<K: Ord>(amounts: impl IntoIterator<Item = (K, Money)>) -> BTreeMap<K, (i64, Money)> {
-    let mut sums = BTreeMap::new();
-    for (key, amount) in amounts {
-        let (count, sum) = sums.entry(key).or_insert((0, Money::ZERO));
-        *count += 1;
-        *sum = *sum + amount;
-    }
-    sums
+    Entity::find()
+        .select_only()
+        .expr_as(key, KEY)
+        .expr_as(Column::Uuid.count(), "count")
+        // PostgreSQL's sum of BIGINT is NUMERIC.
+        .expr_as(Column::Amount.sum().cast_as("BIGINT"), "sum")
+        .filter(booked)
+        .group_by(Expr::col(KEY))
+        .order_by_asc(Expr::col(KEY))
 }
 
 /// Books several changes of one balance, in their order, whatever it was and becomes: what was used is owed. Returns the

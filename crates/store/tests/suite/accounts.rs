@@ -156,5 +156,11 @@ on_both! {
             (RefType::Payment, 1),
             (RefType::SmsOutgoing, 10),
         ]);
+        let (from, to) = (now() - Duration::from_secs(60), now());
+        let daily = world.store.transactions().daily(account.uuid, RefType::SmsOutgoing, from, to).await.unwrap();
+        // Two days, should midnight be between.
+        assert!(daily.iter().all(|day| (from.date_naive()..=to.date_naive()).contains(&day.date)), "{daily:?}");
+        let sum = daily.iter().map(|day| (day.count, day.sum)).reduce(|a, b| (a.0 + b.0, a.1 + b.1));
+        assert_eq!(sum, Some((10, Money::units(-10))));
     }
 }
