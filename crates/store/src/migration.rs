@@ -77,6 +77,7 @@ impl MigratorTrait for Migrator {
             file!("m0030_password_resets"),
             file!("m0030_sip_invites"),
             file!("m0030_lerg"),
+            file!("m0032_call_numbers"),
         ];
         files.into_iter().map(|file| Box::new(file) as Box<dyn MigrationTrait>).collect()
     }
