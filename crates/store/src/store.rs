@@ -57,6 +57,10 @@ const CACHE: &str = "-16384";
 /// goes there once.
 const CHECKPOINT: &str = "4096";
 
+/// A connection to PostgreSQL that has not been used for so long is asked whether it lives before it is used: a restart of
+/// the database breaks those that lie idle. One of SQLite's cannot die.
+const ASK_AFTER: Duration = Duration::from_secs(1);
+
 /// The database. Cheap to clone; every clone shares the connections.
 ///
 /// SQLite has one connection that writes and a pool that reads: writers queue here and not on the file's lock,
@@ -180,6 +184,7 @@ async fn connect_sqlite(settings: &Settings) -> Result<(DatabaseConnection, Data
             .max_connections(connections)
             .min_connections(1)
             .idle_timeout(None)
+            .test_before_acquire(false)
             .max_lifetime(None)
             .acquire_timeout(settings.busy_timeout)
     };
@@ -202,6 +207,8 @@ async fn connect_postgres(settings: &Settings) -> Result<DatabaseConnection> {
         .max_connections(settings.connections)
         .acquire_timeout(settings.busy_timeout)
         .connect_timeout(settings.busy_timeout)
+        .test_before_acquire(false)
+        .test_before_acquire_if_idle_for(ASK_AFTER)
         .set_application_name("opentact")
         .sqlx_logging(false);
     if let Some(schema) = &settings.schema {

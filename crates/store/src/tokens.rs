@@ -65,11 +65,7 @@ impl Tokens<'_> {
 
     /// Whose token this is; `None` when unknown, expired, or of a deactivated user or account.
     pub async fn authenticate(&self, text: &str) -> Result<Option<(Token, User, Account)>> {
-        let known = Entity::find().filter(Column::Hash.eq(secrets::token_hash(text)));
-        match known.one(self.store.reader()).await? {
-            Some(token) => self.holder(token).await,
-            None => Ok(None),
-        }
+        self.holder(Column::Hash.eq(secrets::token_hash(text))).await
     }
 
     /// System id and password by which SMPP software binds with a token: a password of SMPP 3.4 has no more than 8
@@ -94,7 +90,7 @@ impl Tokens<'_> {
             id == system_id && secrets::token_hash(&right) == secrets::token_hash(password)
         });
         match theirs {
-            Some(token) => self.holder(token).await,
+            Some(token) => self.holder(Column::Uuid.eq(token.uuid)).await,
             None => Ok(None),
         }
     }
@@ -109,13 +105,13 @@ impl Tokens<'_> {
         Ok(())
     }
 
-    async fn holder(&self, token: Token) -> Result<Option<(Token, User, Account)>> {
-        if token.expired_on.is_some_and(|end| end <= now()) {
-            return Ok(None);
-        }
-        let user = self.store.users().get(token.account, token.user).await?;
-        let account = self.store.accounts().get(token.account).await?;
-        let active = user.deleted_on.is_none() && account.deleted_on.is_none();
+    /// By one query: each request that shows a token asks this.
+    async fn holder(&self, which: Expr) -> Result<Option<(Token, User, Account)>> {
+        let found = Entity::find().filter(which);
+        let found = found.find_also_related(entity::user::Entity).find_also_related(entity::account::Entity);
+        let Some((token, Some(user), Some(account))) = found.one(self.store.reader()).await? else { return Ok(None) };
+        let expired = token.expired_on.is_some_and(|end| end <= now());
+        let active = !expired && user.deleted_on.is_none() && account.deleted_on.is_none();
         Ok(active.then_some((token, user, account)))
     }
 

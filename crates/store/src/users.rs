@@ -11,7 +11,7 @@ use crate::entity::user::{Column, Entity};
 use crate::error::OrConflict;
 use crate::password_resets::{self, PasswordReset};
 use crate::types::{Gender, Role, now};
-use crate::{Result, Store, StoreError, accounts, owned, secrets};
+use crate::{Result, Store, StoreError, accounts, entity, owned, secrets};
 
 /// A user to be.
 #[derive(Debug, Clone)]
@@ -90,10 +90,10 @@ impl Users<'_> {
     /// The active user with this id, of whatever account, and the active account: for credentials that name a
     /// user only.
     pub async fn active(&self, uuid: Uuid) -> Result<Option<(User, Account)>> {
-        let user = Entity::find_by_id(uuid).one(self.store.reader()).await?;
-        let Some(user) = user.filter(|user| user.deleted_on.is_none()) else { return Ok(None) };
-        let account = self.store.accounts().get(user.account).await?;
-        Ok(account.deleted_on.is_none().then_some((user, account)))
+        let found = Entity::find_by_id(uuid).find_also_related(entity::account::Entity);
+        let Some((user, Some(account))) = found.one(self.store.reader()).await? else { return Ok(None) };
+        let active = user.deleted_on.is_none() && account.deleted_on.is_none();
+        Ok(active.then_some((user, account)))
     }
 
     /// The user with this email address and password, and the account; `None` when there is none, one of

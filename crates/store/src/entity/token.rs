@@ -31,3 +31,15 @@ pub struct Model {
 }
 
 super::plain!();
+
+impl Related<super::user::Entity> for Entity {
+    fn to() -> RelationDef {
+        Entity::belongs_to(super::user::Entity).from(Column::User).to(super::user::Column::Uuid).into()
+    }
+}
+
+impl Related<super::account::Entity> for Entity {
+    fn to() -> RelationDef {
+        Entity::belongs_to(super::account::Entity).from(Column::Account).to(super::account::Column::Uuid).into()
+    }
+}

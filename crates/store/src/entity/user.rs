@@ -34,3 +34,9 @@ pub struct Model {
 }
 
 super::plain!();
+
+impl Related<super::account::Entity> for Entity {
+    fn to() -> RelationDef {
+        Entity::belongs_to(super::account::Entity).from(Column::Account).to(super::account::Column::Uuid).into()
+    }
+}
