@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::{StreamExt, stream};
 use ground::{Ground, SEND_PRICE, soon};
 use opentact_carrier::Incoming;
 use opentact_carrier::messages::{INSUFFICIENT_BALANCE, Messages, MessagesConfig, NO_ANSWER, QUEUING_TIMEOUT};
@@ -26,6 +27,8 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 const MESSAGES: u64 = 24;
+/// Seeds that run at once.
+const TOGETHER: usize = 16;
 const REFUSED: &str = "ESME_RINVDSTADR";
 
 /// What carriers know of a message.
@@ -199,7 +202,6 @@ async fn run(seed: u64) {
 #[tokio::test]
 async fn whatever_carriers_do_states_and_charges_are_consistent() {
     let seeds = std::env::var("OPENTACT_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(10);
-    for seed in 0..seeds {
-        run(seed).await;
-    }
+    // Each waits most of its time: for pauses, and for events to be written.
+    stream::iter(0..seeds).for_each_concurrent(TOGETHER, run).await;
 }

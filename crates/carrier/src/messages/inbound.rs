@@ -25,8 +25,8 @@ use crate::incoming::Incoming;
 /// Receipts that came before the message they are of was recorded as handed over. One more is not taken: the SMSC
 /// comes again.
 const EARLY: usize = 10_000;
-/// How long they are kept.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long they are kept: no SMSC may take its session for dead meanwhile.
+const PATIENCE: Duration = Duration::from_secs(5);
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 struct Receipt {
