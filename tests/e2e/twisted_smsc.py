@@ -34,9 +34,20 @@ class Realm:
         return interfaces[0], avatar, lambda: None
 
 
+class Factory(SMPPServerFactory):
+    def __init__(self, config, portal, lost):
+        super().__init__(config, portal)
+        self.lost = lost
+
+    def removeConnection(self, connection):
+        super().removeConnection(connection)
+        self.lost(connection)
+
+
 class Smsc:
     def __init__(self, journal):
-        self.taken, self.owed, self.telling = 0, collections.deque(), 0
+        # Receipts: by number to whom, and those that wait for their answers with the session they went by.
+        self.taken, self.owed, self.telling = 0, collections.deque(), {}
         told = set()
         for line in Path(journal).read_text().splitlines() if Path(journal).exists() else []:
             kind, number, *rest = line.split(" ", 2)
@@ -48,14 +59,12 @@ class Smsc:
         self.owed = collections.deque(owed for owed in self.owed if owed[0] not in told)
         self.journal = open(journal, "a", buffering=1)
         systems = {SYSTEM_ID: {"max_bindings": 10}}
-        config = SMPPServerConfig(
-            msgHandler=self.submitted, systems=systems, enquireLinkTimerSecs=0, responseTimerSecs=15
-        )
+        config = SMPPServerConfig(msgHandler=self.submitted, systems=systems, enquireLinkTimerSecs=0)
         checker = InMemoryUsernamePasswordDatabaseDontUse()
         # smpp.twisted compares texts, not octets.
         checker.users = {SYSTEM_ID: "secret"}
         portal = Portal(Realm(), [checker])
-        self.factory = SMPPServerFactory(config, auth_portal=portal)
+        self.factory = Factory(config, portal, self.lost)
 
     def submitted(self, system_id, smpp, pdu):
         self.taken += 1
@@ -69,7 +78,7 @@ class Smsc:
         """Receipts, as many as the window lets."""
         binds = self.factory.getBoundConnections(SYSTEM_ID)
         # A session that is ending fails at once: each has one try.
-        for _ in range(min(len(self.owed), WINDOW - self.telling)):
+        for _ in range(min(len(self.owed), WINDOW - len(self.telling))):
             bind = binds and binds.getNextBindingForDelivery()
             if not bind:
                 break
@@ -81,17 +90,27 @@ class Smsc:
                 esm_class=EsmClass(EsmClassMode.DEFAULT, EsmClassType.SMSC_DELIVERY_RECEIPT),
                 short_message=text.encode(),
             )
-            self.telling += 1
-            bind.sendDataRequest(pdu).addCallbacks(self.told, self.again, callbackArgs=(number,), errbackArgs=(number, to))
+            self.telling[number] = bind, to
+            asked = (number, bind)
+            bind.sendDataRequest(pdu).addCallbacks(self.told, self.again, callbackArgs=asked, errbackArgs=asked)
         reactor.callLater(0.01, self.tell)
 
-    def told(self, _, number):
-        self.telling -= 1
-        self.journal.write(f"- {number}\n")
+    def told(self, _, number, bind):
+        if self.waits(number, bind):
+            del self.telling[number]
+            self.journal.write(f"- {number}\n")
 
-    def again(self, _, number, to):
-        self.telling -= 1
-        self.owed.append((number, to))
+    def again(self, _, number, bind):
+        if self.waits(number, bind):
+            self.owed.append((number, self.telling.pop(number)[1]))
+
+    def waits(self, number, bind):
+        return number in self.telling and self.telling[number][0] is bind
+
+    def lost(self, bind):
+        """The stack would only notice by its timer that nobody answers any more."""
+        for number in [number for number in self.telling if self.waits(number, bind)]:
+            self.again(None, number, bind)
 
 
 def main(port, journal):
