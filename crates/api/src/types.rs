@@ -57,6 +57,9 @@ pub fn tn() -> Object {
     ObjectBuilder::new()
         .schema_type(SchemaType::from_iter([Type::Integer, Type::String]))
         .format(Some(SchemaFormat::Custom("tn".to_owned())))
+        .minimum(Some(1_000_000_usize))
+        .maximum(Some(999_999_999_999_999_usize))
+        .pattern(Some(r"^\+?[1-9][0-9]{6,14}$"))
         .description(Some("Telephone number with country code; text may carry a leading +"))
         .examples([serde_json::json!(12_017_771_234_u64)])
         .build()
@@ -196,7 +199,7 @@ pub fn tn_pattern() -> Object {
 /// ISO 3166 alpha-2.
 #[must_use]
 pub fn country() -> Object {
-    string("country").build()
+    string("country").pattern(Some("^[A-Za-z]{2}$")).build()
 }
 
 /// Countries, ISO 3166 alpha-2.

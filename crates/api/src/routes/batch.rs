@@ -302,6 +302,7 @@ async fn create(State(state): State<ApiState>, caller: Caller, Checked(form): Ch
 search_form! {
     /// Filters of batches.
     pub struct BatchSearch {
+        #[serde(deserialize_with = "types::text_or_number")]
         #[schema(schema_with = types::mask)]
         pub name: Option<String>,
         #[schema(schema_with = types::batch_state)]

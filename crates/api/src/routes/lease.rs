@@ -197,7 +197,8 @@ async fn search(
 
 /// One number of the account.
 #[utoipa::path(get, path = "/rest/lease/tn/{uuid}", operation_id = "GetTNLeaseByUUID", tag = "lease",
-    params(("uuid" = String, Path, description = "Uuid of the lease, or the number")),
+    params(("uuid" = String, Path, description = "Uuid of the lease, or the number",
+        pattern = r"^(\+?[1-9][0-9]{6,14}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$")),
     responses((status = 200, body = Envelope<model::TnLease>), Faults))]
 async fn get(State(state): State<ApiState>, caller: Caller, path: Segments) -> Result<Tagged, AppError> {
     let lease = find(&state, &caller, &path).await?;
@@ -206,7 +207,8 @@ async fn get(State(state): State<ApiState>, caller: Caller, path: Segments) -> R
 
 /// One number of the account; the 2021 path.
 #[utoipa::path(get, path = "/rest/lease/tn/{uuid}/tn", operation_id = "GetTNLeaseByTN", tag = "lease",
-    params(("uuid" = String, Path, description = "The number")),
+    params(("uuid" = String, Path, description = "The number",
+        pattern = r"^(\+?[1-9][0-9]{6,14}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$")),
     responses((status = 200, body = Envelope<model::TnLease>), Faults))]
 async fn get_2021(State(state): State<ApiState>, caller: Caller, path: Segments) -> Result<Tagged, AppError> {
     let lease = find(&state, &caller, &path).await?;
@@ -305,8 +307,10 @@ fn feature(path: &Segments) -> Result<Feature, AppError> {
 
 /// Switch a feature of a number on.
 #[utoipa::path(post, path = "/rest/lease/tn/{uuid}/subscription/{feature}", operation_id = "SubscribeTNLease", tag = "lease",
-    params(("uuid" = String, Path, description = "Uuid of the lease, or the number"),
-        ("feature" = String, Path, description = "`voice`, `sms`, `mms`, `fax` or `emergency`", example = "sms")),
+    params(("uuid" = String, Path, description = "Uuid of the lease, or the number",
+        pattern = r"^(\+?[1-9][0-9]{6,14}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$"),
+        ("feature" = String, Path, description = "`voice`, `sms`, `mms`, `fax` or `emergency`", example = "sms",
+            pattern = "^(voice|sms|mms|fax|emergency)$")),
     request_body = Subscribe, responses((status = 200, body = Envelope<model::TnLease>), Faults))]
 async fn subscribe(
     State(state): State<ApiState>,
@@ -334,8 +338,10 @@ async fn subscribe(
 
 /// Switch a feature of a number off.
 #[utoipa::path(delete, path = "/rest/lease/tn/{uuid}/subscription/{feature}", operation_id = "UnsubscribeTNLease",
-    tag = "lease", params(("uuid" = String, Path, description = "Uuid of the lease, or the number"),
-        ("feature" = String, Path, description = "`voice`, `sms`, `mms`, `fax` or `emergency`", example = "sms")),
+    tag = "lease", params(("uuid" = String, Path, description = "Uuid of the lease, or the number",
+        pattern = r"^(\+?[1-9][0-9]{6,14}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$"),
+        ("feature" = String, Path, description = "`voice`, `sms`, `mms`, `fax` or `emergency`", example = "sms",
+            pattern = "^(voice|sms|mms|fax|emergency)$")),
     responses((status = 200, body = Envelope<model::TnLease>), Faults))]
 async fn unsubscribe(State(state): State<ApiState>, caller: Caller, path: Segments) -> Reply {
     let feature = feature(&path)?;
@@ -350,7 +356,8 @@ async fn unsubscribe(State(state): State<ApiState>, caller: Caller, path: Segmen
 
 /// Change where the calls and messages of a number go; null detaches.
 #[utoipa::path(patch, path = "/rest/lease/tn/{uuid}", operation_id = "ModifyTNLease", tag = "lease",
-    params(("uuid" = String, Path, description = "Uuid of the lease, or the number")), request_body = LeaseChange,
+    params(("uuid" = String, Path, description = "Uuid of the lease, or the number",
+        pattern = r"^(\+?[1-9][0-9]{6,14}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$")), request_body = LeaseChange,
     responses((status = 200, body = Envelope<model::TnLease>), Faults))]
 async fn modify(
     State(state): State<ApiState>,
@@ -391,7 +398,8 @@ async fn release(state: &ApiState, caller: &Caller, lease: &TnLease) -> Result<(
 
 /// Give a number back.
 #[utoipa::path(delete, path = "/rest/lease/tn/{uuid}", operation_id = "RemoveTNLeaseByUUID", tag = "lease",
-    params(("uuid" = String, Path, description = "Uuid of the lease, or the number")),
+    params(("uuid" = String, Path, description = "Uuid of the lease, or the number",
+        pattern = r"^(\+?[1-9][0-9]{6,14}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$")),
     responses((status = 200, body = Envelope<model::TnLease>), Faults))]
 async fn remove(State(state): State<ApiState>, caller: Caller, path: Segments) -> Reply {
     let lease = find(&state, &caller, &path).await?;

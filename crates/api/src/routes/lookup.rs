@@ -1,7 +1,6 @@
 //! What is known of a telephone number, for a price.
 
 use axum::extract::State;
-use opentact_engine::number;
 use opentact_events::NewEvent;
 use opentact_store::transactions::NewTransaction;
 use opentact_store::types::RefType;
@@ -77,7 +76,8 @@ struct NumberFact {
 ///
 /// Each answer is charged (`lookup.price`), remembered facts too. What cannot be answered is not.
 #[utoipa::path(get, path = "/rest/lookup/{tn}", operation_id = "LookupTN", tag = "lookup",
-    params(("tn" = String, Path, description = "E.164, with or without the plus", example = "12015550100")),
+    params(("tn" = String, Path, description = "E.164, with or without the plus", example = "12015550100",
+        pattern = r"^\+?[1-9][0-9]{6,14}$")),
     responses((status = 200, body = Envelope<NumberLookup>), NoBalance, Faults))]
 async fn lookup(State(state): State<ApiState>, caller: Caller, path: Segments) -> Reply {
     caller.enabled()?;
@@ -93,8 +93,7 @@ async fn lookup(State(state): State<ApiState>, caller: Caller, path: Segments) -
 }
 
 fn read(text: &str) -> Result<Tn, AppError> {
-    let international = format!("+{}", text.trim_start_matches('+'));
-    number::e164(&international, "").and_then(|tn| Tn::new(tn).ok()).ok_or_else(|| {
+    text.parse().map_err(|_| {
         let mut fields = Fields::default();
         fields.push("path.tn", "invalid telephone number", Value::from(text));
         AppError::Invalid(fields)

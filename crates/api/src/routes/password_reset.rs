@@ -30,7 +30,7 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
 #[into_params(parameter_in = Query)]
 pub(super) struct ResetQuery {
     #[schema(schema_with = types::email)]
-    #[param(schema_with = types::email)]
+    #[param(schema_with = types::email, required)]
     pub(super) email: String,
     /// The link of the mail, with `{token}` where the token belongs: of this server or of an allowed origin. Without it
     /// the mail has the token alone.

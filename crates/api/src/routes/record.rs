@@ -36,6 +36,7 @@ search_form! {
     /// Filters of recordings.
     pub struct RecordSearch {
         pub call: Option<Uuid>,
+        #[serde(deserialize_with = "types::text_or_number")]
         #[schema(schema_with = types::mask)]
         pub tag: Option<String>,
         #[schema(schema_with = types::record_state)]

@@ -24,10 +24,13 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
 search_form! {
     /// Filters of the messages between SIP users.
     pub struct SipMessageSearch {
+        #[serde(deserialize_with = "types::text_or_number")]
         #[schema(schema_with = types::mask)]
         pub from: Option<String>,
+        #[serde(deserialize_with = "types::text_or_number")]
         #[schema(schema_with = types::mask)]
         pub to: Option<String>,
+        #[serde(deserialize_with = "types::text_or_number")]
         #[schema(schema_with = types::mask)]
         pub message: Option<String>,
         #[schema(schema_with = types::sms_state_filter)]

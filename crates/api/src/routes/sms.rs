@@ -278,6 +278,7 @@ search_form! {
         #[serde(deserialize_with = "types::text_or_number")]
         #[schema(schema_with = types::mask)]
         pub to: Option<String>,
+        #[serde(deserialize_with = "types::text_or_number")]
         #[schema(schema_with = types::mask)]
         pub message: Option<String>,
         /// The account's own number.
@@ -295,6 +296,7 @@ search_form! {
         pub thread: Option<String>,
         pub messaging_profile: Option<Uuid>,
         /// Why it failed.
+        #[serde(deserialize_with = "types::text_or_number")]
         #[schema(schema_with = types::mask)]
         pub reason: Option<String>,
         /// Name of a carrier.

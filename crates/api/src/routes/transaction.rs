@@ -41,6 +41,7 @@ search_form! {
         pub ref_type: Option<RefType>,
         /// What was charged: a call, a message, a lease.
         pub ref_uuid: Option<Uuid>,
+        #[serde(deserialize_with = "types::text_or_number")]
         #[schema(schema_with = types::mask)]
         pub description: Option<String>,
     }

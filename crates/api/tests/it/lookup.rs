@@ -33,7 +33,8 @@ async fn a_number_is_looked_up_and_charged() {
 
     let german = world.get("/rest/lookup/4930123456").expect(200).await;
     assert_eq!((&german["country"]["value"], &german["npa"]["value"]), (&json!("DE"), &json!(null)));
-    for wrong in ["nobody", "12", "1201555012345678"] {
+    world.get("/rest/lookup/9999999999").expect(404).await;
+    for wrong in ["nobody", "12", "1201555012345678", "+1-201-555-0123"] {
         let wrong = world.get(&format!("/rest/lookup/{wrong}")).expect(422).await;
         assert!(wrong["fields"]["path.tn"].is_object());
     }
