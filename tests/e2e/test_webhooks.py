@@ -1,5 +1,6 @@
 """Webhooks: every event is told to whoever has asked for it, in order, whatever happens on either side."""
 
+import contextlib
 import http.server
 import json
 import random
@@ -28,8 +29,12 @@ exec(example("python"), documented)
 verify = documented["verify"]
 
 
+HANG = "hang"
+
+
 class Receiver:
-    """A web server that answers each request as `choose(path)` says: with a status, or None to close without an answer."""
+    """A web server that answers each request as `choose(path)` says: with a status, with None to close without an answer, or with
+    `HANG` to answer nothing and hold the connection until the other side has given up."""
 
     def __init__(self, choose=lambda _: 204):
         self.taken, self.asked, self.wrong = [], 0, []
@@ -48,11 +53,15 @@ class Receiver:
                     status = choose(path)
                     if not verify(self.headers["Opentact-Signature"], body, receiver.secrets[path]):
                         receiver.wrong.append(dict(self.headers))
-                    if status is None:
-                        self.close_connection = True
-                        return
-                    if 200 <= status < 300:
+                    if status in range(200, 300):
                         receiver.taken.append((path, query, self.headers, body))
+                if status is HANG:
+                    # Until the other side closes.
+                    with contextlib.suppress(OSError):
+                        self.rfile.read(1)
+                if status in (None, HANG):
+                    self.close_connection = True
+                    return
                 self.send_response(status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
@@ -102,8 +111,8 @@ def log(rest, *kinds):
 @pytest.mark.timeout(180)
 def test_every_event_comes_in_order_although_both_sides_fail(own_server):
     whims = random.Random(7)
-    # One in four fails: busy, or gone without an answer.
-    with Receiver(lambda _: whims.choices([204, 500, None], [6, 1, 1])[0]) as receiver:
+    # One in three fails: broken, gone without an answer, or there and silent.
+    with Receiver(lambda _: whims.choices([204, 500, None, HANG], [6, 1, 1, 1])[0]) as receiver:
         server = own_server(webhooks__timeout="2s")
         rest = server.rest()
         receiver.subscribe(rest, "call_state", "/state")
