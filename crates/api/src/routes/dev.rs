@@ -15,7 +15,7 @@ use super::lease;
 use crate::auth::Caller;
 use crate::envelope::{Envelope, Reply, created};
 use crate::error::{AppError, Fields};
-use crate::extract::{Body, Check, Checked, has};
+use crate::extract::{Check, Checked, has};
 use crate::model;
 use crate::openapi::Faults;
 use crate::state::ApiState;
@@ -110,17 +110,29 @@ struct DevSmsForm {
     /// A number leased by the account.
     #[schema(schema_with = types::tn)]
     to: Tn,
-    #[serde(alias = "message")]
+    /// The text.
     #[schema(min_length = 1, max_length = 918)]
-    text: String,
+    message: Option<String>,
+    /// The same.
+    #[schema(min_length = 1, max_length = 918)]
+    text: Option<String>,
+}
+
+impl Check for DevSmsForm {
+    fn check(body: &Map<String, Value>, fields: &mut Fields) {
+        if !has(body, "message") && !has(body, "text") {
+            fields.param("message", "is required", Value::Null);
+        }
+    }
 }
 
 /// The outside world texts a number of the account.
 #[utoipa::path(post, path = "/rest/dev/sms", operation_id = "DevSms", tag = "dev", request_body = DevSmsForm,
     responses((status = 201, body = Envelope<model::DevSmsResult>), Faults))]
-async fn sms(State(state): State<ApiState>, caller: Caller, Body(form): Body<DevSmsForm>) -> Reply {
+async fn sms(State(state): State<ApiState>, caller: Caller, Checked(form): Checked<DevSmsForm>) -> Reply {
     available(&state)?;
     lease::by_number(&state, &caller, form.to).await?;
-    let sent = state.messages.dev_message(caller.account(), form.from.get(), form.to.get(), form.text).await?;
+    let text = form.message.or(form.text).unwrap_or_default();
+    let sent = state.messages.dev_message(caller.account(), form.from.get(), form.to.get(), text).await?;
     created(sent)
 }

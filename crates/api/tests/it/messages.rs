@@ -161,6 +161,9 @@ async fn the_simulated_network_texts_a_number_of_ours() {
     world.lease(&world.me, MINE).await;
     world.post("/rest/dev/sms", form).expect(201).await;
     assert_eq!(*world.messages.dev_messages.lock(), [(12_125_550_001, MINE, "Hello back".to_owned())]);
+    let form = json!({"from": 12125550001_u64, "to": MINE, "message": "Hello again"});
+    world.post("/rest/dev/sms", form).expect(201).await;
+    world.post("/rest/dev/sms", json!({"from": 12125550001_u64, "to": MINE})).expect(422).await;
 }
 
 #[tokio::test]
