@@ -28,6 +28,7 @@ mod state;
 mod store_error;
 mod terms;
 mod types;
+mod vetting;
 mod ws;
 
 use std::time::Duration;

@@ -20,7 +20,7 @@ pub struct Error {
     /// Request id, as in `X-Request-Id`.
     meta: Option<String>,
     /// The product's own code: 405 `Insufficient Balance`, 406 `Country Permission Violation`, 407 `Recipient Opted
-    /// Out`.
+    /// Out`, 408 `No Active Campaign`.
     code: Option<u16>,
     /// All wrong properties, keyed `params.<property>` or `path.<name>`.
     fields: Option<BTreeMap<String, Field>>,

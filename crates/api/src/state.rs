@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use opentact_engine::http::HttpClient;
 use opentact_engine::mail::Post;
-use opentact_engine::ports::{CallControl, MessageControl, NumberCarrier, NumberData};
+use opentact_engine::ports::{CallControl, CampaignRegistry, MessageControl, NumberCarrier, NumberData};
 use opentact_engine::recordings::Archive;
 use opentact_engine::speech::Speech;
 use opentact_events::Hub;
@@ -24,6 +24,7 @@ use crate::mail::Outbox;
 use crate::orders::Orders;
 use crate::settings::Settings;
 use crate::terms::Terms;
+use crate::vetting::Vetting;
 use crate::ws::Seats;
 
 /// Parts of the product that the API drives.
@@ -35,6 +36,8 @@ pub struct Parts {
     pub numbers: Arc<dyn NumberCarrier>,
     /// Who knows more of numbers than they say themselves.
     pub number_data: Arc<dyn NumberData>,
+    /// Of 10DLC.
+    pub registry: Arc<dyn CampaignRegistry>,
     pub archive: Arc<Archive>,
     pub speech: Arc<dyn Speech>,
     pub post: Arc<dyn Post>,
@@ -72,6 +75,7 @@ pub struct Inner {
     /// Uploads of LERG files.
     pub(crate) lerg: Uploads,
     pub(crate) orders: Orders,
+    pub(crate) vetting: Vetting,
     /// Ends with this.
     _terms: oneshot::Sender<()>,
     pub(crate) seats: Seats,
@@ -79,7 +83,7 @@ pub struct Inner {
 }
 
 impl ApiState {
-    /// Starts the workers of orders, terms and mail; must be called within a tokio runtime.
+    /// Starts the workers of orders, terms, vettings and mail; must be called within a tokio runtime.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let Parts {
@@ -89,6 +93,7 @@ impl ApiState {
             messages,
             numbers,
             number_data,
+            registry,
             archive,
             speech,
             post,
@@ -126,6 +131,7 @@ impl ApiState {
             lookup: Lookup::new(store.clone(), number_data, &settings.lookup),
             outbox: Outbox::start(store.clone(), post, &settings),
             orders,
+            vetting: Vetting::start(store.clone(), hub.clone(), registry),
             _terms: terms.start(),
             seats: Seats::default(),
             draining: AtomicBool::new(false),

@@ -425,6 +425,15 @@ words! {
     on_reject: opentact_store::types::OnReject;
     priority: opentact_store::types::Priority;
     opt_out_source: opentact_store::types::OptOutSource;
+    brand_entity: opentact_store::types::BrandEntity;
+    vertical: opentact_store::types::Vertical;
+    usecase: opentact_store::types::Usecase;
+}
+
+/// What a campaign of several use cases is for.
+#[must_use]
+pub fn usecases() -> utoipa::openapi::schema::Array {
+    utoipa::openapi::schema::ArrayBuilder::new().items(usecase()).max_items(Some(5)).build()
 }
 
 /// Text that may be a number in JSON (`"to": 12017771234` or `"to": "user@domain"`), read as text.

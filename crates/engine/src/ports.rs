@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use opentact_callflow::{Document, Record};
+use opentact_store::tcr::{Brand, Campaign};
 use opentact_store::types::Priority;
 use serde_json::Value;
 use tokio::sync::watch;
@@ -511,6 +512,44 @@ pub trait MessageCarrier: Send + Sync + 'static {
         let _ = callback;
         Err(CallbackError::NotFound)
     }
+}
+
+/// What a registry of 10DLC is told: who sends, or what for.
+#[derive(Debug, Clone, Copy)]
+pub enum Filing<'a> {
+    Brand(&'a Brand),
+    Campaign { campaign: &'a Campaign, brand: &'a Brand },
+}
+
+impl Filing<'_> {
+    pub fn uuid(&self) -> Uuid {
+        match self {
+            Filing::Brand(brand) => brand.uuid,
+            Filing::Campaign { campaign, .. } => campaign.uuid,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Not known yet; ask again after this.
+    Pending(Duration),
+    Approved,
+    Rejected {
+        reason: String,
+    },
+}
+
+/// A registry of who sends messages from long codes of the United States and Canada (10DLC), and what for.
+#[async_trait]
+pub trait CampaignRegistry: Send + Sync + 'static {
+    /// Files it, or how it reads now, and says what it is called there. The same uuid is the same entry, however often it is
+    /// filed.
+    async fn file(&self, filing: Filing<'_>) -> Result<String, ControlError>;
+    /// What has become of what was filed.
+    async fn verdict(&self, filing: Filing<'_>) -> Result<Verdict, ControlError>;
+    /// It is given up.
+    async fn withdraw(&self, filing: Filing<'_>) -> Result<(), ControlError>;
 }
 
 /// A carrier's voice side as the router sees it: a trunk.

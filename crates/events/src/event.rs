@@ -8,6 +8,7 @@ use opentact_store::records::Record;
 use opentact_store::sip_messages::SipMessage;
 use opentact_store::sms::Sms;
 use opentact_store::sms_untold::untold_id;
+use opentact_store::tcr::{Brand, Campaign};
 use opentact_store::types::EventType;
 use opentact_store::users::User;
 use serde::ser::Serialize;
@@ -170,6 +171,21 @@ impl NewEvent {
     pub fn tn_order(order: &TnOrder, view: &Value) -> NewEvent {
         let message = format!("TN order: state: {}", order.state);
         NewEvent::new(order.account, EventType::TnOrder, message, view, order.uuid)
+    }
+
+    /// A brand of 10DLC was made, or the registry has decided.
+    pub fn tcr_brand(brand: &Brand) -> NewEvent {
+        let status = view::identity_status(brand.status);
+        let message = format!("Brand: {}, identityStatus: {status}", brand.details.display_name);
+        NewEvent::new(brand.account, EventType::TcrBrand, message, &view::tcr_brand(brand), brand.uuid)
+    }
+
+    /// A campaign of 10DLC was made, or the registry has decided.
+    pub fn tcr_campaign(campaign: &Campaign, brand: &Brand) -> NewEvent {
+        let status = view::campaign_status(campaign.status);
+        let message = format!("Campaign: {}, status: {status}", campaign.details.usecase);
+        let view = view::tcr_campaign(campaign, brand);
+        NewEvent::new(campaign.account, EventType::TcrCampaign, message, &view, campaign.uuid)
     }
 
     /// The balance changed by `source_action`; `None` when the account does not want to hear of it.

@@ -14,6 +14,7 @@ mod numbers;
 mod record;
 mod search;
 mod sip;
+mod tcr;
 mod webhook;
 
 use chrono::{DateTime, Utc};
@@ -40,6 +41,7 @@ pub use sip::{
     sip_connection, sip_connection_short, sip_control_app, sip_control_app_short, sip_domain, sip_domain_short,
     sip_invite, sip_switch, sip_user, sip_user_group, sip_user_short,
 };
+pub use tcr::{campaign_status, identity_status, tcr_brand, tcr_campaign};
 pub use webhook::{webhook_delivery, webhook_delivery_log};
 
 /// ISO 8601, UTC, milliseconds: `2026-11-24T06:15:22.328Z`.

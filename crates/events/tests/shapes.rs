@@ -272,6 +272,7 @@ fn lease() -> TnLease {
         tn_profile: None,
         released_on: None,
         noticed_on: None,
+        sms_campaign: None,
         created_by: Some(id(2)),
         modified_by: None,
     }

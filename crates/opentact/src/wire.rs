@@ -10,7 +10,7 @@ use opentact_api::{
     ApiState, FacebookSettings, GoogleSettings, IceSettings, LeaseSettings, LookupSettings, MailSettings,
     OrderSettings, Parts, RateLimit,
 };
-use opentact_carrier::dev::{DevNumbers, DevVoice, SmscConfig, VoiceConfig};
+use opentact_carrier::dev::{DevNumbers, DevRegistry, DevVoice, SmscConfig, VoiceConfig};
 use opentact_carrier::messages::MessagesConfig;
 use opentact_carrier::messaging::{CarrierConfig, Messaging};
 use opentact_carrier::smpp::{ClientTls, ServerConfig, ServerTls, SmppConfig};
@@ -96,6 +96,7 @@ impl Node {
             messages: messaging.control(),
             number_data: number_data(config, &numbers, &http),
             numbers,
+            registry: Arc::new(DevRegistry { vetting: config.messaging.ten_dlc_vetting.0 }),
             archive: engine.archive(),
             speech,
             http,
@@ -183,6 +184,7 @@ fn messages_config(config: &Config) -> MessagesConfig {
     MessagesConfig {
         queue_timeout: messaging.queue_timeout.0,
         concurrency: messaging.concurrency as usize,
+        ten_dlc: messaging.ten_dlc,
         healthy: f64::from(messaging.healthy) / 100.0,
         patience: messaging.inbound_patience.0,
         segments: u64::from(messaging.inbound_segments),

@@ -36,6 +36,8 @@ pub mod sms_queue;
 pub mod sms_segment;
 pub mod sms_untold;
 pub mod subscription;
+pub mod tcr_brand;
+pub mod tcr_campaign;
 pub mod tech_prefix;
 pub mod tn;
 pub mod tn_filter;

@@ -176,6 +176,85 @@ text_enum! {
 }
 
 text_enum! {
+    /// What a registry of 10DLC makes of a brand or a campaign.
+    pub enum Vetting { Pending = "pending", Approved = "approved", Rejected = "rejected" }
+}
+
+text_enum! {
+    /// What a brand is, by The Campaign Registry's words.
+    pub enum BrandEntity {
+        PrivateProfit = "PRIVATE_PROFIT",
+        PublicProfit = "PUBLIC_PROFIT",
+        NonProfit = "NON_PROFIT",
+        Government = "GOVERNMENT",
+        SoleProprietor = "SOLE_PROPRIETOR",
+    }
+}
+
+text_enum! {
+    /// The trade of a brand.
+    pub enum Vertical {
+        Professional = "PROFESSIONAL",
+        RealEstate = "REAL_ESTATE",
+        Healthcare = "HEALTHCARE",
+        HumanResources = "HUMAN_RESOURCES",
+        Energy = "ENERGY",
+        Entertainment = "ENTERTAINMENT",
+        Retail = "RETAIL",
+        Transportation = "TRANSPORTATION",
+        Agriculture = "AGRICULTURE",
+        Insurance = "INSURANCE",
+        Postal = "POSTAL",
+        Education = "EDUCATION",
+        Hospitality = "HOSPITALITY",
+        Financial = "FINANCIAL",
+        Political = "POLITICAL",
+        Gambling = "GAMBLING",
+        Legal = "LEGAL",
+        Construction = "CONSTRUCTION",
+        Ngo = "NGO",
+        Manufacturing = "MANUFACTURING",
+        Government = "GOVERNMENT",
+        Technology = "TECHNOLOGY",
+        Communication = "COMMUNICATION",
+    }
+}
+
+text_enum! {
+    /// What the messages of a campaign are for.
+    pub enum Usecase {
+        TwoFactor = "2FA",
+        AccountNotification = "ACCOUNT_NOTIFICATION",
+        CustomerCare = "CUSTOMER_CARE",
+        DeliveryNotification = "DELIVERY_NOTIFICATION",
+        FraudAlert = "FRAUD_ALERT",
+        HigherEducation = "HIGHER_EDUCATION",
+        Marketing = "MARKETING",
+        PollingVoting = "POLLING_VOTING",
+        PublicServiceAnnouncement = "PUBLIC_SERVICE_ANNOUNCEMENT",
+        SecurityAlert = "SECURITY_ALERT",
+        /// Several of the others.
+        Mixed = "MIXED",
+        /// Several of the others, few messages.
+        LowVolume = "LOW_VOLUME",
+        SoleProprietor = "SOLE_PROPRIETOR",
+        AgentsFranchises = "AGENTS_FRANCHISES",
+        CarrierExempt = "CARRIER_EXEMPT",
+        Charity = "CHARITY",
+        Emergency = "EMERGENCY",
+        K12Education = "K12_EDUCATION",
+        M2m = "M2M",
+        Political = "POLITICAL",
+        Proxy = "PROXY",
+        Social = "SOCIAL",
+        Sweepstake = "SWEEPSTAKE",
+        Trial = "TRIAL",
+        UcaasHigh = "UCAAS_HIGH",
+        UcaasLow = "UCAAS_LOW",
+    }
+}
+
+text_enum! {
     pub enum Channel { Wss = "wss", Webhook = "webhook" }
 }
 
@@ -206,6 +285,8 @@ text_enum! {
         SipConnection = "sip_connection",
         SpendLimit = "spend_limit",
         EmergencyCall = "emergency_call",
+        TcrBrand = "tcr_brand",
+        TcrCampaign = "tcr_campaign",
     }
 }
 

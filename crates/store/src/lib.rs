@@ -49,6 +49,7 @@ mod sms_queue;
 pub mod sms_untold;
 mod store;
 pub mod subscriptions;
+pub mod tcr;
 mod tech_prefix;
 pub mod tn_filters;
 pub mod tokens;

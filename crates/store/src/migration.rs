@@ -74,6 +74,7 @@ impl MigratorTrait for Migrator {
             file!("m0026_app_codecs"),
             file!("m0027_people"),
             file!("m0028_sms"),
+            file!("m0029_ten_dlc"),
             file!("m0030_password_resets"),
             file!("m0030_sip_invites"),
             file!("m0030_lerg"),

@@ -71,6 +71,8 @@ owned! {
     record = "Record",
     sms = "SMS",
     sms_opt_out = "OptOut",
+    tcr_brand = "Brand",
+    tcr_campaign = "Campaign",
     shaken_certificate = "ShakenCertificate",
     sip_message = "SIPMessage",
     subscription = "Subscription",
@@ -109,6 +111,8 @@ authored!(
     sip_switch,
     sip_user,
     sip_user_group,
+    tcr_brand,
+    tcr_campaign,
     tn_filter,
     tn_lease,
 );

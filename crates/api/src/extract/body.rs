@@ -44,13 +44,17 @@ impl<T: DeserializeOwned + ToSchema + Check + 'static> FromRequest<ApiState> for
         let headers = request.headers().clone();
         let limit = state.settings.body_limit(request.uri().path());
         let octets = read_body(request, limit).await?;
-        let value = parse(&headers, &octets)?;
-        let mut fields = Fields::default();
-        if let Value::Object(body) = &value {
-            T::check(body, &mut fields);
-        }
-        from_checked_value(value, fields).map(Self)
+        checked(parse(&headers, &octets)?).map(Self)
     }
+}
+
+/// Checks `value` against `T`'s schema and rules, then reads it.
+pub fn checked<T: DeserializeOwned + ToSchema + Check + 'static>(value: Value) -> Result<T, AppError> {
+    let mut fields = Fields::default();
+    if let Value::Object(body) = &value {
+        T::check(body, &mut fields);
+    }
+    from_checked_value(value, fields)
 }
 
 /// Whether a property was sent, other than as null.

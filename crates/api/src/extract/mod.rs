@@ -7,7 +7,7 @@ mod path;
 mod query;
 
 pub use address::ClientAddress;
-pub use body::{Body, Check, Checked, has, read_body, refuse};
+pub use body::{Body, Check, Checked, checked, has, read_body, refuse};
 pub use flow::{CsvFile, FlowFile, FlowForm, FlowXml, flow_faults, parse_flow};
 pub use path::{Id, Segment, Segments};
 pub use query::Query;

@@ -12,6 +12,7 @@ mod number;
 mod page;
 mod record;
 mod sip;
+mod tcr;
 mod transaction;
 
 pub use account::*;
@@ -23,4 +24,5 @@ pub use number::*;
 pub use page::*;
 pub use record::*;
 pub use sip::*;
+pub use tcr::*;
 pub use transaction::*;

@@ -91,14 +91,16 @@ pub struct TnLease {
     pub sip_control_app: Option<SipControlAppShort>,
     pub sip_user: Option<SipUserShort>,
     pub messaging_profile: Option<MessagingProfileShort>,
+    /// 10DLC campaign of what it sends.
+    pub sms_campaign: Option<ByUuid>,
     /// Who may call it.
-    pub tn_profile: Option<TnFilterShort>,
+    pub tn_profile: Option<ByUuid>,
     pub account: AccountShort,
 }
 
-/// A filter profile inside a lease.
+/// What is told by its id only.
 #[derive(ToSchema)]
-pub struct TnFilterShort {
+pub struct ByUuid {
     pub uuid: Uuid,
 }
 

@@ -27,11 +27,6 @@ pub(crate) const LATER: &[(&str, &[Method])] = &[
     // calls
     ("/rest/call/{uuid}/listen", &[GET]),
     ("/rest/record/{uuid}/transcript", &[GET]),
-    // messaging
-    ("/rest/tcr/brand", &[GET, POST]),
-    ("/rest/tcr/brand/{uuid}", &[GET, PATCH, DELETE]),
-    ("/rest/tcr/campaign", &[GET, POST]),
-    ("/rest/tcr/campaign/{uuid}", &[GET, PATCH, DELETE]),
     // billing, admin
     ("/rest/payment", &[GET, POST]),
     ("/rest/payment/{uuid}", &[GET, PATCH]),

@@ -161,6 +161,7 @@ search_form! {
         pub sip_control_app: Option<Uuid>,
         pub sip_user: Option<Uuid>,
         pub messaging_profile: Option<Uuid>,
+        pub sms_campaign: Option<Uuid>,
         /// Leases of these connections are left out.
         #[schema(max_items = 100)]
         pub sip_connections_skip: Vec<Uuid>,
@@ -188,6 +189,7 @@ async fn search(
         sip_user: form.sip_user,
         sip_connections_skip: form.sip_connections_skip,
         messaging_profile: form.messaging_profile,
+        sms_campaign: form.sms_campaign,
         features: form.features,
     };
     let found = state.store.numbers().search_leases(caller.account(), filter, search).await?;
@@ -221,6 +223,10 @@ struct LeaseChange {
     #[serde(default)]
     #[schema(value_type = Option<Uuid>)]
     messaging_profile: Change<Uuid>,
+    /// 10DLC campaign of what the number sends.
+    #[serde(default)]
+    #[schema(value_type = Option<Uuid>)]
+    sms_campaign: Change<Uuid>,
     /// One voice target: a new one puts the old one out.
     #[serde(default)]
     #[schema(value_type = Option<Uuid>)]
@@ -374,6 +380,7 @@ async fn modify(
     let changed = numbers.update_lease(caller.account(), lease.uuid, caller.by(), |lease| {
         lease.autorenew = form.autorenew.unwrap_or(lease.autorenew);
         form.messaging_profile.apply(&mut lease.messaging_profile);
+        form.sms_campaign.apply(&mut lease.sms_campaign);
         form.sip_connection.apply(&mut lease.sip_connection);
         form.sip_control_app.apply(&mut lease.sip_control_app);
         form.sip_user.apply(&mut lease.sip_user);

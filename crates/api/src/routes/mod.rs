@@ -43,6 +43,8 @@ mod sip_user;
 mod sms;
 mod sms_opt_out;
 mod subscription;
+mod tcr_brand;
+mod tcr_campaign;
 mod tn;
 mod tn_filter;
 mod token;
@@ -101,6 +103,8 @@ pub(crate) fn implemented(public_url: &str) -> OpenApiRouter<ApiState> {
         record::router(),
         sms::router(),
         sms_opt_out::router(),
+        tcr_brand::router(),
+        tcr_campaign::router(),
         subscription::router(),
         event::router(),
         webhook::router(),

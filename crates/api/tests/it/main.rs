@@ -19,6 +19,7 @@ mod records;
 mod shaken;
 mod sip;
 mod social;
+mod tcr;
 mod tokens;
 mod transactions;
 mod users;

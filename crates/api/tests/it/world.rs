@@ -9,7 +9,7 @@ use axum::body::Body;
 use http::{HeaderMap, Method, Request, StatusCode};
 use opentact_api::{ApiState, Parts, Settings};
 use opentact_callflow::Document;
-use opentact_carrier::dev::DevNumbers;
+use opentact_carrier::dev::{DevNumbers, DevRegistry};
 use opentact_engine::http::{EgressGuard, HttpClient};
 use opentact_engine::mail::{Letter, MailError, Post};
 use opentact_engine::ports::{
@@ -148,7 +148,7 @@ impl CallControl for FakeCalls {
 }
 
 /// One voice, and nothing to say.
-struct FakeSpeech;
+pub struct FakeSpeech;
 
 #[async_trait]
 impl Speech for FakeSpeech {
@@ -402,6 +402,7 @@ impl World {
             messages: messages.clone(),
             numbers: Arc::new(DevNumbers),
             number_data: data,
+            registry: Arc::new(DevRegistry { vetting: Duration::ZERO }),
             archive: Arc::new(Archive::open(recordings).unwrap()),
             speech: Arc::new(FakeSpeech),
             post: letters.clone(),

@@ -53,6 +53,8 @@ pub const NO_ANSWER: &str = "No answer from the carrier";
 pub const INSUFFICIENT_BALANCE: &str = "405 Insufficient Balance";
 /// Why a message failed whose recipient opted out while it waited: the API's code and text.
 pub const OPTED_OUT: &str = "407 Recipient Opted Out";
+/// Why a message failed whose number lost its 10DLC campaign while it waited: the API's code and text.
+pub const NO_CAMPAIGN: &str = "408 No Active Campaign";
 /// Why a message failed that was taken back.
 pub const CANCELED: &str = "Canceled";
 
@@ -77,6 +79,8 @@ pub struct MessagesConfig {
     pub patience: Duration,
     /// Segments of unfinished inbound messages that are kept; with more, the oldest message is given up.
     pub segments: u64,
+    /// Long codes of the United States and Canada send there for an active 10DLC campaign only.
+    pub ten_dlc: bool,
     /// A number is unhealthy when less than this share of its newest messages has not failed, 0..=1.
     pub healthy: f64,
 }
@@ -90,6 +94,7 @@ impl Default for MessagesConfig {
             max_segments: 6,
             max_recipients: 1_000,
             schedule: Duration::from_secs(90 * 86_400),
+            ten_dlc: false,
             healthy: 0.5,
             patience: Duration::from_secs(600),
             segments: 10_000,

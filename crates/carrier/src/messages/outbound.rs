@@ -151,12 +151,19 @@ async fn route(
         return Err(ControlError::Forbidden { code: 407, message: "Recipient Opted Out".to_owned() });
     }
     let context = origin.to(shared, to).await?;
+    if !context.may_send(to) {
+        return Err(no_campaign());
+    }
     // Each segment is one on the wire.
     let price = context.prices.sms_per_send_cost.times(segments as i64);
     if available < price {
         return Err(ControlError::InsufficientBalance);
     }
     Ok((to, context, price))
+}
+
+pub(super) fn no_campaign() -> ControlError {
+    ControlError::Forbidden { code: 408, message: "No Active Campaign".to_owned() }
 }
 
 /// Whether the profile lets messages go to the recipient's country.

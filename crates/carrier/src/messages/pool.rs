@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use opentact_engine::ports::ControlError;
 use opentact_messaging::pool::{Candidate, Rules, Turn, choose};
 use opentact_store::messaging_profiles::MessagingProfile;
-use opentact_store::types::{Feature, TnKind};
+use opentact_store::types::Feature;
 use opentact_store::{Money, Tn};
 use uuid::Uuid;
 
+use super::outbound::no_campaign;
 use super::view::Context;
 use super::{Shared, control_error, invalid};
 
@@ -78,13 +79,13 @@ impl Pool {
             false => None,
         };
         let mut candidates = Vec::with_capacity(self.numbers.len());
-        for (tn, context) in &self.numbers {
-            let toll_free = match &context.number {
-                Some(number) => number.kind == TnKind::TollFree,
-                None => tn.is_toll_free(),
-            };
+        for (tn, context) in self.numbers.iter().filter(|(_, context)| context.may_send(to)) {
+            let toll_free = context.is_toll_free();
             let healthy = !rules.skip_unhealthy || is_healthy(shared, profile.account, *tn).await?;
             candidates.push(Candidate { number: tn.get(), toll_free, healthy });
+        }
+        if candidates.is_empty() {
+            return Err(no_campaign());
         }
         let mut turns = shared.turns.lock();
         if turns.len() >= TURNS && !turns.contains_key(&profile.uuid) {

@@ -1,12 +1,13 @@
 //! What a message belongs to, and its events.
 
+use opentact_engine::number;
 use opentact_events::{NewEvent, view};
 use opentact_store::accounts::Account;
 use opentact_store::messaging_profiles::MessagingProfile;
 use opentact_store::numbers::{Number, Prices, TnLease};
 use opentact_store::sms::Sms;
-use opentact_store::types::SmsState;
-use opentact_store::{Money, StoreError, Tn};
+use opentact_store::types::{SmsState, TnKind, Vetting};
+use opentact_store::{Money, Store, StoreError, Tn};
 use serde_json::Value;
 use tracing::error;
 use uuid::Uuid;
@@ -24,6 +25,8 @@ pub(super) struct Context {
     pub profile: Option<MessagingProfile>,
     /// Of the number's price profile; free where it has none.
     pub prices: Prices,
+    /// A long code of the United States or Canada that lacks the 10DLC campaign it should have.
+    unregistered: bool,
 }
 
 impl Context {
@@ -44,7 +47,27 @@ impl Context {
             Some(number) => *store.numbers().profile(number.profile).await?.prices,
             None => Prices::default(),
         };
-        Ok(Context { tn, account, number, lease, profile, prices })
+        let mut context = Context { tn, account, number, lease, profile, prices, unregistered: false };
+        context.unregistered =
+            shared.config.ten_dlc && !context.is_toll_free() && is_of_10dlc(tn) && !context.has_campaign(store).await?;
+        Ok(context)
+    }
+
+    async fn has_campaign(&self, store: &Store) -> Result<bool, StoreError> {
+        let Some(campaign) = self.lease.as_ref().and_then(|lease| lease.sms_campaign) else { return Ok(false) };
+        Ok(store.campaigns().get(self.account.uuid, campaign).await?.status == Vetting::Approved)
+    }
+
+    pub(super) fn is_toll_free(&self) -> bool {
+        match &self.number {
+            Some(number) => number.kind == TnKind::TollFree,
+            None => self.tn.is_toll_free(),
+        }
+    }
+
+    /// Whether 10DLC lets the number send to this recipient.
+    pub(super) fn may_send(&self, to: Tn) -> bool {
+        !self.unregistered || !is_of_10dlc(to)
     }
 
     pub(super) fn view(&self, sms: &Sms) -> Value {
@@ -95,6 +118,11 @@ impl Context {
     pub(super) fn smart_encoding(&self) -> bool {
         self.profile.as_ref().is_none_or(|profile| profile.smart_encoding)
     }
+}
+
+/// Whether 10DLC is of concern to the country of a number.
+fn is_of_10dlc(tn: Tn) -> bool {
+    matches!(number::country(tn.get()).as_deref(), Some("US" | "CA"))
 }
 
 /// The message itself is on disk already; a lost event is logged and does not fail it.

@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use super::settle::{self, Done};
 use super::view::Context;
-use super::{INSUFFICIENT_BALANCE, NO_ANSWER, OPTED_OUT, QUEUING_TIMEOUT, Shared};
+use super::{INSUFFICIENT_BALANCE, NO_ANSWER, NO_CAMPAIGN, OPTED_OUT, QUEUING_TIMEOUT, Shared};
 
 /// How long the queue is not looked at when nothing calls for it.
 const IDLE: Duration = Duration::from_secs(30);
@@ -122,6 +122,9 @@ impl Worker {
                     None => End::put_off(&queued, PAUSE),
                     Some(_) if expired => End::timed_out(&queued),
                     Some(_) if opted_out && queued.unanswered == 0 => End::failed(OPTED_OUT),
+                    Some(context) if lacks_campaign(context, &sms) && queued.unanswered == 0 => {
+                        End::failed(NO_CAMPAIGN)
+                    }
                     Some(context) => hand_over(&shared, context, &sms, &queued).await,
                 };
                 let End { carrier, outcome, reservation } = ended;
@@ -183,6 +186,11 @@ impl Surroundings {
         let list = sms.messaging_profile.unwrap_or(sms.account);
         sms.to.parse().is_ok_and(|to| self.opted_out.contains(&(list, to)))
     }
+}
+
+/// A reply to who has opted out, or asked for help, is none of a campaign's messages.
+fn lacks_campaign(context: &Context, sms: &Sms) -> bool {
+    !sms.automated && sms.to.parse().is_ok_and(|to| !context.may_send(to))
 }
 
 pub(super) async fn context(shared: &Shared, sms: &Sms) -> Result<Context, StoreError> {

@@ -96,6 +96,7 @@ pub fn lease(lease: &TnLease, context: LeaseContext<'_>) -> Value {
         "sip_control_app": lease.sip_control_app.map(|id| context.sip_control_app.map_or_else(|| uuid(id), sip_control_app_short)),
         "sip_user": lease.sip_user.map(|id| context.sip_user.map_or_else(|| uuid(id), |user| sip_user_short(user, None))),
         "messaging_profile": lease.messaging_profile.map(|id| context.messaging_profile.map_or_else(|| uuid(id), messaging_profile_short)),
+        "sms_campaign": lease.sms_campaign.map(uuid),
         "tn_profile": lease.tn_profile.map(uuid),
         "tnorder": lease.tn_order.map(uuid),
         "account": context.account.map_or_else(|| uuid(lease.account), account),

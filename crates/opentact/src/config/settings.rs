@@ -490,6 +490,11 @@ section! {
         inbound_segments: u32 = "10000",
         /// A number of a pool is unhealthy when less of its latest 50 messages than so many percent have not failed.
         healthy: u32 = "50",
+        /// Whether long codes of the United States and Canada need an active 10DLC campaign to send there. Off, as the
+        /// simulated network asks for none.
+        ten_dlc: bool = "false",
+        /// How long the simulated registry takes to vet a brand or a campaign.
+        ten_dlc_vetting: Span = "5s",
         /// Longest message between SIP users, in octets; a longer one is refused with 413.
         sip_size: u32 = "8192",
         /// Messages that wait for a SIP user who is not registered; one more is refused with 480.

@@ -24,6 +24,8 @@ pub struct Model {
     pub sip_control_app: Option<Uuid>,
     pub sip_user: Option<Uuid>,
     pub messaging_profile: Option<Uuid>,
+    /// 10DLC campaign of what it sends.
+    pub sms_campaign: Option<Uuid>,
     /// Filter of callers.
     pub tn_profile: Option<Uuid>,
     pub released_on: Option<Date>,

@@ -11,7 +11,8 @@ use uuid::Uuid;
 use super::{Number, Numbers, TnLease};
 use crate::entity::tn_lease::{Column, Entity};
 use crate::entity::{
-    messaging_profile, outbound_voice_profile, sip_connection, sip_control_app, sip_user, tn, tn_filter, tn_order,
+    messaging_profile, outbound_voice_profile, sip_connection, sip_control_app, sip_user, tcr_campaign, tn, tn_filter,
+    tn_order,
 };
 use crate::error::OrConflict;
 use crate::owned::{self, Authored as _};
@@ -55,6 +56,7 @@ pub struct LeaseFilter {
     /// Leases of these connections are left out, whatever the mode.
     pub sip_connections_skip: Vec<Uuid>,
     pub messaging_profile: Option<Uuid>,
+    pub sms_campaign: Option<Uuid>,
     /// All of them must be subscribed.
     pub features: Vec<Feature>,
 }
@@ -108,6 +110,7 @@ impl Numbers<'_> {
             sip_control_app: None,
             sip_user: None,
             messaging_profile: None,
+            sms_campaign: None,
             tn_profile: None,
             released_on: None,
             noticed_on: None,
@@ -160,6 +163,7 @@ impl Numbers<'_> {
             filter.sip_control_app.map(|v| Column::SipControlApp.eq(v)),
             filter.sip_user.map(|v| Column::SipUser.eq(v)),
             filter.messaging_profile.map(|v| Column::MessagingProfile.eq(v)),
+            filter.sms_campaign.map(|v| Column::SmsCampaign.eq(v)),
         ]
         .into_iter()
         .flatten()
@@ -200,6 +204,7 @@ impl Numbers<'_> {
         owned::check::<sip_control_app::Entity>(&tx, account, row.sip_control_app).await?;
         owned::check::<sip_user::Entity>(&tx, account, row.sip_user).await?;
         owned::check::<messaging_profile::Entity>(&tx, account, row.messaging_profile).await?;
+        owned::check::<tcr_campaign::Entity>(&tx, account, row.sms_campaign).await?;
         owned::check::<tn_filter::Entity>(&tx, account, row.tn_profile).await?;
         owned::update::<Entity>(&tx, account, uuid, row.clone()).await?;
         tx.commit().await?;
@@ -268,6 +273,7 @@ pub(super) async fn end(tx: &DatabaseTransaction, account: Uuid, uuid: Uuid, qua
         sip_control_app: None,
         sip_user: None,
         messaging_profile: None,
+        sms_campaign: None,
         tn_profile: None,
         ..active(tx, account, uuid).await?
     };

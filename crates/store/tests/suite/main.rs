@@ -14,4 +14,5 @@ mod rest;
 mod shaken;
 mod sip;
 mod sip_messages;
+mod tcr;
 mod world;
