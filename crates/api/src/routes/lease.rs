@@ -299,6 +299,10 @@ struct Subscribe {
     #[serde(default)]
     #[schema(value_type = Option<Uuid>)]
     messaging_profile: Change<Uuid>,
+    /// The 10DLC campaign they are sent for, where the feature is `sms`; null detaches.
+    #[serde(default)]
+    #[schema(value_type = Option<Uuid>)]
+    sms_campaign: Change<Uuid>,
 }
 
 fn feature(path: &Segments) -> Result<Feature, AppError> {
@@ -332,10 +336,14 @@ async fn subscribe(
     if form.messaging_profile.set().is_some() && !matches!(feature, Feature::Sms | Feature::Mms) {
         return Err(AppError::param("messaging_profile", "is of messages", json!(form.messaging_profile.set())));
     }
+    if form.sms_campaign.set().is_some() && feature != Feature::Sms {
+        return Err(AppError::param("sms_campaign", "is of SMS", json!(form.sms_campaign.set())));
+    }
     let numbers = state.store.numbers();
     let changed = numbers.update_lease(caller.account(), lease.uuid, caller.by(), |lease| {
         switch(lease, feature, true);
         form.messaging_profile.apply(&mut lease.messaging_profile);
+        form.sms_campaign.apply(&mut lease.sms_campaign);
     });
     let lease = changed.await?;
     state.calls.invalidate(caller.account());

@@ -113,6 +113,18 @@ async fn objects(world: &World) -> (Who, Objects) {
     let certificate = json!({"name": "ours", "numbers": [TN]});
     let certificate = id(&make("/rest/shaken/certificate", certificate).await);
 
+    let named = json!({
+        "entityType": "NON_PROFIT", "displayName": "Engines", "companyName": "Engines Inc", "ein": "123456789",
+        "phone": "+12065550100", "email": "ada@example.com", "country": "US", "vertical": "NGO",
+    });
+    let named = || serde_json::from_value(named.clone()).unwrap();
+    let brand = world.store.brands().create(account, None, named()).await.unwrap().uuid;
+    let of_campaign = world.store.brands().create(account, None, named()).await.unwrap().uuid;
+    let text = "One-time codes for customers who sign in to their account";
+    let campaign = json!({"usecase": "2FA", "description": text, "messageFlow": text, "sample1": text});
+    let campaign = serde_json::from_value(campaign).unwrap();
+    let campaign = world.store.campaigns().create(account, None, of_campaign, campaign).await.unwrap().uuid;
+
     let call = call_record(account, CallState::Live, "12125550001");
     world.store.calls().save(call.clone()).await.unwrap();
     world.calls.live.lock().push(call.clone());
@@ -166,6 +178,8 @@ async fn objects(world: &World) -> (Who, Objects) {
         ("/rest/sms/inbound/{uuid}", vec![received.to_string()]),
         ("/rest/sms/outbound/{uuid}", sent.clone()),
         ("/rest/sms/{uuid}", sent),
+        ("/rest/tcr/brand/{uuid}", vec![brand.to_string()]),
+        ("/rest/tcr/campaign/{uuid}", vec![campaign.to_string()]),
         ("/rest/tn_profile/{uuid}", filter),
         ("/rest/token/{token}", token),
         ("/rest/transaction/{uuid}", id(&transaction)),

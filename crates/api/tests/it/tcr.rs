@@ -4,6 +4,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use opentact_api::{ApiState, Parts, Settings};
 use opentact_carrier::dev::{DevNumbers, DevRegistry};
+use opentact_engine::http::{EgressGuard, HttpClient};
 use opentact_engine::ports::{CampaignRegistry, ControlError, Filing, Verdict};
 use opentact_engine::recordings::{Archive, RecordingsConfig};
 use opentact_events::{EventType, Filter, Subscription};
@@ -229,9 +230,12 @@ fn another_node(world: &World, registry: Arc<dyn CampaignRegistry>) -> ApiState 
         calls: world.calls.clone(),
         messages: world.messages.clone(),
         numbers: Arc::new(DevNumbers),
+        number_data: Arc::new(DevNumbers),
         registry,
         archive: Arc::new(Archive::open(recordings).unwrap()),
         speech: Arc::new(FakeSpeech),
+        post: world.letters.clone(),
+        http: HttpClient::new(EgressGuard::new(Vec::new()), "test").unwrap(),
         authority: None,
         jwt_secret: vec![7; 32],
         settings: Settings::default(),
