@@ -215,6 +215,7 @@ class Jasmin(Processes):
             name: free_port()
             for name in ("amqp", "dist", "epmd", "redis", "http", "jcli", "smpps", "smpps_pb", "router", "management")
         }
+        self.epmd = str(ports["epmd"])
         self.start("redis", "redis-server", "--port", ports["redis"], "--save", "", "--bind", "127.0.0.1")
         broker = {
             "HOME": str(folder), "RABBITMQ_NODENAME": "bench@localhost", "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
@@ -252,6 +253,11 @@ class Jasmin(Processes):
         query = f"username=user&password=secret&from={SENDER}&to={{to}}&content={urllib.parse.quote(TEXT)}"
         query += f"&dlr=yes&dlr-level=3&dlr-method=GET&dlr-url={told}{{to}}"
         self.head = f"GET /send?{query} HTTP/1.1\r\nHost: bench\r\n\r\n"
+
+    def stop(self):
+        super().stop()
+        # It has left the session that it was started in.
+        subprocess.run(["epmd", "-port", self.epmd, "-kill"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     @staticmethod
     def prepare(folder):
