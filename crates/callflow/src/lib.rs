@@ -21,6 +21,6 @@ pub use language::language;
 pub use machine::{Dial, DialEnd, Input, Leg, Machine, Now, OpResult, Output, Record, RecordEnd, RecordFormat, Sound};
 pub use parse::{MAX_BYTES, MAX_DEPTH, MAX_ELEMENTS, Mode, parse};
 pub use report::StepReport;
-pub use say::{Gender, Voice};
+pub use say::{Gender, Span, Voice, spans};
 pub use tone::{Signal, Tone, ToneStep};
 pub use variables::Variables;

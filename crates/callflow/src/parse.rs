@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::document::{Document, Node};
 use crate::fault::{Fault, Wrong};
 use crate::language::{self, Attribute, Children, Content, Element, Kind, Lookup, Name, SSML};
+use crate::say;
 use crate::variables::{escape, has_variable};
 
 /// Largest document, bytes.
@@ -284,6 +285,13 @@ impl Reader<'_> {
         let lower = name.to_ascii_lowercase();
         markup.push_str(&format!("<{lower}"));
         for attribute in xml.attributes() {
+            let (attribute_name, value) = (attribute.name().to_ascii_lowercase(), attribute.value());
+            if !has_variable(value)
+                && let Err(message) = say::check(&lower, &attribute_name, value)
+            {
+                let at = self.cursor.position(attribute.range().start);
+                self.fault(node, at, format!("`{lower}`: attribute `{attribute_name}`: {message}"));
+            }
             markup.push_str(&format!(" {}=\"", attribute.name()));
             escape(attribute.value(), markup);
             markup.push('"');

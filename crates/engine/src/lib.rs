@@ -10,6 +10,7 @@ mod batch;
 mod bindings;
 mod control;
 mod core;
+mod decode;
 pub mod defence;
 pub mod dns;
 mod engine;

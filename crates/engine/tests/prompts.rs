@@ -1,35 +1,19 @@
 //! Prompts from a web server and from disk: shared, bounded, asked for again, and failing with a reason.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
+mod spoken;
 mod world;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use opentact_engine::http::{EgressGuard, HttpClient};
-use opentact_engine::prompt::{PromptConfig, PromptLibrary};
-use opentact_engine::speech::{Gender, LocalSpeech, SayRequest, SpeechConfig};
-use opentact_media::{Clip, Codec};
+use opentact_engine::speech::SayRequest;
+use opentact_media::Codec;
+use spoken::{end, library};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use world::http::{found, serve};
-
-fn library(folder: &Path, change: impl FnOnce(&mut PromptConfig)) -> PromptLibrary {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let http = HttpClient::new(EgressGuard::new(vec!["127.0.0.0/8".parse().unwrap()]), "test").unwrap();
-    let mut config = PromptConfig {
-        folder: folder.to_owned(),
-        memory: 1 << 24,
-        file: 1 << 20,
-        fresh: Duration::from_secs(60),
-        stall: Duration::from_secs(20),
-        hold_music: None,
-    };
-    change(&mut config);
-    PromptLibrary::start(config, http, Arc::new(LocalSpeech::new(SpeechConfig::default()))).unwrap()
-}
 
 /// Ten seconds at 8 kHz.
 fn wav() -> Vec<u8> {
@@ -38,16 +22,6 @@ fn wav() -> Vec<u8> {
     writer.write(&[1000; 80_000]).unwrap();
     writer.finish().unwrap();
     file
-}
-
-/// How a clip ends, once it has.
-async fn end(clip: &Clip) -> Result<(), Arc<str>> {
-    loop {
-        match clip.end() {
-            Some(end) => return end.clone(),
-            None => tokio::task::yield_now().await,
-        }
-    }
 }
 
 /// Answers each connection by what is sent to `pieces`: a head, then the body as it is given.
@@ -228,13 +202,7 @@ async fn all_prompts_and_speech_together_are_bounded() {
     }
     let refused = library.named("c.wav").await.unwrap();
     assert!(end(&refused).await.unwrap_err().contains("no room"));
-    let text = SayRequest {
-        text: "One two three four five six seven eight nine ten".repeat(10),
-        lang: "en-US".into(),
-        gender: Gender::Female,
-        kind: "Standard".into(),
-        code: None,
-    };
+    let text = SayRequest::new("One two three four five six seven eight nine ten".repeat(10));
     assert!(library.say(text).await.unwrap_err().to_string().contains("no room"));
     // Who is done makes room.
     played.clear();

@@ -1,7 +1,10 @@
 //! Speech holds no keys: minutes of it in every voice that is here, at two levels, and none is heard.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
-use opentact_engine::speech::{Gender, LocalSpeech, SayRequest, Speech, SpeechConfig, SpeechError};
+mod spoken;
+
+use opentact_engine::prompt::PromptError;
+use opentact_engine::speech::{Gender, SayRequest, SpeechError};
 use opentact_media::dtmf::{Detector, Heard, RATE};
 use opentact_media::resample;
 use opentact_media::tone::{ToneGenerator, ToneSpec};
@@ -23,21 +26,16 @@ fn keys(samples: &[i16]) -> String {
 
 /// The text in a voice at 8,000 samples per second; `None` where that voice is not on this machine.
 async fn spoken(lang: &str, gender: Gender) -> Option<Vec<i16>> {
-    let speech = LocalSpeech::new(SpeechConfig::default());
+    let folder = tempfile::TempDir::new().unwrap();
+    let library = spoken::library(folder.path(), |_| {});
     let mut all = Vec::new();
     let letters: String =
         TEXT.chars().filter(|letter| letter.is_ascii_alphanumeric() || " .,".contains(*letter)).collect();
     for piece in letters.as_bytes().chunks(PIECE).take(5) {
-        let request = SayRequest {
-            text: String::from_utf8_lossy(piece).into(),
-            lang: lang.into(),
-            gender,
-            kind: "Standard".into(),
-            code: None,
-        };
-        match speech.synthesize(request).await {
-            Ok(pcm) => all.extend(resample::convert(&pcm.samples, pcm.rate, RATE).unwrap()),
-            Err(SpeechError::NotInstalled { .. }) => return None,
+        let request = SayRequest { lang: lang.into(), gender, ..SayRequest::new(String::from_utf8_lossy(piece)) };
+        match spoken::whole(&library, request).await {
+            Ok((samples, rate)) => all.extend(resample::convert(&samples, rate, RATE).unwrap()),
+            Err(PromptError::Speech(SpeechError::NotInstalled { .. })) => return None,
             Err(error) => panic!("{lang}: {error}"),
         }
     }

@@ -25,7 +25,7 @@ use opentact_engine::ports::NumberData;
 use opentact_engine::prompt::PromptConfig;
 use opentact_engine::recordings::{RecordingsConfig, S3Config, UploadConfig};
 use opentact_engine::router::{EmergencyConfig, RouterConfig};
-use opentact_engine::speech::{LocalSpeech, SpeechConfig};
+use opentact_engine::speech::{Gender, RemoteConfig, RemoteVoice, SpeechConfig, SpeechEngines};
 use opentact_engine::stir::StirConfig;
 use opentact_engine::trace::{SipWatch, TraceConfig};
 use opentact_engine::transport::{Outside, TcpLimits, TlsConfig, TransportConfig, View, WsDoor};
@@ -42,7 +42,7 @@ use opentact_store::{Keyring, Store};
 
 use crate::config::Config;
 use crate::config::sms_carrier::SmsCarrier;
-use crate::config::value::{CodecName, Digest, External, Secret, SignUp, Srtp};
+use crate::config::value::{CodecName, Digest, External, Secret, SignUp, SpeechVoice, Srtp};
 use crate::first_start::{self, FirstStart};
 use crate::stir;
 
@@ -75,7 +75,7 @@ impl Node {
         let numbers = Arc::new(DevNumbers);
         let first = first_start::ensure(&store, config, numbers.as_ref()).await?;
         let hub = Hub::start(store.clone(), hub_settings(config)).await?;
-        let speech = Arc::new(LocalSpeech::new(speech_config(config)));
+        let speech = Arc::new(SpeechEngines::new(speech_config(config)).context("speech")?);
         let stir = stir::prepare(config, https, chrono::Utc::now().timestamp())?;
         let tls = (sip_tls.server.clone(), ClientTls(sip_tls.client.clone()));
         let engine =
@@ -277,7 +277,26 @@ fn voice_config(config: &Config) -> VoiceConfig {
 }
 
 fn speech_config(config: &Config) -> SpeechConfig {
-    SpeechConfig { espeak: config.speech.espeak.clone(), ..SpeechConfig::default() }
+    let speech = &config.speech;
+    let voice = |voice: &SpeechVoice| RemoteVoice {
+        name: voice.name.clone(),
+        lang: voice.lang.clone(),
+        gender: if voice.male { Gender::Male } else { Gender::Female },
+    };
+    SpeechConfig {
+        espeak: speech.espeak.clone(),
+        festival: speech.festival.clone(),
+        remote: speech.url.as_ref().map(|url| RemoteConfig {
+            url: url.clone(),
+            key: speech.key.as_ref().map(|Secret(key)| key.clone()),
+            model: speech.model.clone(),
+            format: speech.format.word().to_owned(),
+            voices: speech.voices.iter().map(voice).collect(),
+        }),
+        concurrency: speech.concurrent as usize,
+        waiting: speech.waiting as usize,
+        timeout: speech.timeout.0,
+    }
 }
 
 fn recordings(config: &Config) -> anyhow::Result<RecordingsConfig> {

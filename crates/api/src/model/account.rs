@@ -192,7 +192,7 @@ pub struct TimeZone {
 /// A voice of `<Say>`.
 #[derive(ToSchema)]
 pub struct Voice {
-    /// `Standard`.
+    /// `Standard` or `WaveNet`.
     pub r#type: String,
     /// What `<Say code>` takes.
     pub code: String,

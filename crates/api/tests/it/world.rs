@@ -17,7 +17,7 @@ use opentact_engine::ports::{
     Registration, SendMessage, Sender, TrunkHealth,
 };
 use opentact_engine::recordings::{Archive, RecordingsConfig};
-use opentact_engine::speech::{Engine, Gender, Pcm, SayRequest, Speech, SpeechError, VoiceInfo};
+use opentact_engine::speech::{Engine, Gender, SayRequest, Speech, SpeechError, Track, VoiceInfo};
 use opentact_events::{EventType, Hub, NewEvent, view};
 use opentact_stir::TestAuthority;
 use opentact_store::accounts::{Account, NewAccount};
@@ -152,7 +152,7 @@ pub struct FakeSpeech;
 
 #[async_trait]
 impl Speech for FakeSpeech {
-    async fn synthesize(&self, _: SayRequest) -> Result<Pcm, SpeechError> {
+    async fn speak(&self, _: SayRequest, _: Track) -> Result<(), SpeechError> {
         Err(SpeechError::Busy)
     }
 
@@ -160,6 +160,7 @@ impl Speech for FakeSpeech {
         vec![VoiceInfo {
             code: "espeak-de-m".to_owned(),
             name: "German, eSpeak".to_owned(),
+            kind: "Standard",
             gender: Gender::Male,
             lang: "de".to_owned(),
             engine: Engine::Espeak,

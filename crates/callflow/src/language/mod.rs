@@ -102,7 +102,7 @@ pub enum Children {
     Only(&'static [Name]),
 }
 
-/// Marks of SSML 1.1 that `<Say>` may hold. Engines that know none speak the text inside.
+/// Marks of SSML 1.1 that `<Say>` may hold; [`crate::spans`] tells which of them are heard.
 pub const SSML: &[&str] =
     &["speak", "p", "s", "break", "emphasis", "prosody", "say-as", "sub", "phoneme", "voice", "lang", "mark"];
 

@@ -12,14 +12,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use opentact_media::clip::{Clip, NoRoom};
-use opentact_media::file::{Reader, Stopped};
+use opentact_media::file::Reader;
 use reqwest::Method;
 use shelf::{Kept, Key, Origin, Shelf};
 
+use crate::decode::{Sink, receive, why};
 use crate::http::{Fetch, HttpClient, HttpError, Opened, max_age};
-use crate::speech::{SayRequest, Speech, SpeechError};
+use crate::speech::{SayRequest, Speech, SpeechError, Track};
 
 /// Octets read of a file at once.
 const PIECE: usize = 64 << 10;
@@ -98,24 +98,38 @@ impl PromptLibrary {
         }
     }
 
-    /// Speech.
+    /// Speech. It may still be coming; what goes wrong after its beginning is told by whoever plays it.
     pub async fn say(&self, request: SayRequest) -> Result<Arc<Clip>, PromptError> {
+        let request = request.tidied();
         let key = Key::Said(request.clone());
         let slot = self.shelf.slot(key.clone());
         let mut kept = slot.lock().await;
-        if let Some(kept) = &*kept {
+        if let Some(kept) = kept.as_ref().filter(|kept| kept.is_sound()) {
             return Ok(kept.clip.clone());
         }
-        let spoken = match self.speech.synthesize(request).await {
-            Ok(pcm) => Clip::whole(pcm.samples, pcm.rate, self.shelf.clone()).map_err(PromptError::from),
-            Err(error) => Err(error.into()),
-        };
-        if let Ok(clip) = &spoken {
-            *kept = Some(Kept { clip: clip.clone(), origin: Origin::Speech });
-        }
+        let spoken = self.speak(request).await;
+        *kept = spoken.as_ref().ok().map(|clip| Kept { clip: clip.clone(), origin: Origin::Speech });
         drop(kept);
         self.shelf.sweep(&key);
         spoken
+    }
+
+    /// Returns with the first samples, or why there are none.
+    async fn speak(&self, request: SayRequest) -> Result<Arc<Clip>, PromptError> {
+        let clip = Clip::begin(self.shelf.clone());
+        let (track, mut begun) = Track::new(clip.clone());
+        let (speech, filling) = (self.speech.clone(), clip.clone());
+        let mut speaking = Box::pin(async move {
+            let end = speech.speak(request, track).await;
+            filling.finish(end.clone().map_err(|error| error.to_string().into()));
+            end
+        });
+        tokio::select! {
+            end = &mut speaking => end?,
+            // It goes on when the caller who was first has hung up: others may listen.
+            Ok(()) = &mut begun => drop(tokio::spawn(speaking)),
+        }
+        Ok(clip)
     }
 
     /// A file of this machine, whatever folder it is in; `name` is what it is called in errors.
@@ -224,7 +238,7 @@ impl PromptLibrary {
             let origin = Origin::Web { etag: known_etag, last_modified: known_date, told: Instant::now(), until };
             Ok(Kept { clip: known.clip.clone(), origin })
         };
-        let opened = match (opened, known) {
+        let mut opened = match (opened, known) {
             (Ok(opened), Some(known)) if opened.status == 304 => return again(known, until(&opened)),
             // A prompt that was there a moment ago is not silenced by a server that is down (RFC 5861 4).
             (Ok(opened), Some(known)) if opened.status >= 500 => {
@@ -251,7 +265,8 @@ impl PromptLibrary {
         let (filling, url) = (clip.clone(), url.to_owned());
         // Goes on when the caller who was first has hung up: others may listen.
         tokio::spawn(async move {
-            let end = receive(opened, &filling).await.map_err(|reason| format!("{url}: {reason}").into());
+            let received = receive(&mut opened, filling.clone()).await;
+            let end = received.map(drop).map_err(|reason| format!("{url}: {reason}").into());
             if let Err(reason) = &end {
                 tracing::info!(%reason, "prompt broken off");
             }
@@ -303,13 +318,6 @@ fn open(path: &Path, limit: u64) -> Result<(std::fs::File, Option<std::time::Sys
     Ok((file, meta.modified().ok(), meta.len()))
 }
 
-fn why(stopped: Stopped<NoRoom>) -> String {
-    match stopped {
-        Stopped::File(error) => error.to_string(),
-        Stopped::Refused(error) => error.to_string(),
-    }
-}
-
 fn read(file: std::fs::File, octets: u64, clip: &Arc<Clip>) -> Result<(), String> {
     let mut reader = Reader::new();
     let mut take = |samples: &[i16], rate| clip.push(samples.into(), rate);
@@ -325,30 +333,12 @@ fn read(file: std::fs::File, octets: u64, clip: &Arc<Clip>) -> Result<(), String
     }
 }
 
-async fn receive(mut opened: Opened, clip: &Arc<Clip>) -> Result<(), String> {
-    let mut reader = Reader::new();
-    loop {
-        let octets = opened.next().await.map_err(|error| error.to_string())?;
-        let (decoder, clip) = (reader, clip.clone());
-        let is_last = octets.is_none();
-        // In its turn: nothing more is read of the connection before it is decoded.
-        let decoded = tokio::task::spawn_blocking(move || decode(decoder, octets, &clip));
-        reader = decoded.await.map_err(|error| error.to_string())??;
-        if is_last {
-            return Ok(());
-        }
-    }
-}
+impl Sink for Arc<Clip> {
+    type Error = NoRoom;
 
-/// `octets`: `None` at the end.
-fn decode(mut reader: Reader, octets: Option<Bytes>, clip: &Arc<Clip>) -> Result<Reader, String> {
-    let take = |samples: &[i16], rate| clip.push(samples.into(), rate);
-    match octets {
-        Some(octets) => reader.push(&octets, take),
-        None => reader.finish(take),
+    fn take(&mut self, samples: &[i16], rate: u32) -> Result<(), NoRoom> {
+        self.push(samples.into(), rate)
     }
-    .map_err(why)?;
-    Ok(reader)
 }
 
 #[cfg(test)]

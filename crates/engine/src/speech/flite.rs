@@ -11,8 +11,9 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::text;
-use super::{Pcm, SpeechError};
+use super::{SpeechError, Track};
 
+pub(super) const NAME: &str = "flite";
 /// Samples per second of both voices.
 pub(super) const RATE: u32 = 16_000;
 /// flite's time grows with the square of a text: a piece of this many octets takes some 0.1 s.
@@ -38,12 +39,20 @@ struct CstWave {
     samples: *mut c_short,
 }
 
+/// The head of `cst_voice`, `cst_voice.h`.
+#[repr(C)]
+struct CstVoice {
+    name: *const c_char,
+    features: *mut c_void,
+}
+
 unsafe extern "C" {
     fn flite_init() -> c_int;
     fn register_cmu_us_slt(voxdir: *const c_char) -> *mut c_void;
     fn register_cmu_us_rms(voxdir: *const c_char) -> *mut c_void;
     fn flite_text_to_wave(text: *const c_char, voice: *mut c_void) -> *mut CstWave;
     fn delete_wave(wave: *mut CstWave);
+    fn feat_set_float(features: *mut c_void, name: *const c_char, value: f32);
 }
 
 /// flite can play to a sound card through libasound. It is never asked to: these take the place of those functions, so
@@ -83,15 +92,21 @@ unsafe impl Send for Voices {}
 
 static VOICES: Mutex<Option<Voices>> = Mutex::new(None);
 
-/// Speaks on a blocking thread. Given up, it ends with the piece it is at.
-pub(super) async fn speak(voice: Voice, text: String, timeout: Duration) -> Result<Pcm, SpeechError> {
+/// Speaks on a blocking thread, piece by piece, `rate` in per cent of its own. Given up, it ends with the piece it is at.
+pub(super) async fn speak(
+    voice: Voice,
+    text: String,
+    rate: u16,
+    timeout: Duration,
+    track: Track,
+) -> Result<Track, SpeechError> {
     let given_up = GivenUp(Arc::new(AtomicBool::new(false)));
     let flag = given_up.0.clone();
-    let task = tokio::task::spawn_blocking(move || speak_pieces(voice, &text, &flag));
+    let task = tokio::task::spawn_blocking(move || speak_pieces(voice, &text, rate, &flag, track));
     match tokio::time::timeout(timeout, task).await {
-        Ok(Ok(samples)) => samples.map(|samples| Pcm { samples: samples.into(), rate: RATE }),
-        Ok(Err(error)) => Err(SpeechError::Failed(error.to_string())),
-        Err(_) => Err(SpeechError::Timeout(timeout)),
+        Ok(Ok(track)) => track,
+        Ok(Err(error)) => Err(SpeechError::failed(NAME, error)),
+        Err(_) => Err(SpeechError::Timeout { engine: NAME, after: timeout }),
     }
 }
 
@@ -104,19 +119,25 @@ impl Drop for GivenUp {
     }
 }
 
-fn speak_pieces(voice: Voice, text: &str, given_up: &AtomicBool) -> Result<Vec<i16>, SpeechError> {
-    let mut samples = Vec::new();
+fn speak_pieces(
+    voice: Voice,
+    text: &str,
+    rate: u16,
+    given_up: &AtomicBool,
+    mut track: Track,
+) -> Result<Track, SpeechError> {
     for piece in text::pieces(&text::to_ascii(text), MAX_PIECE, MAX_WORD) {
         if given_up.load(Ordering::Relaxed) {
-            return Err(SpeechError::Failed("given up".into()));
+            return Err(SpeechError::failed(NAME, "given up"));
         }
-        speak_piece(voice, piece, &mut samples)?;
+        let samples = speak_piece(voice, piece, rate)?;
+        track.push(&samples, RATE)?;
     }
-    Ok(samples)
+    Ok(track)
 }
 
-fn speak_piece(voice: Voice, piece: String, samples: &mut Vec<i16>) -> Result<(), SpeechError> {
-    let piece = CString::new(piece).map_err(|error| SpeechError::Failed(error.to_string()))?;
+fn speak_piece(voice: Voice, piece: String, rate: u16) -> Result<Vec<i16>, SpeechError> {
+    let piece = CString::new(piece).map_err(|error| SpeechError::failed(NAME, error))?;
     let mut voices = VOICES.lock();
     let voices = voices.get_or_insert_with(|| {
         // SAFETY: called once, before anything else of flite, under the lock; a null folder means the data linked in.
@@ -130,13 +151,18 @@ fn speak_piece(voice: Voice, piece: String, samples: &mut Vec<i16>) -> Result<()
         Voice::Rms => voices.rms,
     };
     if voice.is_null() {
-        return Err(SpeechError::Failed("flite has no such voice".into()));
+        return Err(SpeechError::failed(NAME, "no such voice"));
     }
-    // SAFETY: a voice of flite's own and a text that ends with a zero, under the lock.
-    let wave = unsafe { flite_text_to_wave(piece.as_ptr(), voice) };
+    let stretch = 100.0 / f32::from(rate);
+    // SAFETY: a voice of flite's own, whose features are its own too, and texts that end with a zero, under the lock.
+    let wave = unsafe {
+        feat_set_float((*voice.cast::<CstVoice>()).features, c"duration_stretch".as_ptr(), stretch);
+        flite_text_to_wave(piece.as_ptr(), voice)
+    };
     if wave.is_null() {
-        return Err(SpeechError::Failed("flite gave no sound".into()));
+        return Err(SpeechError::failed(NAME, "it gave no sound"));
     }
+    let mut samples = Vec::new();
     // SAFETY: not null, made by flite, ours until deleted; the samples are as many as it says (one channel).
     unsafe {
         let CstWave { num_samples, num_channels, samples: first, sample_rate, .. } = *wave;
@@ -146,5 +172,5 @@ fn speak_piece(voice: Voice, piece: String, samples: &mut Vec<i16>) -> Result<()
         }
         delete_wave(wave);
     }
-    Ok(())
+    Ok(samples)
 }

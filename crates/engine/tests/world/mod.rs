@@ -22,7 +22,7 @@ use opentact_engine::ports::{ControlError, FlowSource, Originate, VoiceCarrier};
 use opentact_engine::prompt::PromptConfig;
 use opentact_engine::recordings::RecordingsConfig;
 use opentact_engine::router::{EmergencyConfig, RouterConfig};
-use opentact_engine::speech::{LocalSpeech, SpeechConfig};
+use opentact_engine::speech::{SpeechConfig, SpeechEngines};
 use opentact_engine::stir::StirConfig;
 use opentact_engine::trace::TraceConfig;
 use opentact_engine::transport::{Outside, TcpLimits, TransportConfig};
@@ -70,7 +70,7 @@ pub struct World {
 }
 
 async fn start(config: &EngineConfig, store: &Store, hub: &Hub) -> Engine {
-    let speech = std::sync::Arc::new(LocalSpeech::new(SpeechConfig::default()));
+    let speech = std::sync::Arc::new(SpeechEngines::new(SpeechConfig::default()).unwrap());
     Engine::start(config.clone(), store.clone(), hub.clone(), speech).await.unwrap()
 }
 

@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 use super::sms_carrier::SmsCarrier;
 use super::value::{
-    CarrierName, CodecName, Digest, External, LogFormat, Ports, Secret, SignUp, Size, Span, Srtp, Value,
+    CarrierName, CodecName, Digest, External, LogFormat, Ports, Secret, SignUp, Size, Span, SpeechFormat, SpeechVoice,
+    Srtp, Value,
 };
 use super::{Layers, Setting};
 
@@ -445,6 +446,25 @@ section! {
     Speech "speech." {
         /// Program for languages other than English.
         espeak: PathBuf = "espeak-ng",
+        /// Program of festival, for the English voice `festival-slt`.
+        festival: PathBuf = "text2wave",
+        /// Server that speaks the speech API of OpenAI, before `/v1/audio/speech`, such as `https://api.openai.com` or
+        /// `http://127.0.0.1:8880`; unset: none.
+        url: Option<String> = "",
+        /// Its key, sent as `Authorization: Bearer`.
+        key: Option<Secret> = "",
+        /// Its `model`.
+        model: String = "tts-1",
+        /// Its `response_format`: `wav`, `mp3` or `opus`.
+        format: SpeechFormat = "wav",
+        /// Its voices, such as `alloy:en-US:FEMALE`. Each is of type `WaveNet`, and its name is its code.
+        voices: Vec<SpeechVoice> = "",
+        /// Longest time that one text takes; of the server from one octet to the next.
+        timeout: Span = "20s",
+        /// Texts that are spoken at once.
+        concurrent: u32 = "4",
+        /// Texts that wait for their turn; more are refused.
+        waiting: u32 = "256",
     }
 }
 
@@ -852,6 +872,14 @@ impl Config {
             let web = url::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
             fault(!web, "recordings.s3_endpoint", "expected https://host or https://host:port");
         }
+        let speech = &self.speech;
+        if let Some(url) = &speech.url {
+            let web = url::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+            fault(!web, "speech.url", "expected https://host or http://host:port");
+            fault(speech.voices.is_empty(), "speech.url", "needs speech.voices");
+        }
+        fault(speech.timeout.0.is_zero(), "speech.timeout", "must be more than 0s");
+        fault(!(1..=1_000).contains(&speech.concurrent), "speech.concurrent", "must be 1 to 1000");
         let (access, secret) = (recordings.s3_access_key.is_some(), recordings.s3_secret_key.is_some());
         fault(access && !secret, "recordings.s3_access_key", "needs recordings.s3_secret_key");
         fault(secret && !access, "recordings.s3_secret_key", "needs recordings.s3_access_key");

@@ -244,6 +244,51 @@ impl<T: Element> Value for Vec<T> {
     }
 }
 
+/// A voice of the server of `speech.url`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpeechVoice {
+    pub name: String,
+    /// BCP 47.
+    pub lang: String,
+    pub male: bool,
+}
+
+impl Value for SpeechVoice {
+    const KIND: &'static str = "NAME:LANGUAGE:GENDER";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        let wrong = |why: &str| format!("expected {} such as alloy:en-US:FEMALE: {why}, found {text:?}", Self::KIND);
+        let mut parts = text.split(':');
+        let (Some(name), Some(lang), Some(gender), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(wrong("three parts"));
+        };
+        // What `<Say>` takes as a code.
+        let fits = |text: &str| {
+            let is_fit = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_' | b'.');
+            (1..=64).contains(&text.len()) && text.bytes().all(is_fit)
+        };
+        if !fits(name) || !fits(lang) {
+            return Err(wrong("a name and a language are 1 to 64 letters, digits, _ - ."));
+        }
+        let male = match gender.to_ascii_uppercase().as_str() {
+            "MALE" => true,
+            "FEMALE" => false,
+            _ => return Err(wrong("a gender is MALE or FEMALE")),
+        };
+        Ok(Self { name: name.to_owned(), lang: lang.to_owned(), male })
+    }
+
+    fn show(&self) -> Option<toml::Value> {
+        let gender = if self.male { "MALE" } else { "FEMALE" };
+        Some(toml::Value::String(format!("{}:{}:{gender}", self.name, self.lang)))
+    }
+}
+
+impl Element for SpeechVoice {
+    const LIST: &'static str = "list of NAME:LANGUAGE:GENDER";
+}
+
 /// A length of time, written `500ms`, `30s`, `10m`, `2h`, `30d`; a bare number is seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
 pub struct Span(pub Duration);
@@ -425,6 +470,11 @@ words! {
 words! {
     /// The way to the telephone network.
     CarrierName, "dev" { Dev = "dev" }
+}
+
+words! {
+    /// What the server of `speech.url` is asked for.
+    SpeechFormat, "wav, mp3 or opus" { Wav = "wav", Mp3 = "mp3", Opus = "opus" }
 }
 
 words! {

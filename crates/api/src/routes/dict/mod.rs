@@ -46,7 +46,7 @@ async fn countries(_: Caller) -> Reply {
 
 /// The voices that `<Say>` can speak with, of all engines that are there.
 ///
-/// `<Say code="…">` takes a voice by its `code`; without one the first of the language and gender is taken.
+/// `<Say code="…">` takes a voice by its `code`; without one the first of the language, gender and `type` is taken.
 #[utoipa::path(get, path = "/rest/dict/gtts", operation_id = "ListDictGTTSVoices", tag = "dictionary",
     responses((status = 200, body = Envelope<Vec<model::Voice>>), Faults))]
 async fn voices(State(state): State<ApiState>, _: Caller) -> Reply {
@@ -59,7 +59,7 @@ fn voice(voice: &VoiceInfo) -> Value {
         Gender::Male => "MALE",
     };
     json!({
-        "type": "Standard",
+        "type": voice.kind,
         "code": voice.code,
         "name": voice.name,
         "gender": gender,

@@ -1,11 +1,17 @@
 //! What a `<Say>` asks of a speech engine.
 
+mod reading;
+mod ssml;
+
+pub(crate) use ssml::check;
+pub use ssml::{Span, spans};
+
 /// A text and the voice to speak it with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Voice {
-    /// Plain, without marks; for an engine that knows no SSML.
+    /// Plain, without marks.
     pub text: String,
-    /// The same with SSML 1.1 marks, without the enclosing `speak`; `None` where there are none.
+    /// The same with SSML 1.1 marks, without the enclosing `speak`, for [`spans`]; `None` where there are none.
     pub ssml: Option<String>,
     /// BCP 47, `en-US`.
     pub lang: String,
