@@ -201,6 +201,8 @@ impl Call {
                 }
             }
             Input::Recorded { id, result } => self.recorded(now, id, result),
+            Input::Speaking { id } => self.op_result(now, id, OpResult::Speaking),
+            Input::Said { id, result } => self.op_result(now, id, OpResult::Said(result)),
             Input::Run(document) => self.run(now, document),
             Input::Hangup { leg, cause } => self.hang_up_leg(now, leg, cause),
             Input::Detected { answer } => {

@@ -135,6 +135,8 @@ impl Call {
                 return self.put(Output::Play { leg, id: op, prompt: prompt(sound), loops });
             }
             FlowOutput::StopPlay { op } => return self.put(Output::StopPlay { leg, id: op }),
+            FlowOutput::Listen { op, listen } => return self.put(Output::Listen { leg, id: op, listen }),
+            FlowOutput::StopListen { op } => return self.put(Output::StopListen { id: op }),
             FlowOutput::Fetch { op, request } => return self.put(Output::Fetch { id: op, request }),
             FlowOutput::DropFetch { op } => return self.put(Output::DropFetch { id: op }),
             FlowOutput::Step(report) => return self.put(Output::Step { leg, report }),
@@ -182,6 +184,7 @@ impl Call {
                 while let Some(output) = machine.poll() {
                     match output {
                         FlowOutput::StopPlay { op } => self.put(Output::StopPlay { leg, id: op }),
+                        FlowOutput::StopListen { op } => self.put(Output::StopListen { id: op }),
                         FlowOutput::DropFetch { op } => self.put(Output::DropFetch { id: op }),
                         FlowOutput::Step(report) => self.put(Output::Step { leg, report }),
                         _ => {}

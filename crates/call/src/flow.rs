@@ -26,6 +26,7 @@ impl Call {
             | FlowOutput::Record { .. }
             | FlowOutput::Hold { .. }
             | FlowOutput::Unhold { .. }
+            | FlowOutput::Listen { .. }
             | FlowOutput::Fetch { .. }
                 if !up => {}
             FlowOutput::Answer => match self.legs[0].is_live() {
@@ -49,6 +50,8 @@ impl Call {
             FlowOutput::Hold { op } => self.hold(now, op),
             FlowOutput::Unhold { op } => self.unhold(now, op),
             FlowOutput::StopRecord { op } => self.put(Output::StopRecord { leg, id: op }),
+            FlowOutput::Listen { op, listen } => self.put(Output::Listen { leg, id: op, listen }),
+            FlowOutput::StopListen { op } => self.put(Output::StopListen { id: op }),
             FlowOutput::Fetch { op, request } => self.put(Output::Fetch { id: op, request }),
             FlowOutput::DropFetch { op } => self.put(Output::DropFetch { id: op }),
             FlowOutput::Reject { code } => {

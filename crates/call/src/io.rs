@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 pub use opentact_callflow::{
-    Destination as DialTarget, Document, HttpAnswer, HttpBody, HttpRequest, Method, Now, Record, RecordFormat,
-    StepReport, Tone, Variables, Voice,
+    Destination as DialTarget, Document, HttpAnswer, HttpBody, HttpRequest, Listen, Method, Now, Record, RecordFormat,
+    StepReport, Tone, Utterance, Variables, Voice,
 };
 
 use crate::leg::{CallType, LegId, LegSnapshot};
@@ -130,6 +130,15 @@ pub enum Input {
     Fetched {
         id: u64,
         result: Result<HttpAnswer, String>,
+    },
+    /// Of [`Output::Listen`]: somebody speaks; [`Input::Said`] follows.
+    Speaking {
+        id: u64,
+    },
+    /// Of [`Output::Listen`]: what was said, or why that is not known.
+    Said {
+        id: u64,
+        result: Result<Utterance, String>,
     },
     /// A recording's file is closed.
     Recorded {
@@ -325,6 +334,16 @@ pub enum Output {
     },
     StopRecord {
         leg: LegId,
+        id: u64,
+    },
+    /// Hear what the leg says, once. Answer with [`Input::Speaking`] when it begins to speak and [`Input::Said`] when it is
+    /// known what it has said, unless stopped.
+    Listen {
+        leg: LegId,
+        id: u64,
+        listen: Listen,
+    },
+    StopListen {
         id: u64,
     },
     /// Find out who has answered. Answer with [`Input::Detected`] once, unless the leg ends before.

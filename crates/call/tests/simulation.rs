@@ -405,6 +405,11 @@ impl Simulation {
                 self.records.insert(id);
             }
             Output::Detect { leg } => self.up(leg),
+            Output::Listen { leg, id, .. } => {
+                self.up(leg);
+                self.fresh(id);
+            }
+            Output::StopListen { id } => assert!(self.used.contains(&id)),
             Output::StopRecord { id, .. } => assert!(self.used.contains(&id)),
             Output::Fetch { id, .. } => {
                 self.fresh(id);

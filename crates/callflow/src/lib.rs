@@ -18,7 +18,10 @@ pub use document::Document;
 pub use fault::Fault;
 pub use http::{HttpAnswer, HttpBody, HttpRequest, Method};
 pub use language::language;
-pub use machine::{Dial, DialEnd, Input, Leg, Machine, Now, OpResult, Output, Record, RecordEnd, RecordFormat, Sound};
+pub use machine::{
+    Dial, DialEnd, Input, Leg, Listen, Machine, Now, OpResult, Output, Record, RecordEnd, RecordFormat, Sound,
+    Utterance,
+};
 pub use parse::{MAX_BYTES, MAX_DEPTH, MAX_ELEMENTS, Mode, parse};
 pub use report::StepReport;
 pub use say::{Gender, Span, Voice, spans};

@@ -206,12 +206,6 @@ impl Reader<'_> {
             return;
         }
         node.attributes.push((attribute.name, value.into()));
-        if attribute.later_values.iter().any(|later| later.eq_ignore_ascii_case(value.trim())) {
-            let message =
-                format!("attribute `{}`: `{}` is not supported by this version", attribute.name, value.trim());
-            self.fault(node, at, Wrong::from(message).expected(attribute.kind.to_string()));
-            return;
-        }
         if has_variable(value) {
             return;
         }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use opentact_callflow::{
     Dial, DialEnd, HttpAnswer, HttpBody, HttpRequest, Input, Leg, Machine, Mode, Now, OpResult, Output, RecordEnd,
-    Sound, Tone, Variables, Voice, language, parse,
+    Sound, Tone, Utterance, Variables, Voice, language, parse,
 };
 
 macro_rules! files {
@@ -233,8 +233,11 @@ impl World {
                 };
                 ("record", OpResult::Recorded(Ok(end)))
             }
+            "speaks" => ("speech", OpResult::Speaking),
+            "said" => ("speech", OpResult::Said(Ok(Utterance { text: rest.to_owned(), confidence: Some(0.9) }))),
             "not" => match rest.split_once(' ').unwrap_or((rest, "")) {
                 ("heard", reason) => ("sound", OpResult::Played(Err(reason.to_owned()))),
+                ("understood", reason) => ("speech", OpResult::Said(Err(reason.to_owned()))),
                 (_, reason) => ("record", OpResult::Recorded(Err(reason.to_owned()))),
             },
             "no" => ("request", OpResult::Fetched(Err(rest.trim_start_matches("answer ").to_owned()))),
@@ -245,7 +248,7 @@ impl World {
         let index = self.open.iter().position(|(open, ..)| fits(open));
         let index = index.unwrap_or_else(|| panic!("`{input}`, but there is no {kind} under way: {:?}", self.open));
         let op = match result {
-            OpResult::Joined | OpResult::Held => self.open[index].1,
+            OpResult::Joined | OpResult::Held | OpResult::Speaking => self.open[index].1,
             _ => self.open.remove(index).1,
         };
         self.handle(Input::Result { op, result });
@@ -320,6 +323,9 @@ impl World {
                 }
                 line.push_str(if record.beep { ", after a beep" } else { "" });
                 line.push_str(if record.channels == 2 { ", both sides apart" } else { "" });
+                if let Some(lang) = &record.asr {
+                    write!(line, ", transcribed in {lang}").unwrap();
+                }
                 self.begins("record", op, line)
             }
             Output::StopRecord { op } => {
@@ -329,6 +335,14 @@ impl World {
             }
             Output::Hold { op } => self.begins("hold", op, "hold the other leg".into()),
             Output::Unhold { op } => self.begins("dial", op, "take the other leg back".into()),
+            Output::Listen { op, listen } => {
+                let hints = if listen.hints.is_empty() { "anything".into() } else { listen.hints.join(", ") };
+                self.begins("speech", op, format!("listen for {hints} in {}", listen.lang))
+            }
+            Output::StopListen { op } => {
+                self.stops(op);
+                "stop listening".into()
+            }
             Output::Fetch { op, request } => self.begins("request", op, request_line(&request)),
             Output::DropFetch { op } => format!("drop {}", self.stops(op)),
             Output::Reject { code } => self.ends(format!("reject {code}")),

@@ -55,7 +55,7 @@ fn every_fault_is_named_with_its_place() {
   <Play>ftp://a.example/b</Play>
   <Play/>
   <Conference/>
-  <Gather lang="en-US" input="speech"/>
+  <Gather lang="en US" input="voice"/>
   <Hangup cause="128"/><Hangup cause="x"/>
   <Meta value="1"/>
   <Callback url="https://a.example/">https://b.example/</Callback>

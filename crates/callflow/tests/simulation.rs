@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::{Duration, Instant};
 
 use opentact_callflow::{
-    DialEnd, HttpAnswer, Input, Machine, Mode, Now, OpResult, Output, RecordEnd, Variables, parse,
+    DialEnd, HttpAnswer, Input, Machine, Mode, Now, OpResult, Output, RecordEnd, Utterance, Variables, parse,
 };
 use rand::prelude::*;
 
@@ -38,8 +38,16 @@ fn the_seeds_go_everywhere() {
         let begins = format!("{} ", element.text);
         assert!(!reported || log.iter().any(|line| line.starts_with(&begins)), "{}", element.text);
     }
-    for part in ["Call hangup", "Replaced by", "Stopped by key", "HTTP 200", "HTTP 404", "no answer in", "Keys entered"]
-    {
+    for part in [
+        "Call hangup",
+        "Replaced by",
+        "Stopped by key",
+        "HTTP 200",
+        "HTTP 404",
+        "no answer in",
+        "Keys entered",
+        "Said: ",
+    ] {
         assert!(log.iter().any(|line| line.contains(part)), "{part}");
     }
 }
@@ -58,6 +66,7 @@ enum Op {
     Dial { joined: bool },
     Hold { held: bool },
     Record { stopped: bool },
+    Listen { speaking: bool },
 }
 
 struct World {
@@ -171,6 +180,14 @@ impl World {
             // It may last.
             Op::Hold { held: true } if good => return None,
             Op::Hold { .. } => OpResult::Alone("Other leg hung up".into()),
+            Op::Listen { speaking: false } if good => {
+                self.open.insert(op, Op::Listen { speaking: true });
+                return Some(OpResult::Speaking);
+            }
+            Op::Listen { .. } => OpResult::Said(match self.random.random_range(0..4) {
+                0 => Err(failed()),
+                n => Ok(Utterance { text: ["", "a", "1 live"][n - 1].to_owned(), confidence: None }),
+            }),
             Op::Record { .. } => OpResult::Recorded(good.then_some(RecordEnd::Silence).ok_or_else(failed)),
         };
         self.open.remove(&op);
@@ -227,6 +244,11 @@ impl World {
             Output::Dial { op, .. } | Output::Unhold { op } => self.begins(op, Op::Dial { joined: false }),
             Output::Hold { op } => self.begins(op, Op::Hold { held: false }),
             Output::Record { op, .. } => self.begins(op, Op::Record { stopped: false }),
+            Output::Listen { op, .. } => {
+                assert!(!self.open.values().any(|op| matches!(op, Op::Listen { .. })), "two listen");
+                self.begins(op, Op::Listen { speaking: false });
+            }
+            Output::StopListen { op } => assert!(matches!(self.open.remove(&op), Some(Op::Listen { .. }))),
             Output::StopPlay { op } => assert_eq!(self.open.remove(&op), Some(Op::Sound)),
             Output::DropFetch { op } => assert_eq!(self.open.remove(&op), Some(Op::Request)),
             Output::StopDial { op } => assert!(matches!(self.open.remove(&op), Some(Op::Dial { .. }))),

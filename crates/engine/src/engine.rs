@@ -35,6 +35,7 @@ use crate::media::{MediaConfig, MediaPool};
 use crate::messages::{Mailroom, MessageConfig};
 use crate::ports::{CallControl, DevCaller, VoiceCarrier};
 use crate::prompt::{PromptConfig, PromptLibrary};
+use crate::recognition::{Recognition, RecognitionConfig};
 use crate::recordings::{Archive, ArchiveError, RecordingsConfig};
 use crate::reflexive::Reflexive;
 use crate::router::{Router, RouterConfig};
@@ -117,6 +118,7 @@ pub struct EngineConfig {
     /// Messages between SIP users.
     pub messages: MessageConfig,
     pub prompts: PromptConfig,
+    pub recognition: RecognitionConfig,
     /// SIP messages that wait while the core is busy; more datagrams are dropped, and streams wait.
     pub sip_queue: usize,
     /// A new call is refused with 503 when its INVITE has waited longer, unless it is for help.
@@ -195,6 +197,7 @@ impl Engine {
         let guard = EgressGuard::new(config.egress_allow);
         let http = HttpClient::new(guard.clone(), PRODUCT)?;
         let prompts = PromptLibrary::start(config.prompts, http.clone(), speech)?;
+        let recognition = Recognition::new(config.recognition)?;
         let signalling = Signalling::start()?;
         let (sip_sender, sip) = mpsc::channel(config.sip_queue);
         // A leg has few media events open at a time; what a full channel would drop are keys pressed faster than that.
@@ -266,6 +269,7 @@ impl Engine {
             media: media.clone(),
             router: router.clone(),
             prompts: prompts.clone(),
+            recognition,
             archive: archive.clone(),
             http: http.clone(),
             journal,

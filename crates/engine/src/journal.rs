@@ -22,6 +22,7 @@ use serde_json::{Map, Value, json};
 use smallvec::SmallVec;
 use uuid::Uuid;
 
+use crate::recognition::{Transcript, Word};
 use crate::router::LegContext;
 
 /// Executed elements that a call object shows, the latest; the log in the database has them all.
@@ -93,6 +94,11 @@ impl Journal {
     /// Somebody calls for help.
     pub(crate) fn emergency_call(&self, account: Uuid, number: &str, from: &str, state: &str, payload: &Value) {
         self.publish(NewEvent::emergency_call(account, number, from, state, payload));
+    }
+
+    /// A recording was transcribed, or could not be. `call`: the object of its leg.
+    pub(crate) fn transcribed(&self, record: &Record, payload: &Value, call: &Value) {
+        self.publish(NewEvent::call_transcript(record, payload, call));
     }
 
     fn publish(&self, event: NewEvent) {
@@ -459,6 +465,34 @@ fn record(leg: &LegSnapshot, page: &Page) -> CallRecord {
 
 fn attributes(report: &StepReport) -> Value {
     Value::Object(report.attributes.iter().map(|(name, value)| (name.clone(), json!(value))).collect::<Map<_, _>>())
+}
+
+/// What a recording says, as events show it.
+pub(crate) fn transcript(
+    uuid: Uuid,
+    record: &Record,
+    lang: &str,
+    engine: Option<&str>,
+    result: Result<&Transcript, &str>,
+) -> Value {
+    let word = |word: &Word| {
+        // As it was told, not as the binary fraction that is closest to it.
+        let confidence = word.confidence.map(|confidence| (f64::from(confidence) * 1000.0).round() / 1000.0);
+        json!({ "text": word.text, "from_ms": word.from_ms, "to_ms": word.to_ms, "confidence": confidence })
+    };
+    let heard = result.ok();
+    json!({
+        "uuid": uuid,
+        "record": record.uuid,
+        "tag": record.tag,
+        "call": record.call,
+        "language": heard.and_then(|heard| heard.language.as_deref()).unwrap_or(lang),
+        "text": heard.map(|heard| &heard.text),
+        "words": heard.map(|heard| heard.words.iter().map(word).collect::<Vec<_>>()).unwrap_or_default(),
+        "engine": engine,
+        "error": result.err(),
+        "created_on": view::date(Utc::now()),
+    })
 }
 
 /// How an element inside another came out.

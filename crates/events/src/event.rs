@@ -135,6 +135,12 @@ impl NewEvent {
             .with("call", call)
     }
 
+    /// A recording was transcribed, or could not be: `payload` says what was said, or why that is not known.
+    pub fn call_transcript(record: &Record, payload: &Value, call: &impl Serialize) -> NewEvent {
+        let message = format!("Call transcript: {}", record.tag.as_deref().unwrap_or("untagged"));
+        NewEvent::new(record.account, EventType::CallTranscript, message, payload, record.uuid).with("call", call)
+    }
+
     /// A message was made, changed state or was delivered. `view` is [`view::sms`]'s object of it.
     pub fn sms(sms: &Sms, view: &Value) -> NewEvent {
         let message = format!("SMS: type: {}, state: {}", sms.kind, sms.state);

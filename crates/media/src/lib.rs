@@ -31,6 +31,8 @@ pub mod stats;
 pub mod telephone_event;
 pub mod tone;
 mod transport;
+pub mod utterance;
+mod voice;
 pub mod wav;
 
 pub use clip::Clip;

@@ -23,6 +23,7 @@ use opentact_engine::media::{Delay, MediaConfig};
 use opentact_engine::number_data::HttpNumberData;
 use opentact_engine::ports::NumberData;
 use opentact_engine::prompt::PromptConfig;
+use opentact_engine::recognition::{self, RecognitionConfig, SphinxConfig, StreamConfig, Utterance};
 use opentact_engine::recordings::{RecordingsConfig, S3Config, UploadConfig};
 use opentact_engine::router::{EmergencyConfig, RouterConfig};
 use opentact_engine::speech::{Gender, RemoteConfig, RemoteVoice, SpeechConfig, SpeechEngines};
@@ -42,7 +43,7 @@ use opentact_store::{Keyring, Store};
 
 use crate::config::Config;
 use crate::config::sms_carrier::SmsCarrier;
-use crate::config::value::{CodecName, Digest, External, Secret, SignUp, SpeechVoice, Srtp};
+use crate::config::value::{AsrEngine, CodecName, Digest, External, Secret, SignUp, Span, SpeechVoice, Srtp};
 use crate::first_start::{self, FirstStart};
 use crate::stir;
 
@@ -299,6 +300,35 @@ fn speech_config(config: &Config) -> SpeechConfig {
     }
 }
 
+fn recognition_config(config: &Config) -> RecognitionConfig {
+    let asr = &config.asr;
+    let key = asr.key.as_ref().map(|Secret(key)| key.clone());
+    let millis = |span: Span| u32::try_from(span.0.as_millis()).unwrap_or(u32::MAX);
+    RecognitionConfig {
+        engine: match asr.engine {
+            AsrEngine::Off => recognition::EngineConfig::Off,
+            AsrEngine::Pocketsphinx => recognition::EngineConfig::Sphinx(SphinxConfig {
+                program: asr.pocketsphinx.clone(),
+                model: asr.pocketsphinx_model.clone(),
+            }),
+            AsrEngine::Server => recognition::EngineConfig::Server(ServerConfig {
+                url: asr.url.clone().unwrap_or_default(),
+                key,
+                model: asr.model.clone(),
+            }),
+            AsrEngine::Stream => {
+                recognition::EngineConfig::Stream(StreamConfig { url: asr.stream.clone().unwrap_or_default(), key })
+            }
+            AsrEngine::Tones => recognition::EngineConfig::Tones,
+        },
+        timeout: asr.timeout.0,
+        concurrency: asr.concurrent as usize,
+        waiting: asr.waiting as usize,
+        longest: asr.longest.0,
+        utterance: Utterance { silence: millis(asr.silence), longest: millis(asr.utterance) },
+    }
+}
+
 fn recordings(config: &Config) -> anyhow::Result<RecordingsConfig> {
     let settings = &config.recordings;
     let folder = settings.folder.clone().unwrap_or_else(|| config.general.data.join("recordings"));
@@ -449,6 +479,7 @@ fn engine_config(config: &Config, tls: TlsConfig, stir: StirConfig) -> anyhow::R
             keep: config.messaging.sip_keep.0,
         },
         prompts: prompts(config),
+        recognition: recognition_config(config),
         sip_queue: SIP_QUEUE,
     })
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .process import end
 from .sipp import free_port
-from .sound import write_tone
+from .sound import write, write_tone
 
 CONFIG = """\
 sip_listen {address}:{sip}
@@ -16,7 +16,7 @@ poll_method epoll
 audio_source aufile,{folder}/tone.wav
 audio_player aubridge,heard-{sip}
 audio_alert aubridge,alert-{sip}
-ausrc_srate 8000
+ausrc_srate {rate}
 auplay_srate 8000
 ausrc_channels 1
 auplay_channels 1
@@ -58,11 +58,17 @@ class Baresip:
     running = []
 
     def __init__(
-        self, folder, account, hz=440, ports=(15000, 15999), ca=None, contacts="", mwi=False, address="127.0.0.1", modules=(), codecs=("g711",)
+        self, folder, account, hz=440, ports=(15000, 15999), ca=None, contacts="", mwi=False, address="127.0.0.1", modules=(), codecs=("g711",), says=None
     ):
         self.folder = Path(folder)
         (self.folder / "sound").mkdir(parents=True)
-        write_tone(self.folder / "tone.wav", hz, seconds=60)
+        # `says`: samples at 16 kHz in place of the tone.
+        rate = 8000
+        if says is None:
+            write_tone(self.folder / "tone.wav", hz, seconds=60)
+        else:
+            rate = 16_000
+            write(self.folder / "tone.wav", says, rate)
         self.sip, control = _sip_port(address), free_port(socket.SOCK_STREAM)
         # The first of `contacts` is whom its command `message` writes to. Without `ca` it believes whatever certificate a TLS server shows.
         more = f"sip_cafile {ca}\n" if ca else ""
@@ -71,7 +77,7 @@ class Baresip:
         # A phone with this module subscribes without end where a MESSAGE comes just before it would (baresip 1.0.0).
         more += "".join(f"module {module}.so\n" for module in modules)
         more += "module_app mwi.so\n" if mwi else ""
-        self.write("config", more + CONFIG.format(address=address, sip=self.sip, control=control, folder=self.folder, low=ports[0], high=ports[1], codecs=codecs))
+        self.write("config", more + CONFIG.format(address=address, sip=self.sip, control=control, folder=self.folder, low=ports[0], high=ports[1], codecs=codecs, rate=rate))
         self.write("accounts", account + "\n")
         self.write("contacts", contacts)
         # What others write is shown by the module stdio, which wants an input, and never gets any.

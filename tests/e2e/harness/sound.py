@@ -9,12 +9,16 @@ RATE = 8000
 
 def write_tone(path, hz, seconds=30.0, level=0.5, rate=RATE):
     time = np.arange(int(seconds * rate)) / rate
-    samples = (level * 32767 * np.sin(2 * np.pi * hz * time)).astype("<i2")
+    return write(path, level * 32767 * np.sin(2 * np.pi * hz * time), rate)
+
+
+def write(path, samples, rate=RATE):
+    """A mono WAV file."""
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(rate)
-        file.writeframes(samples.tobytes())
+        file.writeframes(np.asarray(samples).astype("<i2").tobytes())
     return path
 
 

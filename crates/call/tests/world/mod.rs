@@ -322,6 +322,8 @@ impl World {
                 self.records.push(id);
                 format!("record {}", record.tag.as_deref().unwrap_or("-"))
             }
+            Output::Listen { leg, listen, .. } => format!("{}listen for {}", self.to(leg), listen.hints.join(", ")),
+            Output::StopListen { .. } => "stop listening".into(),
             Output::Detect { leg } => format!("detect {}", self.name(leg)),
             Output::StopRecord { .. } => {
                 self.told.push("stop record".into());

@@ -79,8 +79,6 @@ pub struct Attribute {
     pub doc: &'static str,
     /// False: the language has it, this version does not run it.
     pub supported: bool,
-    /// Values the language has and this version does not run.
-    pub later_values: &'static [&'static str],
 }
 
 /// What the text inside an element is.

@@ -56,7 +56,7 @@ impl Element {
 }
 
 const fn attribute(name: &'static str, kind: Kind, doc: &'static str) -> Attribute {
-    Attribute { name, aliases: &[], kind, default: None, required: false, doc, supported: true, later_values: &[] }
+    Attribute { name, aliases: &[], kind, default: None, required: false, doc, supported: true }
 }
 
 impl Attribute {
@@ -72,11 +72,6 @@ impl Attribute {
 
     const fn required(mut self) -> Attribute {
         self.required = true;
-        self
-    }
-
-    const fn later_values(mut self, values: &'static [&'static str]) -> Attribute {
-        self.later_values = values;
         self
     }
 
@@ -103,7 +98,8 @@ const CHANNELS: Attribute =
     attribute("channels", Kind::Integer { min: 1, max: 2 }, "1 mixes both sides, 2 keeps them apart.").default("1");
 const FORMAT: Attribute = attribute("format", Kind::Word(&["wav", "mp3"]), "Of the file.").default("wav");
 const ASR: Attribute =
-    attribute("asr", Kind::Word(&["false"]), "Whether it is transcribed.").default("false").later_values(&["true"]);
+    attribute("asr", Kind::Flag, "Whether it is transcribed: a `call_transcript` event follows.").default("false");
+const SPOKEN: Attribute = attribute("lang", Kind::Identifier, "Language that is spoken, BCP 47.").default("en-US");
 
 pub(super) static ELEMENTS: &[Element] = &[
     element(Name::Response, "Response", "The document. Its elements run in order; after the last the call ends (cause 16).")
@@ -159,7 +155,7 @@ pub(super) static ELEMENTS: &[Element] = &[
     element(
         Name::Gather,
         "Gather",
-        "Plays prompts and collects keys, then runs the DTMF or Case that equals them, else Default, or Error when nothing was entered.",
+        "Plays prompts and collects keys or words, then runs the DTMF or Case that equals them, else Default, or Error when nothing was entered.",
     )
     .attributes(&[
         TAG,
@@ -177,12 +173,17 @@ pub(super) static ELEMENTS: &[Element] = &[
         .default("5000"),
         attribute("attempts", Kind::Integer { min: 1, max: 100 }, "How often the prompts are played while nothing is entered.")
             .default("1"),
-        attribute("url", Kind::Url, "Asked with the keys; the XML answered is run.").aliases(&["callback"]),
+        attribute("url", Kind::Url, "Asked with the keys or words; the XML answered is run.").aliases(&["callback"]),
         attribute("method", Kind::Word(&["GET", "POST"]), "How `url` is asked.").default("GET"),
-        attribute("interrupt", Kind::Flag, "A key stops the prompt at once.").default("true"),
-        attribute("input", Kind::Word(&["dtmf"]), "What is collected.").default("dtmf").later_values(&["speech", "both"]),
-        attribute("lang", Kind::Identifier, "Of speech.").later(),
-        attribute("hints", Kind::Text, "Of speech.").later(),
+        attribute("interrupt", Kind::Flag, "A key, or a word, stops the prompt at once.").default("true"),
+        attribute("input", Kind::Word(&["dtmf", "speech", "both"]), "What is collected: keys, words, or what comes first.")
+            .default("dtmf"),
+        SPOKEN,
+        attribute(
+            "hints",
+            Kind::Text,
+            "Words and phrases that may be said, such as `sales,opening hours`; the values of the choices by default.",
+        ),
     ])
     .children(Children::Only(&[
         Name::Say,
@@ -240,6 +241,7 @@ pub(super) static ELEMENTS: &[Element] = &[
         CHANNELS,
         FORMAT,
         ASR,
+        SPOKEN,
     ])
     .children(Children::Block),
     element(
@@ -247,7 +249,7 @@ pub(super) static ELEMENTS: &[Element] = &[
         "RecordStart",
         "Begins a recording in the background, which goes on until a RecordStop or the end of the call. Up to 4 at once.",
     )
-    .attributes(&[TAG, CHANNELS, FORMAT, ASR]),
+    .attributes(&[TAG, CHANNELS, FORMAT, ASR, SPOKEN]),
     element(Name::RecordStop, "RecordStop", "Ends a recording that RecordStart has begun; its file is stored meanwhile.")
         .attributes(&[attribute("tag", Kind::Label, "Of the RecordStart; without it every one ends.")]),
     element(Name::RecordWait, "RecordWait", "Waits until a recording that RecordStart has begun is stored.").attributes(&[

@@ -54,6 +54,19 @@ pub enum OpResult {
     Recorded(Result<RecordEnd, String>),
     /// Of [`Output::Fetch`].
     Fetched(Result<HttpAnswer, String>),
+    /// Of [`Output::Listen`]: somebody speaks. [`OpResult::Said`] follows.
+    Speaking,
+    /// Of [`Output::Listen`]: what was said, or why that is not known.
+    Said(Result<Utterance, String>),
+}
+
+/// What somebody has said.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Utterance {
+    /// Empty: it was no word.
+    pub text: String,
+    /// How sure the recogniser is, 0..=1, where it says so.
+    pub confidence: Option<f32>,
 }
 
 /// How a dialling ended.
@@ -113,6 +126,14 @@ pub enum Output {
     Unhold {
         op: u64,
     },
+    /// Hear what the origin says, once.
+    Listen {
+        op: u64,
+        listen: Listen,
+    },
+    StopListen {
+        op: u64,
+    },
     Fetch {
         op: u64,
         request: HttpRequest,
@@ -144,6 +165,15 @@ pub enum Sound {
     Tone(Tone),
     /// The recording made under this tag.
     Recording(String),
+}
+
+/// What is listened for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listen {
+    /// BCP 47, `en-US`.
+    pub lang: String,
+    /// Words and phrases that may be said.
+    pub hints: Vec<String>,
 }
 
 /// Who hears it.
@@ -181,12 +211,14 @@ pub struct Record {
     /// 1: both sides mixed; 2: the leg left, what it hears right.
     pub channels: u8,
     pub format: RecordFormat,
+    /// The language it is transcribed in, BCP 47; `None`: it is not.
+    pub asr: Option<String>,
 }
 
 impl Record {
     /// Both sides apart in a WAV file, until it is stopped.
     pub fn background(tag: Option<String>) -> Record {
-        Record { tag, max: None, silence: None, beep: false, channels: 2, format: RecordFormat::Wav }
+        Record { tag, max: None, silence: None, beep: false, channels: 2, format: RecordFormat::Wav, asr: None }
     }
 }
 

@@ -18,7 +18,9 @@ use crate::variables::Variables;
 
 use args::Args;
 use elements::{Background, Cut, Cx, Flow, Music, Outcome, Run};
-pub use io::{Dial, DialEnd, Input, Leg, Now, OpResult, Output, Record, RecordEnd, RecordFormat, Sound};
+pub use io::{
+    Dial, DialEnd, Input, Leg, Listen, Now, OpResult, Output, Record, RecordEnd, RecordFormat, Sound, Utterance,
+};
 
 /// Deepest stack, over all documents that answers brought in place.
 const MAX_STACK: usize = 64;

@@ -30,6 +30,8 @@ pub(super) struct RecordingFile {
     pub(super) id: u64,
     /// As it began.
     pub(super) record: Record,
+    /// The language it is to be transcribed in.
+    pub(super) asr: Option<String>,
 }
 
 pub(super) struct CallEntry {
@@ -37,6 +39,8 @@ pub(super) struct CallEntry {
     pub(super) account: Uuid,
     pub(super) book: CallBook,
     pub(super) fetches: HashMap<u64, AbortHandle>,
+    /// What is listened for.
+    pub(super) listening: HashMap<u64, AbortHandle>,
     /// Prompts not ended yet.
     pub(super) prompts: HashMap<u64, PromptStage>,
     pub(super) recordings: Vec<RecordingFile>,
@@ -66,6 +70,7 @@ impl Core {
             account: context.account,
             book: CallBook::new(self.drivers.journal.clone(), origin, context),
             fetches: HashMap::new(),
+            listening: HashMap::new(),
             prompts: HashMap::new(),
             recordings: Vec::new(),
             last_failure: None,
@@ -108,6 +113,7 @@ impl Core {
         match &input {
             Input::Fetched { id, .. } => drop(entry.fetches.remove(id)),
             Input::Prompt { id, .. } => drop(entry.prompts.remove(id)),
+            Input::Said { id, .. } => drop(entry.listening.remove(id)),
             _ => {}
         }
         let now = Self::now();
@@ -147,6 +153,8 @@ impl Core {
             Output::Record { leg, id, record } => self.record(call, leg, id, &record),
             Output::StopRecord { leg, id } => self.stop_record(leg, id),
             Output::Detect { leg } => self.detect(call, leg),
+            Output::Listen { leg, id, listen } => self.listen(call, leg, id, listen),
+            Output::StopListen { id } => self.stop_listen(call, id),
             Output::Fetch { id, request } => self.fetch(call, id, request),
             Output::DropFetch { id } => {
                 if let Some(task) = self.calls.get_mut(&call).and_then(|entry| entry.fetches.remove(&id)) {
@@ -228,7 +236,7 @@ impl Core {
 
     fn finish(&mut self, call: LegId) {
         let Some(entry) = self.calls.remove(&call) else { return };
-        entry.fetches.into_values().for_each(|task| task.abort());
+        entry.fetches.into_values().chain(entry.listening.into_values()).for_each(|task| task.abort());
         for stage in entry.prompts.into_values() {
             if let PromptStage::Preparing(task) = stage {
                 task.abort();

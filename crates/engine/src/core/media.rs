@@ -168,7 +168,7 @@ impl Core {
         let Some(entry) = self.calls.get_mut(&call) else { return };
         let record = entry.book.recording_begins(leg, Uuid::new_v4(), order, Self::now().utc);
         let path = recordings::path(self.drivers.archive.folder(), &record);
-        entry.recordings.push(RecordingFile { id, record });
+        entry.recordings.push(RecordingFile { id, record, asr: order.asr.clone() });
         if self.legs.get(&leg).is_none_or(|leg| leg.media.is_none()) {
             let reason = "the leg has no media".to_owned();
             self.recorded(call, id, Err(&reason));
@@ -191,10 +191,12 @@ impl Core {
 
     /// A recording is over, and told of.
     pub(super) fn recorded(&mut self, call: LegId, id: u64, result: Result<&Recording, &str>) {
-        if let Some(entry) = self.calls.get_mut(&call)
-            && let Some(file) = entry.recordings.iter().find(|file| file.id == id)
-        {
-            entry.book.recorded(file.record.clone(), result, Self::now().utc);
+        let Some(entry) = self.calls.get_mut(&call) else { return };
+        let Some(file) = entry.recordings.iter().find(|file| file.id == id) else { return };
+        let (record, asr) = (file.record.clone(), file.asr.clone());
+        entry.book.recorded(record.clone(), result, Self::now().utc);
+        if let (Some(lang), Ok(_)) = (asr, result) {
+            self.transcribe(call, record, lang);
         }
     }
 

@@ -5,6 +5,7 @@
 //! given for it.
 
 mod amd;
+mod asr;
 mod bridge;
 mod calls;
 mod channels;
@@ -64,6 +65,7 @@ use crate::journal::Journal;
 use crate::media::MediaPool;
 use crate::messages::Mailroom;
 use crate::prompt::PromptLibrary;
+use crate::recognition::Recognition;
 use crate::recordings::Archive;
 use crate::router::{Admission, DialFault, DialPlan, Newcomer, Referrer, Registration, Router};
 use crate::trace::{Direction, Trace};
@@ -169,6 +171,7 @@ pub(crate) struct Drivers {
     pub(crate) media: MediaPool,
     pub(crate) router: Arc<Router>,
     pub(crate) prompts: PromptLibrary,
+    pub(crate) recognition: Recognition,
     pub(crate) archive: Arc<Archive>,
     pub(crate) http: HttpClient,
     pub(crate) journal: Journal,

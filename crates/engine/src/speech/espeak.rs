@@ -2,8 +2,8 @@
 
 use tokio::sync::OnceCell;
 
-use super::program::Program;
 use super::{Gender, SpeechError, Track, VoiceInfo};
+use crate::program::Program;
 
 pub(super) const NAME: &str = "espeak-ng";
 /// Samples per second of its WAV.

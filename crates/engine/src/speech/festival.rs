@@ -2,8 +2,8 @@
 
 use tokio::sync::OnceCell;
 
-use super::program::Program;
 use super::{SpeechError, Track, text};
+use crate::program::Program;
 
 pub(super) const NAME: &str = "festival";
 /// Samples per second of its WAV.

@@ -7,7 +7,6 @@
 mod espeak;
 mod festival;
 mod flite;
-mod program;
 mod remote;
 mod text;
 mod track;
@@ -27,7 +26,7 @@ pub use track::Track;
 pub use voices::{Engine, VoiceInfo};
 
 use crate::http::HttpError;
-use program::{Program, ProgramError};
+use crate::program::{Program, ProgramError};
 
 /// Characters of one text.
 pub const MAX_TEXT: usize = 5_000;

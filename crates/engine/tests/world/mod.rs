@@ -20,6 +20,7 @@ use opentact_engine::ledger::Steps;
 use opentact_engine::media::MediaConfig;
 use opentact_engine::ports::{ControlError, FlowSource, Originate, VoiceCarrier};
 use opentact_engine::prompt::PromptConfig;
+use opentact_engine::recognition::{self, RecognitionConfig};
 use opentact_engine::recordings::RecordingsConfig;
 use opentact_engine::router::{EmergencyConfig, RouterConfig};
 use opentact_engine::speech::{SpeechConfig, SpeechEngines};
@@ -137,6 +138,7 @@ impl World {
             registration: RegistrarConfig::default(),
             subscribe: SubscribeConfig::default(),
             messages: MessageConfig::default(),
+            recognition: RecognitionConfig { engine: recognition::EngineConfig::Tones, ..RecognitionConfig::default() },
             prompts: PromptConfig {
                 folder: folder.path().join("prompts"),
                 memory: 1 << 24,

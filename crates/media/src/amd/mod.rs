@@ -7,10 +7,9 @@
 mod beep;
 #[cfg(test)]
 mod tests;
-mod voice;
 
 use self::beep::Listener;
-use self::voice::Activity;
+use crate::voice::Activity;
 
 /// Samples per second that are listened to.
 pub const RATE: u32 = 8_000;

@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::sms_carrier::SmsCarrier;
 use super::value::{
-    CarrierName, CodecName, Digest, External, LogFormat, Ports, Secret, SignUp, Size, Span, SpeechFormat, SpeechVoice,
-    Srtp, Value,
+    AsrEngine, CarrierName, CodecName, Digest, External, LogFormat, Ports, Secret, SignUp, Size, Span, SpeechFormat,
+    SpeechVoice, Srtp, Value,
 };
 use super::{Layers, Setting};
 
@@ -469,6 +469,39 @@ section! {
 }
 
 section! {
+    /// Speech recognition: `<Gather input="speech">` and `<Record asr="true">`.
+    Asr "asr." {
+        /// `pocketsphinx`: basic, offline, US English. `server`: `asr.url`. `stream`: `asr.stream`. `tones`: for tests. `off`.
+        engine: AsrEngine = "pocketsphinx",
+        /// Program of pocketsphinx.
+        pocketsphinx: PathBuf = "pocketsphinx_continuous",
+        /// Folder of its dictionary.
+        pocketsphinx_model: PathBuf = "/usr/share/pocketsphinx/model/en-us",
+        /// Server that speaks the transcription API of OpenAI, before `/v1/audio/transcriptions`, such as
+        /// `https://api.openai.com`.
+        url: Option<String> = "",
+        /// Its `model`.
+        model: String = "whisper-1",
+        /// Websocket that speech is sent to while it is said, `wss://HOST/PATH`.
+        stream: Option<String> = "",
+        /// Key of either, sent as `Authorization: Bearer`.
+        key: Option<Secret> = "",
+        /// Longest time from the end of the speech to its text; of a server 2m at most.
+        timeout: Span = "60s",
+        /// What is recognised at once.
+        concurrent: u32 = "4",
+        /// What waits for its turn; more is refused.
+        waiting: u32 = "256",
+        /// Of a longer recording the rest is not transcribed.
+        longest: Span = "30m",
+        /// Silence that ends what a caller says to a `<Gather>`.
+        silence: Span = "800ms",
+        /// Longest that a caller may speak to a `<Gather>`.
+        utterance: Span = "15s",
+    }
+}
+
+section! {
     /// The way to the telephone network.
     Carrier "carrier." {
         /// `dev`: the simulated telephone network.
@@ -634,6 +667,7 @@ pub struct Config {
     pub mail: Mail,
     pub log: Log,
     pub speech: Speech,
+    pub asr: Asr,
     pub carrier: Carrier,
     pub numbers: Numbers,
     pub messaging: Messaging,
@@ -681,6 +715,7 @@ sections! {
     mail: Mail = "mail",
     log: Log = "log",
     speech: Speech = "speech",
+    asr: Asr = "asr",
     carrier: Carrier = "carrier",
     numbers: Numbers = "numbers",
     messaging: Messaging = "messaging",
@@ -878,6 +913,22 @@ impl Config {
             fault(!web, "speech.url", "expected https://host or http://host:port");
             fault(speech.voices.is_empty(), "speech.url", "needs speech.voices");
         }
+        let asr = &self.asr;
+        let url = |text: &Option<String>, schemes: [&str; 2]| {
+            let parsed = text.as_deref().and_then(|text| url::Url::parse(text).ok());
+            parsed.is_some_and(|url| schemes.contains(&url.scheme()) && url.has_host())
+        };
+        let (http, websocket) = (url(&asr.url, ["http", "https"]), url(&asr.stream, ["ws", "wss"]));
+        fault(asr.url.is_some() && !http, "asr.url", "expected https://host or http://host:port");
+        fault(asr.stream.is_some() && !websocket, "asr.stream", "expected wss://host/path or ws://host:port/path");
+        fault(asr.engine == AsrEngine::Server && asr.url.is_none(), "asr.engine", "server needs asr.url");
+        fault(asr.engine == AsrEngine::Stream && asr.stream.is_none(), "asr.engine", "stream needs asr.stream");
+        fault(asr.timeout.0.is_zero(), "asr.timeout", "must be more than 0s");
+        fault(!(1..=1_000).contains(&asr.concurrent), "asr.concurrent", "must be 1 to 1000");
+        let within = |span: Span, most: u64| (1..=most).contains(&(span.0.as_millis() as u64));
+        fault(!within(asr.longest, 86_400_000), "asr.longest", "must be 1ms to 24h");
+        fault(!within(asr.silence, 10_000), "asr.silence", "must be 1ms to 10s");
+        fault(!within(asr.utterance, 60_000), "asr.utterance", "must be 1ms to 60s");
         fault(speech.timeout.0.is_zero(), "speech.timeout", "must be more than 0s");
         fault(!(1..=1_000).contains(&speech.concurrent), "speech.concurrent", "must be 1 to 1000");
         let (access, secret) = (recordings.s3_access_key.is_some(), recordings.s3_secret_key.is_some());

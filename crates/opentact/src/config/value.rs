@@ -473,6 +473,13 @@ words! {
 }
 
 words! {
+    /// Who recognises speech.
+    AsrEngine, "pocketsphinx, server, stream, tones or off" {
+        Pocketsphinx = "pocketsphinx", Server = "server", Stream = "stream", Tones = "tones", Off = "off",
+    }
+}
+
+words! {
     /// What the server of `speech.url` is asked for.
     SpeechFormat, "wav, mp3 or opus" { Wav = "wav", Mp3 = "mp3", Opus = "opus" }
 }

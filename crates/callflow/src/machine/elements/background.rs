@@ -88,6 +88,7 @@ impl Run for Start {
             beep: false,
             channels: record::channels(cx.args),
             format: record::format(cx.args),
+            asr: record::asr(cx.args),
         };
         let op = cx.op();
         cx.background.begin(op, record.tag.clone());

@@ -1,20 +1,26 @@
-//! `<Gather>`: prompts play while keys are collected; what the keys choose is run.
+//! `<Gather>`: prompts play while keys or words are collected; what they choose is run.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::callback::{Fetch, about, method};
-use super::switch::{self, KEYS};
+use super::switch::{self, Entry, KEYS, SPEECH};
 use super::{Cut, Cx, Flow, Run};
 use crate::document::Node;
 use crate::http::HttpBody;
 use crate::language::{Keys, Name};
 use crate::machine::args::Args;
-use crate::machine::io::OpResult;
+use crate::machine::io::{Listen, OpResult, Output, Utterance};
 
 #[derive(Debug, Default)]
 pub(super) struct Gather {
     keys: String,
+    said: String,
+    confidence: Option<f32>,
+    /// Somebody may speak.
+    listening: Option<u64>,
+    /// What was said could not be recognised.
+    is_deaf: bool,
     /// Counted from 1.
     attempt: u64,
     stage: Stage,
@@ -24,10 +30,14 @@ pub(super) struct Gather {
 enum Stage {
     #[default]
     New,
-    /// Prompts play; keys are collected.
+    /// Prompts play; keys and words are collected.
     Prompting,
-    /// Silence; keys are collected.
+    /// Silence; keys and words are collected.
     Waiting {
+        until: Instant,
+    },
+    /// Somebody speaks, or what was said is being recognised.
+    Hearing {
         until: Instant,
     },
     Asking(Fetch),
@@ -37,7 +47,10 @@ enum Stage {
 
 /// Longest wait for `url`.
 const FETCH: Duration = Duration::from_secs(10);
-const NOTHING: &str = "No keys entered";
+/// Longest from the first word to what was understood.
+const HEAR: Duration = Duration::from_secs(180);
+/// Hints given to a recogniser.
+const MAX_HINTS: usize = 500;
 
 impl Run for Gather {
     fn needs_answer(&self, _args: &Args) -> bool {
@@ -57,15 +70,16 @@ impl Run for Gather {
     }
 
     fn key(&mut self, cx: &mut Cx<'_>, key: char) -> Option<Flow> {
-        if !self.collects_keys() {
+        if !self.collects_keys() || !takes(cx, "dtmf") {
             return None;
         }
         // A menu may offer the finish key as a choice of its own.
-        let chooses =
-            self.keys.is_empty() && switch::matching(cx.node, key.encode_utf8(&mut [0; 4]), cx.variables).is_some();
+        let chooses = self.keys.is_empty()
+            && switch::matching(cx.node, Entry::Keys(key.encode_utf8(&mut [0; 4])), cx.variables).is_some();
         if finish_keys(cx).contains(key) && !chooses {
             return Some(self.entered(cx));
         }
+        self.stop_listening(cx);
         self.keys.push(key);
         if self.keys.chars().count() as u64 >= cx.args.number("dtmf_length").unwrap_or(1) {
             return Some(self.entered(cx));
@@ -77,19 +91,23 @@ impl Run for Gather {
             }
             // 2021: one timeout for all keys of an attempt; since 2022 for each.
             (Stage::Waiting { .. }, _) if !is_2021(cx) => self.wait(cx),
+            (Stage::Hearing { .. }, _) => self.wait(cx),
             _ => Flow::Wait,
         })
     }
 
     fn collects_keys(&self) -> bool {
-        matches!(self.stage, Stage::Prompting | Stage::Waiting { .. })
+        matches!(self.stage, Stage::Prompting | Stage::Waiting { .. } | Stage::Hearing { .. })
     }
 
-    fn result(&mut self, _cx: &mut Cx<'_>, op: u64, result: &OpResult) -> Option<Flow> {
+    fn result(&mut self, cx: &mut Cx<'_>, op: u64, result: &OpResult) -> Option<Flow> {
+        if self.listening == Some(op) {
+            return self.heard(cx, result);
+        }
         let Stage::Asking(fetch) = &self.stage else { return None };
         let answer = fetch.answered(op, result)?;
         Some(match answer {
-            Ok((document, _)) => self.choose(document.root.children.clone(), entered(&self.keys)),
+            Ok((document, _)) => self.choose(document.root.children.clone(), self.entry()),
             Err(reason) => {
                 self.stage = Stage::New;
                 Flow::fail(reason)
@@ -99,7 +117,7 @@ impl Run for Gather {
 
     fn deadline(&self) -> Option<Instant> {
         match &self.stage {
-            Stage::Waiting { until } => Some(*until),
+            Stage::Waiting { until } | Stage::Hearing { until } => Some(*until),
             Stage::Asking(fetch) => Some(fetch.until),
             Stage::New | Stage::Prompting | Stage::Chosen(_) => None,
         }
@@ -113,13 +131,14 @@ impl Run for Gather {
     }
 
     fn cut(&mut self, cx: &mut Cx<'_>, _cut: Cut) -> bool {
+        self.stop_listening(cx);
         match std::mem::take(&mut self.stage) {
             Stage::Asking(fetch) => {
                 fetch.drop(cx);
                 false
             }
             Stage::Chosen(_) => true,
-            Stage::New | Stage::Prompting | Stage::Waiting { .. } => false,
+            Stage::New | Stage::Prompting | Stage::Waiting { .. } | Stage::Hearing { .. } => false,
         }
     }
 }
@@ -129,6 +148,9 @@ impl Gather {
     fn prompt(&mut self, cx: &mut Cx<'_>) -> Flow {
         self.attempt += 1;
         self.stage = Stage::Prompting;
+        if cx.args.flag("interrupt") {
+            self.listen(cx);
+        }
         let is_prompt =
             |child: &&Arc<Node>| matches!(child.name, Some(Name::Say | Name::Play | Name::Tone | Name::Pause));
         Flow::Block(cx.node.children.iter().filter(is_prompt).cloned().collect())
@@ -137,35 +159,110 @@ impl Gather {
     fn wait(&mut self, cx: &mut Cx<'_>) -> Flow {
         let timeout = cx.args.duration("timeout").unwrap_or(Duration::from_secs(5));
         self.stage = Stage::Waiting { until: cx.now.instant + timeout };
+        if self.keys.is_empty() {
+            self.listen(cx);
+        }
         Flow::Wait
+    }
+
+    fn listen(&mut self, cx: &mut Cx<'_>) {
+        if self.listening.is_some() || self.is_deaf || !takes(cx, "speech") {
+            return;
+        }
+        let hints = match cx.args.text("hints") {
+            Some(hints) => hints.split(',').map(str::trim).filter(|hint| !hint.is_empty()).map(Into::into).collect(),
+            None => switch::values(cx.node, cx.variables),
+        };
+        let lang = cx.args.text("lang").unwrap_or_default().to_owned();
+        let listen = Listen { lang, hints: hints.into_iter().take(MAX_HINTS).collect() };
+        let op = cx.op();
+        self.listening = Some(op);
+        cx.put(Output::Listen { op, listen });
+    }
+
+    fn stop_listening(&mut self, cx: &mut Cx<'_>) {
+        if let Some(op) = self.listening.take() {
+            cx.put(Output::StopListen { op });
+        }
+    }
+
+    /// Of what is listened to.
+    fn heard(&mut self, cx: &mut Cx<'_>, result: &OpResult) -> Option<Flow> {
+        match result {
+            OpResult::Speaking => {
+                let was_prompting = matches!(self.stage, Stage::Prompting);
+                self.stage = Stage::Hearing { until: cx.now.instant + HEAR };
+                Some(if was_prompting { Flow::Hold(Cut::Speech) } else { Flow::Wait })
+            }
+            OpResult::Said(said) => {
+                self.listening = None;
+                Some(match said {
+                    Ok(Utterance { text, confidence }) => {
+                        (self.said, self.confidence) = (text.trim().to_owned(), *confidence);
+                        self.entered(cx)
+                    }
+                    // Keys may still come.
+                    Err(_) if takes(cx, "dtmf") => {
+                        self.is_deaf = true;
+                        match self.stage {
+                            Stage::Hearing { .. } => self.wait(cx),
+                            _ => Flow::Wait,
+                        }
+                    }
+                    Err(reason) => {
+                        self.stage = Stage::New;
+                        Flow::fail(reason.clone())
+                    }
+                })
+            }
+            _ => None,
+        }
     }
 
     /// The entry is over.
     fn entered(&mut self, cx: &mut Cx<'_>) -> Flow {
-        if self.keys.is_empty() {
+        self.stop_listening(cx);
+        if self.keys.is_empty() && self.said.is_empty() {
             if self.attempt < cx.args.number("attempts").unwrap_or(1) {
                 return self.prompt(cx);
             }
             self.stage = Stage::New;
-            return Flow::fail(NOTHING);
+            return Flow::fail(match (takes(cx, "dtmf"), takes(cx, "speech")) {
+                (true, true) => "Nothing entered",
+                (false, _) => "Nothing said",
+                _ => "No keys entered",
+            });
         }
         cx.variables.set(KEYS, self.keys.clone());
+        if takes(cx, "speech") {
+            cx.variables.set(SPEECH, self.said.clone());
+        }
         if let Some(url) = cx.args.text("url").map(str::to_owned) {
             self.stage = Stage::Asking(self.ask(cx, &url));
             return Flow::Hold(Cut::Ended);
         }
         let node = Arc::clone(cx.node);
+        let entry = if self.said.is_empty() { Entry::Keys(&self.keys) } else { Entry::Words(&self.said) };
         let switches = || node.children.iter().filter(|child| child.name == Some(Name::Switch));
-        let chosen = switch::matching(&node, &self.keys, cx.variables)
-            .or_else(|| switches().find(|s| switch::matching(s, &self.keys, cx.variables).is_some()).cloned())
+        let chosen = switch::matching(&node, entry, cx.variables)
+            .or_else(|| switches().find(|s| switch::matching(s, entry, cx.variables).is_some()).cloned())
             .or_else(|| switches().find(|s| switch::default(s).is_some()).cloned())
             .or_else(|| switch::default(&node));
+        let entry = self.entry();
         match chosen {
-            Some(chosen) => self.choose(vec![chosen], entered(&self.keys)),
+            Some(chosen) => self.choose(vec![chosen], entry),
             None => {
                 self.stage = Stage::New;
-                Flow::done(format!("{}, none matches", entered(&self.keys)))
+                Flow::done(format!("{entry}, none matches"))
             }
+        }
+    }
+
+    /// What was entered, for a person to read.
+    fn entry(&self) -> String {
+        match self.said.as_str() {
+            "" => format!("Keys entered: {}", self.keys),
+            said => format!("Said: {said}"),
         }
     }
 
@@ -176,6 +273,10 @@ impl Gather {
 
     fn ask(&self, cx: &mut Cx<'_>, url: &str) -> Fetch {
         let mut query = vec![("dtmf".to_owned(), self.keys.clone())];
+        if takes(cx, "speech") {
+            query.push(("speech".into(), self.said.clone()));
+            query.extend(self.confidence.map(|confidence| ("confidence".into(), format!("{confidence:.2}"))));
+        }
         query.extend(about(cx));
         // What clients of the 2021 form read.
         query.push(("code".into(), self.keys.clone()));
@@ -185,15 +286,17 @@ impl Gather {
     }
 }
 
-fn entered(keys: &str) -> String {
-    format!("Keys entered: {keys}")
+/// Whether `dtmf` or `speech` is collected.
+fn takes(cx: &Cx<'_>, what: &str) -> bool {
+    matches!(cx.args.word("input"), Some(input) if input == what || input == "both")
 }
 
 /// Whether the element is written in the form of 2021, whose defaults differ.
 fn is_2021(cx: &Cx<'_>) -> bool {
     let old = ["numDigits", "finishOnKey", "callback"];
     cx.node.aliases.iter().any(|alias| old.contains(alias))
-        || cx.node.children.iter().any(|child| matches!(child.name, Some(Name::Switch | Name::Case)))
+        || !takes(cx, "speech")
+            && cx.node.children.iter().any(|child| matches!(child.name, Some(Name::Switch | Name::Case)))
 }
 
 fn finish_keys(cx: &Cx<'_>) -> Keys {

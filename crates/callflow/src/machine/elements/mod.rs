@@ -89,6 +89,7 @@ pub(super) enum Cut {
     /// The call is joined with another.
     Joined,
     Key(char),
+    Speech,
     /// What it stands in has ended.
     Ended,
 }
@@ -100,13 +101,14 @@ impl Cut {
             Cut::Replaced => "Replaced by another call flow".into(),
             Cut::Joined => "Joined with another call".into(),
             Cut::Key(key) => format!("Stopped by key {key}"),
+            Cut::Speech => "Stopped by speech".into(),
             Cut::Ended => "Ended with the enclosing element".into(),
         }
     }
 
     /// Whether an element that only spends time has done its work.
     pub fn is_success(self) -> bool {
-        matches!(self, Cut::Key(_) | Cut::Ended)
+        matches!(self, Cut::Key(_) | Cut::Speech | Cut::Ended)
     }
 }
 

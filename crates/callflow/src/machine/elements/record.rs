@@ -37,6 +37,7 @@ impl Run for Recording {
             beep: cx.args.flag("beep"),
             channels: channels(cx.args),
             format: format(cx.args),
+            asr: asr(cx.args),
         };
         cx.put(Output::Record { op, record });
         match cx.node.children.iter().any(|child| child.name != Some(Name::Meta)) {
@@ -115,4 +116,8 @@ pub(super) fn channels(args: &Args) -> u8 {
 
 pub(super) fn format(args: &Args) -> RecordFormat {
     if args.word("format") == Some("mp3") { RecordFormat::Mp3 } else { RecordFormat::Wav }
+}
+
+pub(super) fn asr(args: &Args) -> Option<String> {
+    args.text("lang").filter(|_| args.flag("asr")).map(Into::into)
 }

@@ -8,7 +8,7 @@ const RISE: f32 = 0.1;
 const SILENCE: f32 = -90.0;
 
 #[derive(Debug)]
-pub(super) struct Activity {
+pub(crate) struct Activity {
     threshold: f32,
     /// Decibels of full scale.
     noise: f32,
@@ -28,7 +28,7 @@ impl Activity {
 }
 
 /// Root mean square, in decibels of full scale.
-pub(super) fn level(frame: &[i16]) -> f32 {
+pub(crate) fn level(frame: &[i16]) -> f32 {
     let energy: f64 = frame.iter().map(|sample| f64::from(*sample).powi(2)).sum();
     let mean = energy / (frame.len().max(1) as f64 * f64::from(i16::MAX).powi(2));
     (10.0 * mean.max(1e-12).log10()).max(f64::from(SILENCE)) as f32

@@ -1,0 +1,61 @@
+//! What is said on a call, as text: to a flow that asks for it, and of recordings.
+
+use opentact_call::{Input, LegId, Listen};
+use opentact_store::records::Record;
+use opentact_store::types::ordered_uuid;
+use uuid::Uuid;
+
+use super::{Core, Message};
+use crate::recognition::{Heard, RATE, Wish, listen};
+use crate::{journal, recordings};
+
+impl Core {
+    pub(super) fn listen(&mut self, call: LegId, leg: LegId, id: u64, listen: Listen) {
+        let Some(key) = self.media_key(leg) else {
+            let result = Err("the leg has no media".to_owned());
+            return self.tell_call(call, Input::Said { id, result });
+        };
+        let tap = self.drivers.media.tap(key, RATE);
+        let (recognition, own) = (self.drivers.recognition.clone(), self.own.clone());
+        let wish = Wish { lang: listen.lang, hints: listen.hints };
+        let task = self.drivers.runtime.spawn(async move {
+            let tell = |heard| {
+                let input = match heard {
+                    Heard::Speaking => Input::Speaking { id },
+                    Heard::Said(result) => Input::Said { id, result },
+                };
+                let own = own.clone();
+                // The core gone means the node is stopping.
+                async move { drop(own.send(Message::Call { call, input }).await) }
+            };
+            self::listen(&recognition, tap, &wish, tell).await;
+        });
+        if let Some(entry) = self.calls.get_mut(&call) {
+            entry.listening.insert(id, task.abort_handle());
+        }
+    }
+
+    pub(super) fn stop_listen(&mut self, call: LegId, id: u64) {
+        if let Some(task) = self.calls.get_mut(&call).and_then(|entry| entry.listening.remove(&id)) {
+            task.abort();
+        }
+    }
+
+    /// Transcribes a recording that is stored, in this language. It goes on when the call has ended.
+    pub(super) fn transcribe(&mut self, call: LegId, record: Record, lang: String) {
+        let Some(object) = self.calls.get(&call).and_then(|entry| entry.book.object(LegId(record.call))) else {
+            return;
+        };
+        let path = recordings::path(self.drivers.archive.folder(), &record);
+        let (recognition, journal) = (self.drivers.recognition.clone(), self.drivers.journal.clone());
+        self.drivers.runtime.spawn(async move {
+            let wish = Wish { lang, hints: Vec::new() };
+            let result = recognition.transcribe(path, &wish).await.map_err(|error| error.to_string());
+            let uuid: Uuid = ordered_uuid(chrono::Utc::now());
+            let engine = recognition.engine();
+            let payload =
+                journal::transcript(uuid, &record, &wish.lang, engine, result.as_ref().map_err(String::as_str));
+            journal.transcribed(&record, &payload, &object);
+        });
+    }
+}

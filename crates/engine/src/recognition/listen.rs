@@ -1,0 +1,52 @@
+//! What a caller says, once.
+
+use std::future::Future;
+
+use opentact_callflow::Utterance as Said;
+use opentact_media::utterance::Utterance;
+use tokio::sync::mpsc;
+
+use super::{PIECES, Recognition, Wish};
+use crate::media::{Tap, Tapped};
+
+/// What [`listen`] tells, in order.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Heard {
+    Speaking,
+    Said(Result<Said, String>),
+}
+
+/// Listens until somebody has spoken and it is known what was said. Ends without a word with the leg.
+pub(crate) async fn listen<F: Future<Output = ()>>(
+    recognition: &Recognition,
+    mut tap: Tap,
+    wish: &Wish,
+    tell: impl Fn(Heard) -> F,
+) {
+    let mut utterance = Utterance::new(recognition.utterance);
+    let mut said = Vec::new();
+    while !utterance.has_begun() {
+        match tap.next().await {
+            Some(Tapped::Heard { samples, .. }) => utterance.hear(&samples, &mut said),
+            Some(_) => {}
+            None => return,
+        }
+    }
+    tell(Heard::Speaking).await;
+    let (pieces, audio) = mpsc::channel(PIECES);
+    let follow = async {
+        // An engine that knows enough listens no more.
+        while pieces.send(std::mem::take(&mut said)).await.is_ok() && !utterance.is_over() {
+            match tap.next().await {
+                Some(Tapped::Heard { samples, .. }) => utterance.hear(&samples, &mut said),
+                Some(_) => {}
+                None => break,
+            }
+        }
+        let _ = pieces.send(said).await;
+        drop(pieces);
+    };
+    let (recognized, ()) = tokio::join!(recognition.recognize(audio, wish), follow);
+    let result = recognized.map(|heard| Said { confidence: heard.confidence(), text: heard.text });
+    tell(Heard::Said(result.map_err(|error| error.to_string()))).await;
+}
