@@ -94,6 +94,25 @@ def test_the_flow_runs_at_once_where_the_verdict_is_told_later(server, rest, eve
     assert kinds.index("call_amd") < kinds.index("call_flow")
 
 
+def test_a_batch_tells_of_each_number_who_has_answered(server, rest):
+    with Phone(server.sip(), "callee") as phone:
+        form = {"phones": [{"to": address(phone), "vars": {"name": "Ada"}}], "xml": BRANCHES, "amd": {"mode": "sync"}}
+        batch = rest.post("/rest/batch", form)
+        assert (batch["amd"]["sync"], batch["amd"]["max_words"]) == (True, 4)
+        invite = phone.invited()
+        phone.pick_up(invite)
+        mouth = RtpMouth(phone.ear, media_of(invite), HUMAN)
+        phone.wait_bye()
+        mouth.quiet.set()
+        # The flow has waited for the verdict.
+        assert hears(phone.ear.audio(), 600)
+    batch = rest.until(lambda: rest.get(f"/rest/batch/{batch['uuid']}"), lambda batch: batch["state"] == "finished")
+    (item,) = batch["items"]
+    assert (item["state"], item["amd"]) == ("done", "human")
+    found = rest.post("/rest/call/search", {"batch_item": item["uuid"]})
+    assert [call["uuid"] for call in found["data"]] == [item["call"]]
+
+
 def test_nobody_says_anything(server, rest, events):
     _, amd, _ = answered(server, rest, events, room(silence(8)), {"mode": "sync", "initial_silence": 1000})
     assert (amd["result"], amd["reason"], amd["words"]) == ("not_sure", "initial silence", 0)

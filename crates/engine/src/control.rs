@@ -89,6 +89,8 @@ pub(crate) struct CallEnd {
     pub(crate) cause: Q850,
     /// Where more is known than the cause says.
     pub(crate) reason: Option<String>,
+    /// Who has answered, where that was found out.
+    pub(crate) amd: Option<String>,
 }
 
 /// What a call is for that a batch makes.

@@ -183,6 +183,11 @@ impl CallBook {
         self.pages.get(&leg)?.snapshot.as_ref()
     }
 
+    /// Who has answered a call, where that was found out.
+    pub(crate) fn answerer(&self, leg: LegId) -> Option<String> {
+        answerer(self.pages.get(&leg)?.context.related.amd.as_deref())
+    }
+
     /// Who is at the other end of a leg: who has called, or who was called.
     pub(crate) fn party(&self, leg: LegId) -> Option<String> {
         let snapshot = self.snapshot(leg)?;
@@ -465,6 +470,11 @@ fn record(leg: &LegSnapshot, page: &Page) -> CallRecord {
 
 fn attributes(report: &StepReport) -> Value {
     Value::Object(report.attributes.iter().map(|(name, value)| (name.clone(), json!(value))).collect::<Map<_, _>>())
+}
+
+/// The result of an answering-machine detection.
+pub(crate) fn answerer(amd: Option<&Value>) -> Option<String> {
+    amd?.get("result")?.as_str().map(str::to_owned)
 }
 
 /// What a recording says, as events show it.

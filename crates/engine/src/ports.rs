@@ -56,11 +56,12 @@ pub enum FlowSource {
     Park,
 }
 
-/// Answering-machine detection of one call.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// Answering-machine detection of one call. As JSON it is kept with a batch.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Amd {
     /// The flow waits for the verdict.
     pub sync: bool,
+    #[serde(flatten)]
     pub settings: opentact_media::amd::Settings,
 }
 

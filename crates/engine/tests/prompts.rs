@@ -7,6 +7,7 @@ mod world;
 use std::sync::Arc;
 use std::time::Duration;
 
+use opentact_engine::prompt::PromptLibrary;
 use opentact_engine::speech::SayRequest;
 use opentact_media::Codec;
 use spoken::{end, library};

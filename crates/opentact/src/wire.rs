@@ -311,7 +311,7 @@ fn recognition_config(config: &Config) -> RecognitionConfig {
                 program: asr.pocketsphinx.clone(),
                 model: asr.pocketsphinx_model.clone(),
             }),
-            AsrEngine::Server => recognition::EngineConfig::Server(ServerConfig {
+            AsrEngine::Server => recognition::EngineConfig::Server(recognition::ServerConfig {
                 url: asr.url.clone().unwrap_or_default(),
                 key,
                 model: asr.model.clone(),

@@ -44,6 +44,8 @@ pub struct Terms {
     /// Seconds a call may last.
     pub max_length: Option<u64>,
     pub record: Option<RecordTerms>,
+    /// By what it is judged who has answered, as the engine reads it.
+    pub amd: Option<Value>,
     pub meta: Map<String, Value>,
     /// Calls begun a second.
     pub cps: f64,
@@ -303,8 +305,8 @@ impl Batches<'_> {
         Ok(batch)
     }
 
-    /// Of all accounts: those that somebody must drive, the oldest first: that run or are to, and those that are over but for
-    /// calls that last.
+    /// Of all accounts: those that somebody must drive, the oldest first: that run or are to, those that are over but for
+    /// calls that last, and those that have expired while they were paused.
     pub async fn open(&self, limit: u64) -> Result<Vec<Batch>> {
         let calling = Query::select()
             .column(batch_item::Column::Batch)
@@ -314,7 +316,8 @@ impl Batches<'_> {
             .to_owned();
         let due = Condition::any()
             .add(Column::State.is_in([BatchState::Created, BatchState::Running]))
-            .add(Condition::all().add(Column::State.ne(BatchState::Finished)).add(Expr::exists(calling)));
+            .add(Condition::all().add(Column::State.ne(BatchState::Finished)).add(Expr::exists(calling)))
+            .add(Condition::all().add(Column::State.eq(BatchState::Paused)).add(Column::ExpiresOn.lte(now())));
         let open = Entity::find().filter(Column::Total.gt(0)).filter(due);
         Ok(open.order_by_asc(Column::CreatedOn).limit(limit).all(self.store.reader()).await?)
     }

@@ -67,6 +67,7 @@ pub struct CallFilter {
     /// Seconds.
     pub duration_max: Option<i64>,
     pub sip_control_app: Option<Uuid>,
+    pub batch_item: Option<Uuid>,
 }
 
 /// What is left to know of a call that has cost something.
@@ -144,6 +145,7 @@ impl Calls<'_> {
             filter.duration_min.map(|v| Column::Duration.gte(v)),
             filter.duration_max.map(|v| Column::Duration.lte(v)),
             filter.sip_control_app.map(|v| Column::SipControlApp.eq(v)),
+            filter.batch_item.map(|v| Column::BatchItem.eq(v)),
         ];
         let filters = filters.into_iter().flatten().collect();
         run::<Entity>(self.store.reader(), account, Condition::all(), filters, search).await

@@ -79,6 +79,7 @@ impl MigratorTrait for Migrator {
             file!("m0030_sip_invites"),
             file!("m0030_lerg"),
             file!("m0032_call_numbers"),
+            file!("m0031_calls_of_batches"),
         ];
         files.into_iter().map(|file| Box::new(file) as Box<dyn MigrationTrait>).collect()
     }

@@ -36,6 +36,9 @@ pub struct Batch {
     pub max_length: Option<u64>,
     #[schema(schema_with = types::or_null::any_object)]
     pub record: Option<serde_json::Value>,
+    /// What was asked for, with what it is judged by where nothing was said; `sync`: the flow waits for the verdict.
+    #[schema(schema_with = types::or_null::any_object)]
+    pub amd: Option<serde_json::Value>,
     #[schema(schema_with = types::any_object)]
     pub meta: serde_json::Value,
     /// Calls begun a second.
@@ -81,6 +84,7 @@ pub struct BatchItem {
     /// Of the last call.
     pub q850_cause: Option<u8>,
     pub reason: Option<String>,
+    /// Who has answered the last call: `human`, `machine`, `beep`, `not_sure`; null where nobody was asked.
     pub amd: Option<String>,
     pub modified_on: DateTime<Utc>,
 }

@@ -18,13 +18,14 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use super::amd_form::AmdForm;
 use super::call::one_source;
 use super::call_form::{CallForm, RecordForm, call_form};
 use super::forms::{PageQuery, search_form};
 use crate::auth::Caller;
 use crate::envelope::{Envelope, Reply, created, ok};
 use crate::error::{AppError, Fields};
-use crate::extract::{Body, Check, Checked, Id, Query, refuse};
+use crate::extract::{Body, Check, Checked, Id, Query};
 use crate::model;
 use crate::openapi::Faults;
 use crate::state::ApiState;
@@ -64,6 +65,8 @@ call_form! {
         sip_control_app: Option<Uuid>,
         #[schema(schema_with = types::url)]
         call_flow_url: Option<String>,
+        /// Finds out of each call whether a human or a machine has answered: `amd` of its item, and of its flow.
+        amd: Option<AmdForm>,
         /// Calls begun a second.
         #[schema(schema_with = per_second)]
         cps: Option<f64>,
@@ -149,7 +152,6 @@ fn causes() -> Array {
 impl Check for MakeBatch {
     fn check(body: &Map<String, Value>, fields: &mut Fields) {
         one_source(body, fields);
-        refuse(body, &["amd"], fields);
     }
 }
 
@@ -229,6 +231,7 @@ impl MakeBatch {
             sip_connection: self.sip_connection,
             max_length: self.max_length,
             record: self.record.as_ref().and_then(RecordForm::terms),
+            amd: self.amd.as_ref().map(|amd| serde_json::json!(amd.read(state.settings.amd))),
             meta: self.meta,
             cps,
             max_concurrent,

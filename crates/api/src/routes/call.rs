@@ -269,6 +269,8 @@ search_form! {
         #[schema(minimum = 0)]
         pub duration_max: Option<i64>,
         pub sip_control_app: Option<Uuid>,
+        /// Number of a batch.
+        pub batch_item: Option<Uuid>,
     }
 }
 
@@ -314,6 +316,7 @@ async fn search(
         duration_min: form.duration_min,
         duration_max: form.duration_max,
         sip_control_app: form.sip_control_app,
+        batch_item: form.batch_item,
     };
     let page = |search| {
         let (store, account, filter) = (state.store.clone(), caller.account.clone(), filter.clone());

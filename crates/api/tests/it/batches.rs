@@ -14,7 +14,7 @@ async fn a_batch_is_made_read_and_found() {
     let form = json!({
         "name": "autumn",
         "phones": [12125550001_u64, "+1 (212) 555-0002", {"to": "alice@home.sip.localhost", "vars": {"name": "Alice", "age": 7}}],
-        "xml": FLOW, "from": 12015550100_u64, "cps": 2.5, "ttl": 3600, "record": {"tag": "sale"}, "meta": {"by": "us"},
+        "xml": FLOW, "from": 12015550100_u64, "cps": 2.5, "ttl": 3600, "record": {"tag": "sale"}, "amd": {"mode": "sync", "beep": true}, "meta": {"by": "us"},
         "schedule": {"from": "09:00", "to": "17:30", "days": ["mon", "fri"], "time_zone": "America/New_York"},
         "retries": {"max": 2, "delay": 60},
     });
@@ -34,12 +34,13 @@ async fn a_batch_is_made_read_and_found() {
         due_on: None,
         q850_cause: Some(17),
         reason: Some("Busy Here".to_owned()),
-        amd: None,
+        amd: Some("machine".to_owned()),
         attempted: true,
     };
     batches.settle(&claimed.items[0], outcome).await.unwrap();
     let failed = world.get(&format!("{at}?state=failed&take=1")).expect(200).await;
     assert_eq!((&failed["items_found"], &failed["items"][0]["q850_cause"]), (&json!(1), &json!(17)));
+    assert_eq!(failed["items"][0]["amd"], "machine");
     assert_eq!(failed["counts"], json!({"waiting": 2, "calling": 0, "done": 0, "failed": 1}));
     let second = world.get(&format!("{at}?skip=1&take=1")).expect(200).await;
     assert_eq!((&second["items"][0]["to"], &second["items_found"]), (&json!("+1 (212) 555-0002"), &json!(3)));

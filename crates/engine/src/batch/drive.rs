@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use super::{PAUSE, Shared, terms};
 use crate::control::{BatchCall, CallEnd};
+use crate::journal::answerer;
 use crate::ports::{ControlError, Originate};
 
 const LOST: &str = "The server stopped before it was known what became of the call";
@@ -97,13 +98,14 @@ async fn settle_lost(shared: &Shared, plan: &Plan, batch: Uuid) {
 
 /// What the record of an item's call says.
 async fn what_became(shared: &Shared, item: &BatchItem) -> Result<CallEnd, StoreError> {
-    let lost = CallEnd { answered: false, cause: Q850::TEMPORARY_FAILURE, reason: Some(LOST.to_owned()) };
+    let lost = CallEnd { answered: false, cause: Q850::TEMPORARY_FAILURE, reason: Some(LOST.to_owned()), amd: None };
     let Some(call) = item.call else { return Ok(lost) };
     match shared.store.calls().get(item.account, call).await {
         Ok(record) => Ok(CallEnd {
             answered: record.answer_on.is_some(),
             cause: record.q850_cause.and_then(|cause| Q850::new(u8::try_from(cause).ok()?)).unwrap_or(lost.cause),
             reason: record.meta.get("reason").and_then(|reason| reason.as_str()).map(str::to_owned),
+            amd: answerer(record.related.0.amd.as_deref()),
         }),
         Err(StoreError::NotFound(_)) => Ok(lost),
         Err(error) => Err(error),
@@ -112,14 +114,14 @@ async fn what_became(shared: &Shared, item: &BatchItem) -> Result<CallEnd, Store
 
 /// What is written of a call that has ended, and when its number is called again.
 fn outcome(plan: &Plan, item: &BatchItem, end: CallEnd) -> (Outcome, Option<DateTime<Utc>>) {
-    let CallEnd { answered, cause, reason } = end;
+    let CallEnd { answered, cause, reason, amd } = end;
     let attempts = u32::try_from(item.attempts).unwrap_or(u32::MAX);
     let (state, due_on) = match plan.verdict(Utc::now(), attempts, End { answered, cause }) {
         Verdict::Done => (ItemState::Done, None),
         Verdict::Failed => (ItemState::Failed, None),
         Verdict::Again(at) => (ItemState::Waiting, Some(at)),
     };
-    let outcome = Outcome { state, due_on, q850_cause: Some(cause.value()), reason, amd: None, attempted: true };
+    let outcome = Outcome { state, due_on, q850_cause: Some(cause.value()), reason, amd, attempted: true };
     (outcome, due_on)
 }
 
@@ -225,6 +227,7 @@ impl Drive {
                     answered: false,
                     cause: Q850::TEMPORARY_FAILURE,
                     reason: None,
+                    amd: None,
                 })),
                 Err(ControlError::Unavailable { retry_after, .. }) => Placed::Later(retry_after),
                 Err(

@@ -49,6 +49,7 @@ pub(super) fn call(batch: &Batch) -> Result<Originate, String> {
             },
             ..Record::background(record.tag.clone())
         }),
+        amd: terms.amd.clone().map(serde_json::from_value).transpose().map_err(|error| format!("amd: {error}"))?,
         meta: terms.meta.clone(),
         ..Originate::new(batch.account, String::new(), flow(terms)?)
     })

@@ -245,7 +245,8 @@ impl Core {
         self.timers.set(call, None);
         if let (Some(told), Some(leg)) = (entry.ended, entry.book.snapshot(call)) {
             let cause = leg.q850.unwrap_or(Q850::TEMPORARY_FAILURE);
-            let _ = told.send(CallEnd { answered: leg.answer_on.is_some(), cause, reason: leg.reason.clone() });
+            let (answered, reason, amd) = (leg.answer_on.is_some(), leg.reason.clone(), entry.book.answerer(call));
+            let _ = told.send(CallEnd { answered, cause, reason, amd });
         }
     }
 

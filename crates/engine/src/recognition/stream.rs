@@ -30,19 +30,13 @@ pub(super) struct Stream {
 
 /// What it says.
 #[derive(Debug, Deserialize)]
-#[serde(tag = "type", rename_all = "lowercase")]
-enum Told {
-    /// What it understands so far.
-    Partial,
-    Final {
-        text: String,
-        language: Option<String>,
-        #[serde(default)]
-        words: Vec<ToldWord>,
-    },
-    Error {
-        message: String,
-    },
+struct Told {
+    r#type: String,
+    text: Option<String>,
+    language: Option<String>,
+    #[serde(default)]
+    words: Vec<ToldWord>,
+    message: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -97,10 +91,12 @@ impl Recognizer for Stream {
         let hear = async {
             while let Some(message) = told.next().await {
                 let Message::Text(text) = message.map_err(|error| failed(&error))? else { continue };
-                match serde_json::from_str(text.as_str()).map_err(|error| failed(&error))? {
-                    Told::Partial => {}
-                    Told::Final { text, language, words } => return Ok(transcript(text, language, words)),
-                    Told::Error { message } => return Err(failed(&message)),
+                let told: Told = serde_json::from_str(text.as_str()).map_err(|error| failed(&error))?;
+                match told.r#type.as_str() {
+                    "final" => return Ok(transcript(told.text.unwrap_or_default(), told.language, told.words)),
+                    "error" => return Err(failed(&told.message.unwrap_or_default())),
+                    // What it understands so far.
+                    _ => {}
                 }
             }
             Err(failed(&"closed without a final text"))

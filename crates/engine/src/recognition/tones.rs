@@ -55,8 +55,9 @@ fn at(ms: u64) -> usize {
     ms as usize * RATE as usize / 1000
 }
 
-/// Its frequency, by where it rises through zero.
+/// Its frequency, by where the middle of it rises through zero: at its ends it rings.
 fn name(part: &[i16]) -> String {
+    let part = &part[part.len() / 4..part.len() - part.len() / 4];
     let rises: Vec<usize> = (1..part.len()).filter(|n| part[n - 1] < 0 && part[*n] >= 0).collect();
     let hz = match (rises.first(), rises.last()) {
         (Some(first), Some(last)) if last > first => (rises.len() - 1) as f64 * f64::from(RATE) / (last - first) as f64,

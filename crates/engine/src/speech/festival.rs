@@ -1,4 +1,4 @@
-//! festival's `text2wave` as a child process: the HTS voice `slt`, the better English one. Text in, WAV out.
+//! festival's `text2wave` as a child process: the HTS voice `slt`, the better English one. Text in, samples out.
 
 use tokio::sync::OnceCell;
 
@@ -6,7 +6,7 @@ use super::{SpeechError, Track, text};
 use crate::program::Program;
 
 pub(super) const NAME: &str = "festival";
-/// Samples per second of its WAV.
+/// Samples per second.
 pub(super) const RATE: u32 = 32_000;
 const VOICE: &str = "voice_cmu_us_slt_arctic_hts";
 
@@ -28,7 +28,9 @@ impl Festival {
 
     /// `rate`: per cent of its own.
     pub async fn speak(&self, text: &str, rate: u16, track: &mut Track) -> Result<(), SpeechError> {
-        track.wav(NAME, &self.run(text, rate).await?)
+        let octets = self.run(text, rate).await?;
+        let samples: Vec<i16> = octets.as_chunks().0.iter().map(|octets| i16::from_le_bytes(*octets)).collect();
+        track.push(&samples, RATE)
     }
 
     async fn run(&self, text: &str, rate: u16) -> Result<Vec<u8>, SpeechError> {
@@ -38,7 +40,9 @@ impl Festival {
             "(begin ({VOICE}) (set! hts_engine_params (append hts_engine_params (list (list \"-r\" {speed})))))"
         );
         let text = text::to_ascii(text);
-        let output = self.program.run(&["-o", "/dev/stdout", "-eval", &script], text.as_bytes()).await;
+        // Raw: the header of a WAV in a pipe would say that it is empty.
+        let arguments = ["-otype", "raw", "-o", "/dev/stdout", "-eval", &script];
+        let output = self.program.run(&arguments, text.as_bytes()).await;
         output.map_err(|error| SpeechError::program(NAME, &self.program, error, "festival, festvox-us-slt-hts"))
     }
 }

@@ -28,6 +28,7 @@ pub fn batch(batch: &Batch, counts: Counts) -> Value {
         "timeout": terms.timeout,
         "max_length": terms.max_length,
         "record": terms.record,
+        "amd": terms.amd,
         "meta": terms.meta,
         "cps": terms.cps,
         "max_concurrent": terms.max_concurrent,

@@ -40,7 +40,8 @@ impl Answer {
 }
 
 /// By what it is judged; milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct Settings {
     /// Nobody has spoken for so long after the answer: not sure.
     pub initial_silence: u32,

@@ -82,6 +82,17 @@ async fn a_batch_is_paused_resumed_and_canceled_and_then_over(world: &World) {
     assert!(matches!(refused, Err(StoreError::Conflict("Batch"))));
 }
 
+async fn one_that_expires_while_it_is_paused_is_driven_to_its_end(world: &World) {
+    let batches = world.store.batches();
+    let (account, _) = tenant(&world.store, "ada", 0).await;
+    for (expires, open) in [(Duration::from_secs(3_600), 0), (Duration::ZERO, 1)] {
+        let expires_on = Some(now() + expires);
+        let batch = batches.create(account.uuid, NewBatch { expires_on, ..new() }, phones(1)).await.unwrap();
+        batches.set_state(account.uuid, batch.uuid, BatchState::Paused).await.unwrap();
+        assert_eq!(batches.open(10).await.unwrap().len(), open);
+    }
+}
+
 async fn a_batch_is_seen_by_its_account_only(world: &World) {
     let batches = world.store.batches();
     let ((mine, _), (other, _)) = (tenant(&world.store, "ada", 0).await, tenant(&world.store, "bob", 0).await);

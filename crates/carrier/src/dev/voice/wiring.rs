@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use opentact_engine::Engine;
 use opentact_engine::ports::{ControlError, DevCall, DevCaller};
 use opentact_engine::prompt::PromptLibrary;
-use opentact_engine::speech::{Gender, SayRequest};
+use opentact_engine::speech::SayRequest;
 use opentact_media::Clip;
 use opentact_sip::flow::Transport;
 use opentact_store::Store;
@@ -65,14 +65,7 @@ impl Platform for Connected {
     }
 
     async fn speak(&self, text: &str) -> Option<Arc<Clip>> {
-        let request = SayRequest {
-            text: text.to_owned(),
-            lang: "en-US".into(),
-            gender: Gender::Female,
-            kind: "Standard".into(),
-            code: None,
-        };
-        match self.prompts.say(request).await {
+        match self.prompts.say(SayRequest::new(text)).await {
             Ok(clip) => Some(clip),
             Err(error) => {
                 tracing::warn!(%error, "the simulated network has no voice");
