@@ -42,6 +42,8 @@ pub struct Machine {
     over: bool,
     steps: u32,
     background: Background,
+    /// The operation that hears what is said: one at a time.
+    ear: Option<u64>,
 }
 
 /// An element that runs.
@@ -71,7 +73,7 @@ impl Machine {
     /// A machine at rest; [`Input::Run`] starts it. `live`: the call is answered.
     pub fn new(variables: Variables, live: bool) -> Machine {
         let (stack, outputs, background) = Default::default();
-        Machine { variables, stack, outputs, next_op: 1, live, over: false, steps: 0, background }
+        Machine { variables, stack, outputs, next_op: 1, live, over: false, steps: 0, background, ear: None }
     }
 
     /// The same with operations numbered from `op` on, so that two machines do not name two things alike.
@@ -173,6 +175,7 @@ impl Machine {
             outputs: &mut self.outputs,
             next_op: &mut self.next_op,
             background: &mut self.background,
+            ear: &mut self.ear,
         };
         act(frame.run.as_mut(), &mut cx)
     }

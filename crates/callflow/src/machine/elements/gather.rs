@@ -101,7 +101,7 @@ impl Run for Gather {
     }
 
     fn result(&mut self, cx: &mut Cx<'_>, op: u64, result: &OpResult) -> Option<Flow> {
-        if self.listening == Some(op) {
+        if self.listening == Some(op) && *cx.ear == Some(op) {
             return self.heard(cx, result);
         }
         let Stage::Asking(fetch) = &self.stage else { return None };
@@ -166,8 +166,13 @@ impl Gather {
     }
 
     fn listen(&mut self, cx: &mut Cx<'_>) {
-        if self.listening.is_some() || self.is_deaf || !takes(cx, "speech") {
+        let listens = self.listening.is_some() && self.listening == *cx.ear;
+        if listens || self.is_deaf || !takes(cx, "speech") {
             return;
+        }
+        // A `Gather` in the error block of a prompt takes the place of the one around it.
+        if let Some(op) = cx.ear.take() {
+            cx.put(Output::StopListen { op });
         }
         let hints = match cx.args.text("hints") {
             Some(hints) => hints.split(',').map(str::trim).filter(|hint| !hint.is_empty()).map(Into::into).collect(),
@@ -176,12 +181,15 @@ impl Gather {
         let lang = cx.args.text("lang").unwrap_or_default().to_owned();
         let listen = Listen { lang, hints: hints.into_iter().take(MAX_HINTS).collect() };
         let op = cx.op();
-        self.listening = Some(op);
+        (self.listening, *cx.ear) = (Some(op), Some(op));
         cx.put(Output::Listen { op, listen });
     }
 
     fn stop_listening(&mut self, cx: &mut Cx<'_>) {
-        if let Some(op) = self.listening.take() {
+        if let Some(op) = self.listening.take()
+            && *cx.ear == Some(op)
+        {
+            *cx.ear = None;
             cx.put(Output::StopListen { op });
         }
     }
@@ -195,7 +203,7 @@ impl Gather {
                 Some(if was_prompting { Flow::Hold(Cut::Speech) } else { Flow::Wait })
             }
             OpResult::Said(said) => {
-                self.listening = None;
+                (self.listening, *cx.ear) = (None, None);
                 Some(match said {
                     Ok(Utterance { text, confidence }) => {
                         (self.said, self.confidence) = (text.trim().to_owned(), *confidence);

@@ -132,6 +132,8 @@ pub(super) struct Cx<'a> {
     pub outputs: &'a mut VecDeque<Output>,
     pub next_op: &'a mut u64,
     pub background: &'a mut Background,
+    /// The operation that hears what is said.
+    pub ear: &'a mut Option<u64>,
 }
 
 impl Cx<'_> {
