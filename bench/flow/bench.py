@@ -97,7 +97,7 @@ def run(node, folder, scene, rate, seconds):
         ear.bind(("127.0.0.1", 0))
         done = drive(
             node, folder, rate, seconds, "-sf", SCENARIOS / "prompt_then_bye.xml", "-p", node.caller,
-            "-key", "to", node.numbers[scene], "-key", "ear", ear.getsockname()[1], "-trace_rtt", "-rtt_freq", 100,
+            "-key", "to", node.numbers[scene], "-key", "ear", ear.getsockname()[1], "-trace_rtt", "-rtt_freq", 10,
         )  # fmt: skip
     (rtt,) = folder.glob("prompt_then_bye_*_rtt.csv")
     with rtt.open() as file:
