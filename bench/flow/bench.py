@@ -35,6 +35,8 @@ class Flows:
     def __init__(self):
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            # Head and body are two writes.
+            disable_nagle_algorithm = True
 
             def do_GET(self):
                 body = DOCUMENT.encode()
