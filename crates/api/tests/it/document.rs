@@ -141,6 +141,19 @@ async fn the_document_is_served_and_is_openapi_3_1() {
     assert!(page.headers["content-type"].to_str().unwrap().starts_with("text/html"));
 }
 
+/// `UPDATE_DOCS=1` writes it. The TypeScript client is generated from it.
+#[test]
+fn the_document_in_the_tree_is_the_one_that_is_served() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.json");
+    let document = serde_json::to_value(opentact_api::openapi("https://127.0.0.1:8443")).unwrap();
+    let text = format!("{document:#}\n");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(path, &text).unwrap();
+    }
+    let kept = std::fs::read_to_string(path).unwrap();
+    assert!(kept == text, "docs/openapi.json has drifted: UPDATE_DOCS=1 cargo nextest run -p opentact-api --test it");
+}
+
 #[test]
 fn every_operation_has_a_tag_a_summary_and_an_id_of_its_own() {
     let mut ids = BTreeSet::new();
