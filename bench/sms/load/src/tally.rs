@@ -40,7 +40,9 @@ impl Tally {
         *self.messages.borrow_mut() = vec![Message::default(); usize::try_from(messages).unwrap_or_default()];
         *self.last.borrow_mut() = last.as_bytes().to_vec();
         self.begun.set(Some(Instant::now()));
-        (self.refused.set(0), self.doubled.set(0), self.told.set(0));
+        self.refused.set(0);
+        self.doubled.set(0);
+        self.told.set(0);
     }
 
     pub fn recipient(&self, number: u64) -> u64 {

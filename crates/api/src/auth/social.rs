@@ -173,5 +173,8 @@ fn is_number(text: &str) -> bool {
 }
 
 fn is(value: &serde_json::Value, text: &str) -> bool {
-    value.as_str().map_or_else(|| value.to_string() == text, |value| value == text)
+    match value {
+        serde_json::Value::Number(number) => number.to_string().as_str() == text,
+        value => value.as_str() == Some(text),
+    }
 }

@@ -202,7 +202,7 @@ async fn whole(mut audio: Audio) -> Vec<i16> {
 
 /// A WAV file of it.
 fn wav(samples: &[i16]) -> Result<Vec<u8>, String> {
-    let mut file = Vec::with_capacity(44 + samples.len() * size_of::<i16>());
+    let mut file = Vec::with_capacity(44 + size_of_val(samples));
     let written = (|| {
         let mut writer = opentact_media::wav::Writer::new(std::io::Cursor::new(&mut file), 1, RATE)?;
         writer.write(samples)?;
