@@ -66,7 +66,7 @@ def test_an_oversized_body(rest):
 def test_unknown_paths_and_later_endpoints(rest):
     assert rest.ask("GET", "/rest/nothing").status_code == 404
     assert rest.ask("GET", "/nothing").status_code == 404
-    assert rest.ask("GET", "/rest/tcr/brand").status_code == 501
+    assert rest.ask("GET", "/rest/payment").status_code == 501
 
 
 BROKEN_XML = [

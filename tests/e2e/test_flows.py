@@ -177,13 +177,13 @@ def test_what_is_posted_replaces_what_runs_at_once_in_any_envelope(server, rest)
 
 def test_a_faulty_document_is_refused_with_every_fault_and_its_place(rest):
     app = rest.app()
-    xml = "<Response>\n  <Sya>Hello</Sya>\n  <Pause length='soon'/>\n  <Gather input='speech'/>\n</Response>"
+    xml = "<Response>\n  <Sya>Hello</Sya>\n  <Pause length='soon'/>\n  <Gather input='voice'/>\n</Response>"
     answer = rest.ask("POST", f"/rest/sip/app/call/flow/{app['uuid']}", json={"xml": xml})
     assert answer.status_code == 422
     faults = [answer.json()["fields"][f"params.xml[{n}]"] for n in range(3)]
     assert [(f["line"], f["column"], f["value"]) for f in faults] == [(2, 3, "Sya"), (3, 10, "Pause"), (4, 11, "Gather")]
     assert faults[0]["did_you_mean"] == "Say" and faults[1]["expected"] == "milliseconds from 0 to 86400000"
-    assert "`speech` is not supported by this version" in faults[2]["message"]
+    assert "`voice` is not one of dtmf, speech, both" in faults[2]["message"]
 
 
 def test_curl_asks_with_headers_and_body_and_reads_the_answer(server, rest, web):
@@ -336,7 +336,7 @@ def test_every_example_of_the_documentation_is_of_the_schema(schema, example):
         "<Pause length='soon'/>",
         "<Pause length='-1'/>",
         "<Gather><Dial><To>1</To></Dial></Gather>",
-        "<Gather input='speech'/>",
+        "<Gather input='voice'/>",
         "<Dial timeout='600001'><To>1</To></Dial>",
         "<Dial><To>nobody here</To></Dial>",
         "<DTMF value='1'/>",
