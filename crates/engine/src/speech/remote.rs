@@ -80,8 +80,14 @@ impl Remote {
         let mut opened = self.http.open(fetch).await.map_err(|error| SpeechError::failed(NAME, error))?;
         if opened.status != 200 {
             let status = opened.status;
-            let said = opened.next().await.ok().flatten().unwrap_or_default();
-            let said = String::from_utf8_lossy(&said[..said.len().min(REASON)]).into_owned();
+            let mut said = Vec::new();
+            while said.len() < REASON
+                && let Ok(Some(piece)) = opened.next().await
+            {
+                said.extend_from_slice(&piece);
+            }
+            said.truncate(REASON);
+            let said = String::from_utf8_lossy(&said);
             return Err(SpeechError::failed(NAME, format!("{} answered {status} {said}", config.url).trim_end()));
         }
         receive(&mut opened, track).await.map_err(|reason| SpeechError::failed(NAME, reason))
