@@ -24,6 +24,7 @@ pub mod media;
 mod messages;
 pub mod number;
 pub mod number_data;
+mod openai;
 pub mod ports;
 mod program;
 pub mod prompt;

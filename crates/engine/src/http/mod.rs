@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use ipnet::{Ipv4Net, Ipv6Net};
 use reqwest::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH, LAST_MODIFIED, RETRY_AFTER};
 use rustls::pki_types::CertificateDer;
 use url::Url;
@@ -102,8 +101,9 @@ impl HttpClient {
     /// One for addresses that the operator has configured, wherever they are. It follows no redirects: what is sent is sent
     /// to nobody else, and not again.
     pub fn unguarded() -> Result<Self, HttpError> {
-        let guard = EgressGuard::new(vec![Ipv4Net::default().into(), Ipv6Net::default().into()]);
-        Self::build(guard, crate::engine::PRODUCT, |builder| builder.redirect(reqwest::redirect::Policy::none()))
+        Self::build(EgressGuard::everywhere(), crate::engine::PRODUCT, |builder| {
+            builder.redirect(reqwest::redirect::Policy::none())
+        })
     }
 
     fn build(

@@ -5,17 +5,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use reqwest::Method;
 use serde::Deserialize;
 
 use super::{Audio, RecognitionError, Recognizer, Transcript, Wish, Word, wav, whole};
-use crate::http::{Body, EgressGuard, Fetch, HttpClient, HttpError};
+use crate::http::{Body, HttpClient, HttpError};
+use crate::openai;
 
 const NAME: &str = "url";
 /// Octets of an answer.
 const LIMIT: usize = 16 << 20;
-/// Octets of a refusal that are told.
-const REASON: usize = 300;
 /// Characters of hints; such servers read the last of them only.
 const MAX_PROMPT: usize = 800;
 
@@ -56,8 +54,7 @@ struct AnswerWord {
 
 impl Server {
     pub fn new(config: ServerConfig, timeout: Duration) -> Result<Server, HttpError> {
-        let http = HttpClient::new(EgressGuard::everywhere(), concat!("opentact/", env!("CARGO_PKG_VERSION")))?;
-        Ok(Server { http, config, timeout })
+        Ok(Server { http: openai::client()?, config, timeout })
     }
 }
 
@@ -70,22 +67,12 @@ impl Recognizer for Server {
     async fn recognize(&self, audio: Audio, wish: &Wish) -> Result<Transcript, RecognitionError> {
         let failed = |reason: &dyn std::fmt::Display| RecognitionError::failed(NAME, reason);
         let file = wav(&whole(audio).await).map_err(|reason| failed(&reason))?;
-        let mut headers = vec![("accept".to_owned(), "application/json".to_owned())];
-        headers.extend(self.config.key.iter().map(|key| ("authorization".to_owned(), format!("Bearer {key}"))));
-        let fetch = Fetch {
-            url: format!("{}/v1/audio/transcriptions", self.config.url.trim_end_matches('/')),
-            method: Method::POST,
-            query: Vec::new(),
-            headers,
-            body: Some(form(&self.config.model, wish, &file)),
-            timeout: Some(self.timeout),
-            limit: LIMIT,
-            etag: None,
-        };
+        let place = (self.config.url.as_str(), "/v1/audio/transcriptions");
+        let body = form(&self.config.model, wish, &file);
+        let fetch = openai::post(place, self.config.key.as_ref(), "application/json", body, self.timeout, LIMIT);
         let answer = self.http.fetch(fetch).await.map_err(|error| failed(&error))?;
         if answer.status != 200 {
-            let said = String::from_utf8_lossy(&answer.body[..answer.body.len().min(REASON)]);
-            return Err(failed(&format!("{} answered {} {said}", self.config.url, answer.status).trim_end()));
+            return Err(failed(&openai::refusal(&self.config.url, answer.status, &answer.body)));
         }
         let answer: Answer = serde_json::from_slice(&answer.body)
             .map_err(|error| failed(&format!("its answer is no transcript: {error}")))?;

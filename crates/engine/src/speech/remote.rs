@@ -1,20 +1,18 @@
 //! Voices of a server that speaks the speech API of OpenAI (`POST /v1/audio/speech`): heard while they still come.
 
 use bytes::Bytes;
-use reqwest::Method;
 use serde_json::json;
 
 use super::{Gender, SpeechError, Track, VoiceInfo};
 use crate::decode::receive;
-use crate::http::{Body, EgressGuard, Fetch, HttpClient, HttpError};
+use crate::http::{Body, HttpClient, HttpError};
+use crate::openai;
 
 pub(super) const NAME: &str = "url";
 /// What such servers speak at; what they really do is seen by what they send.
 pub(super) const RATE: u32 = 24_000;
 /// Octets of an answer: half an hour of WAV.
 const LIMIT: usize = 96 << 20;
-/// Octets of a refusal that are told.
-const REASON: usize = 300;
 
 /// A server of voices.
 #[derive(Debug, Clone)]
@@ -47,8 +45,7 @@ pub(super) struct Remote {
 
 impl Remote {
     pub fn new(config: RemoteConfig, stall: std::time::Duration) -> Result<Remote, HttpError> {
-        let http = HttpClient::new(EgressGuard::everywhere(), concat!("opentact/", env!("CARGO_PKG_VERSION")))?;
-        Ok(Remote { http, config, stall })
+        Ok(Remote { http: openai::client()?, config, stall })
     }
 
     pub fn voices(&self) -> &[RemoteVoice] {
@@ -65,30 +62,19 @@ impl Remote {
             "response_format": config.format,
             "speed": f64::from(rate) / 100.0,
         });
-        let mut headers = vec![("accept".to_owned(), "audio/*".to_owned())];
-        headers.extend(config.key.iter().map(|key| ("authorization".to_owned(), format!("Bearer {key}"))));
-        let fetch = Fetch {
-            url: format!("{}/v1/audio/speech", config.url.trim_end_matches('/')),
-            method: Method::POST,
-            query: Vec::new(),
-            headers,
-            body: Some(Body { content_type: "application/json".to_owned(), bytes: Bytes::from(request.to_string()) }),
-            timeout: Some(self.stall),
-            limit: LIMIT,
-            etag: None,
-        };
+        let body = Body { content_type: "application/json".to_owned(), bytes: Bytes::from(request.to_string()) };
+        let place = (config.url.as_str(), "/v1/audio/speech");
+        let fetch = openai::post(place, config.key.as_ref(), "audio/*", body, self.stall, LIMIT);
         let mut opened = self.http.open(fetch).await.map_err(|error| SpeechError::failed(NAME, error))?;
         if opened.status != 200 {
             let status = opened.status;
             let mut said = Vec::new();
-            while said.len() < REASON
+            while said.len() < openai::REASON
                 && let Ok(Some(piece)) = opened.next().await
             {
                 said.extend_from_slice(&piece);
             }
-            said.truncate(REASON);
-            let said = String::from_utf8_lossy(&said);
-            return Err(SpeechError::failed(NAME, format!("{} answered {status} {said}", config.url).trim_end()));
+            return Err(SpeechError::failed(NAME, openai::refusal(&config.url, status, &said)));
         }
         receive(&mut opened, track).await.map_err(|reason| SpeechError::failed(NAME, reason))
     }
