@@ -2,6 +2,8 @@
 
 use axum::extract::State;
 use opentact_events::view;
+use opentact_store::domains::SipDomain;
+use opentact_store::sip_invites::SipInvite;
 use opentact_store::sip_users::NewSipUser;
 use opentact_store::types::{Gender, MailKind};
 use serde::Deserialize;
@@ -81,13 +83,18 @@ struct OwnChange {
     gender: Change<Gender>,
 }
 
+/// The invite of the token in the path, and its domain.
+async fn invite(state: &ApiState, path: &Segments) -> Result<(SipInvite, SipDomain), AppError> {
+    let found = state.store.sip_invites().by_token(path.text("token")).await?;
+    found.ok_or(AppError::NotFound("SIP User Invite"))
+}
+
 /// The domain that a token invites to.
 #[utoipa::path(get, path = "/rest/app/invite/{token}", operation_id = "CheckSIPDomainByInviteApp", tag = "app",
     params(("token" = String, Path)), security(()),
     responses((status = 200, body = Envelope<model::SipDomainShort>), Faults))]
 async fn invited(State(state): State<ApiState>, path: Segments) -> Reply {
-    let invite = state.store.sip_invites().by_token(path.text("token")).await?;
-    let (_, domain) = invite.ok_or(AppError::NotFound("SIP User Invite"))?;
+    let (_, domain) = invite(&state, &path).await?;
     ok(view::sip_domain_short(&domain))
 }
 
@@ -96,8 +103,7 @@ async fn invited(State(state): State<ApiState>, path: Segments) -> Reply {
     params(("token" = String, Path)), request_body = InvitedUser, security(()),
     responses((status = 201, body = Envelope<model::SipUser>), Faults))]
 async fn join(State(state): State<ApiState>, path: Segments, Body(form): Body<InvitedUser>) -> Reply {
-    let invite = state.store.sip_invites().by_token(path.text("token")).await?;
-    let (invite, domain) = invite.ok_or(AppError::NotFound("SIP User Invite"))?;
+    let (invite, domain) = invite(&state, &path).await?;
     let new = NewSipUser {
         login: form.login,
         password: form.password,
