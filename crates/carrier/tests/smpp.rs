@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use opentact_carrier::Incoming;
-use opentact_carrier::dev::{Smsc, SmscConfig};
+use opentact_carrier::dev::{LeaseLookup, Smsc, SmscConfig};
 use opentact_carrier::smpp::{SmppCarrier, SmppConfig};
 use opentact_engine::ports::{CarrierMessage, CarrierSubmit, InboundSegment, MessageCarrier, ReceiptState, Submission};
 use opentact_messaging::encoding;
@@ -38,10 +38,15 @@ impl World {
             Box::pin(std::future::ready(leased.contains(&number)))
                 as std::pin::Pin<Box<dyn Future<Output = bool> + Send>>
         });
+        World::bound(Some(lookup), |esme| esme).await
+    }
+
+    /// The same with a lookup or none, and an ESME that is configured somehow.
+    async fn bound(lookup: Option<LeaseLookup>, how: impl FnOnce(SmppConfig) -> SmppConfig) -> World {
         let config = SmscConfig { delivery: Duration::from_millis(20), ..SmscConfig::default() };
-        let smsc = Smsc::start(config, Some(lookup)).await.unwrap();
+        let smsc = Smsc::start(config, lookup).await.unwrap();
         let (tell, incoming) = mpsc::channel(100);
-        let carrier = SmppCarrier::start(esme(&smsc.address().to_string()), tell);
+        let carrier = SmppCarrier::start(how(esme(&smsc.address().to_string())), tell);
         let world = World { smsc, carrier, incoming };
         soon("bind", world.carrier.bound().wait_for(|bound| *bound)).await.unwrap();
         world
@@ -158,12 +163,7 @@ async fn segments_that_were_taken_are_not_sent_again() {
 
 #[tokio::test]
 async fn a_transmitter_and_a_receiver_do_what_a_transceiver_does() {
-    let smsc = Smsc::start(SmscConfig { delivery: Duration::from_millis(20), ..SmscConfig::default() }, None);
-    let smsc = smsc.await.unwrap();
-    let (tell, incoming) = mpsc::channel(100);
-    let carrier = SmppCarrier::start(SmppConfig { split: true, ..esme(&smsc.address().to_string()) }, tell);
-    soon("bind", carrier.bound().wait_for(|bound| *bound)).await.unwrap();
-    let mut world = World { smsc, carrier, incoming };
+    let mut world = World::bound(None, |esme| SmppConfig { split: true, ..esme }).await;
     let reference = world.accepted(12125550199, "hello").await;
     assert_eq!(world.next().await, receipt(reference, ReceiptState::Delivered));
     world.shutdown().await;
@@ -171,13 +171,7 @@ async fn a_transmitter_and_a_receiver_do_what_a_transceiver_does() {
 
 #[tokio::test]
 async fn data_sm_and_version_5_do_what_submit_sm_and_3_4_do() {
-    let smsc = Smsc::start(SmscConfig { delivery: Duration::from_millis(20), ..SmscConfig::default() }, None);
-    let smsc = smsc.await.unwrap();
-    let (tell, incoming) = mpsc::channel(100);
-    let config = SmppConfig { version: VERSION_5_0, data_sm: true, ..esme(&smsc.address().to_string()) };
-    let carrier = SmppCarrier::start(config, tell);
-    soon("bind", carrier.bound().wait_for(|bound| *bound)).await.unwrap();
-    let mut world = World { smsc, carrier, incoming };
+    let mut world = World::bound(None, |esme| SmppConfig { version: VERSION_5_0, data_sm: true, ..esme }).await;
     let reference = world.accepted(12125550199, "hello").await;
     assert_eq!(world.next().await, receipt(reference, ReceiptState::Delivered));
     world.shutdown().await;

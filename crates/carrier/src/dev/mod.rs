@@ -8,5 +8,5 @@ pub mod voice;
 
 pub use numbers::DevNumbers;
 pub use registry::DevRegistry;
-pub use smsc::{Smsc, SmscConfig};
+pub use smsc::{LeaseLookup, Smsc, SmscConfig};
 pub use voice::{DevVoice, VoiceConfig};
