@@ -1,6 +1,7 @@
 //! Every setting: its name, kind, default and meaning stand once, in `settings.rs`; reading, checking, showing and the
 //! reference in `docs/configuration.md` come from there.
 
+mod faults;
 mod http_carrier;
 mod layers;
 mod reference;
