@@ -6,7 +6,7 @@ use std::time::Instant;
 use chrono::DateTime;
 use libfuzzer_sys::fuzz_target;
 use opentact_callflow::{
-    DialEnd, HttpAnswer, Input, Machine, Mode, Now, OpResult, Output, RecordEnd, Variables, parse,
+    DialEnd, HttpAnswer, Input, Machine, Mode, Now, OpResult, Output, RecordEnd, Utterance, Variables, parse,
 };
 
 /// Results given before the call hangs up.
@@ -29,10 +29,10 @@ fuzz_target!(|octets: &[u8]| {
         machine.handle(now, Input::Run(document));
         for round in 0..RESULTS {
             // What it waits for comes one way or the other, depending on the document.
-            let fine = octets[round % octets.len()] & 1 == 0;
+            let chance = octets[round % octets.len()];
             let mut results = Vec::new();
             while let Some(output) = machine.poll() {
-                results.extend(result(output, fine, xml));
+                results.extend(result(output, chance, xml));
             }
             match (results.is_empty(), machine.deadline()) {
                 (true, None) => break,
@@ -51,12 +51,13 @@ fuzz_target!(|octets: &[u8]| {
     }
 });
 
-fn result(output: Output, fine: bool, xml: &str) -> Option<Input> {
+fn result(output: Output, chance: u8, xml: &str) -> Vec<Input> {
+    let fine = chance & 1 == 0;
     let failed = || "failed".to_owned();
     let played = if fine { Ok(()) } else { Err(failed()) };
     let recorded = if fine { Ok(RecordEnd::Full) } else { Err(failed()) };
     let (op, result) = match output {
-        Output::Answer => return Some(Input::Answered),
+        Output::Answer => return vec![Input::Answered],
         Output::Play { op, .. } => (op, OpResult::Played(played)),
         Output::Record { op, .. } => (op, OpResult::Recorded(recorded)),
         Output::Dial { op, .. } if fine => (op, OpResult::Dialled(DialEnd::HungUp)),
@@ -64,6 +65,17 @@ fn result(output: Output, fine: bool, xml: &str) -> Option<Input> {
         Output::Hold { op } => (op, if fine { OpResult::Held } else { OpResult::Alone(failed()) }),
         Output::Unhold { op } if fine => (op, OpResult::Dialled(DialEnd::HungUp)),
         Output::Unhold { op } => (op, OpResult::Alone(failed())),
+        Output::Listen { op, listen } => {
+            let text = listen.hints.into_iter().next().unwrap_or_default();
+            let said = OpResult::Said(Ok(Utterance { text, confidence: None }));
+            // Heard, heard before it was known that somebody speaks, still speaking when it is cut off, or not to be heard.
+            return match chance & 0b11 {
+                0b00 => vec![Input::Result { op, result: OpResult::Speaking }, Input::Result { op, result: said }],
+                0b10 => vec![Input::Result { op, result: said }],
+                0b01 => vec![Input::Result { op, result: OpResult::Speaking }],
+                _ => vec![Input::Result { op, result: OpResult::Said(Err(failed())) }],
+            };
+        }
         Output::Fetch { op, .. } => {
             let answer = HttpAnswer { status: 200, content_type: None, body: xml.into() };
             (op, OpResult::Fetched(if fine { Ok(answer) } else { Err(failed()) }))
@@ -71,11 +83,12 @@ fn result(output: Output, fine: bool, xml: &str) -> Option<Input> {
         Output::StopPlay { .. }
         | Output::StopDial { .. }
         | Output::StopRecord { .. }
+        | Output::StopListen { .. }
         | Output::DropFetch { .. }
         | Output::Reject { .. }
         | Output::Hangup { .. }
         | Output::End
-        | Output::Step(_) => return None,
+        | Output::Step(_) => return Vec::new(),
     };
-    Some(Input::Result { op, result })
+    vec![Input::Result { op, result }]
 }
