@@ -1,7 +1,7 @@
 //! Where carriers that are reached by HTTP tell of receipts and messages. No part of the API: each carrier is known by its
 //! signature.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Path, Request, State};
@@ -46,7 +46,7 @@ async fn told(state: &ApiState, name: &str, kind: CallbackKind, request: Request
         Err(CallbackError::NotFound) => Err(AppError::NotFound("Carrier")),
         Err(CallbackError::Unauthorized) => {
             // Only strangers are counted: a carrier may tell as much as there is to tell.
-            state.limiter.address(address, Instant::now(), &Charged::default()).await?;
+            state.limiter.address(address, &Charged::default()).await?;
             Err(AppError::Unauthorized("Not signed by the carrier"))
         }
         Err(error @ CallbackError::Invalid(_)) => Err(AppError::Unprocessable(error.to_string())),

@@ -43,6 +43,7 @@ use utoipa_swagger_ui::SwaggerUi;
 
 pub use auth::{Jwt, Scopes};
 pub use error::AppError;
+pub use limits::Clock;
 pub use settings::{
     BatchSettings, FacebookSettings, GoogleSettings, IceSettings, LeaseSettings, LookupSettings, MailSettings,
     OrderSettings, RateLimit, Settings, SignUp, WebsocketSettings,

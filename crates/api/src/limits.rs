@@ -27,6 +27,9 @@ enum Key {
     Address(IpAddr),
 }
 
+/// Tells the time to the limiter.
+pub type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
+
 #[derive(Debug)]
 struct Bucket {
     tokens: f64,
@@ -48,35 +51,35 @@ pub struct Allowance {
 #[derive(Debug, Clone, Default)]
 pub struct Charged(Arc<Mutex<Option<Allowance>>>);
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Limiter {
     buckets: Cache<Key, Arc<Mutex<Bucket>>>,
     rate: RateLimit,
+    clock: Clock,
 }
 
 impl Limiter {
     #[must_use]
-    pub fn new(rate: RateLimit) -> Self {
+    pub fn new(rate: RateLimit, clock: Clock) -> Self {
         let buckets = Cache::builder().max_capacity(rate.buckets).time_to_idle(Duration::from_secs(600)).build();
-        Self { buckets, rate }
+        Self { buckets, rate, clock }
     }
 
     /// One request of an account.
-    pub async fn account(&self, account: Uuid, now: Instant, charged: &Charged) -> Result<(), AppError> {
-        let (rate, burst) = (self.rate.account_per_second, self.rate.account_burst);
-        self.take(Key::Account(account), rate, burst, now, charged).await
+    pub async fn account(&self, account: Uuid, charged: &Charged) -> Result<(), AppError> {
+        self.take(Key::Account(account), self.rate.account_per_minute, charged).await
     }
 
     /// One request from an address that showed no valid credential.
-    pub async fn address(&self, address: IpAddr, now: Instant, charged: &Charged) -> Result<(), AppError> {
-        let (rate, burst) = (self.rate.address_per_second, self.rate.address_burst);
-        self.take(Key::Address(address), rate, burst, now, charged).await
+    pub async fn address(&self, address: IpAddr, charged: &Charged) -> Result<(), AppError> {
+        self.take(Key::Address(address), self.rate.address_per_minute, charged).await
     }
 
-    async fn take(&self, key: Key, rate: u32, burst: u32, now: Instant, charged: &Charged) -> Result<(), AppError> {
-        let full = async { Arc::new(Mutex::new(Bucket { tokens: f64::from(burst), filled: now })) };
+    async fn take(&self, key: Key, per_minute: u32, charged: &Charged) -> Result<(), AppError> {
+        let now = (self.clock)();
+        let full = async { Arc::new(Mutex::new(Bucket { tokens: f64::from(burst(per_minute)), filled: now })) };
         let bucket = self.buckets.get_with(key, full).await;
-        let allowance = bucket.lock().take(rate.max(1), burst.max(1), now);
+        let allowance = bucket.lock().take(per_minute, now);
         *charged.0.lock() = Some(allowance);
         if allowance.wait.is_zero() {
             return Ok(());
@@ -86,9 +89,15 @@ impl Limiter {
     }
 }
 
+/// Requests at once.
+fn burst(per_minute: u32) -> u32 {
+    per_minute.div_ceil(15).max(1)
+}
+
 impl Bucket {
-    fn take(&mut self, rate: u32, burst: u32, now: Instant) -> Allowance {
-        let (rate, full) = (f64::from(rate), f64::from(burst));
+    fn take(&mut self, per_minute: u32, now: Instant) -> Allowance {
+        let burst = burst(per_minute);
+        let (rate, full) = (f64::from(per_minute.max(1)) / 60.0, f64::from(burst));
         let passed = now.saturating_duration_since(self.filled).as_secs_f64();
         self.tokens = (self.tokens + passed * rate).min(full);
         self.filled = self.filled.max(now);
@@ -114,7 +123,7 @@ pub(crate) async fn layer(State(state): State<ApiState>, mut request: Request, n
         next.run(request).await
     } else {
         let address = client_address(request.extensions(), request.headers(), &state.settings);
-        match state.limiter.address(address, Instant::now(), &charged).await {
+        match state.limiter.address(address, &charged).await {
             Ok(()) => next.run(request).await,
             Err(error) => error.into_response(),
         }
@@ -140,12 +149,26 @@ mod tests {
     fn a_bucket_empties_and_fills_again() {
         let start = Instant::now();
         let mut bucket = Bucket { tokens: 2.0, filled: start };
-        assert_eq!(bucket.take(1, 2, start).remaining, 1);
-        assert_eq!(bucket.take(1, 2, start).remaining, 0);
-        let refused = bucket.take(1, 2, start + Duration::from_millis(250));
-        assert_eq!(refused.wait, Duration::from_millis(750));
-        assert!(bucket.take(1, 2, start + Duration::from_secs(1)).wait.is_zero());
-        let rested = bucket.take(1, 2, start + Duration::from_secs(60));
-        assert_eq!((rested.remaining, rested.reset), (1, Duration::from_secs(1)));
+        // Two at once, one every two seconds.
+        assert_eq!(bucket.take(30, start).remaining, 1);
+        assert_eq!(bucket.take(30, start).remaining, 0);
+        let refused = bucket.take(30, start + Duration::from_millis(500));
+        assert_eq!(refused.wait, Duration::from_millis(1_500));
+        assert!(bucket.take(30, start + Duration::from_secs(2)).wait.is_zero());
+        let rested = bucket.take(30, start + Duration::from_secs(60));
+        assert_eq!((rested.remaining, rested.reset), (1, Duration::from_secs(2)));
+    }
+
+    #[test]
+    fn a_minute_lets_through_what_it_should_and_no_more() {
+        for per_minute in [1, 7, 59, 61, 6_000] {
+            let start = Instant::now();
+            let mut bucket = Bucket { tokens: 0.0, filled: start };
+            let tenths = (0..600).map(|tenth| start + Duration::from_millis(100 * tenth + 100));
+            let asked = tenths.flat_map(|now| std::iter::repeat_n(now, 20));
+            let allowed = asked.filter(|now| bucket.take(per_minute, *now).wait.is_zero()).count();
+            // What floats round away may be missing.
+            assert!((per_minute as usize - 1..=per_minute as usize).contains(&allowed), "{per_minute}: {allowed}");
+        }
     }
 }

@@ -84,14 +84,12 @@ impl std::fmt::Debug for IceSettings {
     }
 }
 
-/// Token buckets: `burst` requests at once, refilled with `per_second`.
+/// Token buckets: those of four seconds (a fifteenth, at least one) at once, the others as time passes.
 #[derive(Debug, Clone, Copy)]
 pub struct RateLimit {
-    pub account_per_second: u32,
-    pub account_burst: u32,
+    pub account_per_minute: u32,
     /// For what carries no valid credential, per client address.
-    pub address_per_second: u32,
-    pub address_burst: u32,
+    pub address_per_minute: u32,
     /// Buckets kept; at the limit the coldest is forgotten (and starts full again).
     pub buckets: u64,
 }
@@ -216,13 +214,7 @@ impl Default for Settings {
             guard_per_address: 30,
             guard_per_login: 100,
             guard_window: Duration::from_secs(15 * 60),
-            rate: RateLimit {
-                account_per_second: 100,
-                account_burst: 400,
-                address_per_second: 50,
-                address_burst: 200,
-                buckets: 50_000,
-            },
+            rate: RateLimit { account_per_minute: 6_000, address_per_minute: 3_000, buckets: 50_000 },
             dev_carrier: true,
             websocket: WebsocketSettings::default(),
             orders: OrderSettings::default(),

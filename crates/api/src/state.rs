@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use crate::auth::{Guard, Jwt, PasswordCheck, Social};
 use crate::error::AppError;
 use crate::lerg::Uploads;
-use crate::limits::Limiter;
+use crate::limits::{Clock, Limiter};
 use crate::lookup::Lookup;
 use crate::mail::Outbox;
 use crate::orders::Orders;
@@ -48,6 +48,8 @@ pub struct Parts {
     /// Signs JWTs: at least 32 random octets, kept over restarts.
     pub jwt_secret: Vec<u8>,
     pub settings: Settings,
+    /// By which requests are limited.
+    pub clock: Clock,
 }
 
 /// Cheap to clone.
@@ -101,6 +103,7 @@ impl ApiState {
             authority,
             jwt_secret,
             settings,
+            clock,
         } = parts;
         let domain = url::Url::parse(&settings.public_url)
             .ok()
@@ -120,7 +123,7 @@ impl ApiState {
             jwt,
             passwords: PasswordCheck::new(&settings),
             social: Social::new(http, &settings),
-            limiter: Limiter::new(settings.rate),
+            limiter: Limiter::new(settings.rate, clock),
             mail_guard: Guard::new(
                 settings.mail.per_address,
                 settings.mail.per_recipient,

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use opentact_api::{
@@ -105,6 +105,7 @@ impl Node {
             authority: stir.authority,
             jwt_secret: jwt_key(&config.general.data)?,
             settings: api_settings(config, https),
+            clock: Arc::new(Instant::now),
         });
         Ok(Self { first, api, store, hub, engine, messaging, voice })
     }
@@ -512,7 +513,6 @@ fn amd(amd: &crate::config::Amd) -> opentact_media::amd::Settings {
 
 fn api_settings(config: &Config, https: SocketAddr) -> opentact_api::Settings {
     let defaults = opentact_api::Settings::default();
-    let per_second = config.limits.requests_per_minute.div_ceil(60);
     opentact_api::Settings {
         public_url: config.public_url(https),
         sip_domain: config.sip.domain.clone(),
@@ -529,9 +529,12 @@ fn api_settings(config: &Config, https: SocketAddr) -> opentact_api::Settings {
             turn_secret: config.media.turn_secret.as_ref().map(|Secret(secret)| secret.clone()),
             turn_ttl: config.media.turn_ttl.0,
         },
+        guard_per_address: config.accounts.failed_logins_per_address,
+        guard_per_login: config.accounts.failed_logins_per_email,
+        guard_window: config.accounts.failed_logins_window.0,
         rate: RateLimit {
-            account_per_second: per_second,
-            account_burst: per_second.saturating_mul(4),
+            account_per_minute: config.limits.requests_per_minute,
+            address_per_minute: config.limits.stranger_requests_per_minute,
             ..defaults.rate
         },
         amd: amd(&config.amd),

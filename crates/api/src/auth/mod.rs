@@ -10,7 +10,6 @@ mod sign_up;
 mod social;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::time::Instant;
 
 use axum::extract::{ConnectInfo, FromRequestParts, Request};
 use base64::Engine as _;
@@ -238,8 +237,8 @@ async fn charge<T>(
 ) -> Result<T, AppError> {
     let charged = parts.extensions.get::<Charged>().cloned().unwrap_or_default();
     match &who {
-        Ok(who) => state.limiter.account(account(who), Instant::now(), &charged).await?,
-        Err(_) => state.limiter.address(address, Instant::now(), &charged).await?,
+        Ok(who) => state.limiter.account(account(who), &charged).await?,
+        Err(_) => state.limiter.address(address, &charged).await?,
     }
     who
 }

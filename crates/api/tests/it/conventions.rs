@@ -59,33 +59,42 @@ async fn the_request_id_is_taken_over_or_made() {
 
 #[tokio::test]
 async fn too_many_requests_are_429_per_account() {
-    let rate = RateLimit { account_burst: 3, account_per_second: 1, ..Settings::default().rate };
+    let rate = RateLimit { account_per_minute: 45, ..Settings::default().rate };
     let world = World::with(Settings { rate, ..Settings::default() }).await;
     let first = world.get("/rest/user").send().await;
     assert_eq!(
         (&first.headers["ratelimit-limit"], &first.headers["ratelimit-remaining"]),
         (&"3".parse().unwrap(), &"2".parse().unwrap())
     );
-    assert_eq!(first.headers["ratelimit-reset"], "1");
+    assert_eq!(first.headers["ratelimit-reset"], "2");
     world.get("/rest/user").expect(200).await;
     world.get("/rest/user").expect(200).await;
     let refused = world.get("/rest/user").send().await;
     assert_eq!(refused.status, 429);
-    assert_eq!(refused.headers["retry-after"], "1");
+    assert_eq!(refused.headers["retry-after"], "2");
     assert_eq!(refused.headers["ratelimit-remaining"], "0");
     let stranger = world.stranger().await;
     world.get("/rest/user").by(&stranger).expect(200).await;
+    // One comes every 4/3 s.
+    world.pass(Duration::from_millis(1_300));
+    world.get("/rest/user").expect(429).await;
+    world.pass(Duration::from_millis(40));
+    world.get("/rest/user").expect(200).await;
+    world.get("/rest/user").expect(429).await;
 }
 
 #[tokio::test]
 async fn strangers_are_limited_by_their_address() {
-    let rate = RateLimit { address_burst: 2, address_per_second: 1, ..Settings::default().rate };
+    let rate = RateLimit { address_per_minute: 30, ..Settings::default().rate };
     let world = World::with(Settings { rate, ..Settings::default() }).await;
     world.get("/rest/health/live").anonymous().expect(200).await;
     world.get("/rest/user").header("authorization", "Bearer nope").expect(401).await;
     assert_eq!(world.get("/rest/health/live").anonymous().send().await.status, 429);
     world.get("/rest/user").header("authorization", "Bearer nope").expect(429).await;
     world.get("/rest/user").expect(200).await;
+    world.pass(Duration::from_secs(2));
+    world.get("/rest/health/live").anonymous().expect(200).await;
+    world.get("/rest/health/live").anonymous().expect(429).await;
 }
 
 #[tokio::test]

@@ -263,7 +263,7 @@ async fn all(world: &World, who: &Who, objects: &Objects) -> BTreeMap<String, St
 
 #[tokio::test]
 async fn nothing_of_an_account_is_reached_by_another() {
-    let rate = RateLimit { account_burst: 100_000, address_burst: 100_000, ..Settings::default().rate };
+    let rate = RateLimit { account_per_minute: 1_500_000, address_per_minute: 1_500_000, ..Settings::default().rate };
     let world = World::with(Settings { rate, ..Settings::default() }).await;
     let (owner, objects) = objects(&world).await;
     let (stranger, _, group) = Who::new(&world, world.stranger().await, "theirs").await;

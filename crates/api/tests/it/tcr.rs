@@ -239,6 +239,7 @@ fn another_node(world: &World, registry: Arc<dyn CampaignRegistry>) -> ApiState 
         authority: None,
         jwt_secret: vec![7; 32],
         settings: Settings::default(),
+        clock: Arc::new(std::time::Instant::now),
     })
 }
 

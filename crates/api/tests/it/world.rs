@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use axum::body::Body;
@@ -370,6 +370,7 @@ pub struct World {
     pub me: Tenant,
     /// Of recordings.
     pub folder: TempDir,
+    passed: Arc<Mutex<Duration>>,
 }
 
 impl World {
@@ -396,6 +397,8 @@ impl World {
             Arc::new(FakeMessages { store: store.clone(), refuse: Mutex::default(), dev_messages: Mutex::default() });
         let letters = Arc::new(FakePost::new());
         let recordings = RecordingsConfig { folder: folder.path().to_owned(), upload: None };
+        let (start, passed) = (Instant::now(), Arc::new(Mutex::default()));
+        let elapsed: Arc<Mutex<Duration>> = Arc::clone(&passed);
         let state = ApiState::new(Parts {
             store: store.clone(),
             hub: hub.clone(),
@@ -411,9 +414,16 @@ impl World {
             authority: Some(Arc::new(TestAuthority::create(now().timestamp()).unwrap())),
             jwt_secret: vec![7; 32],
             settings,
+            clock: Arc::new(move || start + *elapsed.lock()),
         });
         let me = tenant(&store, "me@example.com").await;
-        World { router: opentact_api::router(state.clone()), state, store, hub, calls, messages, letters, me, folder }
+        let router = opentact_api::router(state.clone());
+        World { router, state, store, hub, calls, messages, letters, me, folder, passed }
+    }
+
+    /// Moves the clock of the rate limit, which stands still.
+    pub fn pass(&self, time: Duration) {
+        *self.passed.lock() += time;
     }
 
     /// Another account on the same server.

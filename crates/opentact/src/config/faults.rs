@@ -259,7 +259,16 @@ impl Config {
         let keep = self.messaging.sip_keep.0.as_secs();
         fault(!(1..=31_536_000).contains(&keep), "messaging.sip_keep", "must be 1s to 365d");
         fault(self.limits.calls == 0, "limits.calls", "must be at least 1");
-        fault(self.limits.requests_per_minute == 0, "limits.requests_per_minute", "must be at least 1");
+        for (key, number) in [
+            ("limits.requests_per_minute", self.limits.requests_per_minute),
+            ("limits.stranger_requests_per_minute", self.limits.stranger_requests_per_minute),
+            ("accounts.failed_logins_per_address", self.accounts.failed_logins_per_address),
+            ("accounts.failed_logins_per_email", self.accounts.failed_logins_per_email),
+        ] {
+            fault(number == 0, key, "must be at least 1");
+        }
+        let window = self.accounts.failed_logins_window.0.as_secs();
+        fault(!(1..=86_400).contains(&window), "accounts.failed_logins_window", "must be 1s to 24h");
         let webhooks = &self.webhooks;
         for (key, number) in [
             ("webhooks.concurrent", webhooks.concurrent),

@@ -373,6 +373,12 @@ section! {
         sign_up: Option<SignUp> = "",
         /// Balance of an account that signed up. With the simulated network it is play money.
         sign_up_balance: u32 = "100",
+        /// Failed log-ins within the window that one address may make; then it is answered 429.
+        failed_logins_per_address: u32 = "30",
+        /// Failed log-ins within the window against one e-mail, from wherever; then it is answered 429.
+        failed_logins_per_email: u32 = "100",
+        /// How long failed log-ins count.
+        failed_logins_window: Span = "15m",
         /// Client id at Google, whose users may then sign in with its ID tokens.
         google_client_id: Option<String> = "",
         /// Where Google publishes the keys that it signs with.
@@ -638,8 +644,10 @@ section! {
         /// A new call is answered 503 with Retry-After when its INVITE has waited longer to be handled: the node has more
         /// to do than it can. Calls for help are taken none the less.
         overload_delay: Span = "500ms",
-        /// REST requests a minute and account; at the limit 429.
+        /// REST requests a minute and account, a fifteenth of them (at least one) at once; at the limit 429.
         requests_per_minute: u32 = "6000",
+        /// The same for each address, of requests without valid credentials.
+        stranger_requests_per_minute: u32 = "3000",
     }
 }
 
