@@ -114,6 +114,12 @@ def test_a_message_is_recorded_transcribed_and_played_back(own_server):
         assert (payload["text"], payload["language"], payload["engine"], payload["error"]) == ("Please call me back.", "english", "url", None)
         assert payload["words"][1] == {"text": "call", "from_ms": 400, "to_ms": 620, "confidence": None}
         assert [word["text"] for word in payload["words"]] == ["Please", "call", "me", "back."]
+        # It is kept as it was told, and goes with the recording.
+        path = f"/rest/record/{payload['record']}"
+        assert rest.get(f"{path}/transcript") == payload
+        assert payload["state"] == "done"
+        rest.delete(path)
+        assert rest.ask("GET", f"{path}/transcript").status_code == 404
         # What the server was given is what was said.
         ((headers, form),) = recogniser.heard
         assert headers["authorization"] == "Bearer sk-2"
@@ -139,7 +145,7 @@ def test_a_transcript_that_cannot_be_had_says_why(own_server):
             phone.wait_bye()
             mouth.quiet.set()
             payload = events.wait(of_type("call_transcript"))["payload"]
-        assert (payload["text"], payload["words"]) == (None, [])
+        assert (payload["text"], payload["words"], payload["state"]) == (None, [], "failed")
         assert payload["error"].startswith(f"url: {recogniser.url} answered 500")
 
 

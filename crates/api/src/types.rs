@@ -410,6 +410,7 @@ words! {
     batch_state: opentact_store::types::BatchState;
     item_state: opentact_store::types::ItemState;
     record_state: opentact_store::types::RecordState;
+    transcript_state: opentact_store::types::TranscriptState;
     direction: opentact_store::types::Direction;
     party: opentact_store::types::Party;
     sms_state: opentact_store::types::SmsState;

@@ -30,7 +30,7 @@ use crate::defence::{DefenceConfig, Gate, SharedGate};
 use crate::dns::{DnsConfig, Locator};
 use crate::http::{EgressGuard, HttpClient};
 use crate::journal::Journal;
-use crate::lost::{end_lost_calls, end_lost_recordings};
+use crate::lost::{end_lost_calls, end_lost_recordings, transcribe_left};
 use crate::media::{MediaConfig, MediaPool};
 use crate::messages::{Mailroom, MessageConfig};
 use crate::ports::{CallControl, DevCaller, VoiceCarrier};
@@ -155,6 +155,8 @@ pub struct Engine {
     sweep: tokio::task::JoinHandle<()>,
     archive: Arc<Archive>,
     uploads: tokio::task::JoinHandle<()>,
+    /// Of the run before.
+    transcripts: tokio::task::JoinHandle<()>,
     stun: Option<tokio::task::JoinHandle<()>>,
     signalling: Signalling,
     webhooks: Option<tokio::task::JoinHandle<()>>,
@@ -240,6 +242,9 @@ impl Engine {
         let (webhook_store, batch_store) = (store.clone(), store.clone());
         let uploads = tokio::spawn(archive.clone().run(store.clone()));
         let journal = Journal::new(hub, archive.uploads());
+        let left = store.transcripts().waiting().await?;
+        let transcripts = transcribe_left(left, recognition.clone(), store.clone(), journal.clone(), archive.clone());
+        let transcripts = tokio::spawn(transcripts);
         let guard = Arc::new(guard);
         let router = Router::new(config.router, store, challenger, guard, gate.clone(), locator, stir, journal.clone());
         let router = Arc::new(router);
@@ -319,6 +324,7 @@ impl Engine {
             sweep,
             archive,
             uploads,
+            transcripts,
             stun,
             signalling,
             webhooks,
@@ -405,8 +411,9 @@ impl Engine {
     pub async fn stop(self) -> Farewell {
         self.sweep.abort();
         self.batches.finish(FAREWELL).await;
-        // What is not uploaded yet is at the next start.
+        // What is not uploaded or transcribed yet is at the next start.
         self.uploads.abort();
+        self.transcripts.abort();
         if let Some(stun) = &self.stun {
             stun.abort();
         }

@@ -17,12 +17,13 @@ use opentact_store::Money;
 use opentact_store::accounts::Account;
 use opentact_store::calls::{CallFlowLog, CallRecord};
 use opentact_store::records::Record;
+use opentact_store::transcripts::Transcript;
 use opentact_store::types::{self, Json, RecordState, ordered_uuid};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use smallvec::SmallVec;
 use uuid::Uuid;
 
-use crate::recognition::{Transcript, Word};
 use crate::router::LegContext;
 
 /// Executed elements that a call object shows, the latest; the log in the database has them all.
@@ -96,9 +97,16 @@ impl Journal {
         self.publish(NewEvent::emergency_call(account, number, from, state, payload));
     }
 
+    /// A recording is to be transcribed: should the node stop before that is done, the next start does it.
+    pub(crate) fn to_transcribe(&self, waiting: Transcript) {
+        let _ = self.hub.record(Write::Transcript(waiting.into()));
+    }
+
     /// A recording was transcribed, or could not be. `call`: the object of its leg.
-    pub(crate) fn transcribed(&self, record: &Record, payload: &Value, call: &Value) {
-        self.publish(NewEvent::call_transcript(record, payload, call));
+    pub(crate) fn transcribed(&self, record: &Record, transcript: Transcript, call: &impl Serialize) {
+        let event = NewEvent::call_transcript(record, &transcript, call);
+        let _ = self.hub.record(Write::Transcript(transcript.into()));
+        self.publish(event);
     }
 
     fn publish(&self, event: NewEvent) {
@@ -475,34 +483,6 @@ fn attributes(report: &StepReport) -> Value {
 /// The result of an answering-machine detection.
 pub(crate) fn answerer(amd: Option<&Value>) -> Option<String> {
     amd?.get("result")?.as_str().map(str::to_owned)
-}
-
-/// What a recording says, as events show it.
-pub(crate) fn transcript(
-    uuid: Uuid,
-    record: &Record,
-    lang: &str,
-    engine: Option<&str>,
-    result: Result<&Transcript, &str>,
-) -> Value {
-    let word = |word: &Word| {
-        // As it was told, not as the binary fraction that is closest to it.
-        let confidence = word.confidence.map(|confidence| (f64::from(confidence) * 1000.0).round() / 1000.0);
-        json!({ "text": word.text, "from_ms": word.from_ms, "to_ms": word.to_ms, "confidence": confidence })
-    };
-    let heard = result.ok();
-    json!({
-        "uuid": uuid,
-        "record": record.uuid,
-        "tag": record.tag,
-        "call": record.call,
-        "language": heard.and_then(|heard| heard.language.as_deref()).unwrap_or(lang),
-        "text": heard.map(|heard| &heard.text),
-        "words": heard.map(|heard| heard.words.iter().map(word).collect::<Vec<_>>()).unwrap_or_default(),
-        "engine": engine,
-        "error": result.err(),
-        "created_on": view::date(Utc::now()),
-    })
 }
 
 /// How an element inside another came out.

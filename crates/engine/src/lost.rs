@@ -1,4 +1,7 @@
-//! Calls and recordings of a run that was killed: nobody will tell of their end but the next one.
+//! Calls and recordings of a run that was killed, and what it had not transcribed: nobody will tell of their end but the next
+//! one.
+
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use opentact_call::q850::Q850;
@@ -7,9 +10,12 @@ use opentact_events::{Hub, NewEvent, Write, view};
 use opentact_media::RecordFormat;
 use opentact_store::calls::CallRecord;
 use opentact_store::records::Record;
+use opentact_store::transcripts::Transcript;
 use opentact_store::types::{self, CallState, RecordState};
 use opentact_store::{Store, StoreError};
 
+use crate::journal::Journal;
+use crate::recognition::Recognition;
 use crate::recordings::Archive;
 use crate::{media, recordings};
 
@@ -68,6 +74,38 @@ pub(crate) async fn end_lost_recordings(
     }
     hub.flush().await;
     Ok(count)
+}
+
+/// Transcribes what the run before was asked for and has not done, one after another, while the node works already.
+pub(crate) async fn transcribe_left(
+    left: Vec<Transcript>,
+    recognition: Recognition,
+    store: Store,
+    journal: Journal,
+    archive: Arc<Archive>,
+) {
+    for waiting in left {
+        if let Err(error) = transcribe(&waiting, &recognition, &store, &journal, &archive).await {
+            tracing::warn!(record = %waiting.record, %error, "a recording is not transcribed before the next start");
+        }
+    }
+}
+
+async fn transcribe(
+    waiting: &Transcript,
+    recognition: &Recognition,
+    store: &Store,
+    journal: &Journal,
+    archive: &Archive,
+) -> Result<(), StoreError> {
+    let record = match store.records().get(waiting.account, waiting.record).await {
+        Err(StoreError::NotFound(_)) => return store.transcripts().delete(waiting.account, waiting.uuid).await,
+        record => record?,
+    };
+    let call = store.calls().get(record.account, record.call).await?;
+    let transcript = recognition.settle(recordings::path(archive.folder(), &record), waiting).await;
+    let records = store.records().of_call(record.account, record.call).await?;
+    show(store, &call, &records, |shown| journal.transcribed(&record, transcript, shown)).await
 }
 
 /// What is on disk is what there is.

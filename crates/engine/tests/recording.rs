@@ -3,8 +3,12 @@
 
 mod world;
 
+use opentact_media::wav::Writer;
 use opentact_sip::ua::{Command, Event};
+use opentact_store::events::Batch;
+use opentact_store::transcripts::Transcript;
 use opentact_store::types::RecordState;
+use serde_json::json;
 use world::{DOMAIN, PASSWORD, Peer, World, sdp};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -71,4 +75,44 @@ async fn a_recording_that_cannot_be_written_fails_its_element_and_is_told_to_hav
     assert_eq!((records[0].state, records[0].duration_ms), (RecordState::Failed, 0));
     assert!(records[0].reason.as_ref().unwrap().contains("Not a directory"), "{records:?}");
     world.idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_not_transcribed_when_the_node_stopped_is_after_the_next_start() {
+    let world = World::new().await;
+    world.number_with("<Response><Answer/><Record tag=\"note\" timeout=\"100\"/><Hangup/></Response>").await;
+    let mut caller = Peer::new().await;
+    world.trunk(&caller).await;
+    caller.call_number(world.sip, 40_000);
+    caller.settle().await;
+    world.idle().await;
+    world.hub().flush().await;
+    let search = opentact_store::Search::first(10);
+    let record = world.store.records().search(world.account, Default::default(), search).await.unwrap().data.remove(0);
+    // As if it had been asked for, and somebody had spoken.
+    let transcripts = vec![Transcript::waiting(&record, "en-US".to_owned())];
+    world.store.events().commit(Batch { transcripts, ..Batch::default() }).await.unwrap();
+    let file = world.recordings.join(world.account.to_string()).join(format!("{}.wav", record.uuid));
+    let tone = |at: i32| (8000.0 * (f64::from(at) * 1000.0 * std::f64::consts::TAU / 16_000.0).sin()) as i16;
+    let mut writer = Writer::new(std::fs::File::create(file).unwrap(), 1, 16_000).unwrap();
+    writer.write(&(0..16_000).map(tone).collect::<Vec<_>>()).unwrap();
+    writer.finish().unwrap();
+
+    let mut world = world.restart().await;
+    let told = loop {
+        let event = world.event().await;
+        if event["type"] == "call_transcript" {
+            break event;
+        }
+    };
+    let payload = &told["payload"];
+    assert_eq!(
+        (&payload["text"], &payload["state"], &payload["tag"]),
+        (&json!("1000"), &json!("done"), &json!("note"))
+    );
+    assert_eq!((&told["call"]["uuid"], &payload["call"]), (&json!(record.call), &json!(record.call)));
+    assert_eq!(told["call"]["records"][0]["uuid"], json!(record.uuid));
+    let kept = world.store.transcripts().of_record(world.account, record.uuid).await.unwrap();
+    assert_eq!((kept.text.as_deref(), kept.engine.as_deref()), (Some("1000"), Some("tones")));
+    assert!(world.store.transcripts().waiting().await.unwrap().is_empty());
 }

@@ -9,6 +9,7 @@ use opentact_store::sip_messages::SipMessage;
 use opentact_store::sms::Sms;
 use opentact_store::sms_untold::untold_id;
 use opentact_store::tcr::{Brand, Campaign};
+use opentact_store::transcripts::Transcript;
 use opentact_store::types::EventType;
 use opentact_store::users::User;
 use serde::ser::Serialize;
@@ -135,10 +136,11 @@ impl NewEvent {
             .with("call", call)
     }
 
-    /// A recording was transcribed, or could not be: `payload` says what was said, or why that is not known.
-    pub fn call_transcript(record: &Record, payload: &Value, call: &impl Serialize) -> NewEvent {
+    /// A recording was transcribed, or could not be.
+    pub fn call_transcript(record: &Record, transcript: &Transcript, call: &impl Serialize) -> NewEvent {
+        let payload = view::transcript(transcript, record);
         let message = format!("Call transcript: {}", record.tag.as_deref().unwrap_or("untagged"));
-        NewEvent::new(record.account, EventType::CallTranscript, message, payload, record.uuid).with("call", call)
+        NewEvent::new(record.account, EventType::CallTranscript, message, &payload, record.uuid).with("call", call)
     }
 
     /// A message was made, changed state or was delivered. `view` is [`view::sms`]'s object of it.

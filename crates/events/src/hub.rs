@@ -16,6 +16,7 @@ use chrono::{DateTime, Utc};
 use opentact_store::calls::{CallFlowLog, CallRecord};
 use opentact_store::records::Record;
 use opentact_store::transactions::NewTransaction;
+use opentact_store::transcripts::Transcript;
 use opentact_store::types::{EventType, now};
 use opentact_store::webhooks::WebhookDelivery;
 use opentact_store::{Money, Result, Store, events::Event};
@@ -88,6 +89,8 @@ pub enum Write {
     FlowLog(Box<CallFlowLog>),
     /// The state of a recording now; an older one that waits in the same batch is left out.
     Record(Box<Record>),
+    /// A recording is to be transcribed, or was.
+    Transcript(Box<Transcript>),
     /// A filter has rejected one more call.
     Rejected {
         account: Uuid,

@@ -34,7 +34,7 @@ pub(crate) use call::{First, FlowStep, Shape2021};
 pub(crate) use date::Date;
 pub use messaging::{SmsContext, messaging_profile, messaging_profile_short, opt_out, sip_message, sms};
 pub use numbers::{LeaseContext, lease, lease_short, order, order_short, tn, tn_filter, tn_profile, tn_short};
-pub use record::record;
+pub use record::{record, transcript};
 pub use search::found;
 pub use sip::{
     DomainContext, SipUserContext, outbound_voice_profile, outbound_voice_profile_short, product, shaken_certificate,

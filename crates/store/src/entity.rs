@@ -46,6 +46,7 @@ pub mod tn_order;
 pub mod tn_profile;
 pub mod token;
 pub mod transaction;
+pub mod transcript;
 pub mod user;
 pub mod webhook_attempt;
 pub mod webhook_delivery;

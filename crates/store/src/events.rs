@@ -14,6 +14,7 @@ use crate::entity::event::{Column, Entity};
 use crate::records::{self, Record};
 use crate::tn_filters::{self, RejectedCalls};
 use crate::transactions::{self, NewTransaction};
+use crate::transcripts::{self, Transcript};
 use crate::webhooks::{self, WebhookDelivery};
 use crate::{Money, Result, Store, sms_untold};
 
@@ -25,6 +26,8 @@ pub struct Batch {
     pub flow_logs: Vec<CallFlowLog>,
     /// The newest state of each recording, each once.
     pub records: Vec<Record>,
+    /// In the order they changed.
+    pub transcripts: Vec<Transcript>,
     /// Calls that filters have rejected besides those counted before.
     pub rejected: Vec<RejectedCalls>,
     pub events: Vec<Event>,
@@ -40,7 +43,7 @@ impl Batch {
     pub fn is_empty(&self) -> bool {
         let rows = self.calls.is_empty() && self.flow_logs.is_empty() && self.events.is_empty();
         let told = self.deliveries.is_empty() && self.rejected.is_empty() && self.charges.is_empty();
-        rows && self.records.is_empty() && told
+        rows && self.records.is_empty() && self.transcripts.is_empty() && told
     }
 }
 
@@ -61,6 +64,7 @@ impl Events<'_> {
         calls::upsert(&tx, batch.calls).await?;
         calls::insert_logs(&tx, batch.flow_logs).await?;
         records::upsert(&tx, batch.records).await?;
+        transcripts::write(&tx, batch.transcripts).await?;
         tn_filters::count_rejected(&tx, batch.rejected).await?;
         bulk::insert::<Entity, _>(&tx, batch.events, &Conflict::Refuse).await?;
         webhooks::insert(&tx, batch.deliveries).await?;

@@ -142,6 +142,16 @@ text_enum! {
 }
 
 text_enum! {
+    pub enum TranscriptState {
+        /// For the engine.
+        Waiting = "waiting",
+        Done = "done",
+        /// There is no text.
+        Failed = "failed",
+    }
+}
+
+text_enum! {
     pub enum CallType {
         /// Handled by a SIP Control App.
         Sca = "CallSCA",

@@ -54,6 +54,7 @@ mod tech_prefix;
 pub mod tn_filters;
 pub mod tokens;
 pub mod transactions;
+pub mod transcripts;
 pub mod types;
 pub mod users;
 pub mod voice_profiles;

@@ -77,6 +77,7 @@ owned! {
     sip_message = "SIPMessage",
     subscription = "Subscription",
     transaction = "Transaction",
+    transcript = "Transcript",
     webhook_delivery = "WebhookDelivery",
 }
 

@@ -11,7 +11,7 @@ pub use crate::entity::record::Model as Record;
 use crate::entity::record::{Column, Entity};
 use crate::search::{Found, Search, mask, run, searchable, sortable};
 use crate::types::{RecordFormat, RecordState, now, to_millis};
-use crate::{Result, Store, owned};
+use crate::{Result, Store, owned, transcripts};
 
 searchable!(record, {
     "tag" => Tag, "state" => State, "format" => Format, "duration" => DurationMs, "size" => Size,
@@ -127,8 +127,13 @@ impl Records<'_> {
         Ok(update.exec(self.store.writer()).await?.rows_affected > 0)
     }
 
+    /// With what it says.
     pub async fn delete(&self, account: Uuid, uuid: Uuid) -> Result<()> {
-        owned::delete::<Entity>(self.store.writer(), account, uuid).await
+        let tx = self.store.begin().await?;
+        owned::delete::<Entity>(&tx, account, uuid).await?;
+        transcripts::delete_of(&tx, account, uuid).await?;
+        tx.commit().await?;
+        Ok(())
     }
 }
 

@@ -37,3 +37,39 @@ pub struct Record {
     pub created_on: DateTime<Utc>,
     pub modified_on: DateTime<Utc>,
 }
+
+/// What a recording says.
+#[derive(ToSchema)]
+pub struct Transcript {
+    pub uuid: Uuid,
+    pub record: Uuid,
+    /// Of the element that has made the recording.
+    pub tag: Option<String>,
+    pub call: Uuid,
+    /// `waiting` until the engine has heard all of it.
+    #[schema(schema_with = types::transcript_state)]
+    pub state: String,
+    /// BCP 47 or ISO 639: as the engine tells it, else as was asked for.
+    pub language: String,
+    /// Null until it is `done`.
+    pub text: Option<String>,
+    /// In order; none where the engine gives no times.
+    pub words: Vec<SpokenWord>,
+    pub engine: Option<String>,
+    /// Why it has `failed`.
+    pub error: Option<String>,
+    /// When it was asked for.
+    pub created_on: DateTime<Utc>,
+    pub modified_on: DateTime<Utc>,
+}
+
+/// A word of a transcript.
+#[derive(ToSchema)]
+pub struct SpokenWord {
+    pub text: String,
+    /// Milliseconds since the beginning of the recording.
+    pub from_ms: u64,
+    pub to_ms: u64,
+    /// 0 to 1; null where the engine does not say.
+    pub confidence: Option<f64>,
+}

@@ -26,7 +26,6 @@ pub(crate) const LATER: &[(&str, &[Method])] = &[
     ("/rest/sip/tech_prefix/{tn}/{domain}", &[GET]),
     // calls
     ("/rest/call/{uuid}/listen", &[GET]),
-    ("/rest/record/{uuid}/transcript", &[GET]),
     // billing, admin
     ("/rest/payment", &[GET, POST]),
     ("/rest/payment/{uuid}", &[GET, PATCH]),

@@ -29,7 +29,11 @@ use crate::store_error::visible;
 use crate::types;
 
 pub(crate) fn router() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new().routes(routes!(find)).routes(routes!(get, delete)).routes(routes!(file))
+    OpenApiRouter::new()
+        .routes(routes!(find))
+        .routes(routes!(get, delete))
+        .routes(routes!(file))
+        .routes(routes!(transcript))
 }
 
 search_form! {
@@ -112,6 +116,15 @@ async fn file(
         }
         Source::Object => from_store(&state, &record, request.headers()).await,
     }
+}
+
+/// What a recording says that was made with `asr`. 404 of one that was not.
+#[utoipa::path(get, path = "/rest/record/{uuid}/transcript", operation_id = "GetRecordTranscript", tag = "record",
+    params(("uuid" = Uuid, Path)), responses((status = 200, body = Envelope<model::Transcript>), Faults))]
+async fn transcript(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Reply {
+    let record = one(&state, &caller, uuid).await?;
+    let transcript = state.store.transcripts().of_record(caller.account(), uuid).await?;
+    ok(view::transcript(&transcript, &record))
 }
 
 /// The account's recording. One that has just ended may still be on its way to disk: what waits is written first.

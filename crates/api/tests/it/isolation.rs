@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use http::Method;
 use opentact_api::{RateLimit, Settings};
 use opentact_events::{EventType, Filter};
+use opentact_store::events::Batch;
 use opentact_store::sip_messages::NewSipMessage;
+use opentact_store::transcripts::Transcript;
 use opentact_store::types::CallState;
 use serde_json::{Value, json};
 
@@ -134,6 +136,8 @@ async fn objects(world: &World) -> (Who, Objects) {
     std::fs::create_dir_all(file.parent().unwrap()).unwrap();
     std::fs::write(file, "RIFF").unwrap();
     world.store.records().save(record.clone()).await.unwrap();
+    let transcripts = vec![Transcript::waiting(&record, "en-US".to_owned())];
+    world.store.events().commit(Batch { transcripts, ..Batch::default() }).await.unwrap();
     let batch = json!({"phones": [12125550001_u64], "xml": FLOW, "from": TN});
     let batch = id(&make("/rest/batch", batch).await);
 

@@ -1,11 +1,19 @@
 //! Recordings by REST. Their files are heard in the tests from outside.
 
+use opentact_store::Json;
+use opentact_store::events::Batch;
 use opentact_store::records::Record;
-use opentact_store::types::{CallState, RecordState};
+use opentact_store::transcripts::{Transcript, Word};
+use opentact_store::types::{CallState, RecordState, TranscriptState};
 use serde_json::json;
 use uuid::Uuid;
 
 use crate::world::{World, call_record, stored_record};
+
+async fn keep(world: &World, transcript: &Transcript) {
+    let batch = Batch { transcripts: vec![transcript.clone()], ..Batch::default() };
+    world.store.events().commit(batch).await.unwrap();
+}
 
 #[tokio::test]
 async fn recordings_are_searched_read_and_deleted() {
@@ -35,8 +43,29 @@ async fn recordings_are_searched_read_and_deleted() {
     let shown = world.get(&format!("/rest/call/{}", call.uuid)).expect(200).await;
     assert_eq!(shown["records"], json!([read]));
 
+    world.get(&format!("{path}/transcript")).expect(404).await;
+    let waiting = Transcript::waiting(&stored, "en-GB".to_owned());
+    keep(&world, &waiting).await;
+    let told = world.get(&format!("{path}/transcript")).expect(200).await;
+    assert_eq!((told["state"].clone(), told["language"].clone()), (json!("waiting"), json!("en-GB")));
+    assert_eq!(
+        (told["text"].clone(), told["words"].clone(), told["engine"].clone()),
+        (json!(null), json!([]), json!(null))
+    );
+    let word = Word { text: "Hello".to_owned(), from_ms: 100, to_ms: 480, confidence: Some(0.93) };
+    let (state, text, engine) = (TranscriptState::Done, Some("Hello.".to_owned()), Some("url".to_owned()));
+    let done = Transcript { state, text, engine, words: Json(vec![word]), ..waiting.clone() };
+    keep(&world, &done).await;
+    let told = world.get(&format!("{path}/transcript")).expect(200).await;
+    assert_eq!((told["record"].clone(), told["call"].clone()), (json!(stored.uuid), json!(call.uuid)));
+    assert_eq!(
+        (told["state"].clone(), told["text"].clone(), told["tag"].clone()),
+        (json!("done"), json!("Hello."), json!("voicemail"))
+    );
+    assert_eq!(told["words"], json!([{"text": "Hello", "from_ms": 100, "to_ms": 480, "confidence": 0.93}]));
+
     let stranger = world.stranger().await;
-    for path in [path.clone(), format!("{path}/file")] {
+    for path in [path.clone(), format!("{path}/file"), format!("{path}/transcript")] {
         world.get(&path).by(&stranger).expect(401).await;
     }
     world.delete(&path).by(&stranger).expect(401).await;
@@ -46,6 +75,9 @@ async fn recordings_are_searched_read_and_deleted() {
     world.get(&path).expect(404).await;
     world.get(&format!("{path}/file")).expect(404).await;
     world.delete(&path).expect(404).await;
+    // Nothing of what it said stays, and what is heard of it later is not kept.
+    keep(&world, &done).await;
+    assert!(world.store.transcripts().of_record(account, stored.uuid).await.is_err());
 }
 
 #[tokio::test]

@@ -2,12 +2,11 @@
 
 use opentact_call::{Input, LegId, Listen};
 use opentact_store::records::Record;
-use opentact_store::types::ordered_uuid;
-use uuid::Uuid;
+use opentact_store::transcripts::Transcript;
 
 use super::{Core, Message};
 use crate::recognition::{Heard, RATE, Wish, listen};
-use crate::{journal, recordings};
+use crate::recordings;
 
 impl Core {
     pub(super) fn listen(&mut self, call: LegId, leg: LegId, id: u64, listen: Listen) {
@@ -48,14 +47,11 @@ impl Core {
         };
         let path = recordings::path(self.drivers.archive.folder(), &record);
         let (recognition, journal) = (self.drivers.recognition.clone(), self.drivers.journal.clone());
+        let waiting = Transcript::waiting(&record, lang);
+        journal.to_transcribe(waiting.clone());
         self.drivers.runtime.spawn(async move {
-            let wish = Wish { lang, hints: Vec::new() };
-            let result = recognition.transcribe(path, &wish).await.map_err(|error| error.to_string());
-            let uuid: Uuid = ordered_uuid(chrono::Utc::now());
-            let engine = recognition.engine();
-            let payload =
-                journal::transcript(uuid, &record, &wish.lang, engine, result.as_ref().map_err(String::as_str));
-            journal.transcribed(&record, &payload, &object);
+            let transcript = recognition.settle(path, &waiting).await;
+            journal.transcribed(&record, transcript, &object);
         });
     }
 }

@@ -18,6 +18,7 @@ use crate::http::HttpError;
 
 pub(crate) use listen::{Heard, listen};
 pub use opentact_media::utterance::{RATE, Settings as Utterance};
+pub use opentact_store::transcripts::Word;
 pub use server::ServerConfig;
 pub use sphinx::SphinxConfig;
 pub use stream::StreamConfig;
@@ -50,16 +51,6 @@ impl Transcript {
         let all: Vec<f32> = self.words.iter().filter_map(|word| word.confidence).collect();
         (!all.is_empty()).then(|| all.iter().sum::<f32>() / all.len() as f32)
     }
-}
-
-/// Milliseconds since the beginning of the audio.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Word {
-    pub text: String,
-    pub from_ms: u64,
-    pub to_ms: u64,
-    /// 0..=1.
-    pub confidence: Option<f32>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

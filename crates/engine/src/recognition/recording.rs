@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 
 use opentact_media::file::Reader;
 use opentact_media::resample::Resampler;
+use opentact_store::Json;
+use opentact_store::transcripts::Transcript as Row;
+use opentact_store::types::{TranscriptState, now};
 use tokio::sync::mpsc;
 
 use super::{PIECES, RATE, Recognition, RecognitionError, Transcript, Wish};
@@ -15,11 +18,28 @@ use crate::decode::why;
 const PIECE: usize = 64 << 10;
 
 impl Recognition {
+    /// What a file says of which `waiting` asks that, or why it is not known.
+    pub(crate) async fn settle(&self, file: PathBuf, waiting: &Row) -> Row {
+        let wish = Wish { lang: waiting.language.clone(), hints: Vec::new() };
+        let heard = self.transcribe(file, &wish).await;
+        let row = Row { modified_on: now(), engine: self.engine().map(str::to_owned), ..waiting.clone() };
+        match heard {
+            Ok(Transcript { text, language, words }) => Row {
+                state: TranscriptState::Done,
+                language: language.unwrap_or(wish.lang),
+                text: Some(text),
+                words: Json(words),
+                ..row
+            },
+            Err(error) => Row { state: TranscriptState::Failed, error: Some(error.to_string()), ..row },
+        }
+    }
+
     /// Transcribes an audio file, as long as is transcribed of one.
     ///
     /// # Errors
     /// Those of [`Recognition::recognize`]; the file cannot be read.
-    pub async fn transcribe(&self, file: PathBuf, wish: &Wish) -> Result<Transcript, RecognitionError> {
+    async fn transcribe(&self, file: PathBuf, wish: &Wish) -> Result<Transcript, RecognitionError> {
         let (pieces, audio) = mpsc::channel(PIECES);
         let most = (self.longest.as_millis() * u128::from(RATE) / 1000) as usize;
         let reading = tokio::task::spawn_blocking(move || read(&file, most, &pieces));

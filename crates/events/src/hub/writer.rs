@@ -8,6 +8,7 @@ use opentact_store::events::{Batch, Event};
 use opentact_store::records::Record;
 use opentact_store::tn_filters::RejectedCalls;
 use opentact_store::transactions::NewTransaction;
+use opentact_store::transcripts::Transcript;
 use opentact_store::types::now;
 use opentact_store::{Result, StoreError};
 use tokio::sync::{mpsc, oneshot};
@@ -108,6 +109,7 @@ struct Parts {
     calls: HashMap<Uuid, Told>,
     flow_logs: Vec<CallFlowLog>,
     records: HashMap<Uuid, Record>,
+    transcripts: Vec<Transcript>,
     /// By account and filter.
     rejected: HashMap<(Uuid, Uuid), i64>,
     events: Vec<Pending>,
@@ -130,6 +132,7 @@ impl Group {
                 Item::Write(Write::Charged(record, charge)) => group.parts.tell(record, Some(charge)),
                 Item::Write(Write::FlowLog(log)) => group.parts.flow_logs.push(*log),
                 Item::Write(Write::Record(record)) => drop(group.parts.records.insert(record.uuid, *record)),
+                Item::Write(Write::Transcript(transcript)) => group.parts.transcripts.push(*transcript),
                 Item::Write(Write::Rejected { account, filter }) => {
                     *group.parts.rejected.entry((account, filter)).or_default() += 1;
                 }
@@ -156,7 +159,7 @@ impl Parts {
 
     fn is_empty(&self) -> bool {
         let rows = self.calls.is_empty() && self.flow_logs.is_empty() && self.records.is_empty();
-        rows && self.rejected.is_empty() && self.events.is_empty()
+        rows && self.transcripts.is_empty() && self.rejected.is_empty() && self.events.is_empty()
     }
 
     fn rejected(&self) -> Vec<RejectedCalls> {
@@ -170,10 +173,11 @@ impl Parts {
         let logs = self.flow_logs.into_iter().map(|log| Parts { flow_logs: vec![log], ..Parts::default() });
         let records =
             self.records.into_iter().map(|record| Parts { records: HashMap::from([record]), ..Parts::default() });
+        let transcripts = self.transcripts.into_iter().map(|one| Parts { transcripts: vec![one], ..Parts::default() });
         let events = self.events.into_iter().map(|event| Parts { events: vec![event], ..Parts::default() });
         let rejected =
             self.rejected.into_iter().map(|one| Parts { rejected: HashMap::from([one]), ..Parts::default() });
-        calls.chain(logs).chain(records).chain(rejected).chain(events)
+        calls.chain(logs).chain(records).chain(transcripts).chain(rejected).chain(events)
     }
 }
 
@@ -242,11 +246,12 @@ impl Writer {
         }
         let mut unbooked: HashMap<Uuid, usize> = charges.iter().map(|(account, all)| (*account, all.len())).collect();
         let (flow_logs, rejected) = (parts.flow_logs.clone(), parts.rejected());
-        let records = parts.records.values().cloned().collect();
+        let (records, transcripts) = (parts.records.values().cloned().collect(), parts.transcripts.clone());
         let events = rows.clone();
         let told = parts.events.iter().filter_map(|pending| pending.event.told()).collect();
+        let deliver = deliveries.clone();
         let batch =
-            Batch { calls, flow_logs, records, rejected, events, told, deliveries: deliveries.clone(), charges };
+            Batch { calls, flow_logs, records, transcripts, rejected, events, told, deliveries: deliver, charges };
         let balances = self.shared.store.events().commit(batch).await?;
         for (account, charge) in parts.charges() {
             if let (Some(balance), Some(left)) = (balances.get(&account), unbooked.get_mut(&account)) {

@@ -1,4 +1,5 @@
 use opentact_store::records::Record;
+use opentact_store::transcripts::{Transcript, Word};
 use opentact_store::types::RecordState;
 use serde_json::{Value, json};
 
@@ -25,5 +26,28 @@ pub fn record(record: &Record) -> Value {
         "upload_error": record.upload_error,
         "created_on": date(record.created_on),
         "modified_on": date(record.modified_on),
+    })
+}
+
+/// What a recording says, in `call_transcript` events and by itself.
+pub fn transcript(transcript: &Transcript, record: &Record) -> Value {
+    let word = |word: &Word| {
+        // As it was told, not as the binary fraction that is closest to it.
+        let confidence = word.confidence.map(|confidence| (f64::from(confidence) * 1000.0).round() / 1000.0);
+        json!({ "text": word.text, "from_ms": word.from_ms, "to_ms": word.to_ms, "confidence": confidence })
+    };
+    json!({
+        "uuid": transcript.uuid,
+        "record": record.uuid,
+        "tag": record.tag,
+        "call": record.call,
+        "state": transcript.state,
+        "language": transcript.language,
+        "text": transcript.text,
+        "words": transcript.words.iter().map(word).collect::<Vec<_>>(),
+        "engine": transcript.engine,
+        "error": transcript.error,
+        "created_on": date(transcript.created_on),
+        "modified_on": date(transcript.modified_on),
     })
 }

@@ -2,8 +2,9 @@ use std::time::Duration;
 
 use opentact_store::events::Batch;
 use opentact_store::records::{Record, RecordFilter};
-use opentact_store::types::{RecordFormat, RecordState, now};
-use opentact_store::{Search, StoreError};
+use opentact_store::transcripts::{Transcript, Word};
+use opentact_store::types::{RecordFormat, RecordState, TranscriptState, now};
+use opentact_store::{Json, Search, StoreError};
 use uuid::Uuid;
 
 use crate::world::{on_both, tenant};
@@ -84,5 +85,33 @@ async fn what_is_to_be_uploaded_waits_for_its_time(world: &World) {
     assert!(!store.records().uploaded(Uuid::new_v4()).await.unwrap());
     store.records().upload_failed(&never, "gone", None).await.unwrap();
     assert_eq!(store.records().due(later, 10).await.unwrap(), []);
+}
+}
+
+on_both! {
+async fn a_transcript_waits_is_done_and_goes_with_its_recording(world: &World) {
+    let store = &world.store;
+    let ((mine, _), (other, _)) = (tenant(store, "ada", 0).await, tenant(store, "bob", 0).await);
+    let record = record(mine.uuid, Uuid::new_v4(), RecordState::Stored);
+    let waiting = Transcript::waiting(&record, "en-US".into());
+    let write = async |transcripts| store.events().commit(Batch { transcripts, ..Batch::default() }).await;
+    store.records().save(record.clone()).await.unwrap();
+    write(vec![waiting.clone()]).await.unwrap();
+    assert_eq!(store.transcripts().waiting().await.unwrap(), std::slice::from_ref(&waiting));
+    let words = Json(vec![Word { text: "yes".into(), from_ms: 120, to_ms: 480, confidence: Some(0.93) }]);
+    let done = Transcript { state: TranscriptState::Done, text: Some("yes".into()), words, ..waiting.clone() };
+    write(vec![done.clone()]).await.unwrap();
+    assert_eq!(store.transcripts().waiting().await.unwrap(), []);
+    assert_eq!(store.transcripts().of_record(mine.uuid, record.uuid).await.unwrap(), done);
+    let theirs = store.transcripts().of_record(other.uuid, record.uuid).await;
+    assert!(matches!(theirs, Err(StoreError::NotFound("Transcript"))));
+    // Both in one commit, when the engine is quick.
+    let second = Transcript::waiting(&record, "en-US".into());
+    let failed = Transcript { state: TranscriptState::Failed, error: Some("off".into()), ..second.clone() };
+    write(vec![second, failed.clone()]).await.unwrap();
+    assert_eq!(store.transcripts().of_record(mine.uuid, record.uuid).await.unwrap(), failed);
+    store.records().delete(mine.uuid, record.uuid).await.unwrap();
+    write(vec![done]).await.unwrap();
+    assert!(store.transcripts().of_record(mine.uuid, record.uuid).await.is_err());
 }
 }

@@ -1,0 +1,93 @@
+//! Transcripts of recordings.
+
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
+};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+pub use crate::entity::transcript::Model as Transcript;
+use crate::entity::transcript::{Column, Entity};
+use crate::records::Record;
+use crate::types::{Json, TranscriptState, now, ordered_uuid};
+use crate::{Result, Store, StoreError, owned};
+
+/// Milliseconds since the beginning of the audio.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Word {
+    pub text: String,
+    pub from_ms: u64,
+    pub to_ms: u64,
+    /// 0..=1.
+    pub confidence: Option<f32>,
+}
+
+impl Transcript {
+    /// A recording is to be transcribed, in this language (BCP 47).
+    pub fn waiting(record: &Record, language: String) -> Transcript {
+        let created_on = now();
+        Transcript {
+            uuid: ordered_uuid(created_on),
+            created_on,
+            modified_on: created_on,
+            account: record.account,
+            record: record.uuid,
+            state: TranscriptState::Waiting,
+            language,
+            engine: None,
+            text: None,
+            words: Json(Vec::new()),
+            error: None,
+        }
+    }
+}
+
+impl Store {
+    pub fn transcripts(&self) -> Transcripts<'_> {
+        Transcripts { store: self }
+    }
+}
+
+pub struct Transcripts<'a> {
+    store: &'a Store,
+}
+
+impl Transcripts<'_> {
+    /// That of a recording, the newest.
+    pub async fn of_record(&self, account: Uuid, record: Uuid) -> Result<Transcript> {
+        let found = Entity::find().filter(Column::Account.eq(account)).filter(Column::Record.eq(record));
+        let found = found.order_by_desc(Column::CreatedOn).one(self.store.reader()).await?;
+        found.ok_or(StoreError::NotFound("Transcript"))
+    }
+
+    /// Of all accounts: those that are still to be made, the oldest first.
+    pub async fn waiting(&self) -> Result<Vec<Transcript>> {
+        let waiting = Entity::find().filter(Column::State.eq(TranscriptState::Waiting));
+        Ok(waiting.order_by_asc(Column::CreatedOn).all(self.store.reader()).await?)
+    }
+
+    pub async fn delete(&self, account: Uuid, uuid: Uuid) -> Result<()> {
+        owned::delete::<Entity>(self.store.writer(), account, uuid).await
+    }
+}
+
+/// Writes them in this order. What has become of one whose recording was deleted meanwhile is not kept.
+pub(crate) async fn write(db: &impl ConnectionTrait, transcripts: Vec<Transcript>) -> Result<(), DbErr> {
+    for transcript in transcripts {
+        let uuid = transcript.uuid;
+        match transcript.state {
+            TranscriptState::Waiting => owned::insert(db, transcript).await?,
+            TranscriptState::Done | TranscriptState::Failed => {
+                let row = transcript.into_active_model().reset_all();
+                Entity::update_many().set(row).filter(Column::Uuid.eq(uuid)).exec(db).await.map(drop)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// With their recording.
+pub(crate) async fn delete_of(db: &impl ConnectionTrait, account: Uuid, record: Uuid) -> Result<(), DbErr> {
+    let theirs = Entity::delete_many().filter(Column::Account.eq(account)).filter(Column::Record.eq(record));
+    theirs.exec(db).await.map(drop)
+}
