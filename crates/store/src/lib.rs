@@ -46,6 +46,7 @@ pub mod sms;
 pub mod sms_inbound;
 pub mod sms_opt_outs;
 mod sms_queue;
+mod sms_receipts;
 pub mod sms_untold;
 mod store;
 pub mod subscriptions;

@@ -16,6 +16,7 @@ use crate::{Result, Store, owned};
 /// A submit_sm to be.
 #[derive(Debug, Clone)]
 pub struct NewSubmit {
+    pub uuid: Uuid,
     pub token: Uuid,
     pub from: Tn,
     pub to: Tn,
@@ -44,7 +45,7 @@ impl Smpp<'_> {
     pub async fn submit(&self, account: Uuid, new: NewSubmit) -> Result<(Submit, Option<Vec<Submit>>)> {
         let (reference, total, number) = new.place.unwrap_or((0, 1, 1));
         let row = Submit {
-            uuid: Uuid::new_v4(),
+            uuid: new.uuid,
             created_on: now(),
             account,
             token: new.token,

@@ -1,14 +1,14 @@
 //! Messages.
 
-use sea_orm::sea_query::{Expr, ExprTrait, IntoCondition};
+use sea_orm::sea_query::{ExprTrait, IntoCondition};
 use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
 pub use crate::entity::sms::Model as Sms;
 use crate::entity::sms::{Column, Entity};
-use crate::entity::sms_segment;
 use crate::search::{Found, Search, digits_mask, mask, run, searchable, sortable, tn_mask};
-pub use crate::sms_queue::{Outcome, QueueState, Queued, Settled, Settlement, Waiting};
+pub use crate::sms_queue::{Enqueue, Outcome, QueueState, Queued, Settled, Settlement, Waiting};
+pub use crate::sms_receipts::{NewReceipt, Receipted};
 use crate::transactions::{self, NewTransaction, Transaction};
 use crate::types::{OptOutSource, Priority, SmsState, SmsType, Tn, now};
 use crate::{Result, Store, owned, smpp, sms_inbound, sms_opt_outs, sms_queue, sms_untold, tokens};
@@ -98,15 +98,6 @@ pub struct ReceivedSms {
     pub reply: Option<Sms>,
 }
 
-/// The message that a receipt is of.
-#[derive(Debug, Clone)]
-pub struct Receipted {
-    /// As it is now.
-    pub sms: Sms,
-    /// Whether the receipt made it so.
-    pub changed: bool,
-}
-
 impl Messages<'_> {
     /// Writes a message in state `created` that no queue holds: an inbound one.
     pub async fn create(&self, account: Uuid, new: NewSms) -> Result<Sms> {
@@ -189,52 +180,6 @@ impl Messages<'_> {
         owned::get::<Entity>(self.store.reader(), account, uuid).await
     }
 
-    /// The newest outbound message, of whatever account, of which the carrier named the whole or a segment so.
-    pub async fn by_reference(&self, carrier: &str, reference_id: &str) -> Result<Option<Uuid>> {
-        Ok(named(self.store.reader(), carrier, reference_id).await?.map(|(_, sms, _)| sms))
-    }
-
-    /// Applies a receipt: of the newest outbound message, of whatever account, of which the carrier named the whole or a
-    /// segment so. With `failed` it is why. `None` when there is no such message; not changed when it says nothing new: a
-    /// message is delivered when all of its segments are, and has failed when one has.
-    pub async fn receipt(
-        &self,
-        carrier: &str,
-        reference_id: &str,
-        failed: Option<String>,
-    ) -> Result<Option<Receipted>> {
-        use sms_segment::Column as Part;
-        let tx = self.store.begin().await?;
-        let Some((account, uuid, part)) = named(&tx, carrier, reference_id).await? else { return Ok(None) };
-        let mut sms = owned::get::<Entity>(&tx, account, uuid).await?;
-        let settled = sms.delivered || sms.state != SmsState::Success;
-        let mut changed = !settled;
-        match (failed, part) {
-            _ if settled => {}
-            (Some(reason), _) => (sms.state, sms.reason) = (SmsState::Failed, Some(reason)),
-            (None, None) => sms.delivered = true,
-            (None, Some(part)) => {
-                let its = Part::Sms.eq(uuid);
-                sms_segment::Entity::update_many()
-                    .col_expr(Part::Delivered, Expr::value(true))
-                    .filter(its.clone().and(Part::Number.eq(part)))
-                    .exec(&tx)
-                    .await?;
-                let open = its.and(Part::Delivered.eq(false)).into_condition();
-                sms.delivered = owned::count::<sms_segment::Entity>(&tx, open).await? == 0;
-                changed = sms.delivered;
-            }
-        }
-        if changed {
-            sms.modified_on = now();
-            owned::update::<Entity>(&tx, sms.account, sms.uuid, sms.clone()).await?;
-            smpp::ended(&tx, vec![uuid], sms.delivered).await?;
-            sms_untold::note(&tx, [&sms].into_iter()).await?;
-        }
-        tx.commit().await?;
-        Ok(Some(Receipted { sms, changed }))
-    }
-
     /// The number of the profile's pool that a recipient heard from last.
     pub async fn last_sender(&self, account: Uuid, profile: Uuid, to: Tn) -> Result<Option<Tn>> {
         let last = Entity::find()
@@ -307,28 +252,6 @@ async fn is_known(db: &impl ConnectionTrait, sms: &Sms) -> Result<bool> {
         .and(Column::Carrier.eq(carrier.as_str()))
         .and(Column::Kind.eq(SmsType::Inbound));
     Ok(owned::count::<Entity>(db, same.into_condition()).await? > 0)
-}
-
-/// Account, message and, where it has several, segment that a carrier named so, the newest.
-async fn named(
-    db: &impl ConnectionTrait,
-    carrier: &str,
-    reference_id: &str,
-) -> Result<Option<(Uuid, Uuid, Option<i64>)>> {
-    use sms_segment::Column as Part;
-    let part = sms_segment::Entity::find()
-        .filter(Part::ReferenceId.eq(reference_id))
-        .filter(Part::Carrier.eq(carrier))
-        .order_by_desc(Part::CreatedOn);
-    if let Some(part) = part.one(db).await? {
-        return Ok(Some((part.account, part.sms, Some(part.number))));
-    }
-    let whole = Entity::find()
-        .filter(Column::ReferenceId.eq(reference_id))
-        .filter(Column::Carrier.eq(carrier))
-        .filter(Column::Kind.ne(SmsType::Inbound))
-        .order_by_desc(Column::CreatedOn);
-    Ok(whole.one(db).await?.map(|sms| (sms.account, sms.uuid, None)))
 }
 
 /// A row to be; of what waits in the queue more is filled in there.

@@ -31,6 +31,15 @@ pub struct Waiting {
     pub priority: Priority,
 }
 
+/// Messages to be queued. The first of them is what was submitted by SMPP in `submits`.
+#[derive(Debug, Clone)]
+pub struct Enqueue {
+    pub account: Uuid,
+    pub messages: Vec<NewSms>,
+    pub waiting: Waiting,
+    pub submits: Vec<Uuid>,
+}
+
 /// What came of handing a message over.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
@@ -77,27 +86,31 @@ pub struct QueueState {
 impl Messages<'_> {
     /// Writes messages in state `created` and queues them, all or none.
     pub async fn enqueue(&self, account: Uuid, new: Vec<NewSms>, waiting: Waiting) -> Result<Vec<Sms>> {
-        self.enqueue_submitted(account, new, waiting, &[]).await
+        let one = Enqueue { account, messages: new, waiting, submits: Vec::new() };
+        Ok(self.enqueue_all(vec![one]).await?.pop().unwrap_or_default())
     }
 
-    /// The same; the first of them is what was submitted by SMPP in `submits`.
-    pub async fn enqueue_submitted(
-        &self,
-        account: Uuid,
-        new: Vec<NewSms>,
-        waiting: Waiting,
-        submits: &[Uuid],
-    ) -> Result<Vec<Sms>> {
+    /// The same for several requests, in one transaction: their messages, in their order.
+    pub async fn enqueue_all(&self, requests: Vec<Enqueue>) -> Result<Vec<Vec<Sms>>> {
         let tx = self.store.begin().await?;
-        let (rows, queued) = new.into_iter().map(|new| rows(account, new, waiting)).unzip::<_, _, Vec<_>, Vec<_>>();
-        bulk::insert::<sms::Entity, _>(&tx, rows.clone(), &Conflict::Refuse).await?;
-        bulk::insert::<Entity, _>(&tx, queued, &Conflict::Refuse).await?;
-        sms_untold::note(&tx, rows.iter()).await?;
-        if let Some(first) = rows.first() {
-            smpp::link(&tx, submits, first.uuid).await?;
+        let (mut all, mut waits, mut written) = (Vec::new(), Vec::new(), Vec::with_capacity(requests.len()));
+        let mut links = Vec::new();
+        for Enqueue { account, messages, waiting, submits } in requests {
+            let (rows, queued) =
+                messages.into_iter().map(|new| rows(account, new, waiting)).unzip::<_, _, Vec<_>, Vec<_>>();
+            links.extend(rows.first().map(|first| (submits, first.uuid)));
+            all.extend_from_slice(&rows);
+            waits.extend(queued);
+            written.push(rows);
+        }
+        bulk::insert::<sms::Entity, _>(&tx, all.clone(), &Conflict::Refuse).await?;
+        bulk::insert::<Entity, _>(&tx, waits, &Conflict::Refuse).await?;
+        sms_untold::note(&tx, all.iter()).await?;
+        for (submits, first) in links {
+            smpp::link(&tx, &submits, first).await?;
         }
         tx.commit().await?;
-        Ok(rows)
+        Ok(written)
     }
 
     /// Takes up to `limit` due messages out of the sight of other workers for the time of `lease`: the most urgent first,

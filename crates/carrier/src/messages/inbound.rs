@@ -1,24 +1,26 @@
 //! What the carrier tells: receipts and messages.
 
-use std::collections::VecDeque;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
 use opentact_engine::ports::{CarrierMessage, ReceiptState};
 use opentact_messaging::{segment, thread_id};
-use opentact_store::sms::{Consequences, NewSms, Receipted, ReceivedSms, Waiting, created};
+use opentact_store::sms::{Consequences, NewReceipt, NewSms, Receipted, ReceivedSms, Waiting, created};
 use opentact_store::transactions::NewTransaction;
 use opentact_store::types::{Priority, RefType, SmsType};
 use opentact_store::{StoreError, Tn};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
-use tracing::{debug, error, info, warn};
+use tracing::{error, info, warn};
 use uuid::Uuid;
 
 use super::opt_out::reaction;
 use super::segments::Segments;
 use super::view::Context;
+use super::worker::context;
 use super::{INSUFFICIENT_BALANCE, Shared};
 use crate::incoming::Incoming;
 
@@ -27,6 +29,8 @@ use crate::incoming::Incoming;
 const EARLY: usize = 10_000;
 /// How long they are kept: no SMSC may take its session for dead meanwhile.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Receipts of one transaction at most.
+const TOGETHER: usize = 256;
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 struct Receipt {
@@ -42,27 +46,37 @@ struct Early {
     until: Instant,
 }
 
-/// One thing at a time, in the order it came: the database writes one thing at a time, too.
+/// In the order it came; receipts that come together are written together.
 pub(super) async fn run(shared: Arc<Shared>, mut incoming: mpsc::Receiver<Incoming>) {
     let mut early: VecDeque<Early> = VecDeque::new();
     let mut segments = Segments::new(&shared);
+    let mut together = Vec::with_capacity(TOGETHER);
     loop {
         tokio::select! {
-            next = incoming.recv() => match next {
-                None => return,
-                Some(Incoming { message: CarrierMessage::Inbound { from, to, text, reference }, taken, carrier }) => {
-                    let message = Message { carrier: &carrier, reference, from, to, text, missing: None, joined: None };
-                    acknowledge(taken, received(&shared, message).await);
+            count = incoming.recv_many(&mut together, TOGETHER) => {
+                if count == 0 {
+                    return;
                 }
-                Some(Incoming { message: CarrierMessage::Segment(segment), taken, carrier }) => {
-                    acknowledge(taken, segments.take(&carrier, segment).await);
+                let mut receipts = Vec::new();
+                for Incoming { message, taken, carrier } in together.drain(..) {
+                    if let CarrierMessage::Receipt { reference, state, error } = message {
+                        let receipt = Receipt { carrier, reference, state, error };
+                        receipts.push(Early { receipt, taken, until: Instant::now() + PATIENCE });
+                        continue;
+                    }
+                    consider(&shared, &mut early, std::mem::take(&mut receipts)).await;
+                    let is_taken = match message {
+                        CarrierMessage::Inbound { from, to, text, reference } => {
+                            let carrier = &*carrier;
+                            received(&shared, Message { carrier, reference, from, to, text, missing: None, joined: None }).await
+                        }
+                        CarrierMessage::Segment(segment) => segments.take(&carrier, segment).await,
+                        CarrierMessage::Receipt { .. } => false,
+                    };
+                    acknowledge(taken, is_taken);
                 }
-                Some(Incoming { message: CarrierMessage::Receipt { reference, state, error }, taken, carrier }) => {
-                    let receipt = Receipt { carrier, reference, state, error };
-                    let until = Instant::now() + PATIENCE;
-                    consider(&shared, &mut early, Early { receipt, taken, until }).await;
-                }
-            },
+                consider(&shared, &mut early, receipts).await;
+            }
             () = shared.handed_over.notified(), if !early.is_empty() => look_again(&shared, &mut early).await,
             () = tokio::time::sleep(LOOK_AGAIN), if !early.is_empty() => look_again(&shared, &mut early).await,
             () = segments.due() => segments.give_up().await,
@@ -81,57 +95,77 @@ fn acknowledge(taken: oneshot::Sender<bool>, is_taken: bool) {
 }
 
 async fn look_again(shared: &Shared, early: &mut VecDeque<Early>) {
-    for waiting in std::mem::take(early) {
-        consider(shared, early, waiting).await;
+    let mut again = std::mem::take(early).into_iter();
+    loop {
+        let together: Vec<Early> = again.by_ref().take(TOGETHER).collect();
+        if together.is_empty() {
+            return;
+        }
+        consider(shared, early, together).await;
     }
 }
 
-async fn consider(shared: &Shared, early: &mut VecDeque<Early>, waiting: Early) {
-    match apply(shared, &waiting.receipt).await {
-        Ok(true) => acknowledge(waiting.taken, true),
-        Ok(false) if Instant::now() >= waiting.until => {
+async fn consider(shared: &Shared, early: &mut VecDeque<Early>, receipts: Vec<Early>) {
+    let (open, said): (Vec<Early>, Vec<Early>) = receipts.into_iter().partition(|one| one.receipt.is_last());
+    // On its way, or nothing is known.
+    said.into_iter().for_each(|one| acknowledge(one.taken, true));
+    if open.is_empty() {
+        return;
+    }
+    let known = match apply(shared, &open).await {
+        Ok(known) => known,
+        Err(error) => {
+            error!(receipts = open.len(), %error, "receipts not written");
+            return open.into_iter().for_each(|one| acknowledge(one.taken, false));
+        }
+    };
+    for (waiting, known) in open.into_iter().zip(known) {
+        if known {
+            acknowledge(waiting.taken, true);
+        } else if Instant::now() >= waiting.until {
             info!(reference = waiting.receipt.reference, "receipt of no message");
             acknowledge(waiting.taken, true);
-        }
-        Ok(false) if early.len() >= EARLY => acknowledge(waiting.taken, false),
-        Ok(false) => early.push_back(waiting),
-        Err(error) => {
-            error!(reference = waiting.receipt.reference, %error, "receipt not written");
+        } else if early.len() >= EARLY {
             acknowledge(waiting.taken, false);
+        } else {
+            early.push_back(waiting);
         }
     }
 }
 
-/// `false` when the message is not known, or not yet.
-async fn apply(shared: &Shared, receipt: &Receipt) -> Result<bool, StoreError> {
-    let failed = match receipt.state {
-        ReceiptState::Delivered => None,
-        ReceiptState::Expired | ReceiptState::Deleted | ReceiptState::Undeliverable | ReceiptState::Rejected => {
-            Some(reason(receipt))
-        }
-        // On its way, or nothing is known.
-        ReceiptState::Enroute | ReceiptState::Accepted | ReceiptState::Unknown => return Ok(true),
-    };
-    let messages = shared.store.sms();
-    // Its `success` may not be told of yet.
-    match messages.by_reference(&receipt.carrier, &receipt.reference).await? {
-        None => return Ok(false),
-        Some(sms) if shared.under_way.lock().contains(&sms) => return Ok(false),
-        Some(_) => {}
-    }
-    let Some(Receipted { sms, changed }) = messages.receipt(&receipt.carrier, &receipt.reference, failed).await? else {
-        return Ok(false);
-    };
-    debug!(sms = %sms.uuid, state = ?receipt.state, changed, "receipt");
-    if changed {
+/// Of each whether its message is known; not yet, where its `success` may not be told of.
+async fn apply(shared: &Shared, receipts: &[Early]) -> Result<Vec<bool>, StoreError> {
+    let new = receipts.iter().map(|Early { receipt, .. }| NewReceipt {
+        carrier: receipt.carrier.to_string(),
+        reference_id: receipt.reference.clone(),
+        failed: (receipt.state != ReceiptState::Delivered).then(|| reason(receipt)),
+    });
+    let is_busy = |sms| shared.under_way.lock().contains(&sms);
+    let found = shared.store.sms().receipts(new.collect(), is_busy).await?;
+    let mut contexts: HashMap<(Uuid, Tn), Context> = HashMap::new();
+    for Receipted { sms, .. } in found.iter().flatten().filter(|found| found.changed) {
         metrics::counter!("opentact_sms_receipts_total", "delivered" => sms.delivered.to_string()).increment(1);
-        let lease = shared.store.numbers().active_lease(sms.tn).await?;
-        let lease = lease.filter(|lease| lease.account == sms.account);
-        let context = Context::load(shared, sms.account, sms.tn, lease).await?;
-        context.publish(shared, &sms);
+        let context = match contexts.entry((sms.account, sms.tn)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => match context(shared, sms).await {
+                Ok(context) => place.insert(context),
+                Err(error) => {
+                    error!(sms = %sms.uuid, %error, "what a receipt has changed is told of at the next start");
+                    continue;
+                }
+            },
+        };
+        context.publish(shared, sms);
         shared.news(sms.account);
     }
-    Ok(true)
+    Ok(found.iter().map(Option::is_some).collect())
+}
+
+impl Receipt {
+    /// Whether nothing more is to come.
+    fn is_last(&self) -> bool {
+        !matches!(self.state, ReceiptState::Enroute | ReceiptState::Accepted | ReceiptState::Unknown)
+    }
 }
 
 fn reason(receipt: &Receipt) -> String {

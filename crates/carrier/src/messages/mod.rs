@@ -13,6 +13,7 @@
 //! not bound, throttles or has a fault of its own.
 
 mod inbound;
+mod intake;
 mod opt_out;
 mod outbound;
 mod pool;
@@ -116,6 +117,8 @@ struct Shared {
     carriers: Vec<Arc<dyn MessageCarrier>>,
     dev: Option<Arc<Smsc>>,
     config: MessagesConfig,
+    /// Messages that are to be queued.
+    intake: mpsc::Sender<intake::Request>,
     /// Something was queued, or a carrier takes messages again.
     queued: Notify,
     /// A message was settled: a receipt that came too early may now be matched.
@@ -149,7 +152,9 @@ impl Messages {
         config: MessagesConfig,
     ) -> Result<Arc<Messages>, StoreError> {
         store.sms().unclaim_all().await?;
+        let (intake, requests) = mpsc::channel(intake::WAITING);
         let shared = Arc::new(Shared {
+            intake,
             store,
             hub,
             carriers,
@@ -167,8 +172,11 @@ impl Messages {
             worker_done: CancellationToken::new(),
         });
         tell_untold(&shared).await?;
-        let mut tasks =
-            vec![tokio::spawn(worker::run(shared.clone())), tokio::spawn(inbound::run(shared.clone(), incoming))];
+        let mut tasks = vec![
+            tokio::spawn(worker::run(shared.clone())),
+            tokio::spawn(inbound::run(shared.clone(), incoming)),
+            tokio::spawn(intake::run(shared.clone(), requests)),
+        ];
         for carrier in &shared.carriers {
             if let Some(mut ready) = carrier.ready() {
                 let shared = shared.clone();
@@ -249,6 +257,8 @@ impl Shared {
     }
 }
 
+/// What a request that comes while the node drains may wait.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// Changes that are told of together.
 const UNTOLD: u64 = 1_000;
 
@@ -288,6 +298,10 @@ fn measure(shared: &Shared, text: &str, smart: bool) -> Result<segment::Measure,
 
 fn invalid(field: &'static str, message: &dyn std::fmt::Display, value: impl ToString) -> ControlError {
     ControlError::Invalid { field, message: message.to_string(), value: value.to_string() }
+}
+
+fn draining() -> ControlError {
+    ControlError::Unavailable { reason: "draining".to_owned(), retry_after: RETRY_AFTER }
 }
 
 fn control_error(error: StoreError) -> ControlError {

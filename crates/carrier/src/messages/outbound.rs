@@ -2,13 +2,12 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use chrono::Utc;
 use opentact_engine::number;
 use opentact_engine::ports::{ControlError, SendMessage, Sender};
 use opentact_messaging::thread_id;
-use opentact_store::sms::{NewSms, Waiting};
+use opentact_store::sms::{Enqueue, NewSms, Waiting};
 use opentact_store::types::{Feature, SmsType};
 use opentact_store::{Money, StoreError, Tn};
 use serde_json::Value;
@@ -16,10 +15,7 @@ use uuid::Uuid;
 
 use super::pool::Pool;
 use super::view::Context;
-use super::{CANCELED, Shared, control_error, invalid, measure};
-
-/// What a request that comes while the node drains may wait.
-const RETRY_AFTER: Duration = Duration::from_secs(5);
+use super::{CANCELED, Shared, control_error, draining, intake, invalid, measure};
 
 /// Where messages of one request come from.
 pub(super) enum Origin {
@@ -72,7 +68,7 @@ pub(super) async fn send(
     request: SendMessage,
 ) -> Result<Vec<Result<Value, ControlError>>, ControlError> {
     if shared.stop.is_cancelled() {
-        return Err(ControlError::Unavailable { reason: "draining".to_owned(), retry_after: RETRY_AFTER });
+        return Err(draining());
     }
     let recipients = request.to.len();
     if recipients == 0 || recipients > shared.config.max_recipients {
@@ -194,8 +190,8 @@ async fn queue(
     }
     let (messages, contexts) = messages.into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
     let announcing = shared.announcing.read().await;
-    let written =
-        shared.store.sms().enqueue_submitted(account, messages, waiting, submits).await.map_err(control_error)?;
+    let enqueue = Enqueue { account, messages, waiting, submits: submits.to_vec() };
+    let written = intake::enqueue(shared, enqueue).await?;
     let views = written.iter().zip(contexts).map(|(sms, context)| context.publish(shared, sms)).collect();
     drop(announcing);
     metrics::counter!("opentact_sms_queued_total").increment(written.len() as u64);

@@ -44,6 +44,8 @@ pub(crate) struct Link {
     write: WriteHalf<Box<dyn Stream>>,
     incoming: BytesMut,
     outgoing: BytesMut,
+    /// Over TLS octets are on their way only once they are flushed.
+    is_flushed: bool,
     /// The session is over; what is left to write may take until then.
     closing: Option<Instant>,
 }
@@ -62,6 +64,7 @@ impl Link {
             write,
             incoming: BytesMut::with_capacity(READ_SIZE),
             outgoing: BytesMut::new(),
+            is_flushed: true,
             closing: None,
         }
     }
@@ -80,7 +83,9 @@ impl Link {
                     Output::Event(event) => return Some(event),
                 }
             }
-            if self.closing.is_some_and(|until| self.outgoing.is_empty() || Instant::now() >= until) {
+            let was_empty = self.outgoing.is_empty();
+            let is_written = was_empty && self.is_flushed;
+            if self.closing.is_some_and(|until| is_written || Instant::now() >= until) {
                 // The peer may be gone already; there is nothing left to tell it.
                 let _ = self.write.shutdown().await;
                 return None;
@@ -97,19 +102,27 @@ impl Link {
                         self.handle(Input::Received(&octets));
                     }
                 },
-                written = self.write.write_buf(&mut self.outgoing), if !self.outgoing.is_empty() => {
-                    // Over TLS octets are on their way only once they are flushed.
-                    let flushed = match written {
-                        Ok(_) if self.outgoing.is_empty() => self.write.flush().await.is_ok(),
-                        written => written.is_ok(),
-                    };
-                    if !flushed {
+                written = some_of(&mut self.write, &mut self.outgoing), if !is_written => match written {
+                    Ok(()) => self.is_flushed = was_empty,
+                    Err(_) => {
                         self.outgoing.clear();
+                        self.is_flushed = true;
                         self.handle(Input::Disconnected);
                     }
                 },
                 () = sleep => self.handle(Input::Timeout),
             }
         }
+    }
+}
+
+/// Writes some of what there is, or flushes when nothing is left. May be dropped at any time and called again.
+async fn some_of(write: &mut WriteHalf<Box<dyn Stream>>, outgoing: &mut BytesMut) -> io::Result<()> {
+    if outgoing.is_empty() {
+        return write.flush().await;
+    }
+    match write.write_buf(outgoing).await? {
+        0 => Err(io::ErrorKind::WriteZero.into()),
+        _ => Ok(()),
     }
 }

@@ -3,7 +3,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use opentact_store::messaging_profiles::NewMessagingProfile;
 use opentact_store::search::{Mode, Sort};
-use opentact_store::sms::{Consequences, NewSms, Outcome, Settlement, SmsFilter, Waiting};
+use opentact_store::sms::{Consequences, NewReceipt, NewSms, Outcome, Settlement, SmsFilter, Waiting};
 use opentact_store::sms_inbound::{NewSegment, Segment};
 use opentact_store::sms_opt_outs::OptOutFilter;
 use opentact_store::transactions::NewTransaction;
@@ -78,11 +78,19 @@ on_both! {
         assert_eq!((sms.queue_length().await.unwrap(), sms.next_due().await.unwrap()), (0, None));
         assert_eq!(sms.get(a, one).await.unwrap(), settled.messages[0]);
 
-        assert_eq!(sms.by_reference("north", "ref-1").await.unwrap(), Some(one));
-        assert_eq!(sms.by_reference("south", "ref-1").await.unwrap(), None);
-        let receipt = sms.receipt("north", "ref-1", None).await.unwrap().unwrap();
+        let receipt = |carrier: &str, failed: Option<&str>| NewReceipt {
+            carrier: carrier.into(),
+            reference_id: "ref-1".into(),
+            failed: failed.map(str::to_owned),
+        };
+        let busy = sms.receipts(vec![receipt("north", None)], |busy| busy == one).await.unwrap();
+        assert!(matches!(busy[..], [None]), "not its turn");
+        // Of several at once each is of what those before it have made.
+        let several = vec![receipt("south", None), receipt("north", None), receipt("north", Some("EXPIRED"))];
+        let found = sms.receipts(several, |_| false).await.unwrap();
+        let [None, Some(receipt), Some(again)] = &found[..] else { panic!("{found:?}") };
         assert!(receipt.changed && receipt.sms.delivered);
-        assert!(!sms.receipt("north", "ref-1", Some("EXPIRED".into())).await.unwrap().unwrap().changed);
+        assert!(!again.changed && again.sms.delivered);
         assert_eq!(sms.get(a, one).await.unwrap(), receipt.sms);
     }
 
@@ -96,7 +104,9 @@ on_both! {
         let both = vec![accepted(ada.uuid, one, &["a", "b", "c"], "0.01"), accepted(ada.uuid, two, &["d", "e"], "0.01")];
         sms.settle(both).await.unwrap();
         let changed = async |reference: &str, failed: Option<&str>| {
-            sms.receipt("north", reference, failed.map(str::to_owned)).await.unwrap().unwrap().changed
+            let (carrier, reference_id) = ("north".to_owned(), reference.to_owned());
+            let receipt = NewReceipt { carrier, reference_id, failed: failed.map(str::to_owned) };
+            sms.receipts(vec![receipt], |_| false).await.unwrap().remove(0).unwrap().changed
         };
         assert!(!changed("c", None).await);
         assert!(!changed("a", None).await);

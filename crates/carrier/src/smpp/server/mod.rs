@@ -74,6 +74,8 @@ struct Shared {
     binds: Mutex<HashMap<Uuid, usize>>,
     /// What a session is telling, or waits to tell again: no two tell the same.
     under_way: Mutex<HashSet<Uuid>>,
+    /// submit_sm that are not answered, and whether there was a receipt to tell of them meanwhile.
+    unanswered: Mutex<HashMap<Uuid, bool>>,
     /// Failed binds: since when, and how many.
     failures: Mutex<HashMap<IpAddr, (Instant, u32)>>,
     stop: CancellationToken,
@@ -99,6 +101,7 @@ impl Server {
             news,
             binds: Mutex::default(),
             under_way: Mutex::default(),
+            unanswered: Mutex::default(),
             failures: Mutex::default(),
             stop: stop.clone(),
             tasks: tasks.clone(),
@@ -198,6 +201,29 @@ impl Drop for Seat {
             if *count == 0 {
                 binds.remove(&self.account);
             }
+        }
+    }
+}
+
+/// A submit_sm whose answer has not left: an ESME that hears of a message it has no id of yet drops the receipt.
+struct Unanswered {
+    shared: Arc<Shared>,
+    account: Uuid,
+    submit: Uuid,
+}
+
+impl Unanswered {
+    fn new(shared: &Arc<Shared>, account: Uuid) -> Unanswered {
+        let submit = Uuid::new_v4();
+        shared.unanswered.lock().insert(submit, false);
+        Unanswered { shared: shared.clone(), account, submit }
+    }
+}
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        if self.shared.unanswered.lock().remove(&self.submit) == Some(true) {
+            let _ = self.shared.news.send(self.account);
         }
     }
 }

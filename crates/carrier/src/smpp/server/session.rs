@@ -20,7 +20,7 @@ use tracing::{debug, error, info, warn};
 use uuid::Uuid;
 
 use super::submit::{Esme, submit};
-use super::{Seat, ServerTls, Shared};
+use super::{Seat, ServerTls, Shared, Unanswered};
 use crate::smpp::delivery;
 use crate::smpp::link::Link;
 
@@ -122,7 +122,11 @@ impl Session {
                     Some(Event::Message { sequence, message }) => match (self.esme, self.is_within_rate()) {
                         (Some(esme), true) => {
                             let shared = self.shared.clone();
-                            submitting.spawn(async move { (sequence, submit(&shared, esme, message).await) });
+                            let unanswered = Unanswered::new(&shared, esme.account);
+                            submitting.spawn(async move {
+                                let result = submit(&shared, esme, unanswered.submit, message).await;
+                                (sequence, result, unanswered)
+                            });
                         }
                         _ => self.link.handle(Input::Answer { sequence, result: Err(Status::THROTTLED) }),
                     },
@@ -131,7 +135,10 @@ impl Session {
                 },
                 Some(admitted) = binding.join_next() => self.bound(admitted.unwrap_or(Err(Status::SYSTEM_ERROR))),
                 Some(submitted) = submitting.join_next() => match submitted {
-                    Ok((sequence, result)) => self.link.handle(Input::Answer { sequence, result }),
+                    Ok((sequence, result, unanswered)) => {
+                        self.link.handle(Input::Answer { sequence, result });
+                        drop(unanswered);
+                    }
                     // The ESME submits again what is not answered.
                     Err(error) => error!(peer = %self.peer, %error, "a submit_sm died"),
                 },
@@ -202,7 +209,8 @@ impl Session {
             return;
         }
         // Others of the same account may be telling as many.
-        let limit = room + self.shared.under_way.lock().len() as u64;
+        let busy = self.shared.under_way.lock().len() + self.shared.unanswered.lock().len();
+        let limit = room + busy as u64;
         let smpp = self.shared.store.smpp();
         let (receipts, inbound) = (smpp.receipts(esme.token, limit).await, smpp.inbound(esme.account, limit).await);
         let (receipts, inbound) = match (receipts, inbound) {
@@ -210,6 +218,10 @@ impl Session {
             (Err(error), _) | (_, Err(error)) => return warn!(%error, "what is to be told is not read"),
         };
         for (row, sms) in receipts {
+            if let Some(is_waited_for) = self.shared.unanswered.lock().get_mut(&row.uuid) {
+                *is_waited_for = true;
+                continue;
+            }
             self.tell(What::Receipt(row.uuid), || Some(vec![receipt(&row, sms.as_ref())]));
         }
         for sms in inbound {

@@ -22,8 +22,8 @@ pub(super) struct Esme {
     pub user: Uuid,
 }
 
-/// The message id, once it is on disk and, with the segments before it, in the queue.
-pub(super) async fn submit(shared: &Shared, esme: Esme, message: ShortMessage) -> Result<String, Status> {
+/// The message id, which is `uuid`, once it is on disk and, with the segments before it, in the queue.
+pub(super) async fn submit(shared: &Shared, esme: Esme, uuid: Uuid, message: ShortMessage) -> Result<String, Status> {
     let number = |number: Option<u64>, wrong| number.and_then(|number| Tn::new(number).ok()).ok_or(wrong);
     let from = number(message.source.number(), Status::INVALID_SOURCE)?;
     let to = number(message.destination.number(), Status::INVALID_DESTINATION)?;
@@ -35,6 +35,7 @@ pub(super) async fn submit(shared: &Shared, esme: Esme, message: ShortMessage) -
         return Err(Status::INVALID_MESSAGE_LENGTH);
     }
     let new = NewSubmit {
+        uuid,
         token: esme.token,
         from,
         to,
