@@ -2,9 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::time::Instant;
+
 use bytes::Bytes;
+use opentact_sip::flow::Flow;
 use opentact_sip::message::{Frame, Message, Method, Name, Refusal, Request, StreamFramer, validate};
+use opentact_sip::registrar::{Registrar, RegistrarConfig};
 use opentact_sip::sdp::Session;
+use opentact_sip::ua::{Command, Event, Input, Output, Ua, UaConfig};
 use opentact_sip::uri::NameAddr;
 
 /// What is done with a message.
@@ -113,6 +118,110 @@ fn every_message_meets_its_fate() {
         .filter(|(.., expected, got)| *expected != got)
         .collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+fn flow() -> Flow {
+    Flow::udp("192.0.2.1:5060".parse().unwrap(), "192.0.2.2:5060".parse().unwrap())
+}
+
+/// What a user agent makes of datagrams: the final answers it gives, and whether it tells the layer above of each.
+fn received(ua: &mut Ua, datagrams: &[Bytes]) -> (Vec<u16>, Vec<&'static str>) {
+    let (mut answers, mut told) = (Vec::new(), Vec::new());
+    for datagram in datagrams {
+        ua.handle(Instant::now(), Input::Received { message: datagram.clone(), flow: flow() });
+        while let Some(output) = ua.poll() {
+            match output {
+                Output::Transmit { bytes, .. } => match Message::parse(bytes).unwrap() {
+                    Message::Response(response) if response.code() >= 200 => answers.push(response.code()),
+                    Message::Response(_) => {}
+                    Message::Request(request) => panic!("asks for {:?}", request.method()),
+                },
+                Output::Event(Event::Invite { .. } | Event::Request { .. }) => told.push("taken"),
+                Output::Event(Event::Unreadable { .. }) => told.push("unreadable"),
+                Output::Event(event) => panic!("{event:?}"),
+            }
+        }
+    }
+    (answers, told)
+}
+
+/// What is refused is answered in truth, what is accepted is taken by the layer above, and a response that nobody has asked
+/// for is nothing, wherever its Via leads (3.3.10).
+#[test]
+fn every_message_is_answered_or_taken_by_a_user_agent() {
+    for (name, section, fate) in MESSAGES {
+        let (answers, told) = received(&mut Ua::new(UaConfig::default(), 1), &[octets(name)]);
+        let expected = match (fate, Message::parse(octets(name))) {
+            (Refused(code), _) => (vec![*code], vec![]),
+            // It belongs to a dialog that is not here.
+            (Accepted, _) if *name == "wsinv" => (vec![481], vec![]),
+            (Accepted, Ok(Message::Request(_))) => (vec![], vec!["taken"]),
+            (Accepted, _) => (vec![], vec![]),
+            (Discarded, _) => (vec![], vec!["unreadable"]),
+        };
+        assert_eq!((answers, told), expected, "{name}, {section}");
+    }
+}
+
+/// 3.2.1: all requests of who makes such branches would otherwise be repetitions of the first.
+#[test]
+fn a_branch_without_an_identifier_identifies_nothing() {
+    let first = octets("badbranch");
+    let text = String::from_utf8_lossy(&first);
+    let second = Bytes::from(text.replace("badbranch.sadonfo23i420jv0as0derf3j3n", "another"));
+    assert_ne!(first, second);
+    let mut ua = Ua::new(UaConfig::default(), 1);
+    assert_eq!(received(&mut ua, &[first.clone(), second, first]).1, ["taken", "taken"]);
+}
+
+/// 3.4.1: without a tag, a branch, a length and a Contact. It is hung up at the address it has come from, by the proxy that
+/// has recorded its route.
+#[test]
+fn an_invite_of_rfc_2543_is_answered_and_hung_up() {
+    let mut ua = Ua::new(UaConfig::default(), 1);
+    let mut handle = |input| {
+        ua.handle(Instant::now(), input);
+        std::iter::from_fn(|| ua.poll()).collect::<Vec<_>>()
+    };
+    let invited = handle(Input::Received { message: octets("inv2543"), flow: flow() });
+    let [Output::Transmit { .. }, Output::Event(Event::Invite { session, .. })] = invited[..] else {
+        panic!("{invited:?}")
+    };
+    let accept = Command::Accept { session, headers: Vec::new(), body: None, contact: None };
+    let answered = handle(Input::Command(accept));
+    let [Output::Transmit { bytes, .. }] = &answered[..] else { panic!("{answered:?}") };
+    let Message::Response(answer) = Message::parse(bytes.clone()).unwrap() else { panic!("no response") };
+    assert_eq!(answer.header(Name::RecordRoute), request("inv2543").header(Name::RecordRoute));
+    let to = String::from_utf8_lossy(answer.header(Name::To).unwrap()).into_owned();
+    let text = String::from_utf8_lossy(&octets("inv2543")).replace("INVITE", "ACK");
+    let ack = text.replace("To: sip:+16505552222@ss1.example.net;user=phone", &format!("To: {to}"));
+    assert_ne!(text, ack);
+    handle(Input::Received { message: ack.into(), flow: flow() });
+    let hung_up = handle(Input::Command(Command::Bye { session, headers: Vec::new() }));
+    let [Output::Transmit { bytes, .. }] = &hung_up[..] else { panic!("{hung_up:?}") };
+    let Message::Request(bye) = Message::parse(bytes.clone()).unwrap() else { panic!("no request") };
+    assert_eq!(*bye.method(), Method::Bye);
+    // The router is a strict one, as they were then: it is the Request-URI, and who is meant the last of the route.
+    assert_eq!(bye.uri().unwrap().to_string(), "sip:UserB@example.com;maddr=ss1.example.com");
+    let route: Vec<_> = bye.routes().map(|route| route.unwrap().uri.to_string()).collect();
+    assert_eq!(route, ["sip:+13035551111@ift.client.example.net;user=phone"]);
+    assert_eq!(bye.to_tag(), None);
+}
+
+/// 3.3.12 to 3.3.14: what stands behind the brackets is the header's, what stands within is the URI's, and a header that a URI
+/// names is for who uses it, not for the registrar.
+#[test]
+fn contacts_are_bound_as_they_are_written() {
+    for (name, contact) in [
+        ("cparam01", "sip:+19725552222@gw1.example.net"),
+        ("cparam02", "sip:+19725552222@gw1.example.net;unknownparam"),
+        ("regescrt", "sip:user@example.com?Route=%3Csip:sip.example.com%3E"),
+    ] {
+        let (now, mut registrar) = (Instant::now(), Registrar::new(RegistrarConfig::default()));
+        registrar.register(now, "watson@example.com", &request(name), flow()).unwrap();
+        let [binding] = registrar.lookup(now, "watson@example.com")[..] else { panic!("{name}") };
+        assert_eq!(binding.contact.to_string(), contact, "{name}");
+    }
 }
 
 #[test]

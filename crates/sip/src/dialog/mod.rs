@@ -44,9 +44,11 @@ pub(crate) struct Dialog {
 }
 
 impl Dialog {
-    /// The dialog an incoming request makes (RFC 3261 12.1.1). `None` without a usable remote target.
+    /// The dialog an incoming request makes (RFC 3261 12.1.1). `None` without a usable remote target; that of an INVITE of RFC
+    /// 2543, which may have no Contact, is its From URI.
     pub(crate) fn incoming(request: &Request, local_tag: &[u8], flow: Flow) -> Option<Dialog> {
-        let target = contact(request.contacts())?;
+        let old = || request.from().ok().filter(|_| *request.method() == Method::Invite).map(|from| from.uri);
+        let target = contact(request.contacts()).or_else(old)?;
         let routes: Vec<NameAddr> = request.record_routes().filter_map(Result::ok).take(MAX_ROUTES).collect();
         let direct = request.vias().nth(1).is_none();
         let flow = next_hop::of_callee(flow, &routes, &target, direct);

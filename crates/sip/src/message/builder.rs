@@ -259,7 +259,7 @@ impl ResponseBuilder {
 }
 
 fn write_received(line: &mut OneLine<'_>, via: Via<'_>, from: SocketAddr) -> fmt::Result {
-    write!(line, "SIP/2.0/{} {}", via.transport, via.host)?;
+    write!(line, "SIP/{}/{} {}", via.version, via.transport, via.host)?;
     if let Some(port) = via.port {
         write!(line, ":{port}")?;
     }

@@ -123,7 +123,7 @@ impl Response {
     /// Whether a response is one that can be given to a transaction (RFC 3261 8.1.3); others are discarded.
     pub fn is_sound(&self) -> bool {
         self.defect().is_none()
-            && self.via().is_ok()
+            && self.via().is_ok_and(|via| via.is_current())
             && self.cseq().is_ok()
             && check_address(self.headers(), Name::From).is_ok()
             && check_address(self.headers(), Name::To).is_ok()
@@ -152,7 +152,9 @@ fn check_headers(request: &Request) -> Result<(), Refusal> {
     }
     let mut vias = 0;
     for via in headers.vias() {
-        via?;
+        if !via?.is_current() {
+            return Err(HeaderError::Malformed(Name::Via).into());
+        }
         vias += 1;
     }
     if vias == 0 {

@@ -7,6 +7,8 @@ use super::{HeaderError, Name, Params};
 /// One Via value (RFC 3261 20.42), read in place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Via<'a> {
+    /// Of SIP: `2.0`, or else of a request that is refused for it.
+    pub version: &'a str,
     /// As written: `UDP`, `TCP`, `TLS`, `WS`, `WSS`, ...
     pub transport: &'a str,
     /// A name or address; IPv6 in brackets.
@@ -30,7 +32,7 @@ impl<'a> Via<'a> {
         let protocol = trim(parts.next()?);
         let version = trim(parts.next()?);
         let rest = trim(parts.next()?);
-        if !protocol.eq_ignore_ascii_case(b"SIP") || version != b"2.0" {
+        if !protocol.eq_ignore_ascii_case(b"SIP") || !is_token(version) {
             return None;
         }
         let space = rest.iter().position(|&b| b == b' ' || b == b'\t')?;
@@ -52,11 +54,17 @@ impl<'a> Via<'a> {
             return None;
         }
         Some(Self {
+            version: std::str::from_utf8(version).ok()?,
             transport: std::str::from_utf8(transport).ok()?,
             host: std::str::from_utf8(host).ok()?,
             port,
             params: Params::new(params),
         })
+    }
+
+    /// Whether it says that SIP/2.0 was spoken.
+    pub fn is_current(&self) -> bool {
+        self.version == "2.0"
     }
 
     pub fn branch(&self) -> Option<&'a [u8]> {
@@ -85,7 +93,7 @@ impl<'a> Via<'a> {
 
 impl fmt::Display for Via<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SIP/2.0/{} {}", self.transport, self.host)?;
+        write!(f, "SIP/{}/{} {}", self.version, self.transport, self.host)?;
         if let Some(port) = self.port {
             write!(f, ":{port}")?;
         }
@@ -123,10 +131,18 @@ mod tests {
     }
 
     #[test]
+    fn another_version_is_read_so_that_it_can_be_answered() {
+        let via = Via::parse(b"SIP/7.0/UDP c.example.com;branch=z9hG4bKkdjuw").unwrap();
+        assert!(!via.is_current());
+        assert_eq!((via.host, via.branch()), ("c.example.com", Some(&b"z9hG4bKkdjuw"[..])));
+        assert_eq!(via.to_string(), "SIP/7.0/UDP c.example.com;branch=z9hG4bKkdjuw");
+    }
+
+    #[test]
     fn wrong_ones_are_refused() {
         for value in [
-            "SIP/3.0/UDP h",
             "HTTP/2.0/UDP h",
+            "SIP//UDP h",
             "SIP/2.0/UDP",
             "SIP/2.0/UDP h:x",
             "SIP/2.0/UDP ;;,;,,",

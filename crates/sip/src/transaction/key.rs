@@ -8,6 +8,9 @@ use std::hash::{BuildHasherDefault, DefaultHasher, Hasher};
 
 use crate::message::{Method, Request, Via};
 
+/// What begins the branches of RFC 3261 (8.1.1.7).
+const COOKIE: &[u8] = b"z9hG4bK";
+
 /// A hashed identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Key(u128);
@@ -72,7 +75,8 @@ impl KeyMaker {
 
     fn server_for(&self, request: &Request, via: &Via<'_>, method: &Method) -> Key {
         match via.branch() {
-            Some(branch) if branch.starts_with(b"z9hG4bK") => {
+            // Nothing behind the cookie tells nothing apart (RFC 4475 3.2.1).
+            Some(branch) if branch.strip_prefix(COOKIE).is_some_and(|rest| !rest.is_empty()) => {
                 let port = via.port.unwrap_or(0).to_be_bytes();
                 self.hash(Domain::Server, &[branch, via.host.to_ascii_lowercase().as_bytes(), &port, method.as_bytes()])
             }

@@ -43,7 +43,7 @@ const INVITES: &[Row] = &[
     (Name::Via, "SIP/2.0/UDP 192.0.2.1, SIP/2.0/FUTURE b.example:7;unknown=\"a;b,c\"", Taken),
     (Name::Via, "", Dropped),
     (Name::Via, "SIP/2.0/UDP", Dropped),
-    (Name::Via, "SIP/1.0/UDP 192.0.2.1;branch=z9hG4bKh", Dropped),
+    (Name::Via, "SIP/1.0/UDP 192.0.2.1;branch=z9hG4bKh", Refused(400)),
     (Name::Via, "HTTP/2.0/UDP 192.0.2.1;branch=z9hG4bKh", Dropped),
     (Name::Via, "SIP/2.0/UDP 192.0.2.1:65536;branch=z9hG4bKh", Dropped),
     (Name::Via, "SIP/2.0/UDP 192.0.2.1:;branch=z9hG4bKh", Dropped),
