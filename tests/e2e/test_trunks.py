@@ -43,6 +43,9 @@ def test_the_call_goes_by_the_next_provider_and_answers_its_challenge(own_server
     health = [rest.get(f"/rest/sip/connection/{trunk['uuid']}")["health"] for trunk in (failing, good)]
     assert [(one["calls"], one["asr"]) for one in health] == [(1, 0), (1, 1)]
     assert health[1]["pdd"] is not None and health[1]["acd"] >= 0
+    counted = server.metrics()
+    for trunk, outcome in ((failing, "failed"), (good, "answered")):
+        assert counted[f'opentact_trunk_calls_total{{trunk="{trunk["uuid"]}",outcome="{outcome}"}}'] == 1
     assert server.is_healthy()
 
 
@@ -55,3 +58,4 @@ def test_a_provider_that_is_asked_and_silent_goes_down_and_is_told(own_server):
         path = f"/rest/sip/connection/{trunk['uuid']}"
         rest.until(lambda: rest.get(path)["health"]["state"], lambda state: state == "down")
         rest.until(lambda: [e for e in events.all if e["type"] == "sip_connection"], bool)
+    assert server.metrics()[f'opentact_trunk_up{{trunk="{trunk["uuid"]}"}}'] == 0

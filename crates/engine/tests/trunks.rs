@@ -133,6 +133,50 @@ async fn trunks_at_one_address_are_told_apart_by_tech_prefix() {
     tokio::join!(peer.settle(), world.idle());
 }
 
+/// The trunk that a call of a peer to the world's number has come by.
+async fn came_by(world: &mut World, peer: &mut Peer) -> Uuid {
+    peer.call_number(world.sip, 40_000);
+    assert_eq!(outcome(peer).await, 200);
+    let event = world.destroyed().await;
+    tokio::join!(peer.settle(), world.idle());
+    event["call"]["sip_connection"]["uuid"].as_str().unwrap().parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn trunks_at_one_address_are_told_apart_by_port() {
+    let mut world = World::new().await;
+    world.number_with(ANSWER).await;
+    let mut peers = [Peer::new().await, Peer::new().await];
+    let trunks = [trunk(&world, Some(&peers[0]), |_| {}).await, trunk(&world, Some(&peers[1]), |_| {}).await];
+    for at in [1, 0] {
+        assert_eq!(came_by(&mut world, &mut peers[at]).await, trunks[at]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn trunks_at_one_address_are_told_apart_by_user() {
+    let mut world = World::new().await;
+    world.number_with(ANSWER).await;
+    let mut trunks = Vec::new();
+    for (user, password) in [("north", "secret of north"), ("south", "secret of south")] {
+        let named = |new: &mut NewConnection| {
+            new.ip = Some("127.0.0.1".to_owned());
+            (new.username, new.password) = (Some(user.to_owned()), Some(password.to_owned()));
+            new.authenticate = true;
+        };
+        trunks.push(trunk(&world, None, named).await);
+    }
+    let mut peer = Peer::new().await;
+    for (credentials, at) in [(("south", "secret of south"), 1), (("north", "secret of north"), 0)] {
+        peer.credentials = Some(credentials);
+        assert_eq!(came_by(&mut world, &mut peer).await, trunks[at]);
+    }
+    peer.credentials = Some(("south", "secret of north"));
+    peer.call_number(world.sip, 40_000);
+    assert_eq!(outcome(&mut peer).await, 403);
+    tokio::join!(peer.settle(), world.idle());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn numbers_and_headers_are_what_each_trunk_wants() {
     let world = World::new().await;

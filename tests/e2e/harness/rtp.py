@@ -26,11 +26,11 @@ class Packet:
 class RtpEar:
     """Receives RTP of any number of sources; arrival times are the kernel's."""
 
-    def __init__(self):
+    def __init__(self, address="127.0.0.1"):
         # RTP takes an even port (RFC 3550 11).
         while True:
-            self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            self.socket.bind(("127.0.0.1", 0))
+            self.socket = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+            self.socket.bind((address, 0))
             self.port = self.socket.getsockname()[1]
             if self.port % 2 == 0:
                 break

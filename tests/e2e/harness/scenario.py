@@ -6,9 +6,9 @@
 from xml.sax.saxutils import quoteattr
 
 MEDIA = """v=0
-o=- 1 {version} IN IP{family} [local_ip]
+o=- 1 {version} IN IP4 [local_ip]
 s=-
-c=IN IP{family} [local_ip]
+c=IN IP4 [local_ip]
 t=0 0
 m=audio {port} RTP/AVP 0 101
 a=rtpmap:0 PCMU/8000
@@ -17,9 +17,9 @@ a={direction}
 """
 
 
-def media(port="[media_port]", *, direction="sendrecv", version=1, family=4):
+def media(port="[media_port]", *, direction="sendrecv", version=1):
     """A session description: G.711 µ-law and keys, at this port."""
-    return MEDIA.format(port=port, direction=direction, version=version, family=family)
+    return MEDIA.format(port=port, direction=direction, version=version)
 
 
 class Side:

@@ -26,11 +26,13 @@ class Result:
         self.succeeded, self.failed = counts.get("Successful call"), counts.get("Failed call")
 
 
-def run(folder, scenario, remote, *, calls, rate, port=None, transport="u1", rows=None, keys=None, limit=None, timeout=90):
-    """`rows` are the lines of sipp's -inf file; `keys` are `[name]` in the scenario; `limit` is how many calls may
+def run(
+    folder, scenario, remote, *, calls, rate, port=None, local="127.0.0.1", transport="u1", rows=None, keys=None, limit=None, timeout=90
+):
+    """From `port` at `local`. `rows` are the lines of sipp's -inf file; `keys` are `[name]` in the scenario; `limit` is how many calls may
     be open at once."""
     folder = Path(folder)
-    command = ["sipp", f"{remote[0]}:{remote[1]}", "-sf", SCENARIOS / scenario, "-i", "127.0.0.1"]
+    command = ["sipp", f"{remote[0]}:{remote[1]}", "-sf", SCENARIOS / scenario, "-i", local]
     command += ["-p", str(port or free_port()), "-m", str(calls), "-r", str(rate), "-l", str(limit or calls), "-t", transport]
     command += ["-timeout", f"{timeout}s", "-timeout_error", "-nostdin", "-trace_err", "-error_file", folder / "errors.log"]
     command += ["-trace_screen", "-screen_file", folder / "screen.log"]
