@@ -8,6 +8,7 @@ use std::time::Duration;
 use opentact_engine::ports::{ControlError, FlowSource, Originate};
 use opentact_sip::flow::Transport;
 use opentact_sip::ua::{Command, Event};
+use opentact_sip::uri::Uri;
 use opentact_store::Search;
 use opentact_store::apps::NewApp;
 use opentact_store::types::DeliveryState;
@@ -225,6 +226,47 @@ async fn wrong_passwords_between_right_ones_are_forgiven() {
         assert_eq!(phone.register(world.sip, "alice", "wrong", 300).await, 403);
         assert_eq!(phone.register(world.sip, "alice", PASSWORD, 300).await, 200);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_asks_only_so_often_but_for_help() {
+    let world = World::with(|config| (config.defence.user_rate_limit, config.defence.user_rate_burst) = (1, 3)).await;
+    world.domain_with(&["alice", "bob"]).await;
+    // From two addresses, as they are trusted: the third of four within one second is too much.
+    let (mut desk, mut mobile) = (Peer::new().await, Peer::new().await);
+    let mut codes = Vec::new();
+    for _ in 0..10 {
+        codes.push(desk.register(world.sip, "alice", PASSWORD, 300).await);
+        codes.push(mobile.register(world.sip, "alice", PASSWORD, 300).await);
+    }
+    assert_eq!(codes[..3], [200; 3]);
+    assert!(codes.contains(&503) && codes.iter().all(|code| [200, 503].contains(code)), "{codes:?}");
+    assert_eq!(desk.register(world.sip, "bob", PASSWORD, 300).await, 200);
+    let mut call = async |to: &str| {
+        desk.credentials = Some(("alice", PASSWORD));
+        let to = Uri::sip(Some(to), DOMAIN, None).unwrap();
+        desk.call(world.sip, world::address("alice"), to, 40_000);
+        match desk.event().await {
+            Event::Failed { code, response: Some(response), .. } => (code, response),
+            other => panic!("{other:?}"),
+        }
+    };
+    // Nobody has said where help is: it was asked for all the same.
+    let (code, response) = call("911").await;
+    assert_eq!((code, response.reason().as_ref()), (503, "Service Unavailable"));
+    let refused = async {
+        loop {
+            let (code, response) = call("nobody").await;
+            if code == 503 {
+                return response;
+            }
+            assert_eq!(code, 404);
+        }
+    };
+    let refused = tokio::time::timeout(Duration::from_secs(20), refused).await.unwrap();
+    assert_eq!(refused.reason(), "Too Many Requests");
+    assert!(refused.headers().get_by_name("Retry-After").is_some());
+    tokio::join!(desk.settle(), world.idle());
 }
 
 #[tokio::test(flavor = "multi_thread")]

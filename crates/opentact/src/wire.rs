@@ -402,6 +402,8 @@ fn engine_config(config: &Config, tls: TlsConfig, stir: StirConfig) -> anyhow::R
     let defence = DefenceConfig {
         rate_limit: config.sip.rate_limit,
         rate_burst: config.sip.rate_burst,
+        user_rate_limit: config.sip.user_rate_limit,
+        user_rate_burst: config.sip.user_rate_burst,
         scanners: config.sip.scanners.clone(),
         ban: config.sip.ban.0,
         auth_failures: config.sip.auth_failures,

@@ -1,7 +1,7 @@
 //! Who is let in at all: judged by the address a message comes from, before anything of it is parsed.
 //!
-//! Knows no socket and no clock. Its tables are bounded: at [`ADDRESSES`] addresses the half seen least recently is
-//! forgotten, bans included.
+//! Knows no socket and no clock. Its tables are bounded: at [`ADDRESSES`] addresses, or [`USERS`] users, the half seen least
+//! recently is forgotten, bans included.
 //!
 //! The source of a datagram may be forged. What bans an address for long is therefore something only its owner can do:
 //! speak over a connection, or answer a challenge that was sent there.
@@ -22,6 +22,8 @@ use self::recent::Recent;
 
 /// Addresses watched, addresses banned, and addresses with guesses at a user, at once.
 const ADDRESSES: usize = 65_536;
+/// SIP users whose requests are counted.
+const USERS: usize = 65_536;
 /// Addresses with a registration that are remembered.
 const REGISTERED: usize = 262_144;
 /// The longest ban for what has come in a datagram, whose source may be forged.
@@ -38,6 +40,10 @@ pub struct DefenceConfig {
     pub rate_limit: u32,
     /// Requests that may come at once.
     pub rate_burst: u32,
+    /// Requests a second that one SIP user may make who has proved to be it, from whatever addresses; 0: any number.
+    pub user_rate_limit: u32,
+    /// Requests of one user that may come at once.
+    pub user_rate_burst: u32,
     /// Parts of the User-Agent headers of scanners, in any case.
     pub scanners: Vec<String>,
     /// How long an address is banned; zero: none ever is.
@@ -70,6 +76,8 @@ pub struct Gate {
     networks: Vec<IpNet>,
     watched: Recent<IpAddr, Watch>,
     bans: Recent<IpAddr, Ban>,
+    /// What SIP users may still ask for.
+    users: Recent<u64, Bucket>,
     /// Guesses at one user from one address.
     guesses: Recent<(IpAddr, u64), Guesses>,
     /// Addresses that somebody is registered from, and until when at most.
@@ -83,6 +91,31 @@ struct Ban {
     sure: bool,
 }
 
+/// Requests that may still come; refilled with time.
+#[derive(Debug)]
+struct Bucket {
+    tokens: f64,
+    refilled: Instant,
+}
+
+impl Bucket {
+    fn full(now: Instant, burst: u32) -> Self {
+        Self { tokens: f64::from(burst.max(1)), refilled: now }
+    }
+
+    /// Takes one out, where there is one.
+    fn take(&mut self, now: Instant, rate: u32, burst: u32) -> bool {
+        let since = now.saturating_duration_since(self.refilled).as_secs_f64();
+        self.refilled = now;
+        self.tokens = (self.tokens + since * f64::from(rate)).min(f64::from(burst.max(1)));
+        let enough = self.tokens >= 1.0;
+        if enough {
+            self.tokens -= 1.0;
+        }
+        enough
+    }
+}
+
 /// Wrong passwords for a user.
 #[derive(Debug)]
 struct Guesses {
@@ -93,9 +126,7 @@ struct Guesses {
 
 #[derive(Debug)]
 struct Watch {
-    /// Requests that may still come; refilled with time.
-    tokens: f64,
-    refilled: Instant,
+    requests: Bucket,
     /// Wrong passwords by user name's hash, since `failing_since`.
     failures: HashMap<u64, u32>,
     failing_since: Instant,
@@ -114,6 +145,7 @@ impl Gate {
             networks: Vec::new(),
             watched: Recent::new(ADDRESSES),
             bans: Recent::new(ADDRESSES),
+            users: Recent::new(USERS),
             guesses: Recent::new(ADDRESSES),
             registered: Recent::new(REGISTERED),
         }
@@ -217,6 +249,17 @@ impl Gate {
         }
     }
 
+    /// Whether a user who has proved to be it may make one more request, wherever it comes from: an address that is trusted,
+    /// such as that of a proxy in front, has many users, and one user may have many addresses.
+    pub fn admits_user(&mut self, now: Instant, user: &str) -> bool {
+        let (rate, burst) = (self.config.user_rate_limit, self.config.user_rate_burst);
+        let admitted = rate == 0 || self.users.entry(hash(user), || Bucket::full(now, burst)).take(now, rate, burst);
+        if !admitted {
+            rejected("user_rate");
+        }
+        admitted
+    }
+
     /// Whether a user has been guessed at from an address so often that no password is checked any more, which is also
     /// what protects users from addresses that are never banned.
     pub fn is_locked(&mut self, now: Instant, from: IpAddr, user: &str) -> bool {
@@ -284,10 +327,9 @@ impl Gate {
     }
 
     fn watch(&mut self, now: Instant, key: IpAddr) -> &mut Watch {
-        let tokens = f64::from(self.config.rate_burst.max(1));
+        let burst = self.config.rate_burst;
         self.watched.entry(key, || Watch {
-            tokens,
-            refilled: now,
+            requests: Bucket::full(now, burst),
             failures: HashMap::new(),
             failing_since: now,
             noise: 0,
@@ -295,16 +337,8 @@ impl Gate {
     }
 
     fn take_token(&mut self, now: Instant, key: IpAddr) -> bool {
-        let (rate, burst) = (f64::from(self.config.rate_limit), f64::from(self.config.rate_burst.max(1)));
-        let watch = self.watch(now, key);
-        let since = now.saturating_duration_since(watch.refilled).as_secs_f64();
-        watch.refilled = now;
-        watch.tokens = (watch.tokens + since * rate).min(burst);
-        let enough = watch.tokens >= 1.0;
-        if enough {
-            watch.tokens -= 1.0;
-        }
-        enough
+        let (rate, burst) = (self.config.rate_limit, self.config.rate_burst);
+        self.watch(now, key).requests.take(now, rate, burst)
     }
 }
 
@@ -328,8 +362,12 @@ fn hash(user: &str) -> u64 {
 }
 
 fn dropped(reason: &'static str) -> Verdict {
-    metrics::counter!("opentact_sip_rejected_total", "reason" => reason).increment(1);
+    rejected(reason);
     Verdict::Drop
+}
+
+fn rejected(reason: &'static str) {
+    metrics::counter!("opentact_sip_rejected_total", "reason" => reason).increment(1);
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ fn gate(change: impl FnOnce(&mut DefenceConfig)) -> (Gate, Instant) {
     let mut config = DefenceConfig {
         rate_limit: 10,
         rate_burst: 20,
+        user_rate_limit: 5,
+        user_rate_burst: 10,
         scanners: vec!["friendly-scanner".to_owned()],
         ban: Duration::from_secs(600),
         auth_failures: 5,
@@ -37,6 +39,18 @@ fn an_address_gets_its_burst_and_then_its_rate() {
         "never more than the burst"
     );
     assert_eq!(gate.banned(now), 0, "who is fast is no villain");
+}
+
+#[test]
+fn a_user_gets_its_burst_and_then_its_rate_wherever_from() {
+    let (mut gate, now) = gate(|_| {});
+    let mut admitted = |now, user: &str| (0..100).filter(|_| gate.admits_user(now, user)).count();
+    assert_eq!(admitted(now, "alice"), 10);
+    assert_eq!(admitted(now, "bob"), 10, "another is not to blame");
+    assert_eq!(admitted(now + Duration::from_secs(1), "alice"), 5);
+    assert_eq!(admitted(now + Duration::from_secs(3_600), "alice"), 10, "never more than the burst");
+    let (mut open, now) = self::gate(|config| config.user_rate_limit = 0);
+    assert!((0..1_000).all(|_| open.admits_user(now, "alice")));
 }
 
 #[test]

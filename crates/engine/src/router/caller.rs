@@ -137,6 +137,10 @@ impl Router {
                 if is_closed(&*self.directory.account(subscriber.user.account).await?) {
                     return Ok(Login::Refuse(Refusal::new(403, "Account Disabled")));
                 }
+                let for_help = inquiry.request_uri.user_text().is_some_and(|called| self.is_emergency(&called));
+                if !self.gate.lock().admits_user(Instant::now(), &address) && !for_help {
+                    return Ok(Login::Refuse(Refusal::new(503, "Too Many Requests")));
+                }
                 Ok(Login::User(subscriber))
             }
             (Verdict::Stale, _) => Ok(Login::Challenge(self.challenger.lock().challenge(realm, algorithms, true, now))),

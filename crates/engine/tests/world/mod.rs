@@ -121,6 +121,8 @@ impl World {
             defence: DefenceConfig {
                 rate_limit: 2_000,
                 rate_burst: 4_000,
+                user_rate_limit: 100,
+                user_rate_burst: 200,
                 scanners: vec!["friendly-scanner".to_owned()],
                 ban: Duration::from_secs(600),
                 auth_failures: 5,

@@ -179,6 +179,11 @@ section! {
         rate_limit: u32 = "2000",
         /// Requests that may come from one address at once.
         rate_burst: u32 = "4000",
+        /// Requests a second of one SIP user outside of calls, whatever addresses they come from; more are answered 503 with
+        /// Retry-After, but those for help. 0: any number.
+        user_rate_limit: u32 = "100",
+        /// Such requests of one user that may come at once.
+        user_rate_burst: u32 = "200",
         /// Parts of the User-Agent headers of scanners: their requests get no answer, and their address is banned; for what
         /// came in a datagram, which may be forged, for at most 30 seconds and never where somebody is registered.
         scanners: Vec<String> = "friendly-scanner, sipvicious, sipcli, pplsip, sundayddr, VaxSIPUserAgent, sip-scan",

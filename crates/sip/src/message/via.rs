@@ -140,14 +140,9 @@ mod tests {
 
     #[test]
     fn wrong_ones_are_refused() {
-        for value in [
-            "HTTP/2.0/UDP h",
-            "SIP//UDP h",
-            "SIP/2.0/UDP",
-            "SIP/2.0/UDP h:x",
-            "SIP/2.0/UDP ;;,;,,",
-            "SIP/2.0/UDP [::1",
-        ] {
+        for value in
+            ["HTTP/2.0/UDP h", "SIP//UDP h", "SIP/2.0/UDP", "SIP/2.0/UDP h:x", "SIP/2.0/UDP ;;,;,,", "SIP/2.0/UDP [::1"]
+        {
             assert!(Via::parse(value.as_bytes()).is_err(), "{value}");
         }
     }
