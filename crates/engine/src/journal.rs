@@ -80,6 +80,11 @@ impl Journal {
         self.publish(NewEvent::spend_limit(account, profile, name, payload));
     }
 
+    /// Calls of an outbound voice profile are stopped by another of its limits.
+    pub(crate) fn call_limit(&self, account: Uuid, profile: Uuid, name: &str, limit: &str, payload: &Value) {
+        self.publish(NewEvent::call_limit(account, profile, name, limit, payload));
+    }
+
     /// A filter has rejected a call.
     pub(crate) fn filtered(&self, account: Uuid, filter: Uuid) {
         let _ = self.hub.record(Write::Rejected { account, filter });

@@ -6,6 +6,7 @@ mod world;
 use opentact_engine::ports::{ControlError, FlowSource, Originate};
 use opentact_sip::ua::{Command, Event};
 use opentact_store::Money;
+use opentact_store::types::Json;
 use opentact_store::voice_profiles::{NewVoiceProfile, OutboundVoiceProfile};
 use serde_json::json;
 use uuid::Uuid;
@@ -96,6 +97,47 @@ async fn calls_that_cost_too_much_are_stopped_and_that_is_told_once_a_time() {
         |period, limit, spent| json!({"outbound_voice_profile": of, "period": period, "limit": limit, "spent": spent});
     assert_eq!(told(&mut world).await, [payload("hour", 0.01, 0.007), payload("day", 0.014, 0.014)]);
     world.idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_profile_keeps_from_going_out_is_told() {
+    let mut world = World::new().await;
+    let mut carrier = Peer::new().await;
+    world.carrier(&carrier);
+    let profile = profile(&world, |profile| profile.allowed_countries = Json(vec!["CA".to_owned()])).await;
+    for _ in 0..3 {
+        refused(dial(&world, profile).await, 406);
+    }
+    set(&world, profile, |profile| {
+        (profile.allowed_countries, profile.max_rate) = (Json(Vec::new()), money("0.001"));
+    })
+    .await;
+    refused(dial(&world, profile).await, 408);
+    set(&world, profile, |profile| (profile.max_rate, profile.channel_limit) = (None, Some(1))).await;
+    dial(&world, profile).await.unwrap();
+    let full = dial(&world, profile).await;
+    assert!(matches!(full, Err(ControlError::Unavailable { .. })), "{full:?}");
+    carrier.refuse().await;
+    world.idle().await;
+    let mut told = Vec::new();
+    while told.len() < 3 {
+        let event = world.event().await;
+        if event["type"] == "call_limit" {
+            assert_eq!(event["ref_id"], profile.to_string());
+            told.push(event["payload"].clone());
+        }
+    }
+    let of = json!({"uuid": profile, "name": "careful"});
+    let payload =
+        |limit, reason| json!({"outbound_voice_profile": of, "limit": limit, "to": "+12025550177", "reason": reason});
+    assert_eq!(
+        told,
+        [
+            payload("country", "Country Permission Violation"),
+            payload("rate", "Rate Above Limit: a minute costs 0.014, more than 0.001"),
+            payload("channel", "outbound voice profile careful is at its limit of 1 channels"),
+        ]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

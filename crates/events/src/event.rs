@@ -169,6 +169,12 @@ impl NewEvent {
         NewEvent::new(account, EventType::SpendLimit, message, payload, profile)
     }
 
+    /// An outbound voice profile stops calls by its `limit`: `country`, `rate`, `channel` or `cps`.
+    pub fn call_limit(account: Uuid, profile: Uuid, name: &str, limit: &str, payload: &Value) -> NewEvent {
+        let message = format!("Outbound voice profile {name} - stops calls: {limit}");
+        NewEvent::new(account, EventType::CallLimit, message, payload, profile)
+    }
+
     /// Somebody calls for help: `state` is `routed` or `no_route`.
     pub fn emergency_call(account: Uuid, number: &str, from: &str, state: &str, payload: &Value) -> NewEvent {
         let message = format!("Emergency call {from} > {number} - {state}");

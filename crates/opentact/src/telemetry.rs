@@ -39,3 +39,40 @@ pub fn start_metrics() -> anyhow::Result<PrometheusHandle> {
     metrics::gauge!("opentact_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     Ok(handle)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    const PREFIXES: [&str; 2] = ["opentact_", "api_"];
+
+    /// Names of metrics in the sources below a folder: texts of nothing but lower case, as `opentact_calls`.
+    fn names(folder: &Path, found: &mut BTreeSet<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                names(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let source = std::fs::read_to_string(&path).unwrap();
+                let plain = |text: &str| text.bytes().all(|octet| octet == b'_' || octet.is_ascii_lowercase());
+                let metric = |text: &&str| PREFIXES.iter().any(|prefix| text.starts_with(prefix) && text != prefix);
+                found.extend(source.split('"').filter(metric).filter(|text| plain(text)).map(str::to_owned));
+            }
+        }
+    }
+
+    #[test]
+    fn every_metric_is_described_and_every_one_described_is_there() {
+        let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let mut found = BTreeSet::new();
+        for part in std::fs::read_dir(crates).unwrap() {
+            names(&part.unwrap().path().join("src"), &mut found);
+        }
+        let page = std::fs::read_to_string(crates.join("../docs/metrics.md")).unwrap();
+        let named = page.split('`').filter(|text| PREFIXES.iter().any(|prefix| text.starts_with(prefix)));
+        let described: BTreeSet<String> = named.map(str::to_owned).collect();
+        assert!(found.len() > 50, "{found:?}");
+        assert_eq!(found, described);
+    }
+}

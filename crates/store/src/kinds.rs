@@ -294,6 +294,7 @@ text_enum! {
         Balance = "balance",
         SipConnection = "sip_connection",
         SpendLimit = "spend_limit",
+        CallLimit = "call_limit",
         EmergencyCall = "emergency_call",
         TcrBrand = "tcr_brand",
         TcrCampaign = "tcr_campaign",

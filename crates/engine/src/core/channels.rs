@@ -39,6 +39,28 @@ impl Used {
     }
 }
 
+/// Why a call may not begin.
+#[derive(Debug)]
+pub(super) struct Full {
+    /// `channel` or `cps`.
+    pub(super) limit: &'static str,
+    pub(super) reason: String,
+}
+
+impl Limit {
+    fn full(&self, limit: &'static str, most: String) -> Full {
+        Full { limit, reason: format!("{} {} is at its limit of {most}", self.kind, self.name) }
+    }
+}
+
+impl Full {
+    /// Of a trunk.
+    pub(super) fn counted(self) -> String {
+        metrics::counter!("opentact_calls_limited_total", "limit" => self.limit).increment(1);
+        self.reason
+    }
+}
+
 /// The channels of everybody who has a limit.
 #[derive(Debug, Default)]
 pub(super) struct Channels {
@@ -47,24 +69,22 @@ pub(super) struct Channels {
 
 impl Channels {
     /// Whether a call may begin now; why not.
-    pub(super) fn check(&mut self, now: Instant, limit: &Limit) -> Result<(), String> {
+    pub(super) fn check(&mut self, now: Instant, limit: &Limit) -> Result<(), Full> {
         let (held, begun) = self.used.get_mut(&limit.of).map_or((0, 0), |used| {
             used.pass(now);
             (used.channels(), used.begun.len() as u64)
         });
         if let Some(most) = limit.channels.filter(|most| held >= *most) {
-            metrics::counter!("opentact_calls_limited_total", "limit" => "channel").increment(1);
-            return Err(format!("{} is at its limit of {most} channels", limit.name));
+            return Err(limit.full("channel", format!("{most} channels")));
         }
         if let Some(most) = limit.per_second.filter(|most| begun >= *most) {
-            metrics::counter!("opentact_calls_limited_total", "limit" => "cps").increment(1);
-            return Err(format!("{} is at its limit of {most} calls a second", limit.name));
+            return Err(limit.full("cps", format!("{most} calls a second")));
         }
         Ok(())
     }
 
     /// Begins a call.
-    pub(super) fn take(&mut self, now: Instant, limit: &Limit) -> Result<Channel, String> {
+    pub(super) fn take(&mut self, now: Instant, limit: &Limit) -> Result<Channel, Full> {
         self.check(now, limit)?;
         if self.used.len() >= OWNERS && !self.used.contains_key(&limit.of) {
             self.used.retain(|_, used| {
@@ -85,7 +105,7 @@ mod tests {
     use super::*;
 
     fn limit(channels: Option<u64>, per_second: Option<u64>) -> Limit {
-        Limit { of: Uuid::from_u128(1), name: "SIP connection A".to_owned(), channels, per_second }
+        Limit { of: Uuid::from_u128(1), kind: "SIP connection", name: "A".to_owned(), channels, per_second }
     }
 
     #[test]
@@ -93,7 +113,7 @@ mod tests {
         let (mut channels, now, limit) = (Channels::default(), Instant::now(), limit(Some(2), None));
         let first = channels.take(now, &limit).unwrap();
         let second = channels.take(now, &limit).unwrap();
-        assert_eq!(channels.take(now, &limit).unwrap_err(), "SIP connection A is at its limit of 2 channels");
+        assert_eq!(channels.take(now, &limit).unwrap_err().reason, "SIP connection A is at its limit of 2 channels");
         drop(first);
         let third = channels.take(now, &limit).unwrap();
         assert!(channels.check(now, &limit).is_err());

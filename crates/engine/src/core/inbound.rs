@@ -95,7 +95,8 @@ impl Core {
             let cause = Q850::from_sip(refusal.code);
             self.drivers.journal.refused(&context, from, to, cause, refusal.reason, Self::now().utc);
         }
-        self.refuse(session, refusal.code, Some(refusal.reason), Vec::new());
+        let headers = if refusal.code == 503 { vec![retry_after()] } else { Vec::new() };
+        self.refuse(session, refusal.code, Some(refusal.reason), headers);
     }
 
     fn on_accepted(&mut self, session: SessionId, request: Request, plan: Plan) {
@@ -146,8 +147,8 @@ impl Core {
         }
         let channel = match limit.map(|limit| self.channels.take(Instant::now(), &limit)).transpose() {
             Ok(channel) => channel,
-            Err(reason) => {
-                tracing::info!(reason, "a trunk's call is refused");
+            Err(full) => {
+                tracing::info!(reason = full.counted(), "a trunk's call is refused");
                 let refusal = Refusal { context: Some(Box::new(context)), ..Refusal::new(503, "Trunk Limit") };
                 self.on_refused(session, &request, refusal);
                 return None;

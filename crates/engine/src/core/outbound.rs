@@ -11,14 +11,14 @@ use opentact_sip::ua::{Command, OutgoingInvite, SessionId};
 use opentact_sip::uri::NameAddr;
 use opentact_store::types::Dtmf;
 
-use super::channels::Channel;
+use super::channels::{Channel, Full};
 use super::credit::Credit;
 use super::described::{Manner, Media, Terms};
 use super::leg::{Leg, Outbound, Role};
 use super::negotiate::{self, Common, Headers, NegotiateError, SDP};
 use super::reason::{answered_elsewhere, q850_of, reason_header};
 use super::{Core, Message};
-use crate::router::{Attempt, DialFault, DialPlan, DialRequest, Place};
+use crate::router::{Attempt, DialFault, DialPlan, DialRequest, Place, Stopped};
 
 impl Core {
     pub(super) fn dial(
@@ -132,7 +132,10 @@ impl Core {
         near: Option<LegKey>,
     ) -> Result<(Option<Channel>, LegKey, SocketAddr), DialFault> {
         let channel = plan.limit.as_ref().map(|limit| self.channels.take(Instant::now(), limit)).transpose();
-        let channel = channel.map_err(|reason| DialFault { q850: Q850::NO_CHANNEL, ..DialFault::new(503, reason) })?;
+        let channel = channel.map_err(|full| {
+            let reason = self.stopped(plan, full);
+            DialFault { q850: Q850::NO_CHANNEL, ..DialFault::new(503, reason) }
+        })?;
         let (key, address) = self.drivers.media.open(near).map_err(|error| DialFault::new(503, error.to_string()))?;
         Ok((channel, key, address))
     }
@@ -141,9 +144,9 @@ impl Core {
     pub(super) fn limited(&mut self, plan: &DialPlan) -> Option<String> {
         let now = Instant::now();
         if let Some(limit) = &plan.limit
-            && let Err(reason) = self.channels.check(now, limit)
+            && let Err(full) = self.channels.check(now, limit)
         {
-            return Some(reason);
+            return Some(self.stopped(plan, full));
         }
         let mut limited = None;
         for attempt in &plan.attempts {
@@ -151,10 +154,25 @@ impl Core {
             let Some(limit) = &over.limit else { return None };
             match self.channels.check(now, limit) {
                 Ok(()) => return None,
-                Err(reason) => limited = Some(reason),
+                Err(full) => limited = Some(full),
             }
         }
-        limited
+        limited.map(Full::counted)
+    }
+
+    /// Tells that a profile's limit keeps a call from going out.
+    fn stopped(&self, plan: &DialPlan, full: Full) -> String {
+        if let Some(limit) = &plan.limit {
+            self.drivers.router.stopped(&Stopped {
+                account: plan.context.account,
+                profile: limit.of,
+                name: &limit.name,
+                limit: full.limit,
+                to: &plan.to.user_text().unwrap_or_default(),
+                reason: &full.reason,
+            });
+        }
+        full.reason
     }
 
     /// Calls the next place; without one the leg has failed.
@@ -212,8 +230,8 @@ impl Core {
                     let taken = limit.map(|limit| self.channels.take(Instant::now(), limit));
                     match taken.transpose() {
                         Ok(channel) => outbound.channel = channel,
-                        Err(reason) => {
-                            outbound.failure.get_or_insert((503, Q850::NO_CHANNEL, reason));
+                        Err(full) => {
+                            outbound.failure.get_or_insert((503, Q850::NO_CHANNEL, full.counted()));
                             return false;
                         }
                     }

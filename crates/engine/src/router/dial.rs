@@ -24,7 +24,9 @@ use super::order::order;
 use super::place::Named;
 use super::plan::srtp_policy;
 use super::vouch::verstat;
-use super::{About, Attempt, DialFault, DialPlan, DialRequest, LegContext, Limit, Over, Phones, Place, Router};
+use super::{
+    About, Attempt, DialFault, DialPlan, DialRequest, LegContext, Limit, Over, Phones, Place, Router, Stopped,
+};
 use crate::core::Target as WatchedTrunk;
 use crate::dns::{Hop, Target};
 use crate::trunk_board::Pulse;
@@ -174,7 +176,7 @@ impl Router {
         }
         let caller = self.own_caller(request, profile.as_ref().and_then(|profile| profile.tn_lease)).await?;
         let spending = match &profile {
-            Some(profile) => self.spending(profile, caller).await?,
+            Some(profile) => self.spending(profile, caller, tn).await?,
             None => None,
         };
         context.spends = spending.as_ref().map(|spending| spending.price());
@@ -241,8 +243,12 @@ impl Router {
         }
         let allowed = &profile.allowed_countries;
         let reached = |tn| crate::number::country(tn).is_some_and(|country| allowed.contains(&country));
-        if !allowed.is_empty() && tn.is_some_and(|tn| !reached(tn)) {
-            return Err(DialFault::about(About::Country, 403, "Country Permission Violation"));
+        if !allowed.is_empty()
+            && let Some(tn) = tn.filter(|tn| !reached(*tn))
+        {
+            let reason = "Country Permission Violation";
+            self.stopped(&Stopped::by(&profile, "country", &format!("+{tn}"), reason));
+            return Err(DialFault::about(About::Country, 403, reason));
         }
         Ok(Some(profile))
     }

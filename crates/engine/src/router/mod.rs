@@ -21,6 +21,7 @@ mod plan;
 mod replaces;
 mod source;
 mod spending;
+mod stopped;
 mod subscribe;
 mod switch;
 mod transfer;
@@ -60,6 +61,7 @@ pub use self::plan::{
     Refusal, Registration,
 };
 pub(crate) use self::replaces::{Newcomer, Seat};
+pub(crate) use self::stopped::Stopped;
 pub(crate) use self::subscribe::{Package, Watch, WatchAdmission};
 pub(crate) use self::transfer::Referrer;
 
@@ -105,6 +107,8 @@ pub struct Router {
     journal: Journal,
     /// What the calls of outbound voice profiles have cost.
     meters: Meters,
+    /// Which limits of outbound voice profiles were told of.
+    told: stopped::Told,
     /// What the calls of accounts cost.
     ledger: Ledger,
 }
@@ -138,6 +142,7 @@ impl Router {
             stir,
             journal,
             meters,
+            told: stopped::Told::default(),
             ledger,
         }
     }

@@ -248,7 +248,8 @@ pub(super) fn srtp_policy(srtp: Srtp) -> SrtpPolicy {
 pub struct Limit {
     /// Whose it is.
     pub of: Uuid,
-    /// Its kind and name, for people.
+    /// What it is, for people.
+    pub kind: &'static str,
     pub name: String,
     pub channels: Option<u64>,
     pub per_second: Option<u64>,
@@ -256,19 +257,29 @@ pub struct Limit {
 
 impl Limit {
     pub(super) fn of_trunk(trunk: &SipConnection) -> Option<Self> {
-        let name = || format!("SIP connection {}", trunk.name);
-        Self::new(trunk.uuid, name, trunk.channel_limit, trunk.cps_limit)
+        Self::new(trunk.uuid, ("SIP connection", &trunk.name), trunk.channel_limit, trunk.cps_limit)
     }
 
     pub(super) fn of_profile(profile: &OutboundVoiceProfile) -> Option<Self> {
-        let name = || format!("outbound voice profile {}", profile.name);
-        Self::new(profile.uuid, name, profile.channel_limit, profile.cps_limit)
+        let named = ("outbound voice profile", &*profile.name);
+        Self::new(profile.uuid, named, profile.channel_limit, profile.cps_limit)
     }
 
-    fn new(of: Uuid, name: impl FnOnce() -> String, channels: Option<i64>, per_second: Option<i64>) -> Option<Self> {
+    fn new(
+        of: Uuid,
+        (kind, name): (&'static str, &str),
+        channels: Option<i64>,
+        per_second: Option<i64>,
+    ) -> Option<Self> {
         let count = |limit: Option<i64>| limit.and_then(|limit| u64::try_from(limit).ok());
         let (channels, per_second) = (count(channels), count(per_second));
-        (channels.is_some() || per_second.is_some()).then(|| Self { of, name: name(), channels, per_second })
+        (channels.is_some() || per_second.is_some()).then(|| Self {
+            of,
+            kind,
+            name: name.to_owned(),
+            channels,
+            per_second,
+        })
     }
 }
 

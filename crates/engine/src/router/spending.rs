@@ -11,7 +11,7 @@ use opentact_store::{Money, StoreError, Tn};
 use serde_json::json;
 
 use super::dial::unreadable;
-use super::{About, DialFault, Router};
+use super::{About, DialFault, Router, Stopped};
 use crate::spend::{DAY, SpendLimits, Spending};
 
 /// Records of calls read at once.
@@ -32,11 +32,12 @@ impl Router {
         }
     }
 
-    /// Counts a call that goes out from this number, where its profile limits what calls cost.
+    /// Counts a call that goes out from a number to another, where its profile limits what calls cost.
     pub(super) async fn spending(
         &self,
         profile: &OutboundVoiceProfile,
         caller: Tn,
+        called: u64,
     ) -> Result<Option<Arc<Spending>>, DialFault> {
         let OutboundVoiceProfile { max_rate, hourly_spend_limit: hourly, daily_spend_limit: daily, .. } = *profile;
         if max_rate.is_none() && hourly.is_none() && daily.is_none() {
@@ -45,6 +46,7 @@ impl Router {
         let minute = self.minute_price(caller).await?;
         if let Some(most) = max_rate.filter(|most| minute > *most) {
             let reason = format!("Rate Above Limit: a minute costs {minute}, more than {most}");
+            self.stopped(&Stopped::by(profile, "rate", &format!("+{called}"), &reason));
             return Err(DialFault::about(About::Rate, 403, reason));
         }
         if hourly.is_none() && daily.is_none() {
