@@ -550,7 +550,9 @@ async fn what_was_written_and_not_told_of_is_told_of_at_the_next_start_and_once(
     ground.hub.flush().await;
     assert!(ground.store.sms().untold(0, 10).await.unwrap().is_empty());
     let all = ground.hub.replay(ground.account, 0, 100).await.unwrap();
-    assert_eq!(all.iter().filter(|event| event.kind == EventType::Sms).count(), told.len());
+    let count = |kind| all.iter().filter(|event| event.kind == kind).count();
+    assert_eq!(count(EventType::Sms), told.len());
+    assert_eq!(count(EventType::Balance), 2, "as the kill left it, and when the message was charged");
 }
 
 #[tokio::test]

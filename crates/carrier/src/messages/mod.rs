@@ -265,11 +265,12 @@ const UNTOLD: u64 = 1_000;
 /// Tells of what an earlier run has written and not told of any more.
 async fn tell_untold(shared: &Shared) -> Result<(), StoreError> {
     let mut place = 0;
+    let mut accounts: HashMap<Uuid, view::Context> = HashMap::new();
     loop {
         // What is on its way is none of them; and the queue of events has its limit.
         shared.hub.flush().await;
         let untold = shared.store.sms().untold(place, UNTOLD).await?;
-        let Some(last) = untold.last() else { return Ok(()) };
+        let Some(last) = untold.last() else { break };
         place = last.place;
         for change in untold {
             let sms = match shared.store.sms().get(change.account, change.sms).await {
@@ -277,9 +278,16 @@ async fn tell_untold(shared: &Shared) -> Result<(), StoreError> {
                 Err(StoreError::NotFound(_)) => continue,
                 Err(error) => return Err(error),
             };
-            worker::context(shared, &sms).await?.publish(shared, &sms);
+            let context = worker::context(shared, &sms).await?;
+            context.publish(shared, &sms);
+            accounts.insert(sms.account, context);
         }
     }
+    // What was charged for them may be as little known.
+    for context in accounts.values() {
+        context.publish_balance(shared, Some(context.account.balance), "sms_per_send");
+    }
+    Ok(())
 }
 
 /// The alphabet a text is sent in, and in how many segments; as the profile wants it.

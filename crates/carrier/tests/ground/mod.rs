@@ -4,6 +4,7 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::panic)]
 
 use std::future::Future;
+use std::path::Path;
 use std::time::Duration;
 
 use chrono::Utc;
@@ -14,6 +15,7 @@ use opentact_store::messaging_profiles::NewMessagingProfile;
 use opentact_store::numbers::{NewLease, TnLease};
 use opentact_store::types::{Feature, Priority, TnKind};
 use opentact_store::{Keyring, Money, Settings, Store, Tn};
+use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 pub const OURS: u64 = 12025550150;
@@ -23,6 +25,23 @@ pub const SEND_PRICE: i64 = 7_500;
 /// Nothing here takes longer unless it is broken.
 pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(20), future).await.unwrap_or_else(|_| panic!("{what} never happened"))
+}
+
+/// A database with its tables: to make them takes longer than most tests.
+static EMPTY: OnceCell<Vec<u8>> = OnceCell::const_new();
+
+async fn empty() -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("empty.db");
+    let store = connect(&file).await;
+    store.migrate().await.unwrap();
+    store.close().await.unwrap();
+    tokio::fs::read(&file).await.unwrap()
+}
+
+async fn connect(file: &Path) -> Store {
+    let url = format!("sqlite:{}", file.display());
+    Store::connect(&Settings::new(url), Keyring::ephemeral().unwrap()).await.unwrap()
 }
 
 /// An account with two numbers; the database outlives what runs on it.
@@ -36,9 +55,9 @@ pub struct Ground {
 impl Ground {
     pub async fn with_balance(balance: Money) -> Ground {
         let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", folder.path().join("test.db").display());
-        let store = Store::connect(&Settings::new(url), Keyring::ephemeral().unwrap()).await.unwrap();
-        store.migrate().await.unwrap();
+        let file = folder.path().join("test.db");
+        tokio::fs::write(&file, EMPTY.get_or_init(empty).await).await.unwrap();
+        let store = connect(&file).await;
         let account = NewAccount { name: "a".into(), email: "a@b.example".into(), balance, ..NewAccount::default() };
         let account = store.accounts().create(account).await.unwrap().uuid;
         let profile = store.numbers().profile_for(TnKind::LongCode, "US").await.unwrap().uuid;
