@@ -140,7 +140,6 @@ def ask(server, token, path, body, folder, options):
     command = ["wrk", "--latency", "-t1", f"-c{options.clients}", f"-d{options.seconds}s", "--timeout", "60s", "-s", script]
     text = subprocess.run([*command, server.base + path], check=True, capture_output=True, text=True).stdout
     milliseconds = lambda share: in_milliseconds(re.search(rf"{share}%\s+(\S+)", text)[1])  # noqa: E731
-    if os.environ.get("SHOW"): print(text)
     requests = int(re.search(r"(\d+) requests in", text)[1])
     failed = sum(map(int, re.findall(r"(?:Non-2xx or 3xx responses: |connect |read |write |timeout )(\d+)", text)))
     return requests, milliseconds("50"), milliseconds("99"), failed

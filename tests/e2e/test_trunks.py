@@ -59,3 +59,20 @@ def test_a_provider_that_is_asked_and_silent_goes_down_and_is_told(own_server):
         rest.until(lambda: rest.get(path)["health"]["state"], lambda state: state == "down")
         rest.until(lambda: [e for e in events.all if e["type"] == "sip_connection"], bool)
     assert server.metrics()[f'opentact_trunk_up{{trunk="{trunk["uuid"]}"}}'] == 0
+
+
+def test_a_number_of_the_operators_own_provider_is_brought_in_and_called(own_server, tmp_path):
+    server = own_server()
+    rest = server.rest()
+    tn = 12024567041
+    port = sipp.free_port()
+    rest.trunk(port)
+    sipp.call(tmp_path, server.sip(), tn, code=404, port=port)
+    rest.post("/rest/admin/tnlease/create", {"tns": [tn]})
+    app = rest.app("<Response><Answer/><Pause length=\"20000\"/></Response>")
+    rest.patch(f"/rest/lease/tn/{tn}", {"sip_control_app": app["uuid"]})
+    steps = [step["step"] for step in rest.get(f"/rest/lease/tn/{tn}/route")["voice"]]
+    assert steps == ["sip_control_app", "call_flow"]
+    sipp.call(tmp_path, server.sip(), tn, port=port)
+    ended = rest.until(lambda: rest.post("/rest/call/search", {"to": f"*{tn}", "state": "destroyed"}), lambda found: found["total"])
+    assert ended["data"][0]["sip_control_app"]["uuid"] == app["uuid"]

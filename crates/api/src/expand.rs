@@ -33,12 +33,13 @@ fn by_uuid<T>(rows: Vec<T>, uuid: fn(&T) -> Uuid) -> HashMap<Uuid, T> {
 }
 
 /// Leases of one account, in the order given.
-pub(crate) async fn leases(store: &Store, leases: &[TnLease]) -> Result<Vec<Value>> {
-    let Some(first) = leases.first() else { return Ok(Vec::new()) };
-    let account = first.account;
+pub(crate) async fn leases(store: &Store, owner: &Account, leases: &[TnLease]) -> Result<Vec<Value>> {
+    if leases.is_empty() {
+        return Ok(Vec::new());
+    }
+    let account = owner.uuid;
     let numbers = store.numbers().numbers(leases.iter().map(|lease| lease.tn).collect()).await?;
     let numbers: HashMap<_, _> = numbers.into_iter().map(|number| (number.tn, number)).collect();
-    let owner = store.accounts().get(account).await?;
     let any = |which: fn(&TnLease) -> Option<Uuid>| leases.iter().any(|lease| which(lease).is_some());
     let apps = if any(|lease| lease.sip_control_app) { store.apps().list(account).await? } else { Vec::new() };
     let trunks = if any(|lease| lease.sip_connection) { store.connections().list(account).await? } else { Vec::new() };
@@ -57,7 +58,7 @@ pub(crate) async fn leases(store: &Store, leases: &[TnLease]) -> Result<Vec<Valu
     let shown = leases.iter().map(|lease| {
         let context = LeaseContext {
             number: numbers.get(&lease.tn),
-            account: Some(&owner),
+            account: Some(owner),
             sip_connection: lease.sip_connection.and_then(|uuid| trunks.get(&uuid)),
             sip_control_app: lease.sip_control_app.and_then(|uuid| apps.get(&uuid)),
             sip_user: lease.sip_user.and_then(|uuid| users.get(&uuid)),
@@ -68,14 +69,15 @@ pub(crate) async fn leases(store: &Store, leases: &[TnLease]) -> Result<Vec<Valu
     Ok(shown.collect())
 }
 
-pub(crate) async fn lease(store: &Store, lease: &TnLease) -> Result<Value> {
-    Ok(leases(store, std::slice::from_ref(lease)).await?.pop().unwrap_or_default())
+pub(crate) async fn lease(store: &Store, owner: &Account, lease: &TnLease) -> Result<Value> {
+    Ok(leases(store, owner, std::slice::from_ref(lease)).await?.pop().unwrap_or_default())
 }
 
 /// An order with its items, errors and the leases it brought.
 pub(crate) async fn order(store: &Store, order: &TnOrder) -> Result<Value> {
     let brought = store.numbers().order_leases(order.account, order.uuid).await?;
-    Ok(view::order(order, leases(store, &brought).await?))
+    let owner = store.accounts().get(order.account).await?;
+    Ok(view::order(order, leases(store, &owner, &brought).await?))
 }
 
 pub(crate) async fn domain(store: &Store, domain: &SipDomain) -> Result<Value> {

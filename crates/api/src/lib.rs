@@ -60,6 +60,7 @@ pub fn router(state: ApiState) -> Router {
         .method_not_allowed_fallback(async || AppError::MethodNotAllowed)
         .layer(from_fn_with_state(state.clone(), idempotency::layer))
         .layer(from_fn_with_state(state.clone(), limits::layer))
+        .layer(from_fn(auth::form::layer))
         .merge(carrier_callback::router())
         .layer(from_fn_with_state(state.clone(), timeout))
         .layer(DefaultBodyLimit::disable())

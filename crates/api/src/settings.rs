@@ -52,6 +52,8 @@ pub struct Settings {
     pub orders: OrderSettings,
     pub ice: IceSettings,
     pub batches: BatchSettings,
+    /// Octets of an uploaded avatar. Beyond it: 413.
+    pub avatar_size: usize,
     /// Octets of a LERG file, which has about 200,000 lines of 60. Beyond it: 413.
     pub lerg_max_body: usize,
     /// Of calls that do not say by what it is judged who has answered.
@@ -220,6 +222,7 @@ impl Default for Settings {
             orders: OrderSettings::default(),
             ice: IceSettings::default(),
             batches: BatchSettings::default(),
+            avatar_size: 1024 * 1024,
             lerg_max_body: 64 * 1024 * 1024,
             amd: opentact_media::amd::Settings::default(),
             leases: LeaseSettings::default(),
@@ -289,6 +292,9 @@ impl Default for BatchSettings {
     }
 }
 
+/// Octets of a multipart body beside its file.
+const ENVELOPE: usize = 16 * 1024;
+
 impl Settings {
     /// Octets that the body of a request to this path may have.
     #[must_use]
@@ -296,6 +302,7 @@ impl Settings {
         let most = match path {
             "/rest/batch" => self.batches.max_body,
             "/rest/dict/lerg" => self.lerg_max_body,
+            path if path.ends_with("/avatar") => self.avatar_size + ENVELOPE,
             _ => 0,
         };
         most.max(self.max_body)

@@ -140,7 +140,7 @@ impl Terms {
 
     async fn release(&self, lease: &TnLease) -> Result<(), AppError> {
         if let Some(ended) = self.store.numbers().lapse(lease, self.orders.quarantine).await? {
-            give_back(&*self.numbers, &*self.calls, &ended).await;
+            give_back(&self.store, &*self.numbers, &*self.calls, &ended).await;
             self.tell(&ended, Term::Released).await?;
         }
         Ok(())
@@ -148,7 +148,8 @@ impl Terms {
 
     async fn tell(&self, lease: &TnLease, term: Term) -> Result<(), AppError> {
         let term = term.as_str();
-        let shown = expand::lease(&self.store, lease).await?;
+        let owner = self.store.accounts().get(lease.account).await?;
+        let shown = expand::lease(&self.store, &owner, lease).await?;
         let message = format!("TN lease: {}, {term}", lease.tn.plus());
         let payload = json!({"state": term, "tn_lease": shown});
         let event = NewEvent::new(lease.account, EventType::TnLease, message, &payload, lease.uuid);
@@ -160,8 +161,14 @@ impl Terms {
 }
 
 /// A lease has ended: no call is routed by it, and the carrier has its number back.
-pub(crate) async fn give_back(numbers: &dyn NumberCarrier, calls: &dyn CallControl, lease: &TnLease) {
+pub(crate) async fn give_back(store: &Store, numbers: &dyn NumberCarrier, calls: &dyn CallControl, lease: &TnLease) {
     calls.invalidate(lease.account);
+    // Numbers of the operator's own are nobody's to take.
+    if let Ok(Some(number)) = store.numbers().number(lease.tn).await
+        && number.carrier != numbers.name()
+    {
+        return;
+    }
     // Ours no longer, whatever the carrier says: it is asked again by nobody, so that it is told in the log.
     if let Err(error) = numbers.release(lease.tn.get()).await {
         tracing::error!(tn = lease.tn.get(), %error, "the carrier did not take a released number back");

@@ -531,6 +531,7 @@ fn api_settings(config: &Config, https: SocketAddr) -> opentact_api::Settings {
             turn_secret: config.media.turn_secret.as_ref().map(|Secret(secret)| secret.clone()),
             turn_ttl: config.media.turn_ttl.0,
         },
+        avatar_size: config.accounts.avatar_size.0,
         guard_per_address: config.accounts.failed_logins_per_address,
         guard_per_login: config.accounts.failed_logins_per_email,
         guard_window: config.accounts.failed_logins_window.0,

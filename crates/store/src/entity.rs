@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod address;
+pub mod avatar;
 pub mod batch;
 pub mod batch_item;
 pub mod call;

@@ -10,6 +10,7 @@
 pub mod accounts;
 pub mod addresses;
 pub mod apps;
+pub mod avatars;
 pub mod batches;
 mod bulk;
 pub mod calls;

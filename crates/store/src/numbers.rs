@@ -8,7 +8,7 @@ mod terms;
 pub use leases::{LeaseFilter, NewLease};
 pub use orders::{NewOrder, OrderError, OrderFilter, OrderItem};
 pub(crate) use prices::seed;
-pub use prices::{Prices, TnProfile};
+pub use prices::{OWN, Prices, TnProfile};
 
 use crate::Store;
 pub use crate::entity::tn::Model as Number;

@@ -11,7 +11,7 @@ use crate::entity::{sip_domain, tn_lease};
 use crate::error::OrConflict;
 use crate::password_resets::{self, PasswordReset};
 use crate::types::{Gender, now};
-use crate::{Ha1, Result, Store, StoreError, owned, sip_user_groups};
+use crate::{Ha1, Result, Store, StoreError, avatars, owned, sip_user_groups};
 
 /// Rows of one transaction of [`digest_ha1bs`].
 const DIGEST_PAGE: u64 = 500;
@@ -183,6 +183,9 @@ impl SipUsers<'_> {
             StoreError::Conflict(_) => StoreError::Conflict("SIPUser"),
             other => other,
         })?;
+        if row.avatar != old.avatar {
+            avatars::forget(tx, uuid, row.avatar.as_deref()).await?;
+        }
         Ok(row)
     }
 
@@ -193,6 +196,7 @@ impl SipUsers<'_> {
         owned::refuse_if_used::<Entity, tn_lease::Entity>(&tx, leased).await?;
         sip_user_groups::forget_user(&tx, account, uuid).await?;
         password_resets::void(&tx, uuid).await?;
+        avatars::forget(&tx, uuid, None).await?;
         owned::delete::<Entity>(&tx, account, uuid).await?;
         tx.commit().await?;
         Ok(())

@@ -11,7 +11,7 @@ use crate::entity::user::{Column, Entity};
 use crate::error::OrConflict;
 use crate::password_resets::{self, PasswordReset};
 use crate::types::{Gender, Role, now};
-use crate::{Result, Store, StoreError, accounts, entity, owned, secrets};
+use crate::{Result, Store, StoreError, accounts, avatars, entity, owned, secrets};
 
 /// A user to be.
 #[derive(Debug, Clone)]
@@ -134,6 +134,9 @@ impl Users<'_> {
             }
         }
         owned::update::<Entity>(&tx, account, uuid, row.clone()).await.map_err(name_conflict)?;
+        if row.avatar != old.avatar {
+            avatars::forget(&tx, uuid, row.avatar.as_deref()).await?;
+        }
         tx.commit().await?;
         Ok(row)
     }

@@ -1,6 +1,7 @@
 //! Who asks: Basic, API token, JWT, a token of Google or Facebook, or the HA1B of a SIP user, in the order of `spec/api.md`; the first credential present
 //! decides.
 
+pub(crate) mod form;
 mod guard;
 mod jwt;
 mod password;
@@ -18,7 +19,7 @@ use http::{Extensions, HeaderMap, HeaderValue, header};
 use opentact_store::accounts::{Account, NewAccount};
 use opentact_store::mails::NewMail;
 use opentact_store::secrets::new_token;
-use opentact_store::types::{MailKind, Role};
+use opentact_store::types::{AccountLevel, MailKind, Role};
 use opentact_store::users::{NewUser, User};
 use uuid::Uuid;
 
@@ -67,6 +68,12 @@ impl Caller {
     /// What only an Admin may do is `Forbidden` to others.
     pub fn administrates(&self) -> Result<(), AppError> {
         if self.user.role == Role::Admin { Ok(()) } else { Err(AppError::Forbidden) }
+    }
+
+    /// What is the same for all accounts is for Admins of service accounts.
+    pub fn operates(&self) -> Result<(), AppError> {
+        self.administrates()?;
+        if self.account.level == AccountLevel::ServiceAccount { Ok(()) } else { Err(AppError::Forbidden) }
     }
 
     /// A disabled account keeps its data and makes no calls, messages or orders.

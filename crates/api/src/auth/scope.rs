@@ -5,6 +5,7 @@ use http::Method;
 /// Resources a scope can name: the first word of the path after `/rest`.
 pub const RESOURCES: &[&str] = &[
     "account",
+    "admin",
     "address",
     "app",
     "auth",

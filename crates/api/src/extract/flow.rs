@@ -39,7 +39,7 @@ impl FromRequest<ApiState> for FlowXml {
         let octets = read_body(request, state.settings.max_body).await?;
         match essence(&headers).as_deref() {
             Some("application/xml" | "text/xml") => text(octets.to_vec()).map(Self),
-            Some("multipart/form-data") => file_field(&headers, octets, state).await.map(Self),
+            Some("multipart/form-data") => text(file_field(&headers, octets, state).await?).map(Self),
             _ if is_json(&headers) => {
                 let value: Value = serde_json::from_slice(&octets)
                     .map_err(|error| AppError::BadRequest(format!("Request body is not JSON: {error}")))?;
@@ -52,14 +52,19 @@ impl FromRequest<ApiState> for FlowXml {
     }
 }
 
-async fn file_field(headers: &http::HeaderMap, octets: Bytes, state: &ApiState) -> Result<String, AppError> {
+/// The file of a form.
+pub(super) async fn file_field(
+    headers: &http::HeaderMap,
+    octets: Bytes,
+    state: &ApiState,
+) -> Result<Vec<u8>, AppError> {
     let mut request = Request::new(HttpBody::from(octets));
     *request.headers_mut() = headers.clone();
     let unreadable = |error: &dyn std::fmt::Display| AppError::BadRequest(format!("Multipart body: {error}"));
     let mut form = Multipart::from_request(request, state).await.map_err(|error| unreadable(&error))?;
     while let Some(field) = form.next_field().await.map_err(|error| unreadable(&error))? {
         if matches!(field.name(), Some("file" | "xml")) {
-            return text(field.bytes().await.map_err(|error| unreadable(&error))?.to_vec());
+            return Ok(field.bytes().await.map_err(|error| unreadable(&error))?.to_vec());
         }
     }
     Err(AppError::param("file", "is required", Value::Null))
@@ -82,7 +87,7 @@ impl FromRequest<ApiState> for CsvFile {
         let octets = read_body(request, limit).await?;
         match essence(&headers).as_deref() {
             Some("text/csv") => text(octets.to_vec()).map(Self),
-            Some("multipart/form-data") => file_field(&headers, octets, state).await.map(Self),
+            Some("multipart/form-data") => text(file_field(&headers, octets, state).await?).map(Self),
             _ => Err(AppError::BadRequest("Content-Type must be multipart/form-data or text/csv".to_owned())),
         }
     }

@@ -16,13 +16,9 @@ const DELETE: Method = Method::DELETE;
 /// Path by path, with the methods the specification gives each.
 #[rustfmt::skip]
 pub(crate) const LATER: &[(&str, &[Method])] = &[
-    // tokens, users, account
-    ("/rest/user/{uuid}/avatar", &[POST, DELETE]),
     // numbers
-    ("/rest/lease/tn/{uuid}/route", &[GET]),
     ("/rest/profile/tn/special_prices", &[GET]),
     // SIP
-    ("/rest/app/avatar", &[POST]),
     ("/rest/sip/tech_prefix/{tn}/{domain}", &[GET]),
     // calls
     ("/rest/call/{uuid}/listen", &[GET]),
@@ -32,7 +28,6 @@ pub(crate) const LATER: &[(&str, &[Method])] = &[
     ("/rest/admin/schedule/{action}", &[GET]),
     ("/rest/admin/class4/products/sync", &[GET]),
     ("/rest/admin/class4/did/prefix", &[POST]),
-    ("/rest/admin/tnlease/create", &[POST]),
     ("/rest/admin/system/dict_gtts_reload", &[GET]),
     // video rooms
     ("/rest/janus/conn", &[POST, DELETE, PATCH]),

@@ -79,7 +79,7 @@ pub(super) async fn matching(state: &ApiState, caller: &Caller, filter: LeaseFil
 /// The same as an answer.
 pub(super) async fn all(state: &ApiState, caller: &Caller, filter: LeaseFilter) -> Reply {
     let leases = matching(state, caller, filter).await?;
-    ok(expand::leases(&state.store, &leases).await?)
+    ok(expand::leases(&state.store, &caller.account, &leases).await?)
 }
 
 pub(super) async fn of_target(state: &ApiState, caller: &Caller, target: VoiceTarget) -> Reply {
@@ -124,7 +124,7 @@ pub(super) async fn by_number(state: &ApiState, caller: &Caller, tn: Tn) -> Resu
 }
 
 /// The lease that a path names by uuid or by number.
-async fn find(state: &ApiState, caller: &Caller, path: &Segments) -> Result<TnLease, AppError> {
+pub(super) async fn find(state: &ApiState, caller: &Caller, path: &Segments) -> Result<TnLease, AppError> {
     let text = path.text("uuid");
     if let Ok(tn) = text.parse::<Tn>() {
         return match state.store.numbers().active_lease(tn).await? {
@@ -147,7 +147,7 @@ async fn find(state: &ApiState, caller: &Caller, path: &Segments) -> Result<TnLe
     responses((status = 200, body = Envelope<Vec<model::TnLease>>), Faults))]
 async fn list(State(state): State<ApiState>, caller: Caller) -> Reply {
     let leases = state.store.numbers().leases(caller.account()).await?;
-    ok(expand::leases(&state.store, &leases).await?)
+    ok(expand::leases(&state.store, &caller.account, &leases).await?)
 }
 
 search_form! {
@@ -193,7 +193,7 @@ async fn search(
         features: form.features,
     };
     let found = state.store.numbers().search_leases(caller.account(), filter, search).await?;
-    let mut shown = expand::leases(&state.store, &found.data).await?.into_iter();
+    let mut shown = expand::leases(&state.store, &caller.account, &found.data).await?.into_iter();
     ok(view::found(found.map(|_| shown.next().unwrap_or_default())))
 }
 
@@ -204,7 +204,7 @@ async fn search(
     responses((status = 200, body = Envelope<model::TnLease>), Faults))]
 async fn get(State(state): State<ApiState>, caller: Caller, path: Segments) -> Result<Tagged, AppError> {
     let lease = find(&state, &caller, &path).await?;
-    Ok(Tagged(expand::lease(&state.store, &lease).await?))
+    Ok(Tagged(expand::lease(&state.store, &caller.account, &lease).await?))
 }
 
 /// One number of the account; the 2021 path.
@@ -214,7 +214,7 @@ async fn get(State(state): State<ApiState>, caller: Caller, path: Segments) -> R
     responses((status = 200, body = Envelope<model::TnLease>), Faults))]
 async fn get_2021(State(state): State<ApiState>, caller: Caller, path: Segments) -> Result<Tagged, AppError> {
     let lease = find(&state, &caller, &path).await?;
-    Ok(Tagged(expand::lease(&state.store, &lease).await?))
+    Ok(Tagged(expand::lease(&state.store, &caller.account, &lease).await?))
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -347,7 +347,7 @@ async fn subscribe(
     });
     let lease = changed.await?;
     state.calls.invalidate(caller.account());
-    ok(expand::lease(&state.store, &lease).await?)
+    ok(expand::lease(&state.store, &caller.account, &lease).await?)
 }
 
 /// Switch a feature of a number off.
@@ -365,7 +365,7 @@ async fn unsubscribe(State(state): State<ApiState>, caller: Caller, path: Segmen
         numbers.update_lease(caller.account(), lease.uuid, caller.by(), |lease| switch(lease, feature, false));
     let lease = changed.await?;
     state.calls.invalidate(caller.account());
-    ok(expand::lease(&state.store, &lease).await?)
+    ok(expand::lease(&state.store, &caller.account, &lease).await?)
 }
 
 /// Change where the calls and messages of a number go; null detaches.
@@ -381,7 +381,7 @@ async fn modify(
     Body(form): Body<LeaseChange>,
 ) -> Result<Tagged, AppError> {
     let lease = find(&state, &caller, &path).await?;
-    if_match(&headers, &expand::lease(&state.store, &lease).await?)?;
+    if_match(&headers, &expand::lease(&state.store, &caller.account, &lease).await?)?;
     form.check(&state, &lease).await?;
     let features = form.features();
     let numbers = state.store.numbers();
@@ -401,13 +401,13 @@ async fn modify(
     });
     let lease = changed.await?;
     state.calls.invalidate(caller.account());
-    Ok(Tagged(expand::lease(&state.store, &lease).await?))
+    Ok(Tagged(expand::lease(&state.store, &caller.account, &lease).await?))
 }
 
 async fn release(state: &ApiState, caller: &Caller, lease: &TnLease) -> Result<(), AppError> {
     let quarantine = state.settings.orders.quarantine;
     let ended = state.store.numbers().release(caller.account(), lease.uuid, quarantine).await?;
-    terms::give_back(&*state.numbers, &*state.calls, &ended).await;
+    terms::give_back(&state.store, &*state.numbers, &*state.calls, &ended).await;
     Ok(())
 }
 
@@ -418,7 +418,7 @@ async fn release(state: &ApiState, caller: &Caller, lease: &TnLease) -> Result<(
     responses((status = 200, body = Envelope<model::TnLease>), Faults))]
 async fn remove(State(state): State<ApiState>, caller: Caller, path: Segments) -> Reply {
     let lease = find(&state, &caller, &path).await?;
-    let payload = expand::lease(&state.store, &lease).await?;
+    let payload = expand::lease(&state.store, &caller.account, &lease).await?;
     release(&state, &caller, &lease).await?;
     ok(payload)
 }
@@ -430,7 +430,7 @@ struct ReleaseMany {
     item: Vec<Tn>,
 }
 
-fn tns() -> utoipa::openapi::schema::Array {
+pub(super) fn tns() -> utoipa::openapi::schema::Array {
     use utoipa::openapi::schema::ArrayBuilder;
     ArrayBuilder::new().items(types::tn()).min_items(Some(1)).max_items(Some(100)).build()
 }
@@ -452,7 +452,7 @@ async fn remove_many(State(state): State<ApiState>, caller: Caller, Body(form): 
     }
     fields.check()?;
     leases.dedup_by_key(|lease| lease.uuid);
-    let payload = expand::leases(&state.store, &leases).await?;
+    let payload = expand::leases(&state.store, &caller.account, &leases).await?;
     for lease in &leases {
         release(&state, &caller, lease).await?;
     }

@@ -3,10 +3,12 @@
 mod account;
 mod account_user;
 mod address;
+mod admin;
 mod amd_form;
 mod app;
 mod app_group;
 mod auth;
+mod avatar;
 mod batch;
 mod call;
 mod call_form;
@@ -19,6 +21,7 @@ pub(crate) mod forms;
 mod health;
 mod later;
 mod lease;
+mod lease_route;
 mod lookup;
 mod office_hours;
 mod order;
@@ -68,6 +71,7 @@ pub(crate) fn implemented(public_url: &str) -> OpenApiRouter<ApiState> {
         settings::router(),
         token::router(),
         user::router(),
+        avatar::router(),
         password_reset::router(),
         account::router(),
         account_user::router(),
@@ -78,6 +82,7 @@ pub(crate) fn implemented(public_url: &str) -> OpenApiRouter<ApiState> {
         tn::router(),
         order::router(),
         lease::router(),
+        lease_route::router(),
         lookup::router(),
         tn_filter::router(),
         sip_app::router(),
@@ -109,6 +114,7 @@ pub(crate) fn implemented(public_url: &str) -> OpenApiRouter<ApiState> {
         event::router(),
         webhook::router(),
         transaction::router(),
+        admin::router(),
         dev::router(),
         health::router(),
     ]

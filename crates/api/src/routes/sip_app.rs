@@ -224,7 +224,7 @@ async fn leases(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> 
 async fn assign(State(state): State<ApiState>, caller: Caller, Id(uuid): Id, Body(form): Body<AssignLeases>) -> Reply {
     visible(&state, &caller, uuid, state.store.apps().get(caller.account(), uuid).await).await?;
     let leases = lease::assign(&state, &caller, VoiceTarget::App(uuid), &form).await?;
-    ok(expand::leases(&state.store, &leases).await?)
+    ok(expand::leases(&state.store, &caller.account, &leases).await?)
 }
 
 search_form! {

@@ -144,16 +144,16 @@ async fn create(State(state): State<ApiState>, Body(mut form): Body<NewUserForm>
     created(payload)
 }
 
-fn online(state: &ApiState, user: &User) -> Value {
+pub(super) fn online(state: &ApiState, user: &User) -> Value {
     view::user(user, state.hub.online(user.account, user.uuid))
 }
 
-async fn find(state: &ApiState, caller: &Caller, uuid: Uuid) -> Result<User, AppError> {
+pub(super) async fn find(state: &ApiState, caller: &Caller, uuid: Uuid) -> Result<User, AppError> {
     visible(state, caller, uuid, state.store.users().get(caller.account(), uuid).await).await
 }
 
 /// Only Admins change others.
-fn may_change(caller: &Caller, uuid: Uuid) -> Result<(), AppError> {
+pub(super) fn may_change(caller: &Caller, uuid: Uuid) -> Result<(), AppError> {
     if uuid == caller.user.uuid { Ok(()) } else { caller.administrates() }
 }
 

@@ -1,3 +1,4 @@
+use http::Method;
 use opentact_api::Settings;
 use opentact_store::types::Role;
 use opentact_store::users::NewUser;
@@ -97,4 +98,38 @@ async fn a_tokens_scopes_bound_it() {
     world.post("/rest/token", json!({"name": "x"})).header("authorization", &bearer).expect(422).await;
     let wanted = json!({"name": "x", "scopes": ["call:read"]});
     world.post("/rest/token", wanted).header("authorization", &bearer).expect(422).await;
+}
+
+/// A form with a call flow in its file, and other fields before it.
+fn form(fields: &[(&str, &str)]) -> String {
+    let part = |(name, value): &(&str, &str)| {
+        format!("--x\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+    };
+    fields.iter().map(part).collect::<String>() + "--x--\r\n"
+}
+
+#[tokio::test]
+async fn a_form_carries_the_credential_in_a_field_before_its_file() {
+    const FLOW: &str = "<Response><Answer/><Hangup/></Response>";
+    let world = World::new().await;
+    let app = world.post("/rest/sip/app", json!({"name": "menu"})).expect(201).await;
+    let path = format!("/rest/sip/app/call/flow/{}", app["uuid"].as_str().unwrap());
+    let me = world.get("/rest/auth").basic("me@example.com", PASSWORD).expect(200).await;
+    let jwt = me["token"].as_str().unwrap();
+    let send = |fields: &[(&str, &str)]| {
+        world.call(Method::POST, &path).anonymous().body("multipart/form-data; boundary=x", form(fields))
+    };
+    send(&[("jwt", jwt), ("file", FLOW)]).expect(200).await;
+    send(&[("file", FLOW)]).expect(401).await;
+    send(&[("jwt", "nope"), ("file", FLOW)]).expect(401).await;
+    send(&[("google_token", "nope"), ("jwt", jwt), ("file", FLOW)]).expect(200).await;
+    // Credentials of the header come first, good or bad.
+    send(&[("jwt", jwt), ("file", FLOW)]).header("authorization", "Bearer nope").expect(401).await;
+    // Beyond what is looked at.
+    let long = format!("<Response><!--{}--><Hangup/></Response>", "x".repeat(100_000));
+    send(&[("file", &long), ("jwt", jwt)]).expect(401).await;
+    send(&[("jwt", jwt), ("file", &long)]).expect(200).await;
+
+    let plain = world.delete(&path).anonymous().body("application/x-www-form-urlencoded", format!("a=b&jwt={jwt}"));
+    plain.expect(200).await;
 }

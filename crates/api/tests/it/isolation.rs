@@ -13,6 +13,7 @@ use opentact_store::transcripts::Transcript;
 use opentact_store::types::CallState;
 use serde_json::{Value, json};
 
+use crate::avatars::PNG;
 use crate::document::operations;
 use crate::world::{Call, PASSWORD, Tenant, World, call_record, ha1b, inbound_sms, stored_record, tell};
 
@@ -23,6 +24,7 @@ const TN: u64 = 12_015_550_100;
 
 /// Paths whose parameter is nobody's in particular, and why.
 const COMMON: &[(&str, &str)] = &[
+    ("/avatar/{file}", "an image is shown to whoever has its URL"),
     ("/rest/app/invite/{token}", "whoever has the token is invited"),
     ("/rest/lookup/{tn}", "facts of numbers are the same for all"),
     ("/rest/profile/tn/{uuid}", "prices are the same for all"),
@@ -243,6 +245,9 @@ fn has_body(method: &Method) -> bool {
 
 fn request<'a>(world: &'a World, method: &Method, path: &str, template: &str, objects: &Objects) -> Call<'a> {
     let call = world.call(method.clone(), path);
+    if method == Method::POST && template.ends_with("/avatar") {
+        return call.body("image/png", PNG);
+    }
     if has_body(method) { call.json(&body(method, template, objects)) } else { call }
 }
 

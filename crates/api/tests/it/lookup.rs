@@ -13,9 +13,9 @@ use opentact_api::{LookupSettings, Settings};
 use opentact_engine::http::{EgressGuard, HttpClient};
 use opentact_engine::number_data::HttpNumberData;
 use opentact_store::Money;
-use opentact_store::types::AccountLevel;
 use serde_json::json;
 
+use crate::own_numbers::operated;
 use crate::world::{World, shown};
 
 #[tokio::test]
@@ -46,14 +46,6 @@ async fn who_cannot_pay_is_told_nothing() {
     let world = World::with(Settings { lookup, ..Settings::default() }).await;
     assert_eq!(world.get("/rest/lookup/12015550123").expect(402).await["message"], "Not enough account balance");
     assert_eq!(world.get("/rest/account").expect(200).await["balance"], json!(100));
-}
-
-/// A world whose operator may upload the LERG.
-async fn operated() -> World {
-    let world = World::new().await;
-    let accounts = world.store.accounts();
-    accounts.update(world.me.account.uuid, |account| account.level = AccountLevel::ServiceAccount).await.unwrap();
-    world
 }
 
 #[tokio::test]

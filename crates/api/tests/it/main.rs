@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod auth;
+mod avatars;
 mod batches;
 mod calls;
 mod conventions;
@@ -13,6 +14,7 @@ mod isolation;
 mod lookup;
 mod messages;
 mod numbers;
+mod own_numbers;
 mod passwords;
 mod phones;
 mod records;

@@ -378,6 +378,8 @@ section! {
         sign_up: Option<SignUp> = "",
         /// Balance of an account that signed up. With the simulated network it is play money.
         sign_up_balance: u32 = "100",
+        /// Largest image of a user or SIP user, PNG or JPEG; a larger one is answered 413.
+        avatar_size: Size = "1MiB",
         /// Failed log-ins within the window that one address may make; then it is answered 429.
         failed_logins_per_address: u32 = "30",
         /// Failed log-ins within the window against one e-mail, from wherever; then it is answered 429.

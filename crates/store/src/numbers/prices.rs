@@ -55,6 +55,9 @@ impl Prices {
     }
 }
 
+/// The price profile of numbers that cost nothing here; not of any that is for sale.
+pub const OWN: Uuid = uuid!("6f4c6b1e-7a53-4c1d-9c55-0f6f2a4f1003");
+
 impl Numbers<'_> {
     /// Active price profiles, by name.
     pub async fn profiles(&self) -> Result<Vec<TnProfile>> {
@@ -103,6 +106,7 @@ pub(crate) async fn seed(db: &impl ConnectionTrait) -> Result<()> {
     let profiles = [
         (uuid!("6f4c6b1e-7a53-4c1d-9c55-0f6f2a4f1001"), "long_code", "Local numbers", false, long_code),
         (uuid!("6f4c6b1e-7a53-4c1d-9c55-0f6f2a4f1002"), "toll_free", "Toll-free numbers", true, toll_free),
+        (OWN, "own", "Numbers of the operator's own", false, Prices::default()),
     ];
     for (uuid, name, description, toll_free, prices) in profiles {
         let created_on = now();
@@ -112,7 +116,7 @@ pub(crate) async fn seed(db: &impl ConnectionTrait) -> Result<()> {
             modified_on: created_on,
             name: name.to_owned(),
             description: Some(description.to_owned()),
-            is_active: true,
+            is_active: uuid != OWN,
             priority: Priority::Normal,
             toll_free,
             country: "US".to_owned(),

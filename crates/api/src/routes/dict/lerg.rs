@@ -1,14 +1,12 @@
 //! The LERG: uploaded by the operator, read by all.
 
 use axum::extract::State;
-use opentact_store::types::AccountLevel;
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::auth::Caller;
 use crate::envelope::{Envelope, Reply, ok};
-use crate::error::AppError;
 use crate::extract::{CsvFile, FlowFile, Query};
 use crate::lerg::Upload;
 use crate::openapi::Faults;
@@ -54,12 +52,6 @@ pub(super) async fn rate_centers(State(state): State<ApiState>, _: Caller, Query
     ok(state.store.lerg().rate_centers(&query.state.to_ascii_uppercase()).await?)
 }
 
-/// Admins of service accounts: it is the same for all accounts.
-fn operates(caller: &Caller) -> Result<(), AppError> {
-    caller.administrates()?;
-    if caller.account.level == AccountLevel::ServiceAccount { Ok(()) } else { Err(AppError::Forbidden) }
-}
-
 /// Upload where blocks of numbers are, as CSV; for Admins of service accounts.
 ///
 /// The first line names the columns: `npa`, `nxx`, `state`, `rate_center`, and as wanted `block` (`A` or the thousands
@@ -68,7 +60,7 @@ fn operates(caller: &Caller) -> Result<(), AppError> {
     request_body(content((FlowFile = "multipart/form-data"), (String = "text/csv"))),
     responses((status = 200, body = Envelope<Upload>), Faults))]
 pub(super) async fn upload(State(state): State<ApiState>, caller: Caller, CsvFile(text): CsvFile) -> Reply {
-    operates(&caller)?;
+    caller.operates()?;
     ok(json!(state.lerg.take(&state.store, &text).await?))
 }
 
@@ -76,7 +68,7 @@ pub(super) async fn upload(State(state): State<ApiState>, caller: Caller, CsvFil
 #[utoipa::path(get, path = "/rest/dict/lerg", operation_id = "GetDictLERGUpload", tag = "dictionary",
     responses((status = 200, body = Envelope<Progress>), Faults))]
 pub(super) async fn progress(State(state): State<ApiState>, caller: Caller) -> Reply {
-    operates(&caller)?;
+    caller.operates()?;
     let (is_running, upload) = state.lerg.progress();
     ok(json!({"is_running": is_running, "upload": upload}))
 }
