@@ -86,3 +86,12 @@ def test_linphone_asks_first_and_then_hands_the_call_on(own_server, tmp_path):
         samples, rate = sound.read(file)
         last = samples[0][-2 * rate : -rate // 2]
         assert abs(sound.frequency(last, rate) - hz) < 1.0
+
+
+def test_linphone_proves_who_it_is_by_sha_256(own_server, tmp_path):
+    server = own_server(sip__digest="sha-256")
+    rest = server.rest()
+    domain = office(rest, "desk")
+    with Linphone(tmp_path / "desk", server.sip(), "desk", domain, SECRET):
+        rest.until(lambda: users(rest, domain)[0]["state"], lambda state: state == "online")
+    assert server.metrics()['opentact_sip_responses_total{direction="out",method="REGISTER",status="401"}'] >= 1

@@ -85,3 +85,50 @@ class Kamailio:
 
     def __exit__(self, *_):
         self.close()
+
+
+REGISTRAR = """\
+#!KAMAILIO
+debug=1
+log_stderror=yes
+fork=yes
+children=1
+disable_tcp=yes
+auto_aliases=no
+listen=udp:127.0.0.1:{port}
+loadmodule "sl.so"
+loadmodule "pv.so"
+loadmodule "xlog.so"
+loadmodule "textops.so"
+loadmodule "siputils.so"
+loadmodule "usrloc.so"
+loadmodule "registrar.so"
+loadmodule "auth.so"
+modparam("usrloc", "db_mode", 0)
+
+request_route {{
+    if (!is_method("REGISTER")) {{
+        sl_send_reply("405", "Method Not Allowed");
+        exit;
+    }}
+    if (!pv_www_authenticate("$td", "{password}", "0")) {{
+        www_challenge("$td", "0");
+        exit;
+    }}
+    save("location");
+    xlog("L_ALERT", "$fU for $hdr(Expires) s\\n");
+}}
+"""
+
+
+class Registrar(Kamailio):
+    """A provider that wants to be registered with, as whoever knows `password`."""
+
+    CONFIG = REGISTRAR
+
+    def __init__(self, folder, password):
+        super().__init__(folder, ("127.0.0.1", 0), password=password)
+
+    def registered(self, user, seconds):
+        """Whether it has taken a REGISTER of a user, for so long."""
+        return f"{user} for {seconds} s\n" in (self.folder / "log").read_text(errors="replace")
