@@ -97,8 +97,9 @@ impl Trace {
         }
     }
 
-    /// Counts a message and keeps it. What has no start line (keep-alives) is neither counted nor kept, and what has no
-    /// Call-ID not kept: nobody could ask for it.
+    /// Counts a message and keeps it. What has no start line (keep-alives) is neither counted nor kept. What belongs to no call is
+    /// not kept, as nobody could ask for it: what has no Call-ID, and of OPTIONS and REGISTER, of which there are more than of
+    /// all others where phones are, those with a Call-ID of their own.
     pub(crate) fn record(&mut self, at: DateTime<Utc>, direction: Direction, flow: Flow, octets: Bytes) {
         let Some(glance) = Glance::of(&octets) else { return };
         self.counts.count(direction, &glance);
@@ -107,6 +108,10 @@ impl Trace {
             return;
         }
         let Some(call_id) = glance.call_id else { return };
+        let aside = matches!(glance.method, Some(b"OPTIONS" | b"REGISTER"));
+        if aside && !self.by_call_id.contains_key(call_id) {
+            return;
+        }
         while self.entries.len() >= self.config.messages || self.octets + octets.len() > self.config.octets {
             self.drop_oldest();
         }

@@ -49,6 +49,28 @@ fn the_oldest_message_goes_at_either_bound() {
 }
 
 #[test]
+fn what_keeps_phones_there_takes_no_room_from_calls() {
+    let (account, a) = (Uuid::new_v4(), Uuid::new_v4());
+    let mut trace = Trace::new(TraceConfig { messages: 3, octets: 10_000 }, SipWatch::new());
+    trace.claim(account, a, a, b"one");
+    record(&mut trace, "one", "1");
+    let flow = Flow::udp("127.0.0.1:5060".parse().unwrap(), "127.0.0.1:5070".parse().unwrap());
+    let mut aside = |first: &str, method: &str, call_id: &str, body: &str| {
+        let message = format!("{first}\r\nCall-ID: {call_id}\r\nCSeq: 1 {method}\r\n\r\n{body}");
+        trace.record(Utc::now(), Direction::Out, flow, message.into());
+    };
+    for number in 0..10 {
+        for method in ["OPTIONS", "REGISTER"] {
+            aside(&format!("{method} sip:a SIP/2.0"), method, &number.to_string(), "");
+            aside("SIP/2.0 200 OK", method, &number.to_string(), "");
+        }
+    }
+    aside("OPTIONS sip:a SIP/2.0", "OPTIONS", "one", "2");
+    assert_eq!(bodies(&trace, account, a), ["1", "2"]);
+    assert_eq!(trace.entries.len(), 2);
+}
+
+#[test]
 fn a_message_larger_than_the_ring_drops_nothing() {
     let (account, a) = (Uuid::new_v4(), Uuid::new_v4());
     let mut trace = Trace::new(TraceConfig { messages: 10, octets: 100 }, SipWatch::new());
