@@ -109,8 +109,9 @@ def test_a_phone_behind_a_nat_registers_and_is_called(net, own_server, tmp_path)
     net.route(home, "192.168.7.2")
     device, _ = net.link(nat, outside, "198.51.100")
     nat.masquerade(device)
+    nat.forget_udp_after(2)
     with outside:
-        server = own_server(sip__udp=f"{CALLEE}:5060", media__address=CALLEE)
+        server = own_server(sip__udp=f"{CALLEE}:5060", media__address=CALLEE, sip__phone_ping="500ms")
         rest = server.rest()
         domain = rest.post("/rest/sip/domain", {"domain": "office"})["domain"]
         user = rest.post(f"/rest/sip/domain/{domain}/user", {"login": "desk", "password": SECRET})
@@ -122,6 +123,9 @@ def test_a_phone_behind_a_nat_registers_and_is_called(net, own_server, tmp_path)
             (registration,) = rest.until(lambda: rest.get(path)["registrations"], lambda found: found)
             # Where nobody outside could reach it: it is called by the flow through its NAT.
             assert "192.168.7.1" in registration["contact"]
+            # Which the NAT would have forgotten long ago, if the phone were not asked and did not answer.
+            answered = 'opentact_sip_responses_total{direction="in",method="OPTIONS",status="200"}'
+            rest.until(lambda: server.metrics().get(answered, 0), lambda count: count > 8)
             call = rest.post("/rest/call", {"to": f"desk@{domain}", "xml": flow(600)})
         phone.wait("CALL_ESTABLISHED")
         phone.wait("CALL_CLOSED")

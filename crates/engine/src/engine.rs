@@ -103,6 +103,8 @@ pub struct EngineConfig {
     pub router: RouterConfig,
     pub defence: DefenceConfig,
     pub trunks: TrunkConfig,
+    /// How often phones behind a NAT are asked by OPTIONS, so that it keeps their way open; zero: never.
+    pub phone_ping: Duration,
     pub stir: StirConfig,
     /// Networks outgoing HTTP and `sip:` URIs may reach although they are not public.
     pub egress_allow: Vec<IpNet>,
@@ -286,6 +288,7 @@ impl Engine {
             max_calls: config.max_calls,
             overload_delay: config.overload_delay,
             trunks: config.trunks,
+            phone_ping: config.phone_ping,
             codecs: config.codecs,
             face,
             subscribe: config.subscribe,

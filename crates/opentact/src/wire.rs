@@ -445,6 +445,7 @@ fn engine_config(config: &Config, tls: TlsConfig, stir: StirConfig) -> anyhow::R
             failures: config.sip.ping_failures,
             expires: whole_seconds(config.sip.trunk_expires.0),
         },
+        phone_ping: config.sip.phone_ping.0,
         router,
         defence,
         stir,

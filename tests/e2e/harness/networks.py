@@ -97,6 +97,12 @@ class Place:
         for rule in rules:
             self.run("nft", rule)
 
+    def forget_udp_after(self, seconds):
+        """Its NAT forgets who has sent and heard nothing for so long."""
+        with self:
+            for name in ("udp_timeout", "udp_timeout_stream"):
+                Path(f"/proc/sys/net/netfilter/nf_conntrack_{name}").write_text(str(seconds))
+
     def close(self):
         os.close(self.handle)
         run("ip", "netns", "del", self.name)

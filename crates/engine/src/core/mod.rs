@@ -20,6 +20,7 @@ mod leg;
 mod media;
 mod message;
 mod negotiate;
+mod open_ways;
 mod outbound;
 mod outside;
 mod passing;
@@ -77,6 +78,7 @@ use self::described::Webrtc;
 use self::leg::Leg;
 pub(crate) use self::leg::new_leg;
 pub(crate) use self::message::MessageStep;
+use self::open_ways::OpenWays;
 pub(crate) use self::outside::MediaFace;
 pub(crate) use self::register::{Registered, restore};
 pub(crate) use self::requests::ALLOW;
@@ -157,6 +159,8 @@ pub(crate) struct CoreConfig {
     /// New calls are refused whose INVITE has waited longer.
     pub(crate) overload_delay: Duration,
     pub(crate) trunks: TrunkConfig,
+    /// How often phones behind a NAT are asked, so that it keeps their way open; zero: never.
+    pub(crate) phone_ping: Duration,
     pub(crate) codecs: CodecOrder,
     pub(crate) face: MediaFace,
     pub(crate) subscribe: SubscribeConfig,
@@ -244,6 +248,7 @@ pub(crate) struct Core {
     /// When more of a balance must be held for a leg.
     credits: Timers,
     trunks: Trunks,
+    open_ways: OpenWays,
     /// Inputs of calls that wait until the outputs before them are carried out.
     pending: VecDeque<(LegId, Option<CallInput>)>,
     settling: bool,
@@ -268,6 +273,8 @@ impl Core {
         own: mpsc::Sender<Message>,
         trace: Trace,
     ) -> Self {
+        let open_ways =
+            OpenWays::new(Instant::now(), Some(config.phone_ping).filter(|every| !every.is_zero()), &registrar);
         let trunks = Trunks::new(config.trunks.clone(), drivers.router.board().clone());
         Self {
             trace,
@@ -294,6 +301,7 @@ impl Core {
             holds: Timers::default(),
             credits: Timers::default(),
             trunks,
+            open_ways,
             pending: VecDeque::new(),
             settling: false,
             near: VecDeque::new(),
@@ -366,6 +374,7 @@ impl Core {
             self.holds.first(),
             self.credits.first(),
             self.trunks.deadline(),
+            self.open_ways.deadline(),
         ]
         .into_iter()
         .flatten()
@@ -382,6 +391,9 @@ impl Core {
         }
         if self.trunks.deadline().is_some_and(|at| at <= now) {
             self.trunks_on_time(now);
+        }
+        if self.open_ways.deadline().is_some_and(|at| at <= now) {
+            self.keep_ways_open(now);
         }
         for leg in self.trials.take_due(now) {
             self.pass_over(leg);

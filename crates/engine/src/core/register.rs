@@ -133,6 +133,9 @@ impl Core {
                 Change::Expired => "expired",
                 Change::FlowLost => "flow lost",
             };
+            if matches!(changed.change, Change::Registered | Change::Refreshed | Change::Moved) {
+                self.open_ways.note(Instant::now(), &changed.aor, &changed.binding);
+            }
             let haste = changes.entry(changed.aor.clone()).or_default();
             if changed.change != Change::Refreshed {
                 *haste = Haste::Soon;

@@ -129,6 +129,7 @@ impl World {
                 trusted: vec!["127.0.0.0/8".parse().unwrap()],
             },
             trunks: TrunkConfig { interval: Duration::from_millis(50), failures: 2, expires: 600 },
+            phone_ping: Duration::ZERO,
             stir: StirConfig::default(),
             egress_allow: vec!["127.0.0.0/8".parse().unwrap()],
             max_calls: 100,

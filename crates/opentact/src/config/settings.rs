@@ -171,7 +171,8 @@ section! {
         notify_interval: Span = "1s",
         /// How often each carrier is tried for a call that it answers with 5xx before it has rung.
         carrier_attempts: u32 = "3",
-        /// Newest SIP messages, in and out, that are kept for `GET /rest/call/{uuid}/trace`; the oldest goes first. 0: none.
+        /// Newest SIP messages of calls, in and out, that are kept for `GET /rest/call/{uuid}/trace`; the oldest goes first. REGISTER,
+        /// and OPTIONS outside of calls, take no room. 0: none.
         trace_messages: u32 = "20000",
         /// Octets those messages may have together; the oldest goes first.
         trace_bytes: Size = "64MiB",
@@ -192,6 +193,9 @@ section! {
         auth_failures: u32 = "20",
         /// How long nothing is taken from a banned address; 0: none is ever banned.
         ban: Span = "10m",
+        /// How often a phone that is registered over UDP from behind a NAT is asked by OPTIONS, so that the NAT keeps the way to it
+        /// open. 0: never.
+        phone_ping: Span = "25s",
         /// From a trunk's answer to an OPTIONS to the next, where it is asked (`options_ping`).
         ping_interval: Span = "30s",
         /// OPTIONS without a good answer, one after the other, that make a trunk down; one good answer makes it up.

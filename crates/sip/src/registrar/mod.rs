@@ -116,6 +116,11 @@ impl Registrar {
         self.bindings == 0
     }
 
+    /// All of them, in no order, with the addresses of record that they are of.
+    pub fn bindings(&self) -> impl Iterator<Item = (&Arc<str>, &Binding)> {
+        self.entries.iter().flat_map(|(aor, entry)| entry.bindings.iter().map(move |binding| (aor, binding)))
+    }
+
     /// Takes back a binding of an earlier run, of which nothing is told. False when it has expired or a limit forbids it.
     pub fn restore(&mut self, now: Instant, aor: &str, binding: Binding) -> bool {
         let known = self.entries.get(aor).map_or(0, |entry| entry.bindings.len());
