@@ -179,6 +179,25 @@ def test_words_stop_the_prompt_and_choose(own_server):
             assert hears(heard(phone, 1), hz)
 
 
+def test_what_is_said_and_understood_is_paid_for(own_server):
+    server = own_server(asr__engine="tones", billing__asr_minute="0.6", billing__tts_thousand="1")
+    rest = server.rest()
+    flow = MENU.format(input="speech", prompt="<Say>Yes or no?</Say>")
+    with server.events() as events, talk(server, rest, flow) as phone:
+        mouth = says(phone, silence(4), tone(1000, 0.5))
+        gathered = events.wait(of_flow("Gather"))
+        phone.wait_bye()
+        mouth.quiet.set()
+        events.wait(lambda event: event["type"] == "balance" and event["source_action"] in ("call_asr", "tts"))
+        call = gathered["call"]["uuid"]
+        events.destroyed(call)
+    assert gathered["call_flow"]["reason"] == "Said: 1000"
+    (said,), (heard,) = (rest.post("/rest/transaction/search", {"ref_type": kind})["data"] for kind in ("tts", "asr"))
+    # Ten characters, and the half second with the silence that ends it: begun seconds at a cent.
+    assert (said["amount"], said["ref_uuid"]) == (-0.01, call)
+    assert (heard["amount"] in (-0.02, -0.03), heard["ref_uuid"]) == (True, call)
+
+
 def test_a_server_that_listens_may_know_before_the_end(own_server):
     # It has heard enough after half a second, and the caller speaks on.
     with Listener("1000", octets=16_000) as listener:

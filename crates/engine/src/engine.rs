@@ -245,13 +245,15 @@ impl Engine {
         let uploads = tokio::spawn(archive.clone().run(store.clone()));
         let journal = Journal::new(hub, archive.uploads());
         let left = store.transcripts().waiting().await?;
-        let transcripts = transcribe_left(left, recognition.clone(), store.clone(), journal.clone(), archive.clone());
-        let transcripts = tokio::spawn(transcripts);
+        let transcript_store = store.clone();
         let guard = Arc::new(guard);
         let router = Router::new(config.router, store, challenger, guard, gate.clone(), locator, stir, journal.clone());
         let router = Arc::new(router);
         trust_trunks(&gate, &router).await?;
         router.restore_spending().await?;
+        let (hears, archived) = (recognition.clone(), archive.clone());
+        let transcripts = transcribe_left(left, hears, router.clone(), transcript_store, journal.clone(), archived);
+        let transcripts = tokio::spawn(transcripts);
 
         let ua = UaConfig {
             product: PRODUCT.into(),

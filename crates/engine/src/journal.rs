@@ -97,6 +97,11 @@ impl Journal {
         }
     }
 
+    /// Something on a call of the account has cost this.
+    pub(crate) fn charged(&self, account: Uuid, charge: Charge) {
+        let _ = self.hub.record(Write::Charge { account, charge: charge.into() });
+    }
+
     /// Somebody calls for help.
     pub(crate) fn emergency_call(&self, account: Uuid, number: &str, from: &str, state: &str, payload: &Value) {
         self.publish(NewEvent::emergency_call(account, number, from, state, payload));
@@ -104,13 +109,18 @@ impl Journal {
 
     /// A recording is to be transcribed: should the node stop before that is done, the next start does it.
     pub(crate) fn to_transcribe(&self, waiting: Transcript) {
-        let _ = self.hub.record(Write::Transcript(waiting.into()));
+        let _ = self.hub.record(Write::Transcript(waiting.into(), None));
     }
 
-    /// A recording was transcribed, or could not be. `call`: the object of its leg.
-    pub(crate) fn transcribed(&self, record: &Record, transcript: Transcript, call: &impl Serialize) {
+    /// A recording was transcribed and has cost this, or could not be. `call`: the object of its leg.
+    pub(crate) fn transcribed(
+        &self,
+        record: &Record,
+        (transcript, charge): (Transcript, Option<Charge>),
+        call: &impl Serialize,
+    ) {
         let event = NewEvent::call_transcript(record, &transcript, call);
-        let _ = self.hub.record(Write::Transcript(transcript.into()));
+        let _ = self.hub.record(Write::Transcript(transcript.into(), charge.map(Arc::new)));
         self.publish(event);
     }
 

@@ -17,6 +17,7 @@ use opentact_store::{Store, StoreError};
 use crate::journal::Journal;
 use crate::recognition::Recognition;
 use crate::recordings::Archive;
+use crate::router::Router;
 use crate::{media, recordings};
 
 /// Calls between two waits for the disk; the hub's queue takes many times that.
@@ -80,12 +81,13 @@ pub(crate) async fn end_lost_recordings(
 pub(crate) async fn transcribe_left(
     left: Vec<Transcript>,
     recognition: Recognition,
+    router: Arc<Router>,
     store: Store,
     journal: Journal,
     archive: Arc<Archive>,
 ) {
     for waiting in left {
-        if let Err(error) = transcribe(&waiting, &recognition, &store, &journal, &archive).await {
+        if let Err(error) = transcribe(&waiting, &recognition, &router, &store, &journal, &archive).await {
             tracing::warn!(record = %waiting.record, %error, "a recording is not transcribed before the next start");
         }
     }
@@ -94,6 +96,7 @@ pub(crate) async fn transcribe_left(
 async fn transcribe(
     waiting: &Transcript,
     recognition: &Recognition,
+    router: &Router,
     store: &Store,
     journal: &Journal,
     archive: &Archive,
@@ -103,9 +106,11 @@ async fn transcribe(
         record => record?,
     };
     let call = store.calls().get(record.account, record.call).await?;
-    let transcript = recognition.settle(recordings::path(archive.folder(), &record), waiting).await;
+    let account = Arc::new(store.accounts().get(record.account).await?);
+    let path = recordings::path(archive.folder(), &record);
+    let settled = recognition.settle(path, &record, waiting, &account, router.ledger()).await;
     let records = store.records().of_call(record.account, record.call).await?;
-    show(store, &call, &records, |shown| journal.transcribed(&record, transcript, shown)).await
+    show(store, &call, &records, |shown| journal.transcribed(&record, settled, shown)).await
 }
 
 /// What is on disk is what there is.

@@ -5,7 +5,7 @@ mod world;
 
 use std::time::Duration;
 
-use opentact_engine::ledger::Steps;
+use opentact_engine::ledger::{SpeechPrices, Steps};
 use opentact_engine::ports::{ControlError, FlowSource, Originate};
 use opentact_sip::ua::{Command, Event, SessionId};
 use opentact_store::Money;
@@ -153,5 +153,61 @@ async fn a_call_from_the_network_is_charged_and_refused_where_nobody_can_pay() {
     };
     assert_eq!(ended["call"]["meta"]["reason"], "Not Enough Balance");
     assert_eq!(charges(&world, RefType::VoiceIncoming).await.len(), 1);
+    world.idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn speech_is_charged_by_what_is_spoken_and_heard() {
+    let speech = SpeechPrices { asr_minute: "0.6".parse().unwrap(), tts_thousand: "1".parse().unwrap() };
+    let mut world = World::with(|config| config.router.speech = speech).await;
+    let xml = "<Response><Answer/><Say>Hello you</Say><Say>Hello you</Say>\
+               <Record asr=\"true\" timeout=\"1200\"/><Hangup/></Response>";
+    world.number_with(xml).await;
+    let mut caller = Peer::new().await;
+    world.trunk(&caller).await;
+    caller.call_number(world.sip, 40_000);
+    caller.settle().await;
+    let transcript = told(&mut world, "call_transcript").await;
+    let call = transcript["payload"]["call"].as_str().unwrap().to_owned();
+    let said = charges(&world, RefType::Tts).await;
+    // Nine characters, each time, although they were spoken once.
+    assert_eq!(said.iter().map(|said| said.amount.to_string()).collect::<Vec<_>>(), ["-0.009", "-0.009"]);
+    assert_eq!(said[0].ref_uuid.unwrap().to_string(), call);
+    assert_eq!(said[0].description.as_deref(), Some("Speech, 9 characters at 1 a thousand"));
+    let heard = charges(&world, RefType::Asr).await;
+    assert_eq!(heard.len(), 1);
+    // It was written with the transcript that was told. Some more than a second was recorded.
+    assert_eq!(heard[0].amount, "-0.02".parse().unwrap());
+    assert_eq!(heard[0].ref_uuid.unwrap().to_string(), transcript["payload"]["record"].as_str().unwrap());
+    assert_eq!(world.store.accounts().get(world.account).await.unwrap().balance, "99.962".parse().unwrap());
+    world.idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_money_nothing_is_spoken_or_heard() {
+    let speech = SpeechPrices { asr_minute: "0.6".parse().unwrap(), tts_thousand: "1".parse().unwrap() };
+    let mut world = World::with(|config| config.router.speech = speech).await;
+    let xml = "<Response><Answer/><Say>Hello</Say><Gather input=\"speech\"/>\
+               <Record asr=\"true\" timeout=\"100\"/><Hangup/></Response>";
+    world.number_with(xml).await;
+    leave(&world, "0.001").await;
+    let mut caller = Peer::new().await;
+    world.trunk(&caller).await;
+    caller.call_number(world.sip, 40_000);
+    let (mut reasons, mut transcript) = (Vec::new(), None);
+    let watch = async {
+        while transcript.is_none() {
+            let event = world.event().await;
+            match event["type"].as_str() {
+                Some("call_flow") if event["success"] == false => reasons.push(event["call_flow"]["reason"].clone()),
+                Some("call_transcript") => transcript = Some(event["payload"]["error"].clone()),
+                _ => {}
+            }
+        }
+    };
+    tokio::join!(caller.settle(), watch);
+    assert_eq!(reasons, ["not enough account balance", "not enough account balance"]);
+    assert_eq!(transcript.unwrap(), "not enough account balance");
+    assert!(charges(&world, RefType::Tts).await.is_empty() && charges(&world, RefType::Asr).await.is_empty());
     world.idle().await;
 }

@@ -65,7 +65,7 @@ impl Default for Settings {
     }
 }
 
-/// What a call has cost.
+/// What a call, or something on it, has cost.
 #[derive(Debug)]
 pub struct Charge {
     pub transaction: NewTransaction,
@@ -89,8 +89,13 @@ pub enum Write {
     FlowLog(Box<CallFlowLog>),
     /// The state of a recording now; an older one that waits in the same batch is left out.
     Record(Box<Record>),
-    /// A recording is to be transcribed, or was.
-    Transcript(Box<Transcript>),
+    /// A recording is to be transcribed, or was, and what that has cost: both are written or neither.
+    Transcript(Box<Transcript>, Option<Arc<Charge>>),
+    /// What something has cost that leaves no row of its own.
+    Charge {
+        account: Uuid,
+        charge: Arc<Charge>,
+    },
     /// A filter has rejected one more call.
     Rejected {
         account: Uuid,

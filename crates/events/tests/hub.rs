@@ -10,7 +10,10 @@ use opentact_store::calls::{CallFlowLog, CallRecord};
 use opentact_store::search::Search;
 use opentact_store::subscriptions::NewSubscription;
 use opentact_store::transactions::{NewTransaction, TransactionFilter};
-use opentact_store::types::{CallState, CallType, Channel, Direction, Filters, Json, RefType, Role, now};
+use opentact_store::transcripts::Transcript;
+use opentact_store::types::{
+    CallState, CallType, Channel, Direction, Filters, Json, RefType, Role, TranscriptState, now,
+};
 use opentact_store::users::NewUser;
 use opentact_store::{Keyring, Money, Store, StoreError};
 use serde_json::json;
@@ -276,6 +279,50 @@ async fn what_calls_have_cost_is_booked_with_their_last_records() {
         let booked = store.transactions().search(account, filter, Search::default()).await.unwrap().data;
         assert_eq!(booked.iter().map(|booked| booked.amount).collect::<Vec<_>>(), [Money::micros(-600_000)]);
         assert_eq!(booked[0].account_balance_after, booked[0].account_balance_before + booked[0].amount);
+    }
+}
+
+#[tokio::test]
+async fn what_has_no_row_is_charged_with_what_is_written_beside_it() {
+    let store = Store::in_memory().await.unwrap();
+    let new = NewAccount {
+        name: "a".into(),
+        email: "a@example.com".into(),
+        balance: Money::units(1),
+        ..NewAccount::default()
+    };
+    let account = store.accounts().create(new).await.unwrap().uuid;
+    let hub = Hub::start(store.clone(), Settings::default()).await.unwrap();
+    let told = Told::default();
+    let what = Uuid::new_v4();
+    let charge = |of| Charge {
+        transaction: NewTransaction::charge(Money::micros(100_000), of, what, "Speech"),
+        booked: Box::new(told.clone()),
+    };
+    hub.record(Write::Charge { account, charge: Arc::new(charge(RefType::Tts)) }).unwrap();
+    let waiting = Transcript {
+        uuid: Uuid::new_v4(),
+        created_on: now(),
+        modified_on: now(),
+        account,
+        record: what,
+        state: TranscriptState::Waiting,
+        language: "en-US".into(),
+        engine: None,
+        text: None,
+        words: Json(Vec::new()),
+        error: None,
+    };
+    hub.record(Write::Transcript(waiting.clone().into(), None)).unwrap();
+    let done = Transcript { state: TranscriptState::Done, text: Some("yes".into()), ..waiting };
+    hub.record(Write::Transcript(done.clone().into(), Some(Arc::new(charge(RefType::Asr))))).unwrap();
+    hub.flush().await;
+    let left = Money::micros(800_000);
+    assert_eq!(*told.0.lock().unwrap(), [(left, false), (left, true)]);
+    assert_eq!(store.transcripts().of_record(account, what).await.unwrap(), done);
+    for kind in [RefType::Tts, RefType::Asr] {
+        let filter = TransactionFilter { ref_type: Some(kind), ref_uuid: Some(what), ..TransactionFilter::default() };
+        assert_eq!(store.transactions().search(account, filter, Search::default()).await.unwrap().total, Some(1));
     }
 }
 

@@ -17,7 +17,7 @@ use opentact_carrier::smpp::{ClientTls, ServerConfig, ServerTls, SmppConfig};
 use opentact_engine::defence::DefenceConfig;
 use opentact_engine::dns::DnsConfig;
 use opentact_engine::http::{EgressGuard, HttpClient};
-use opentact_engine::ledger::Steps;
+use opentact_engine::ledger::{SpeechPrices, Steps};
 use opentact_engine::mail::{self, MailConfig};
 use opentact_engine::media::{Delay, MediaConfig};
 use opentact_engine::number_data::HttpNumberData;
@@ -393,6 +393,10 @@ fn engine_config(config: &Config, tls: TlsConfig, stir: StirConfig) -> anyhow::R
         cache_ttl: ROUTER_CACHE,
         emergency: EmergencyConfig { numbers: config.sip.emergency_numbers.clone(), trunk: config.sip.emergency_trunk },
         billing: Steps { first: config.billing.voice_minimum.0, each: config.billing.voice_step.0 },
+        speech: SpeechPrices {
+            asr_minute: config.billing.asr_minute.parse().unwrap_or_default(),
+            tts_thousand: config.billing.tts_thousand.parse().unwrap_or_default(),
+        },
     };
     let session_expires = config.sip.session_expires.0;
     let media_external = match &config.media.external_address[..] {

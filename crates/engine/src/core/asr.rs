@@ -14,18 +14,31 @@ impl Core {
             let result = Err("the leg has no media".to_owned());
             return self.tell_call(call, Input::Said { id, result });
         };
+        let Some(account) = self.calls.get(&call).map(|entry| entry.book.context().tenant.row.clone()) else { return };
         let tap = self.drivers.media.tap(key, RATE);
         let (recognition, own) = (self.drivers.recognition.clone(), self.own.clone());
+        let (router, journal) = (self.drivers.router.clone(), self.drivers.journal.clone());
         let wish = Wish { lang: listen.lang, hints: listen.hints };
         let task = self.drivers.runtime.spawn(async move {
+            let prices = router.ledger().speech();
+            // The core gone means the node is stopping.
+            let tell = async |input| drop(own.send(Message::Call { call, input }).await);
+            let most = prices.heard(recognition.longest_utterance());
+            let held = match router.ledger().reserve(&account, &most).await {
+                Ok(held) => held,
+                Err(unpaid) => return tell(Input::Said { id, result: Err(unpaid.to_string()) }).await,
+            };
             let tell = |heard| {
                 let input = match heard {
                     Heard::Speaking => Input::Speaking { id },
-                    Heard::Said(result) => Input::Said { id, result },
+                    Heard::Said(result, length) => {
+                        if let (Ok(_), Some(held)) = (&result, held.clone()) {
+                            journal.charged(account.uuid, held.spend(prices.heard(length), leg.0));
+                        }
+                        Input::Said { id, result }
+                    }
                 };
-                let own = own.clone();
-                // The core gone means the node is stopping.
-                async move { drop(own.send(Message::Call { call, input }).await) }
+                tell(input)
             };
             self::listen(&recognition, tap, &wish, tell).await;
         });
@@ -42,16 +55,17 @@ impl Core {
 
     /// Transcribes a recording that is stored, in this language. It goes on when the call has ended.
     pub(super) fn transcribe(&mut self, call: LegId, record: Record, lang: String) {
-        let Some(object) = self.calls.get(&call).and_then(|entry| entry.book.object(LegId(record.call))) else {
-            return;
-        };
+        let Some(entry) = self.calls.get(&call) else { return };
+        let Some(object) = entry.book.object(LegId(record.call)) else { return };
+        let account = entry.book.context().tenant.row.clone();
         let path = recordings::path(self.drivers.archive.folder(), &record);
-        let (recognition, journal) = (self.drivers.recognition.clone(), self.drivers.journal.clone());
+        let (recognition, router) = (self.drivers.recognition.clone(), self.drivers.router.clone());
+        let journal = self.drivers.journal.clone();
         let waiting = Transcript::waiting(&record, lang);
         journal.to_transcribe(waiting.clone());
         self.drivers.runtime.spawn(async move {
-            let transcript = recognition.settle(path, &waiting).await;
-            journal.transcribed(&record, transcript, &object);
+            let settled = recognition.settle(path, &record, &waiting, &account, router.ledger()).await;
+            journal.transcribed(&record, settled, &object);
         });
     }
 }

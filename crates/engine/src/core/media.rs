@@ -10,7 +10,6 @@ use uuid::Uuid;
 
 use super::calls::{PromptStage, RecordingFile};
 use super::{Core, Message, quality};
-use crate::prompt::PromptError;
 use crate::speech::SayRequest;
 use crate::{recordings, tone};
 
@@ -83,8 +82,17 @@ impl Core {
                 return self.start_play(call, leg, id, loops, tone::source(&tone));
             }
             Prompt::Say(voice) => {
-                let prompts = self.drivers.prompts.clone();
-                self.prepare(call, leg, id, loops, async move { prompts.say(SayRequest::from(&voice)).await })
+                let (prompts, journal) = (self.drivers.prompts.clone(), self.drivers.journal.clone());
+                let (router, account) = (self.drivers.router.clone(), entry.book.context().tenant.row.clone());
+                self.prepare(call, leg, id, loops, async move {
+                    let cost = router.ledger().speech().spoken(voice.text.chars().count());
+                    let held = router.ledger().reserve(&account, &cost).await.map_err(|unpaid| unpaid.to_string())?;
+                    let clip = prompts.say(SayRequest::from(&voice)).await.map_err(|error| error.to_string())?;
+                    if let Some(held) = held {
+                        journal.charged(account.uuid, held.spend(cost, leg.0));
+                    }
+                    Ok::<_, String>(clip)
+                })
             }
             Prompt::Url(url) => {
                 let prompts = self.drivers.prompts.clone();
@@ -112,7 +120,7 @@ impl Core {
         leg: LegId,
         id: u64,
         loops: u32,
-        clip: impl Future<Output = Result<Arc<Clip>, PromptError>> + Send + 'static,
+        clip: impl Future<Output = Result<Arc<Clip>, impl ToString>> + Send + 'static,
     ) -> AbortHandle {
         self.spawn(async move {
             let source = clip.await.map(Source::Clip).map_err(|error| error.to_string());

@@ -1,9 +1,10 @@
 //! What calls to and from the telephone network cost their accounts (domain.md, billing): money is held back while they
-//! talk, so that many at once cannot spend a balance twice, and charged when they end.
+//! talk, so that many at once cannot spend a balance twice, and charged when they end. So is what speech costs on calls.
 //!
 //! Each node holds for its own calls; what those of other nodes have cost is seen once it is booked.
 
 mod purse;
+mod speech;
 mod steps;
 
 use std::collections::HashMap;
@@ -19,6 +20,7 @@ use parking_lot::Mutex;
 use uuid::Uuid;
 
 use self::purse::Purse;
+pub use self::speech::SpeechPrices;
 pub use self::steps::Steps;
 use crate::journal::Journal;
 
@@ -30,9 +32,8 @@ const ACCOUNTS: usize = 10_000;
 /// What a leg costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Tariff {
-    /// Price of a minute.
+    /// Price of a minute; zero for what is done at once.
     pub(crate) minute: Money,
-    /// [`RefType::VoiceIncoming`] or [`RefType::VoiceOutgoing`].
     pub(crate) ref_type: RefType,
 }
 
@@ -42,10 +43,11 @@ pub(crate) struct Ledger {
     store: Store,
     journal: Journal,
     steps: Steps,
+    speech: SpeechPrices,
     purses: Mutex<HashMap<Uuid, Arc<Mutex<Purse>>>>,
 }
 
-/// What is held back for one leg, until it is charged or nobody holds this any more.
+/// What is held back for one leg, or for speech on it, until it is charged or nobody holds this any more.
 #[derive(Debug)]
 pub(crate) struct Holding {
     id: u64,
@@ -57,8 +59,8 @@ pub(crate) struct Holding {
 }
 
 impl Ledger {
-    pub(crate) fn new(store: Store, journal: Journal, steps: Steps) -> Self {
-        Self { store, journal, steps, purses: Mutex::default() }
+    pub(crate) fn new(store: Store, journal: Journal, steps: Steps, speech: SpeechPrices) -> Self {
+        Self { store, journal, steps, speech, purses: Mutex::default() }
     }
 
     /// Holds back what a leg costs at least; `None` where the account does not have it.
@@ -72,8 +74,12 @@ impl Ledger {
     ) -> Result<Option<Arc<Holding>>, StoreError> {
         let purse = self.refreshed(account.uuid).await?;
         let Some(id) = purse.lock().hold(tariff.minute) else { return Ok(None) };
+        Ok(Some(Arc::new(self.holding(id, purse, account, tariff))))
+    }
+
+    fn holding(&self, id: u64, purse: Arc<Mutex<Purse>>, account: &Arc<Account>, tariff: Tariff) -> Holding {
         let (account, journal) = (account.clone(), self.journal.clone());
-        Ok(Some(Arc::new(Holding { id, purse, account, tariff, steps: self.steps, journal })))
+        Holding { id, purse, account, tariff, steps: self.steps, journal }
     }
 
     /// Whether the account has anything for a call.
@@ -172,8 +178,13 @@ impl Booked for Owed {
             purse.release(*id);
         }
         if last {
-            let incoming = tariff.ref_type == RefType::VoiceIncoming;
-            journal.balance(account, balance, if incoming { "voice_charge_in" } else { "voice_charge_out" });
+            let source_action = match tariff.ref_type {
+                RefType::VoiceIncoming => "voice_charge_in",
+                RefType::Asr => "call_asr",
+                RefType::Tts => "tts",
+                _ => "voice_charge_out",
+            };
+            journal.balance(account, balance, source_action);
         }
     }
 }

@@ -25,7 +25,7 @@ pub(super) struct Purse {
     next: u64,
 }
 
-/// For one call.
+/// For one call, or for speech on one.
 #[derive(Debug, Clone, Copy)]
 struct Held {
     /// Price of a minute.
@@ -60,13 +60,22 @@ impl Purse {
 
     /// Holds back what a call costs at least.
     pub(super) fn hold(&mut self, minute: Money) -> Option<u64> {
-        let amount = self.steps.price(minute, Duration::ZERO);
+        self.take(Held { minute, amount: self.steps.price(minute, Duration::ZERO), lasts: self.steps.first })
+    }
+
+    /// Holds back this much.
+    pub(super) fn reserve(&mut self, amount: Money) -> Option<u64> {
+        self.take(Held { minute: Money::ZERO, amount, lasts: Duration::ZERO })
+    }
+
+    fn take(&mut self, held: Held) -> Option<u64> {
+        let amount = held.amount;
         if self.free() < amount || self.balance <= Money::ZERO {
             return None;
         }
         self.next += 1;
         self.sum = self.sum + amount;
-        self.held.insert(self.next, Held { minute, amount, lasts: self.steps.first });
+        self.held.insert(self.next, held);
         Some(self.next)
     }
 

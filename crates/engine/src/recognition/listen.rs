@@ -1,19 +1,21 @@
 //! What a caller says, once.
 
 use std::future::Future;
+use std::time::Duration;
 
 use opentact_callflow::Utterance as Said;
 use opentact_media::utterance::Utterance;
 use tokio::sync::mpsc;
 
-use super::{PIECES, Recognition, Wish};
+use super::{PIECES, RATE, Recognition, Wish};
 use crate::media::{Tap, Tapped};
 
 /// What [`listen`] tells, in order.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Heard {
     Speaking,
-    Said(Result<Said, String>),
+    /// And how long the engine has listened.
+    Said(Result<Said, String>, Duration),
 }
 
 /// Listens until somebody has spoken and it is known what was said. Ends without a word with the leg.
@@ -35,6 +37,7 @@ pub(crate) async fn listen<F: Future<Output = ()>>(
     tell(Heard::Speaking).await;
     let (pieces, audio) = mpsc::channel(PIECES);
     let follow = async {
+        let mut samples = said.len();
         // An engine that knows enough listens no more.
         while pieces.send(std::mem::take(&mut said)).await.is_ok() && !utterance.is_over() {
             match tap.next().await {
@@ -42,11 +45,13 @@ pub(crate) async fn listen<F: Future<Output = ()>>(
                 Some(_) => {}
                 None => break,
             }
+            samples += said.len();
         }
         let _ = pieces.send(said).await;
         drop(pieces);
+        Duration::from_millis(samples as u64 * 1000 / u64::from(RATE))
     };
-    let (recognized, ()) = tokio::join!(recognition.recognize(audio, wish), follow);
+    let (recognized, length) = tokio::join!(recognition.recognize(audio, wish), follow);
     let result = recognized.map(|heard| Said { confidence: heard.confidence(), text: heard.text });
-    tell(Heard::Said(result.map_err(|error| error.to_string()))).await;
+    tell(Heard::Said(result.map_err(|error| error.to_string()), length)).await;
 }

@@ -166,6 +166,11 @@ impl Recognition {
         self.engine.as_ref().map(|engine| engine.name())
     }
 
+    /// The longest that a caller is listened to.
+    pub(crate) fn longest_utterance(&self) -> Duration {
+        Duration::from_millis(self.utterance.longest.into())
+    }
+
     /// # Errors
     /// What the engine says; there is none, or too many wait for it.
     pub async fn recognize(&self, audio: Audio, wish: &Wish) -> Result<Transcript, RecognitionError> {

@@ -3,35 +3,54 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
+use opentact_events::Charge;
 use opentact_media::file::Reader;
 use opentact_media::resample::Resampler;
 use opentact_store::Json;
+use opentact_store::accounts::Account;
+use opentact_store::records::Record;
 use opentact_store::transcripts::Transcript as Row;
 use opentact_store::types::{TranscriptState, now};
 use tokio::sync::mpsc;
 
 use super::{PIECES, RATE, Recognition, RecognitionError, Transcript, Wish};
 use crate::decode::why;
+use crate::ledger::Ledger;
 
 /// Octets read at once.
 const PIECE: usize = 64 << 10;
 
 impl Recognition {
-    /// What a file says of which `waiting` asks that, or why it is not known.
-    pub(crate) async fn settle(&self, file: PathBuf, waiting: &Row) -> Row {
+    /// What a recording says of which `waiting` asks that, and what it costs the account to know; or why it is not known.
+    pub(crate) async fn settle(
+        &self,
+        file: PathBuf,
+        record: &Record,
+        waiting: &Row,
+        account: &Arc<Account>,
+        ledger: &Ledger,
+    ) -> (Row, Option<Charge>) {
         let wish = Wish { lang: waiting.language.clone(), hints: Vec::new() };
-        let heard = self.transcribe(file, &wish).await;
+        let length = Duration::from_millis(u64::try_from(record.duration_ms).unwrap_or(0)).min(self.longest);
+        let cost = ledger.speech().heard(length);
+        let heard = async {
+            let held = ledger.reserve(account, &cost).await.map_err(|unpaid| unpaid.to_string())?;
+            let heard = self.transcribe(file, &wish).await.map_err(|error| error.to_string())?;
+            Ok((heard, held))
+        };
+        let heard: Result<_, String> = heard.await;
         let row = Row { modified_on: now(), engine: self.engine().map(str::to_owned), ..waiting.clone() };
         match heard {
-            Ok(Transcript { text, language, words }) => Row {
-                state: TranscriptState::Done,
-                language: language.unwrap_or(wish.lang),
-                text: Some(text),
-                words: Json(words),
-                ..row
-            },
-            Err(error) => Row { state: TranscriptState::Failed, error: Some(error.to_string()), ..row },
+            Ok((Transcript { text, language, words }, held)) => {
+                let language = language.unwrap_or(wish.lang);
+                let (state, text, words) = (TranscriptState::Done, Some(text), Json(words));
+                let charge = held.map(|held| held.spend(cost, record.uuid));
+                (Row { state, language, text, words, ..row }, charge)
+            }
+            Err(error) => (Row { state: TranscriptState::Failed, error: Some(error), ..row }, None),
         }
     }
 

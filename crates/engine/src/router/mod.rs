@@ -44,7 +44,7 @@ use crate::defence::SharedGate;
 use crate::dns::Locator;
 use crate::http::EgressGuard;
 use crate::journal::Journal;
-use crate::ledger::{Ledger, Steps};
+use crate::ledger::{Ledger, SpeechPrices, Steps};
 use crate::ports::VoiceCarrier;
 use crate::spend::Meters;
 use crate::stir::Stir;
@@ -85,6 +85,8 @@ pub struct RouterConfig {
     pub emergency: EmergencyConfig,
     /// How the time of calls that cost is counted.
     pub billing: Steps,
+    /// What speech on calls costs.
+    pub speech: SpeechPrices,
 }
 
 pub struct Router {
@@ -125,7 +127,7 @@ impl Router {
         journal: Journal,
     ) -> Self {
         let directory = Directory::new(store.clone(), config.cache_ttl);
-        let ledger = Ledger::new(store.clone(), journal.clone(), config.billing);
+        let ledger = Ledger::new(store.clone(), journal.clone(), config.billing, config.speech);
         let meters = Meters::new(config.billing);
         Self {
             config,

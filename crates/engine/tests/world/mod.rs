@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use opentact_engine::defence::DefenceConfig;
 use opentact_engine::dns::DnsConfig;
-use opentact_engine::ledger::Steps;
+use opentact_engine::ledger::{SpeechPrices, Steps};
 use opentact_engine::media::MediaConfig;
 use opentact_engine::ports::{ControlError, FlowSource, Originate, VoiceCarrier};
 use opentact_engine::prompt::PromptConfig;
@@ -117,6 +117,7 @@ impl World {
                 cache_ttl: Duration::from_secs(5),
                 emergency: EmergencyConfig { numbers: vec!["911".to_owned(), "112".to_owned()], trunk: None },
                 billing: Steps::default(),
+                speech: SpeechPrices::default(),
             },
             defence: DefenceConfig {
                 rate_limit: 2_000,

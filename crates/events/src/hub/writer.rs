@@ -109,7 +109,9 @@ struct Parts {
     calls: HashMap<Uuid, Told>,
     flow_logs: Vec<CallFlowLog>,
     records: HashMap<Uuid, Record>,
-    transcripts: Vec<Transcript>,
+    transcripts: Vec<(Transcript, Option<Arc<Charge>>)>,
+    /// Of accounts, for what has no row.
+    charges: Vec<(Uuid, Arc<Charge>)>,
     /// By account and filter.
     rejected: HashMap<(Uuid, Uuid), i64>,
     events: Vec<Pending>,
@@ -132,7 +134,10 @@ impl Group {
                 Item::Write(Write::Charged(record, charge)) => group.parts.tell(record, Some(charge)),
                 Item::Write(Write::FlowLog(log)) => group.parts.flow_logs.push(*log),
                 Item::Write(Write::Record(record)) => drop(group.parts.records.insert(record.uuid, *record)),
-                Item::Write(Write::Transcript(transcript)) => group.parts.transcripts.push(*transcript),
+                Item::Write(Write::Transcript(transcript, charge)) => {
+                    group.parts.transcripts.push((*transcript, charge));
+                }
+                Item::Write(Write::Charge { account, charge }) => group.parts.charges.push((account, charge)),
                 Item::Write(Write::Rejected { account, filter }) => {
                     *group.parts.rejected.entry((account, filter)).or_default() += 1;
                 }
@@ -154,12 +159,16 @@ impl Parts {
     }
 
     fn charges(&self) -> impl Iterator<Item = (Uuid, &Charge)> {
-        self.calls.values().filter_map(|(record, charge)| Some((record.account, &**charge.as_ref()?)))
+        let calls = self.calls.values().map(|(record, charge)| (record.account, charge.as_deref()));
+        let transcripts = self.transcripts.iter().map(|(transcript, charge)| (transcript.account, charge.as_deref()));
+        let of_rows = calls.chain(transcripts).filter_map(|(account, charge)| Some((account, charge?)));
+        of_rows.chain(self.charges.iter().map(|(account, charge)| (*account, &**charge)))
     }
 
     fn is_empty(&self) -> bool {
         let rows = self.calls.is_empty() && self.flow_logs.is_empty() && self.records.is_empty();
-        rows && self.transcripts.is_empty() && self.rejected.is_empty() && self.events.is_empty()
+        let more = self.transcripts.is_empty() && self.charges.is_empty() && self.rejected.is_empty();
+        rows && more && self.events.is_empty()
     }
 
     fn rejected(&self) -> Vec<RejectedCalls> {
@@ -174,10 +183,11 @@ impl Parts {
         let records =
             self.records.into_iter().map(|record| Parts { records: HashMap::from([record]), ..Parts::default() });
         let transcripts = self.transcripts.into_iter().map(|one| Parts { transcripts: vec![one], ..Parts::default() });
+        let charges = self.charges.into_iter().map(|one| Parts { charges: vec![one], ..Parts::default() });
         let events = self.events.into_iter().map(|event| Parts { events: vec![event], ..Parts::default() });
         let rejected =
             self.rejected.into_iter().map(|one| Parts { rejected: HashMap::from([one]), ..Parts::default() });
-        calls.chain(logs).chain(records).chain(transcripts).chain(rejected).chain(events)
+        calls.chain(logs).chain(records).chain(transcripts).chain(charges).chain(rejected).chain(events)
     }
 }
 
@@ -246,7 +256,8 @@ impl Writer {
         }
         let mut unbooked: HashMap<Uuid, usize> = charges.iter().map(|(account, all)| (*account, all.len())).collect();
         let (flow_logs, rejected) = (parts.flow_logs.clone(), parts.rejected());
-        let (records, transcripts) = (parts.records.values().cloned().collect(), parts.transcripts.clone());
+        let records = parts.records.values().cloned().collect();
+        let transcripts = parts.transcripts.iter().map(|(transcript, _)| transcript.clone()).collect();
         let events = rows.clone();
         let told = parts.events.iter().filter_map(|pending| pending.event.told()).collect();
         let deliver = deliveries.clone();

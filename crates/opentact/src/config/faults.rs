@@ -59,8 +59,14 @@ impl Config {
             let good = url::Url::parse(url).is_ok_and(|url| ["https", "http"].contains(&url.scheme()));
             fault(!good || url.ends_with('/'), key, "expected a URL without a slash at its end");
         }
-        let price = self.lookup.price.parse::<Money>();
-        fault(!price.is_ok_and(|price| price >= Money::ZERO), "lookup.price", "expected an amount such as 0.005");
+        for (key, price) in [
+            ("lookup.price", &self.lookup.price),
+            ("billing.asr_minute", &self.billing.asr_minute),
+            ("billing.tts_thousand", &self.billing.tts_thousand),
+        ] {
+            let price = price.parse::<Money>();
+            fault(!price.is_ok_and(|price| price >= Money::ZERO), key, "expected an amount such as 0.005");
+        }
         let provider = self.lookup.url.as_ref().map(|url| url::Url::parse(&url.replace("{tn}", "1")));
         fault(
             provider.is_some_and(|url| !url.is_ok_and(|url| ["https", "http"].contains(&url.scheme()))),

@@ -598,6 +598,11 @@ section! {
         voice_minimum: Span = "30s",
         /// Each begun one after that is charged; whole seconds, at least 1.
         voice_step: Span = "6s",
+        /// Price of a minute of speech that is recognised (`<Gather input="speech">`, `asr` of recordings); each begun second
+        /// counts.
+        asr_minute: String = "0",
+        /// Price of 1,000 characters that a `<Say>` speaks.
+        tts_thousand: String = "0",
     }
 }
 
