@@ -3,6 +3,7 @@
 import functools
 import http.server
 import threading
+import time
 import uuid
 
 import numpy as np
@@ -66,23 +67,34 @@ def test_other_languages_speak(server, rest, lang):
         assert np.max(sound.loudness(phone.ear.audio())) > 500
 
 
+def is_tone(samples, hz, other):
+    """Whether a packet has one and not the other; too short for a spectrum."""
+    at = np.arange(len(samples)) / sound.RATE
+    mine, others = (abs(np.dot(samples, np.exp(-2j * np.pi * each * at))) for each in (hz, other))
+    return np.max(np.abs(samples)) > 500 and mine > 2 * others
+
+
 def test_keys_are_gathered_and_stop_the_prompt(server, rest, events):
     xml = """<Response><Answer/><Gather length="2" timeout="10000"><Tone hz="440" don="20000" timeout="20000"/>
              <DTMF value="42"><Tone hz="880" don="1000" timeout="1000" tag="right"/></DTMF></Gather><Hangup/></Response>"""
     with call(server, rest, xml) as phone:
+        # The first packet that says that the key was let go is the fifth.
+        released = time.time() + 0.08
         send_digit(phone.ear, phone.media, "4", stamp=8000)
         send_digit(phone.ear, phone.media, "2", stamp=16000, sequence=30100)
         phone.wait_bye()
         heard = phone.ear.audio()
         assert len(heard) < 10 * sound.RATE
+        prompt = [p.at for p in phone.ear.packets if p.payload_type == 0 and is_tone(sound.from_ulaw(p.payload), 440, 880)]
+        timed.within("prompt after its key", (max(prompt) - released) * 1000, 60)
         assert abs(sound.frequency(heard[-6000:-800]) - 880) < 2.0
 
 
 def test_a_recording_holds_what_was_said(server, rest, events, tmp_path):
     xml = "<Response><Answer/><Record tag='take' timeout='3000'/><Hangup/></Response>"
     with call(server, rest, xml) as phone:
-        time = np.arange(5 * sound.RATE) / sound.RATE
-        RtpMouth(phone.ear, phone.media, 12000 * np.sin(2 * np.pi * 440 * time))
+        at = np.arange(5 * sound.RATE) / sound.RATE
+        RtpMouth(phone.ear, phone.media, 12000 * np.sin(2 * np.pi * 440 * at))
         phone.wait_bye()
     event = events.wait(lambda e: e["type"] == "call_record" and e["payload"]["tag"] == "take")
     record = event["payload"]
@@ -103,8 +115,8 @@ def test_a_recording_holds_what_was_said(server, rest, events, tmp_path):
 def test_an_echo_by_dial_comes_back(server, rest):
     """Two bridged legs: what is said comes back from the echoing callee."""
     with call(server, rest, "<Response><Dial><To>12065557788</To></Dial><Hangup/></Response>") as phone:
-        time = np.arange(4 * sound.RATE) / sound.RATE
-        RtpMouth(phone.ear, phone.media, 12000 * np.sin(2 * np.pi * 660 * time)).join()
+        at = np.arange(4 * sound.RATE) / sound.RATE
+        RtpMouth(phone.ear, phone.media, 12000 * np.sin(2 * np.pi * 660 * at)).join()
         heard = phone.ear.audio()
         phone.hang_up()
     loud = heard[np.flatnonzero(np.abs(heard) > 3000)[0] :][4000:-4000]
