@@ -125,6 +125,7 @@ struct Columns {
     lata: Option<usize>,
     ocn: Option<usize>,
     carrier: Option<usize>,
+    county: Option<usize>,
 }
 
 /// Column, what is wrong, and what stands there.
@@ -151,6 +152,7 @@ impl Columns {
             lata: at("lata"),
             ocn: at("ocn"),
             carrier: at("carrier"),
+            county: at("county"),
         })
     }
 
@@ -170,6 +172,7 @@ impl Columns {
         let block = optional(self.block).unwrap_or("A");
         let country = optional(self.country).unwrap_or("US");
         let (lata, ocn, carrier) = (optional(self.lata), optional(self.ocn), optional(self.carrier));
+        let county = optional(self.county);
         check(code(npa), "npa", "must be 3 digits, the first 2 to 9", npa)?;
         check(code(nxx), "nxx", "must be 3 digits, the first 2 to 9", nxx)?;
         let one = matches!(block.as_bytes(), [b'A' | b'a' | b'0'..=b'9']);
@@ -183,6 +186,8 @@ impl Columns {
         check(ocn.is_none_or(company), "ocn", "must be up to 4 letters and digits", ocn.unwrap_or_default())?;
         let long = carrier.is_some_and(|name| name.len() > 255);
         check(!long, "carrier", "must be up to 255 octets", carrier.unwrap_or_default())?;
+        let long = county.is_some_and(|name| name.len() > 64);
+        check(!long, "county", "must be up to 64 octets", county.unwrap_or_default())?;
         Ok(LergBlock {
             block: format!("{npa}{nxx}{}", block.to_ascii_uppercase()),
             country: country.to_ascii_uppercase(),
@@ -191,6 +196,7 @@ impl Columns {
             lata: lata.map(str::to_owned),
             ocn: ocn.map(str::to_ascii_uppercase),
             carrier: carrier.map(str::to_owned),
+            county: county.map(str::to_uppercase),
         })
     }
 }
@@ -231,10 +237,11 @@ mod tests {
 
     #[test]
     fn a_line_is_taken_or_told_what_is_wrong() {
-        let columns = Columns::read("NPA,NXX,Block,State,Rate Center,LATA,OCN,Carrier").unwrap();
-        let block = columns.block("201,555,1,nj,JERSEYCITY,224,1a2b,\"Acme, Inc\"").unwrap();
+        let columns = Columns::read("NPA,NXX,Block,State,Rate Center,LATA,OCN,Carrier,County").unwrap();
+        let block = columns.block("201,555,1,nj,JERSEYCITY,224,1a2b,\"Acme, Inc\",Hudson").unwrap();
         assert_eq!((block.block.as_str(), block.country.as_str(), block.state.as_str()), ("2015551", "US", "NJ"));
         assert_eq!((block.ocn.as_deref(), block.carrier.as_deref()), (Some("1A2B"), Some("Acme, Inc")));
+        assert_eq!(block.county.as_deref(), Some("HUDSON"));
         assert_eq!(columns.block("201,555,,NJ,X").unwrap().block, "201555A");
         for (line, column) in [
             ("20,555,A,NJ,X", "npa"),

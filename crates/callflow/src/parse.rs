@@ -181,7 +181,7 @@ impl Reader<'_> {
         for written in xml.attributes() {
             let at = self.cursor.position(written.range().start);
             let Some(attribute) = element.attribute(written.name()) else {
-                let known = element.attributes.iter().filter(|attribute| attribute.supported);
+                let known = element.attributes.iter();
                 let names = known.clone().flat_map(|a| std::iter::once(&a.name).chain(a.aliases));
                 let mut wrong = Wrong::from(format!("unknown attribute `{}`", written.name()));
                 wrong = wrong.like(written.name(), names.copied());
@@ -201,10 +201,6 @@ impl Reader<'_> {
     }
 
     fn value(&mut self, node: &mut Node, at: (u32, u32), attribute: &'static Attribute, value: &str) {
-        if !attribute.supported {
-            self.fault(node, at, format!("attribute `{}` is not supported by this version", attribute.name));
-            return;
-        }
         node.attributes.push((attribute.name, value.into()));
         if has_variable(value) {
             return;

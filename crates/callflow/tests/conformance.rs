@@ -480,7 +480,7 @@ fn every_element_attribute_and_spelling_has_a_case() {
                 missing.push((*name).to_owned());
             }
         }
-        for attribute in element.attributes.iter().filter(|attribute| attribute.supported && attribute.name != "tag") {
+        for attribute in element.attributes.iter().filter(|attribute| attribute.name != "tag") {
             for name in std::iter::once(&attribute.name).chain(attribute.aliases) {
                 let has = |text: &str| {
                     text.to_ascii_lowercase().split('<').any(|tag| {

@@ -162,6 +162,7 @@ impl Control {
         if let Some(app) = app {
             plan.context.handled_by(&app.row);
         }
+        plan.context.block = self.router.block(&from).await;
         let mut variables = plan.context.variables(&from);
         for (name, value) in &request.meta {
             variables.set(format!("meta.{name}"), text(value));

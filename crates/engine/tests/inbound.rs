@@ -3,6 +3,7 @@
 mod world;
 
 use opentact_sip::ua::{Command, Event};
+use opentact_store::lerg::LergBlock;
 use world::{Peer, World};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -103,4 +104,39 @@ async fn a_draining_node_takes_no_new_call_and_ends_with_the_last() {
     };
     let (by_itself, _) = tokio::join!(drain, rest);
     assert!(by_itself);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_is_where_the_lerg_says() {
+    let world = World::new().await;
+    let xml = "<Response><Geo states='VA' county='FAIRFAX'><Reject reason='busy'/></Geo>\
+               <Geo states='VA'><Reject code='480'/></Geo><Geo states='DC'><Reject code='404'/></Geo></Response>";
+    world.number_with(xml).await;
+    let mut peer = Peer::new().await;
+    world.trunk(&peer).await;
+    let block = |block: &str, county: Option<&str>| LergBlock {
+        block: block.to_owned(),
+        country: "US".to_owned(),
+        state: "VA".to_owned(),
+        rate_center: "ALEXANDRIA".to_owned(),
+        lata: None,
+        ocn: None,
+        carrier: None,
+        county: county.map(str::to_owned),
+    };
+    // Of the area code first, then of the exchange, then of its block of a thousand.
+    for (known, code) in
+        [(None, 404), (Some(block("202555A", None)), 480), (Some(block("2025550", Some("FAIRFAX"))), 486)]
+    {
+        world.store.lerg().save(known.into_iter().collect()).await.unwrap();
+        world.engine.control().invalidate(world.account);
+        peer.call_number(world.sip, 40_000);
+        let refused = loop {
+            if let Event::Failed { code, .. } = peer.event().await {
+                break code;
+            }
+        };
+        assert_eq!(refused, code);
+    }
+    world.idle().await;
 }

@@ -33,6 +33,11 @@ impl Lerg<'_> {
         Ok(())
     }
 
+    /// Whether anything is known of blocks.
+    pub async fn is_known(&self) -> Result<bool> {
+        Ok(Entity::find().one(self.store.reader()).await?.is_some())
+    }
+
     /// The block of a number: of its thousand where that is told apart, else of its exchange.
     pub async fn find(&self, tn: Tn) -> Result<Option<LergBlock>> {
         let Some(npa) = tn.npa() else { return Ok(None) };

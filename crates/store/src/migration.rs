@@ -82,6 +82,7 @@ impl MigratorTrait for Migrator {
             file!("m0031_calls_of_batches"),
             file!("m0035_transcripts"),
             file!("m0034_avatars"),
+            file!("m0035_counties"),
         ];
         files.into_iter().map(|file| Box::new(file) as Box<dyn MigrationTrait>).collect()
     }

@@ -36,7 +36,7 @@ fn describe(element: &Element) -> Value {
         "children": children,
         "one_of": element.one_of,
         "count": count,
-        "attributes": element.attributes.iter().filter(|a| a.supported).map(attribute).collect::<Vec<_>>(),
+        "attributes": element.attributes.iter().map(attribute).collect::<Vec<_>>(),
     })
 }
 

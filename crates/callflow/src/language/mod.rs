@@ -77,8 +77,6 @@ pub struct Attribute {
     pub default: Option<&'static str>,
     pub required: bool,
     pub doc: &'static str,
-    /// False: the language has it, this version does not run it.
-    pub supported: bool,
 }
 
 /// What the text inside an element is.

@@ -35,7 +35,7 @@ fn describe(element: &Element, out: &mut String) {
     }
     if !element.attributes.is_empty() {
         let _ = writeln!(out, "\n| attribute | value | default | |\n| --- | --- | --- | --- |");
-        for attribute in element.attributes.iter().filter(|attribute| attribute.supported) {
+        for attribute in element.attributes {
             row(attribute, out);
         }
     }

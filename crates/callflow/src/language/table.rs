@@ -56,7 +56,7 @@ impl Element {
 }
 
 const fn attribute(name: &'static str, kind: Kind, doc: &'static str) -> Attribute {
-    Attribute { name, aliases: &[], kind, default: None, required: false, doc, supported: true }
+    Attribute { name, aliases: &[], kind, default: None, required: false, doc }
 }
 
 impl Attribute {
@@ -72,11 +72,6 @@ impl Attribute {
 
     const fn required(mut self) -> Attribute {
         self.required = true;
-        self
-    }
-
-    const fn later(mut self) -> Attribute {
-        self.supported = false;
         self
     }
 }
@@ -317,12 +312,13 @@ pub(super) static ELEMENTS: &[Element] = &[
     element(
         Name::Geo,
         "Geo",
-        "Runs its elements when the caller's number is of one of these states. Without attributes: always.",
+        "Runs its elements when the caller's number is of one of these states, and of one of these counties. Without \
+         attributes: always.",
     )
     .attributes(&[
         TAG,
         attribute("states", Kind::Places, "States or provinces by their two letters, such as NJ,CA."),
-        attribute("county", Kind::Places, "Counties, such as ESSEX.").later(),
+        attribute("county", Kind::Places, "Counties, such as ESSEX; known where a LERG file with them was uploaded."),
     ])
     .children(Children::Block),
     element(Name::Schedule, "Schedule", "Runs its elements when now is at such a time. What is left out is any.")

@@ -91,7 +91,7 @@ fn documentation(text: &str, out: &mut String) {
 }
 
 fn attributes(element: &Element, out: &mut String) {
-    for attribute in element.attributes.iter().filter(|attribute| attribute.supported) {
+    for attribute in element.attributes {
         let as_text =
             matches!(element.content, Content::Attribute(name) | Content::Speech(name) if name == attribute.name);
         let required = attribute.required && !as_text && attribute.aliases.is_empty();

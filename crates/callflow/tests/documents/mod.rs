@@ -44,7 +44,7 @@ fn write(random: &mut StdRng, element: &'static Element, depth: u32, out: &mut S
         Content::Attribute(name) | Content::Speech(name) => element.attribute(name),
     };
     out.push_str(&format!("<{}", element.text));
-    for attribute in element.attributes.iter().filter(|attribute| attribute.supported) {
+    for attribute in element.attributes {
         let is_text = text.is_some_and(|text| text.name == attribute.name);
         let chance = if attribute.required { 0.98 } else { 0.3 };
         if !is_text && random.random_bool(chance) {

@@ -12,6 +12,7 @@ use opentact_store::apps::SipControlApp;
 use opentact_store::calls::Related;
 use opentact_store::connections::SipConnection;
 use opentact_store::domains::SipDomain;
+use opentact_store::lerg::LergBlock;
 use opentact_store::numbers::TnLease;
 use opentact_store::types::{Direction, Dtmf, Feature, Method as AppMethod, Party};
 use opentact_store::{StoreError, Tn};
@@ -67,6 +68,13 @@ impl Router {
                 self.member_calls(inquiry, member, user.address()).await
             }
         }
+    }
+
+    /// Where a caller's number is, by the LERG. A call is not refused because that is not known.
+    pub(crate) async fn block(&self, from: &str) -> Option<Arc<LergBlock>> {
+        let tn = Tn::try_from(digits(from)?).ok()?;
+        let block = self.directory.block(tn).await;
+        block.inspect_err(|error| tracing::warn!(%error, "the LERG cannot be read")).ok().flatten()
     }
 
     async fn dialled_lease(&self, inquiry: &Inquiry) -> Result<Option<TnLease>, Refusal> {
@@ -397,6 +405,7 @@ impl LegContext {
             related: Related::default(),
             attest_level: None,
             vouched: None,
+            block: None,
             meta: Map::new(),
             webhook: false,
             domain: None,
@@ -412,17 +421,26 @@ impl LegContext {
     }
 }
 
+/// Of a number as a caller shows it, with or without plus; `None` where it is something else.
+fn digits(from: &str) -> Option<u64> {
+    from.strip_prefix('+').unwrap_or(from).parse().ok()
+}
+
 impl LegContext {
     /// What a flow knows of a call from there.
     pub(crate) fn variables(&self, from: &str) -> Variables {
         let mut variables = Variables::new();
         let tn = self.tn.map(|tn| tn.to_string());
         let app = self.sip_control_app.map(|app| app.to_string());
-        let digits = from.strip_prefix('+').unwrap_or(from).parse().ok();
-        let state = digits.and_then(number::state).map(str::to_owned);
+        let state = match &self.block {
+            Some(block) => Some(block.state.clone()),
+            None => digits(from).and_then(number::state).map(str::to_owned),
+        };
+        let county = self.block.as_ref().and_then(|block| block.county.clone());
         let (time_zone, closed) = (self.tenant.row.time_zone.clone(), self.tenant.closed.clone());
-        let known = [("tn", tn), ("sca", app), ("time_zone", time_zone), (CLOSED, closed), ("geo.state", state)];
-        for (name, value) in known {
+        let own = [("tn", tn), ("sca", app), ("time_zone", time_zone), (CLOSED, closed)];
+        let place = [("geo.state", state), ("geo.county", county)];
+        for (name, value) in own.into_iter().chain(place) {
             if let Some(value) = value {
                 variables.set(name, value);
             }

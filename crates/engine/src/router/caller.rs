@@ -41,7 +41,10 @@ impl Router {
         };
         let authenticated = matches!(caller, Caller::User(_) | Caller::Switch(_));
         match self.called(&inquiry, caller).await {
-            Ok(plan) => self.screen(&inquiry, authenticated, plan).await,
+            Ok(mut plan) => {
+                plan.context.block = self.block(&plan.from).await;
+                self.screen(&inquiry, authenticated, plan).await
+            }
             Err(refusal) => Admission::Refuse(refusal),
         }
     }

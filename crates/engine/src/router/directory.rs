@@ -11,6 +11,7 @@ use opentact_store::accounts::Account;
 use opentact_store::apps::SipControlApp;
 use opentact_store::connections::SipConnection;
 use opentact_store::domains::SipDomain;
+use opentact_store::lerg::LergBlock;
 use opentact_store::numbers::{Number, TnLease, TnProfile};
 use opentact_store::office_hours::OfficeHours;
 use opentact_store::sip_users::SipUser;
@@ -94,6 +95,10 @@ pub(super) struct Directory {
     /// Price profiles.
     prices: Cache<Uuid, Arc<TnProfile>>,
     filters: Cache<(Uuid, Uuid), Arc<TnFilter>>,
+    /// One entry: whether a LERG file was uploaded.
+    lerg: Cache<(), Arc<bool>>,
+    /// Of the LERG, by a number without its last three digits.
+    blocks: Cache<u64, Arc<LergBlock>>,
 }
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -124,6 +129,8 @@ impl Directory {
             groups: cache(ttl),
             prices: cache(ttl),
             filters: cache(ttl),
+            lerg: cache(ttl),
+            blocks: cache(ttl),
         }
     }
 
@@ -143,6 +150,8 @@ impl Directory {
         self.groups.invalidate_all();
         self.prices.invalidate_all();
         self.filters.invalidate_all();
+        self.lerg.invalidate_all();
+        self.blocks.invalidate_all();
     }
 
     pub(super) async fn account(&self, uuid: Uuid) -> Result<Arc<Tenant>> {
@@ -163,6 +172,15 @@ impl Directory {
     /// A number of the inventory.
     pub(super) async fn number(&self, tn: Tn) -> Result<Option<Arc<Number>>> {
         maybe_cached(&self.numbers, tn, self.store.numbers().number(tn)).await
+    }
+
+    /// Where a number is, by the LERG.
+    pub(super) async fn block(&self, tn: Tn) -> Result<Option<Arc<LergBlock>>> {
+        let lerg = self.store.lerg();
+        if tn.npa().is_none() || !*cached(&self.lerg, (), lerg.is_known()).await? {
+            return Ok(None);
+        }
+        maybe_cached(&self.blocks, tn.get() / 1_000, lerg.find(tn)).await
     }
 
     pub(super) async fn app(&self, account: Uuid, uuid: Uuid) -> Result<Arc<App>> {

@@ -15,6 +15,7 @@ use opentact_sip::uri::Uri;
 use opentact_store::Money;
 use opentact_store::calls::Related;
 use opentact_store::connections::SipConnection;
+use opentact_store::lerg::LergBlock;
 use opentact_store::types::{Dtmf, Shown, Srtp};
 use opentact_store::voice_profiles::OutboundVoiceProfile;
 use serde_json::{Map, Value};
@@ -46,6 +47,8 @@ pub struct LegContext {
     pub attest_level: Option<opentact_store::types::Attestation>,
     /// What is known of who calls; `None` for calls that we make.
     pub vouched: Option<Arc<Vouched>>,
+    /// Where the caller's number is, where the LERG says so.
+    pub block: Option<Arc<LergBlock>>,
     pub meta: Map<String, Value>,
     /// Its app is told of every state.
     pub webhook: bool,

@@ -19,6 +19,8 @@ pub struct Model {
     pub ocn: Option<String>,
     /// Name of that company.
     pub carrier: Option<String>,
+    /// In capitals.
+    pub county: Option<String>,
 }
 
 super::plain!();

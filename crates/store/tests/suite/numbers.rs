@@ -58,13 +58,16 @@ on_both! {
             lata: Some("224".to_owned()),
             ocn: None,
             carrier: None,
+            county: Some("HUDSON".to_owned()),
         };
+        assert!(!lerg.is_known().await.unwrap());
         lerg.save(vec![block("201555A", "old"), block("201555A", "all"), block("2015551", "one")]).await.unwrap();
         lerg.save(vec![block("2015551", "first")]).await.unwrap();
         let center = async |tn: u64| {
             let found = lerg.find(tn.try_into().unwrap()).await.unwrap();
             found.map(|block| block.rate_center)
         };
+        assert!(lerg.is_known().await.unwrap());
         assert_eq!(center(12_015_551_234).await.as_deref(), Some("first"));
         assert_eq!(center(12_015_552_234).await.as_deref(), Some("all"));
         assert_eq!(center(12_015_561_234).await, None);

@@ -55,7 +55,7 @@ pub(super) async fn rate_centers(State(state): State<ApiState>, _: Caller, Query
 /// Upload where blocks of numbers are, as CSV; for Admins of service accounts.
 ///
 /// The first line names the columns: `npa`, `nxx`, `state`, `rate_center`, and as wanted `block` (`A` or the thousands
-/// digit), `country`, `lata`, `ocn`, `carrier`. What is known of a block already is replaced; wrong lines are left out.
+/// digit), `country`, `lata`, `ocn`, `carrier`, `county`. What is known of a block already is replaced; wrong lines are left out.
 #[utoipa::path(post, path = "/rest/dict/lerg", operation_id = "UploadDictLERG", tag = "dictionary",
     request_body(content((FlowFile = "multipart/form-data"), (String = "text/csv"))),
     responses((status = 200, body = Envelope<Upload>), Faults))]

@@ -5,17 +5,22 @@ use super::{Cut, Cx, Flow, Run};
 #[derive(Debug)]
 pub(super) struct Geo;
 
-/// What is known of the caller's number; not set where nothing is.
-const STATE: &str = "geo.state";
+/// Attributes, the variables that say what is known of the caller's number (not set where nothing is), and what they are.
+const PLACES: [(&str, &str, &str); 2] = [("states", "geo.state", "state"), ("county", "geo.county", "county")];
 
 impl Run for Geo {
     fn start(&mut self, cx: &mut Cx<'_>) -> Flow {
-        let Some(wanted) = cx.args.places("states") else { return Flow::Block(cx.node.children.clone()) };
-        match cx.variables.get(STATE) {
-            None => Flow::done("The caller's state is not known"),
-            Some(state) if wanted.contains(&state.to_uppercase()) => Flow::Block(cx.node.children.clone()),
-            Some(state) => Flow::done(format!("The caller is of {state}")),
+        for (attribute, variable, what) in PLACES {
+            let Some(wanted) = cx.args.places(attribute) else { continue };
+            match cx.variables.get(variable) {
+                None => return Flow::done(format!("The caller's {what} is not known")),
+                Some(place) if !wanted.contains(&place.to_uppercase()) => {
+                    return Flow::done(format!("The caller is of {place}"));
+                }
+                Some(_) => {}
+            }
         }
+        Flow::Block(cx.node.children.clone())
     }
 
     fn cut(&mut self, _cx: &mut Cx<'_>, _cut: Cut) -> bool {
