@@ -333,8 +333,13 @@ impl CallBook {
         record
     }
 
-    /// A recording is over: it can be read, or there is none, and why.
-    pub(crate) fn recorded(&mut self, mut record: Record, result: Result<&Recording, &str>, now: DateTime<Utc>) {
+    /// A recording is over: it can be read, or there is none, and why. Returns what is now known of it.
+    pub(crate) fn recorded(
+        &mut self,
+        mut record: Record,
+        result: Result<&Recording, &str>,
+        now: DateTime<Utc>,
+    ) -> Record {
         record.modified_on = now;
         match result {
             Ok(recording) => {
@@ -352,12 +357,13 @@ impl CallBook {
             }
         }
         let leg = LegId(record.call);
-        let Some(page) = self.pages.get_mut(&leg) else { return };
+        let Some(page) = self.pages.get_mut(&leg) else { return record };
         page.recordings.push(view::record(&record));
         let _ = self.journal.hub.record(Write::Record(record.clone().into()));
         if let Some(event) = self.show(leg, |call| NewEvent::call_record(&record, call)) {
             self.journal.publish(event);
         }
+        record
     }
 
     /// The audio of a leg has ended, and was so.

@@ -202,7 +202,7 @@ impl Core {
         let Some(entry) = self.calls.get_mut(&call) else { return };
         let Some(file) = entry.recordings.iter().find(|file| file.id == id) else { return };
         let (record, asr) = (file.record.clone(), file.asr.clone());
-        entry.book.recorded(record.clone(), result, Self::now().utc);
+        let record = entry.book.recorded(record, result, Self::now().utc);
         if let (Some(lang), Ok(_)) = (asr, result) {
             self.transcribe(call, record, lang);
         }
