@@ -911,11 +911,23 @@ async fn a_receipt_that_is_faster_than_the_answer_waits_for_it() {
     let wait = release.clone();
     let carrier =
         Fake::new(move |_| Answer::Then(wait.clone(), Submission::Accepted { references: vec!["quick".into()] }));
-    let running = ground.messages(carrier, MessagesConfig::default()).await;
+    // Not even then it is taken for a receipt of nothing, as long as the message is at the carrier.
+    let config = MessagesConfig { early: Duration::ZERO, ..MessagesConfig::default() };
+    let running = ground.messages(carrier.clone(), config).await;
     running.send(ground.request(&[12125550199], "x")).await;
-    let (taken, answer) = oneshot::channel();
+    soon("submission", async {
+        while carrier.submitted.lock().is_empty() {
+            tokio::task::yield_now().await
+        }
+    })
+    .await;
+    let (taken, mut answer) = oneshot::channel();
     let message = CarrierMessage::Receipt { reference: "quick".into(), state: ReceiptState::Delivered, error: None };
     running.tell.send(Incoming { carrier: "fake".into(), message, taken }).await.unwrap();
+    // To nobody: once this is taken, the receipt has been looked at.
+    let next = CarrierMessage::Inbound { from: 12125550199, to: 12125550177, text: "x".into(), reference: None };
+    assert!(running.tell(next).await);
+    assert!(answer.try_recv().is_err());
     release.notify_one();
     assert_eq!(ear.states(3).await, ["smso created", "smso success", "smso success delivered"]);
     assert!(soon("acknowledgement", answer).await.unwrap());

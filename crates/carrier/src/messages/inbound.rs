@@ -27,8 +27,6 @@ use crate::incoming::Incoming;
 /// Receipts that came before the message they are of was recorded as handed over. One more is not taken: the SMSC
 /// comes again.
 const EARLY: usize = 10_000;
-/// How long they are kept: no SMSC may take its session for dead meanwhile.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// Receipts of one transaction at most.
 const TOGETHER: usize = 256;
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
@@ -43,7 +41,7 @@ struct Receipt {
 struct Early {
     receipt: Receipt,
     taken: oneshot::Sender<bool>,
-    until: Instant,
+    came: Instant,
 }
 
 /// In the order it came; receipts that come together are written together.
@@ -61,7 +59,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut incoming: mpsc::Receiver<Incomi
                 for Incoming { message, taken, carrier } in together.drain(..) {
                     if let CarrierMessage::Receipt { reference, state, error } = message {
                         let receipt = Receipt { carrier, reference, state, error };
-                        receipts.push(Early { receipt, taken, until: Instant::now() + PATIENCE });
+                        receipts.push(Early { receipt, taken, came: Instant::now() });
                         continue;
                     }
                     consider(&shared, &mut early, std::mem::take(&mut receipts)).await;
@@ -112,6 +110,8 @@ async fn consider(shared: &Shared, early: &mut VecDeque<Early>, receipts: Vec<Ea
     if open.is_empty() {
         return;
     }
+    // Whose answers may still tell whom the receipts are of.
+    let oldest = shared.under_way.lock().values().min().copied();
     let known = match apply(shared, &open).await {
         Ok(known) => known,
         Err(error) => {
@@ -122,7 +122,7 @@ async fn consider(shared: &Shared, early: &mut VecDeque<Early>, receipts: Vec<Ea
     for (waiting, known) in open.into_iter().zip(known) {
         if known {
             acknowledge(waiting.taken, true);
-        } else if Instant::now() >= waiting.until {
+        } else if waiting.came.elapsed() >= shared.config.early && oldest.is_none_or(|oldest| waiting.came < oldest) {
             info!(reference = waiting.receipt.reference, "receipt of no message");
             acknowledge(waiting.taken, true);
         } else if early.len() >= EARLY {
@@ -140,7 +140,7 @@ async fn apply(shared: &Shared, receipts: &[Early]) -> Result<Vec<bool>, StoreEr
         reference_id: receipt.reference.clone(),
         failed: (receipt.state != ReceiptState::Delivered).then(|| reason(receipt)),
     });
-    let is_busy = |sms| shared.under_way.lock().contains(&sms);
+    let is_busy = |sms| shared.under_way.lock().contains_key(&sms);
     let found = shared.store.sms().receipts(new.collect(), is_busy).await?;
     let mut contexts: HashMap<(Uuid, Tn), Context> = HashMap::new();
     for Receipted { sms, .. } in found.iter().flatten().filter(|found| found.changed) {

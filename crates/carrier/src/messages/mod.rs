@@ -23,7 +23,7 @@ mod settle;
 mod view;
 mod worker;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +39,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::{Notify, RwLock, broadcast, mpsc};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -82,6 +83,9 @@ pub struct MessagesConfig {
     pub segments: u64,
     /// Long codes of the United States and Canada send there for an active 10DLC campaign only.
     pub ten_dlc: bool,
+    /// How long a receipt waits for its message, besides for what was at carriers when it came: an SMSC may take a session in
+    /// which it is not answered for dead.
+    pub early: Duration,
     /// A number is unhealthy when less than this share of its newest messages has not failed, 0..=1.
     pub healthy: f64,
 }
@@ -97,6 +101,7 @@ impl Default for MessagesConfig {
             schedule: Duration::from_secs(90 * 86_400),
             ten_dlc: false,
             healthy: 0.5,
+            early: Duration::from_secs(5),
             patience: Duration::from_secs(600),
             segments: 10_000,
         }
@@ -127,7 +132,7 @@ struct Shared {
     /// `success` comes before its `created`.
     announcing: RwLock<()>,
     /// Messages from their claim to the events of what came of it.
-    under_way: Mutex<HashSet<Uuid>>,
+    under_way: Mutex<HashMap<Uuid, Instant>>,
     /// What those will cost, by account: no balance is promised twice.
     reserved: Mutex<HashMap<Uuid, Money>>,
     /// Whose turn it is in each profile's pool.

@@ -73,7 +73,9 @@ async fn write(shared: &Shared, done: Vec<Done>) {
         }
     }
     let mut under_way = shared.under_way.lock();
-    under_way.retain(|id| !ids.contains(id));
+    for id in &ids {
+        under_way.remove(id);
+    }
     drop(under_way);
     shared.handed_over.notify_one();
     // What was put off may be due at once.

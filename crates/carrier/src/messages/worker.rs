@@ -14,6 +14,7 @@ use opentact_store::types::RefType;
 use opentact_store::{Money, StoreError, Tn};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tracing::{debug, error, info};
 use uuid::Uuid;
 
@@ -111,7 +112,8 @@ impl Worker {
         }
         // Whoever wrote them has told of them once this is passed.
         drop(self.shared.announcing.write().await);
-        self.shared.under_way.lock().extend(claimed.iter().map(|(sms, _)| sms.uuid));
+        let begun = Instant::now();
+        self.shared.under_way.lock().extend(claimed.iter().map(|(sms, _)| (sms.uuid, begun)));
         let surroundings = Surroundings::load(&self.shared, &claimed).await;
         for (sms, queued) in claimed {
             let (shared, done) = (self.shared.clone(), self.done.clone());
