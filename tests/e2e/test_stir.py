@@ -1,16 +1,19 @@
 """STIR/SHAKEN with secsipidx on the other side, as signer and as verifier."""
 
 import time
+import uuid
 
 import pytest
 
-from harness import identity
+from harness import identity, sipp
 from harness.identity import Authority, Secsipidx
 from harness.phone import Phone
 
 CALLER = "12025550123"
 # What the number's flow answers: the call was let in.
 BUSY = '<Response><Reject reason="busy"/></Response>'
+#: Of sipp, at once.
+CALLS = 20
 OFFER = (
     b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9 RTP/AVP 0\r\n"
     b"a=rtpmap:0 PCMU/8000\r\n"
@@ -79,6 +82,37 @@ def test_a_certificate_of_an_authority_that_nobody_trusts_is_refused(own_server,
         signed = identity.sign(key, files.publish(certificate), CALLER, str(tn))
         answer = call(server, tn, trunk, [signed])
         assert (answer.code, answer.first) == (437, "SIP/2.0 437 Unsupported Credential")
+
+
+def test_many_signed_calls_by_sipp_are_let_in_and_as_many_forged_ones_are_not(own_server, elsewhere, tmp_path):
+    authority, files = elsewhere
+    server = own_server(stir__trust_anchors=str(authority.certificate), stir__x5u_ca=str(files.ca))
+    rest = server.rest()
+    tn = rest.number_with(BUSY)
+    certificate, key = authority.issue("provider", "709J")
+    x5u, port = files.publish(certificate), sipp.free_port()
+    rest.trunk(port, shaken_verify_policy=2)
+    passports = lambda: [  # noqa: E731
+        identity.sign(key, x5u, CALLER, str(tn), origid=str(uuid.uuid4())).partition(";")[0] for _ in range(CALLS)
+    ]
+    signed = passports()
+    # Each with the signature of another.
+    forged = [f"{good.rpartition('.')[0]}.{other.rpartition('.')[2]}" for good, other in zip(passports(), signed, strict=True)]
+    template = (sipp.SCENARIOS / "refused_caller.xml").read_text()
+    identity_line = f'Max-Forwards: 70\n      Identity: [field0];info=<{x5u}>;alg=ES256;ppt="shaken"'
+    template = template.replace("Max-Forwards: 70", identity_line, 1)
+    # The flow lets it ring before it is busy.
+    template = template.replace('<recv response="699"/>', '<recv response="180" optional="true"/>\n  <recv response="699"/>')
+    for carried, code in [(signed, 486), (forged, 438)]:
+        folder = tmp_path / str(code)
+        folder.mkdir()
+        scenario = folder / "signed_caller.xml"
+        scenario.write_text(template.replace('response="699"', f'response="{code}"'))
+        host, sip_port = server.sip()
+        keys = {"to": f"+{tn}", "from": f"+{CALLER}", "host": f"{host}:{sip_port}", "home": f"127.0.0.1:{port}"}
+        rows = [[passport] for passport in carried]
+        done = sipp.run(folder, scenario, server.sip(), calls=CALLS, rate=CALLS, port=port, rows=rows, keys=keys)
+        assert (done.code, done.succeeded) == (0, CALLS), done.errors
 
 
 def invited(phone):

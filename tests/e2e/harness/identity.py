@@ -52,9 +52,8 @@ class Authority:
         return certificate, key
 
 
-def sign(key, x5u, orig, dest, attest="A", iat=None):
+def sign(key, x5u, orig, dest, attest="A", iat=None, origid="de305d54-75b4-431b-adb2-eb6b9e546014"):
     """An Identity header as secsipidx makes it: by itself, or with an `iat` of somebody else's."""
-    origid = "de305d54-75b4-431b-adb2-eb6b9e546014"
     command = ["secsipidx", "-fprvkey", key]
     if iat is None:
         command += ["-sign-full", "-x5u", x5u, "-orig-tn", orig, "-dest-tn", dest, "-attest", attest, "-orig-id", origid]
