@@ -16,7 +16,7 @@ use crate::messages::{Messages, MessagesConfig};
 use crate::smpp::{Server, ServerConfig, SmppCarrier, SmppConfig};
 
 /// Receipts and messages that wait to be written; more are left with the SMSC.
-const INCOMING: usize = 1_000;
+const INCOMING: usize = 4_000;
 
 /// A way to the telephone network.
 #[derive(Debug, Clone)]

@@ -33,6 +33,9 @@ const COMMANDS: usize = 256;
 const AFTER_FAULT: Duration = Duration::from_secs(5);
 const AFTER_THROTTLED: Duration = Duration::from_secs(10);
 const AFTER_QUEUE_FULL: Duration = Duration::from_secs(1);
+/// deliver_sm of an SMSC that wait until what they tell is written. One more is answered ESME_RTHROTTLED, after which not every
+/// SMSC comes again.
+const INBOUND: usize = 2_000;
 
 /// An SMSC and how to bind to it.
 #[derive(Debug, Clone)]
@@ -105,6 +108,7 @@ impl SmppConfig {
             version: self.version,
         }));
         config.window = self.window;
+        config.inbound = INBOUND;
         config.queue = self.queue;
         config.rate = self.rate;
         config.data_sm = self.data_sm;
