@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::Utc;
-use ground::{Ground, OTHER, OURS, SEND_PRICE, soon};
+use ground::{Ground, OTHER, OURS, SEND_PRICE, a_minute, new_sms, soon};
 use opentact_carrier::Incoming;
 use opentact_carrier::dev::smsc::leases_of;
 use opentact_carrier::dev::{Smsc, SmscConfig};
@@ -26,7 +26,7 @@ use opentact_events::{Filter, Subscription};
 use opentact_store::messaging_profiles::{NewMessagingProfile, OptOutRules};
 use opentact_store::sms::{Consequences, NewSms, SmsFilter, Waiting};
 use opentact_store::types::{EventType, Priority, SmsState, SmsType};
-use opentact_store::{Money, Search, Tn};
+use opentact_store::{Money, Search};
 use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -413,30 +413,6 @@ async fn a_balance_that_is_gone_fails_what_waited() {
     assert_eq!(ends["success"], Value::Null);
     assert_eq!(ground.balance().await, Money::ZERO);
     running.drain().await;
-}
-
-fn a_minute() -> Waiting {
-    Waiting { send_at: None, expires_on: Utc::now() + Duration::from_secs(60), priority: Priority::Normal }
-}
-
-fn new_sms(to: u64) -> NewSms {
-    NewSms {
-        kind: SmsType::Outbound,
-        from: OURS.to_string(),
-        to: to.to_string(),
-        tn: Tn::new(OURS).unwrap(),
-        tn_lease: None,
-        messaging_profile: None,
-        thread: "0".repeat(32),
-        message: to.to_string(),
-        automated: false,
-        reference_id: None,
-        segments: 1,
-        encoding: "gsm".into(),
-        custom_callback_url: None,
-        created_by: None,
-        carrier: None,
-    }
 }
 
 #[tokio::test]

@@ -9,16 +9,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::Utc;
-use ground::{Ground, OURS, soon};
+use ground::{Ground, OURS, a_minute, new_sms, soon};
 use opentact_carrier::smpp::{News, Server, ServerConfig};
 use opentact_engine::ports::{ControlError, MessageControl, PreviewMessage, SendMessage};
 use opentact_messaging::smpp::pdu::{Deframer, Frame, Pdu};
 use opentact_messaging::smpp::{Address, Bind, BindKind, ShortMessage, VERSION_3_4};
-use opentact_store::sms::{Consequences, Enqueue, NewReceipt, NewSms, Outcome, Settlement, Waiting};
-use opentact_store::types::{Priority, Role, SmsType};
+use opentact_store::Store;
+use opentact_store::sms::{Consequences, Enqueue, NewReceipt, NewSms, Outcome, Settlement};
+use opentact_store::types::{Role, SmsType};
 use opentact_store::users::NewUser;
-use opentact_store::{Store, Tn};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -34,40 +33,19 @@ struct Quick {
     go_on: Notify,
 }
 
-fn message(kind: SmsType, from: u64, to: u64) -> NewSms {
-    NewSms {
-        kind,
-        from: from.to_string(),
-        to: to.to_string(),
-        tn: Tn::new(OURS).unwrap(),
-        tn_lease: None,
-        messaging_profile: None,
-        thread: "0".repeat(32),
-        message: "quick".into(),
-        automated: false,
-        reference_id: None,
-        segments: 1,
-        encoding: "gsm".into(),
-        custom_callback_url: None,
-        created_by: None,
-        carrier: None,
-    }
-}
-
 #[async_trait]
 impl MessageControl for Quick {
     async fn send(&self, request: SendMessage) -> Result<Vec<Result<Value, ControlError>>, ControlError> {
         let (account, sms) = (request.account, self.store.sms());
-        let waiting =
-            Waiting { send_at: None, expires_on: Utc::now() + Duration::from_secs(60), priority: Priority::Normal };
-        let messages = vec![message(SmsType::Outbound, OURS, THEIRS)];
-        let one = Enqueue { account, messages, waiting, submits: request.submits };
+        let messages = vec![new_sms(THEIRS)];
+        let one = Enqueue { account, messages, waiting: a_minute(), submits: request.submits };
         let uuid = sms.enqueue_all(vec![one]).await.unwrap()[0][0].uuid;
         let outcome = Outcome::Accepted { references: vec!["r".into()], charge: None };
         sms.settle(vec![Settlement { account, sms: uuid, carrier: Some("north".into()), outcome }]).await.unwrap();
         let receipt = NewReceipt { carrier: "north".into(), reference_id: "r".into(), failed: None };
         assert!(sms.receipts(vec![receipt], |_| false).await.unwrap()[0].as_ref().unwrap().changed);
-        let answer = message(SmsType::Inbound, THEIRS, OURS);
+        let (from, to) = (THEIRS.to_string(), OURS.to_string());
+        let answer = NewSms { kind: SmsType::Inbound, from, to, ..new_sms(THEIRS) };
         sms.receive(account, answer, |_| Consequences::default()).await.unwrap().unwrap();
         self.news.send(account).unwrap();
         self.go_on.notified().await;

@@ -248,8 +248,8 @@ impl Booked for Told {
     }
 }
 
-#[tokio::test]
-async fn what_calls_have_cost_is_booked_with_their_last_records() {
+/// An account with a balance of 1.
+async fn paying() -> (Store, Uuid, Hub) {
     let store = Store::in_memory().await.unwrap();
     let new = NewAccount {
         name: "a".into(),
@@ -259,6 +259,12 @@ async fn what_calls_have_cost_is_booked_with_their_last_records() {
     };
     let account = store.accounts().create(new).await.unwrap().uuid;
     let hub = Hub::start(store.clone(), Settings::default()).await.unwrap();
+    (store, account, hub)
+}
+
+#[tokio::test]
+async fn what_calls_have_cost_is_booked_with_their_last_records() {
+    let (store, account, hub) = paying().await;
     let told = Told::default();
     let mut records: Vec<CallRecord> = (0..3).map(|_| call(account)).collect();
     for record in &mut records {
@@ -284,15 +290,7 @@ async fn what_calls_have_cost_is_booked_with_their_last_records() {
 
 #[tokio::test]
 async fn what_has_no_row_is_charged_with_what_is_written_beside_it() {
-    let store = Store::in_memory().await.unwrap();
-    let new = NewAccount {
-        name: "a".into(),
-        email: "a@example.com".into(),
-        balance: Money::units(1),
-        ..NewAccount::default()
-    };
-    let account = store.accounts().create(new).await.unwrap().uuid;
-    let hub = Hub::start(store.clone(), Settings::default()).await.unwrap();
+    let (store, account, hub) = paying().await;
     let told = Told::default();
     let what = Uuid::new_v4();
     let charge = |of| Charge {

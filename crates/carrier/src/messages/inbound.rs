@@ -57,19 +57,20 @@ pub(super) async fn run(shared: Arc<Shared>, mut incoming: mpsc::Receiver<Incomi
                 }
                 let mut receipts = Vec::new();
                 for Incoming { message, taken, carrier } in together.drain(..) {
-                    if let CarrierMessage::Receipt { reference, state, error } = message {
-                        let receipt = Receipt { carrier, reference, state, error };
-                        receipts.push(Early { receipt, taken, came: Instant::now() });
-                        continue;
+                    if !matches!(message, CarrierMessage::Receipt { .. }) {
+                        consider(&shared, &mut early, std::mem::take(&mut receipts)).await;
                     }
-                    consider(&shared, &mut early, std::mem::take(&mut receipts)).await;
                     let is_taken = match message {
+                        CarrierMessage::Receipt { reference, state, error } => {
+                            let receipt = Receipt { carrier, reference, state, error };
+                            receipts.push(Early { receipt, taken, came: Instant::now() });
+                            continue;
+                        }
                         CarrierMessage::Inbound { from, to, text, reference } => {
                             let carrier = &*carrier;
                             received(&shared, Message { carrier, reference, from, to, text, missing: None, joined: None }).await
                         }
                         CarrierMessage::Segment(segment) => segments.take(&carrier, segment).await,
-                        CarrierMessage::Receipt { .. } => false,
                     };
                     acknowledge(taken, is_taken);
                 }

@@ -13,7 +13,8 @@ use opentact_events::Hub;
 use opentact_store::accounts::NewAccount;
 use opentact_store::messaging_profiles::NewMessagingProfile;
 use opentact_store::numbers::{NewLease, TnLease};
-use opentact_store::types::{Feature, Priority, TnKind};
+use opentact_store::sms::{NewSms, Waiting};
+use opentact_store::types::{Feature, Priority, SmsType, TnKind};
 use opentact_store::{Keyring, Money, Settings, Store, Tn};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
@@ -115,5 +116,30 @@ impl Ground {
 
     pub async fn balance(&self) -> Money {
         self.store.accounts().get(self.account).await.unwrap().balance
+    }
+}
+
+pub fn a_minute() -> Waiting {
+    Waiting { send_at: None, expires_on: Utc::now() + Duration::from_secs(60), priority: Priority::Normal }
+}
+
+/// From a number of the account to another.
+pub fn new_sms(to: u64) -> NewSms {
+    NewSms {
+        kind: SmsType::Outbound,
+        from: OURS.to_string(),
+        to: to.to_string(),
+        tn: Tn::new(OURS).unwrap(),
+        tn_lease: None,
+        messaging_profile: None,
+        thread: "0".repeat(32),
+        message: to.to_string(),
+        automated: false,
+        reference_id: None,
+        segments: 1,
+        encoding: "gsm".into(),
+        custom_callback_url: None,
+        created_by: None,
+        carrier: None,
     }
 }
