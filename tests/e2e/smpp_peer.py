@@ -155,6 +155,8 @@ class FakeSmsc:
         return self
 
     def __exit__(self, *_):
+        # A port whose accept waits stays open when it is only closed.
+        self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
     # smpplib asks its client for these.

@@ -69,7 +69,7 @@ class Baresip:
         else:
             rate = 16_000
             write(self.folder / "tone.wav", says, rate)
-        self.sip, control = _sip_port(address), free_port(socket.SOCK_STREAM)
+        self.sip, control = _sip_port(address), free_port()
         # The first of `contacts` is whom its command `message` writes to. Without `ca` it believes whatever certificate a TLS server shows.
         more = f"sip_cafile {ca}\n" if ca else ""
         # Modules of codecs, the first offered first.

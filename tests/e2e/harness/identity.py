@@ -79,7 +79,7 @@ class Secsipidx:
         authority = Authority(tls)
         self.ca = authority.certificate
         certificate, key = authority.certify("https", "subjectAltName=IP:127.0.0.1")
-        self.ports = [free_port(socket.SOCK_STREAM) for _ in range(2)]
+        self.ports = [free_port() for _ in range(2)]
         http, https = (f"127.0.0.1:{port}" for port in self.ports)
         self.checks, self.files = f"http://{http}/v1/check", f"https://{https}/v1/pub"
         command = ["secsipidx", "-http-srv", http, "-https-srv", https, "-https-pubkey", certificate]

@@ -3,7 +3,6 @@
 import email
 import email.policy
 import queue
-import socket
 
 from aiosmtpd.controller import Controller
 
@@ -20,7 +19,7 @@ class Mailbox:
     def __init__(self):
         self.mails = queue.Queue()
         self.refuse = None
-        self.port = free_port(socket.SOCK_STREAM)
+        self.port = free_port()
         self._server = Controller(self, hostname="127.0.0.1", port=self.port)
 
     def __enter__(self):

@@ -9,11 +9,18 @@ from pathlib import Path
 SCENARIOS = Path(__file__).resolve().parents[1] / "sipp"
 
 
-def free_port(kind=socket.SOCK_DGRAM):
-    """A port that nobody has now."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def free_port():
+    """A port that nobody has now, by UDP or TCP: a long request to a peer that has only UDP tries TCP first (RFC 3261
+    section 18.1.1), and must not find somebody else there."""
+    while True:
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as stream, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
+            stream.bind(("127.0.0.1", 0))
+            address = stream.getsockname()
+            try:
+                datagrams.bind(address)
+            except OSError:
+                continue
+            return address[1]
 
 
 class Result:
