@@ -115,7 +115,7 @@ impl Worker {
             return Ok(());
         }
         let order = self.enter(&order, OrderState::Verify, |_| {}).await?;
-        let profiles = self.store.numbers().profiles().await?;
+        let profiles = self.store.numbers().profiles_for(order.account).await?;
         let mut verified = Vec::new();
         let mut errors = Vec::new();
         for item in order.items.iter() {

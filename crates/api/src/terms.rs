@@ -118,7 +118,8 @@ impl Terms {
     async fn renew(&self, lease: &TnLease) -> Result<(), AppError> {
         let numbers = self.store.numbers();
         let number = numbers.number(lease.tn).await?.ok_or(StoreError::NotFound("TN"))?;
-        let (_, mrc) = numbers.profile(number.profile).await?.prices.with_features(&lease.subscriptions);
+        let prices = numbers.prices_for(lease.account, number.profile).await?;
+        let (_, mrc) = prices.with_features(&lease.subscriptions);
         let month = format!("{}: month from {}", lease.tn.plus(), lease.expired_on.format("%Y-%m-%d"));
         let charge = NewTransaction::charge(mrc, RefType::TnLeaseMrc, lease.uuid, month);
         let charges = if mrc.is_zero() { Vec::new() } else { vec![charge] };

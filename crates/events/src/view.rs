@@ -33,7 +33,9 @@ pub use call::{CallContext, CallView, call, flow_log};
 pub(crate) use call::{First, FlowStep, Shape2021};
 pub(crate) use date::Date;
 pub use messaging::{SmsContext, messaging_profile, messaging_profile_short, opt_out, sip_message, sms};
-pub use numbers::{LeaseContext, lease, lease_short, order, order_short, tn, tn_filter, tn_profile, tn_short};
+pub use numbers::{
+    LeaseContext, lease, lease_short, order, order_short, special_price, tn, tn_filter, tn_profile, tn_short,
+};
 pub use record::{record, transcript};
 pub use search::found;
 pub use sip::{

@@ -45,6 +45,7 @@ pub mod tn_filter;
 pub mod tn_lease;
 pub mod tn_order;
 pub mod tn_profile;
+pub mod tn_special_price;
 pub mod token;
 pub mod transaction;
 pub mod transcript;

@@ -83,6 +83,7 @@ impl MigratorTrait for Migrator {
             file!("m0035_transcripts"),
             file!("m0034_avatars"),
             file!("m0035_counties"),
+            file!("m0036_special_prices"),
         ];
         files.into_iter().map(|file| Box::new(file) as Box<dyn MigrationTrait>).collect()
     }

@@ -3,12 +3,14 @@
 mod leases;
 mod orders;
 mod prices;
+mod special_prices;
 mod terms;
 
 pub use leases::{LeaseFilter, NewLease};
 pub use orders::{NewOrder, OrderError, OrderFilter, OrderItem};
 pub(crate) use prices::seed;
 pub use prices::{OWN, Prices, TnProfile};
+pub use special_prices::SpecialPrice;
 
 use crate::Store;
 pub use crate::entity::tn::Model as Number;

@@ -237,3 +237,12 @@ pub struct PriceProfile {
     #[schema(schema_with = types::money)]
     pub emergency_outgoing_per_min_cost: f64,
 }
+
+/// A price profile at what it costs the account.
+#[derive(ToSchema)]
+pub struct SpecialPrice {
+    #[serde(flatten)]
+    pub profile: PriceProfile,
+    /// From then on the profile's own prices are paid; null is never.
+    pub expired_on: Option<DateTime<Utc>>,
+}

@@ -16,8 +16,6 @@ const DELETE: Method = Method::DELETE;
 /// Path by path, with the methods the specification gives each.
 #[rustfmt::skip]
 pub(crate) const LATER: &[(&str, &[Method])] = &[
-    // numbers
-    ("/rest/profile/tn/special_prices", &[GET]),
     // SIP
     ("/rest/sip/tech_prefix/{tn}/{domain}", &[GET]),
     // calls

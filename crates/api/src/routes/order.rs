@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+use uuid::Uuid;
 
 use super::forms::{PageQuery, search_form};
 use super::tn;
@@ -113,8 +114,12 @@ impl NewTnOrder {
 }
 
 /// Once and monthly price of each item that is for sale.
-async fn prices(state: &ApiState, items: &[OrderItem]) -> Result<Vec<(OrderItem, Money, Money)>, AppError> {
-    let profiles = state.store.numbers().profiles().await?;
+async fn prices(
+    state: &ApiState,
+    account: Uuid,
+    items: &[OrderItem],
+) -> Result<Vec<(OrderItem, Money, Money)>, AppError> {
+    let profiles = state.store.numbers().profiles_for(account).await?;
     let mut priced = Vec::with_capacity(items.len());
     for item in items {
         let Some(offer) = state.numbers.offer(item.tn.get()).await? else { continue };
@@ -131,7 +136,7 @@ async fn place(state: &ApiState, caller: &Caller, request: NewTnOrder) -> Reply 
     state.accepting()?;
     let shown = json!({"items": request.items.iter().map(NewOrderItem::shown).collect::<Vec<_>>()});
     let items = request.read(state)?;
-    let priced = prices(state, &items).await?;
+    let priced = prices(state, caller.account(), &items).await?;
     let total: Money = priced.iter().map(|(_, nrc, mrc)| *nrc + *mrc).sum();
     if total > caller.account.balance {
         return Err(AppError::InsufficientBalance { code: None });
@@ -182,9 +187,9 @@ async fn create_2021(State(state): State<ApiState>, caller: Caller, Checked(form
 /// What an order would cost.
 #[utoipa::path(post, path = "/rest/order/price", operation_id = "GetOrderPrice", tag = "order", request_body = NewTnOrder,
     responses((status = 200, body = Envelope<model::OrderPrice>), Faults))]
-async fn price(State(state): State<ApiState>, _: Caller, Checked(form): Checked<NewTnOrder>) -> Reply {
+async fn price(State(state): State<ApiState>, caller: Caller, Checked(form): Checked<NewTnOrder>) -> Reply {
     let items = form.read(&state)?;
-    let priced = prices(&state, &items).await?;
+    let priced = prices(&state, caller.account(), &items).await?;
     let sum = |which: fn(&(OrderItem, Money, Money)) -> Money| priced.iter().map(which).sum::<Money>();
     let rows: Vec<Value> = priced
         .iter()

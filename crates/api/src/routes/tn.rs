@@ -160,11 +160,11 @@ async fn taken(state: &ApiState) -> Result<HashSet<u64>, AppError> {
     request_body = NumberSearch, responses((status = 200, body = Envelope<model::OfferPage>), Faults))]
 async fn search(
     State(state): State<ApiState>,
-    _: Caller,
+    caller: Caller,
     Query(page): Query<NumberPage>,
     Body(form): Body<NumberSearch>,
 ) -> Reply {
-    let profiles = state.store.numbers().profiles().await?;
+    let profiles = state.store.numbers().profiles_for(caller.account()).await?;
     let query = form.query(&profiles)?;
     let take = form.take.or(page.take).or(page.size).unwrap_or(DEFAULT_TAKE);
     let by_page = page.page.map(|number| number.saturating_sub(1).saturating_mul(take));

@@ -4,7 +4,7 @@ use chrono::Months;
 use opentact_api::{LeaseSettings, Settings};
 use opentact_events::{EventType, Filter};
 use opentact_store::Money;
-use opentact_store::numbers::TnLease;
+use opentact_store::numbers::{Prices, TnLease};
 use opentact_store::transactions::NewTransaction;
 use opentact_store::types::{RefType, now};
 use serde_json::{Value, json};
@@ -353,6 +353,42 @@ async fn within_the_grace_a_payment_renews_it_after_all() {
     world.store.transactions().book(lease.account, payment).await.unwrap();
     assert_eq!(told(&mut events, &lease).await["payload"]["state"], "renewed");
     assert_eq!(world.get("/rest/account").expect(200).await["balance"], json!(4));
+}
+
+#[tokio::test]
+async fn an_account_pays_its_special_prices_until_they_expire() {
+    const PATH: &str = "/rest/profile/tn/special_prices";
+    let (world, lease) = terms(Duration::from_secs(86_400)).await;
+    let stranger = world.stranger().await;
+    assert_eq!(world.get(PATH).expect(404).await["message"], "Special prices not found");
+    let numbers = world.store.numbers();
+    let profile = numbers.profiles().await.unwrap().remove(0);
+    let prices = Prices { nrc: Money::units(7), mrc: Money::units(3), ..*profile.prices };
+    let until = Some(now() + Duration::from_secs(3_600));
+    numbers.set_special_price(lease.account, profile.uuid, prices, until).await.unwrap();
+    insta::assert_snapshot!(shown(&world.get(PATH).expect(200).await));
+    world.get(PATH).by(&stranger).expect(404).await;
+    assert_eq!(world.get("/rest/profile/tn").expect(200).await[0]["mrc"], json!(1));
+
+    let search = || world.post("/rest/tn/search", json!({"npa": 201, "take": 1}));
+    let offer = search().expect(200).await["data"][0].clone();
+    assert_eq!((&offer["nrc"], &offer["mrc"]), (&json!(7), &json!(3)));
+    assert_eq!(search().by(&stranger).expect(200).await["data"][0]["mrc"], json!(1));
+    let items = json!({"items": [{"tn": offer["tn"]}]});
+    let price = world.post("/rest/order/price", items.clone()).expect(200).await;
+    assert_eq!((&price["nrc"], &price["mrc"]), (&json!(7), &json!(3)));
+    let order = world.post("/rest/order", items).expect(201).await;
+    finished(&world, order["uuid"].as_str().unwrap()).await;
+    assert_eq!(world.get("/rest/account").expect(200).await["balance"], json!(90));
+
+    let mut events = world.hub.subscribe(lease.account, None, Filter::types([EventType::TnLease]));
+    end(&world, &lease, true).await;
+    assert_eq!(told(&mut events, &lease).await["payload"]["state"], "renewed");
+    assert_eq!(world.get("/rest/account").expect(200).await["balance"], json!(87));
+
+    numbers.set_special_price(lease.account, profile.uuid, prices, Some(now())).await.unwrap();
+    world.get(PATH).expect(404).await;
+    assert_eq!(search().expect(200).await["data"][0]["mrc"], json!(1));
 }
 
 #[tokio::test]

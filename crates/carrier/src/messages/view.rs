@@ -44,7 +44,7 @@ impl Context {
             None => None,
         };
         let prices = match &number {
-            Some(number) => *store.numbers().profile(number.profile).await?.prices,
+            Some(number) => store.numbers().prices_for(account.uuid, number.profile).await?,
             None => Prices::default(),
         };
         let mut context = Context { tn, account, number, lease, profile, prices, unregistered: false };

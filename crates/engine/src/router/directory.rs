@@ -12,7 +12,7 @@ use opentact_store::apps::SipControlApp;
 use opentact_store::connections::SipConnection;
 use opentact_store::domains::SipDomain;
 use opentact_store::lerg::LergBlock;
-use opentact_store::numbers::{Number, TnLease, TnProfile};
+use opentact_store::numbers::{Number, Prices, TnLease};
 use opentact_store::office_hours::OfficeHours;
 use opentact_store::sip_users::SipUser;
 use opentact_store::tn_filters::TnFilter;
@@ -92,8 +92,8 @@ pub(super) struct Directory {
     profiles: Cache<Uuid, Arc<OutboundVoiceProfile>>,
     /// By account and id.
     groups: Cache<(Uuid, Uuid), Arc<Members>>,
-    /// Price profiles.
-    prices: Cache<Uuid, Arc<TnProfile>>,
+    /// By account and price profile.
+    prices: Cache<(Uuid, Uuid), Arc<Prices>>,
     filters: Cache<(Uuid, Uuid), Arc<TnFilter>>,
     /// One entry: whether a LERG file was uploaded.
     lerg: Cache<(), Arc<bool>>,
@@ -268,9 +268,9 @@ impl Directory {
         cached(&self.groups, (account, uuid), read).await
     }
 
-    /// What calls cost from numbers of a price profile.
-    pub(super) async fn prices(&self, uuid: Uuid) -> Result<Arc<TnProfile>> {
-        cached(&self.prices, uuid, self.store.numbers().profile(uuid)).await
+    /// What calls of numbers of a price profile cost an account.
+    pub(super) async fn prices(&self, account: Uuid, profile: Uuid) -> Result<Arc<Prices>> {
+        cached(&self.prices, (account, profile), self.store.numbers().prices_for(account, profile)).await
     }
 
     /// Who may call a number.

@@ -9,6 +9,7 @@ use opentact_store::calls::SpentCall;
 use opentact_store::voice_profiles::OutboundVoiceProfile;
 use opentact_store::{Money, StoreError, Tn};
 use serde_json::json;
+use uuid::Uuid;
 
 use super::dial::unreadable;
 use super::{About, DialFault, Router, Stopped};
@@ -43,7 +44,7 @@ impl Router {
         if max_rate.is_none() && hourly.is_none() && daily.is_none() {
             return Ok(None);
         }
-        let minute = self.minute_price(caller).await?;
+        let minute = self.minute_price(profile.account, caller).await?;
         if let Some(most) = max_rate.filter(|most| minute > *most) {
             let reason = format!("Rate Above Limit: a minute costs {minute}, more than {most}");
             self.stopped(&Stopped::by(profile, "rate", &format!("+{called}"), &reason));
@@ -75,9 +76,9 @@ impl Router {
         Err(DialFault::about(About::Spend, 403, reason))
     }
 
-    /// Of calls from a number: by the price profile of the number.
-    pub(super) async fn minute_price(&self, caller: Tn) -> Result<Money, DialFault> {
-        let prices = self.prices_of(caller).await.map_err(unreadable)?;
+    /// Of an account's calls from a number.
+    pub(super) async fn minute_price(&self, account: Uuid, caller: Tn) -> Result<Money, DialFault> {
+        let prices = self.prices_of(account, caller).await.map_err(unreadable)?;
         let prices = prices.ok_or_else(|| DialFault::new(404, format!("number {caller} is not in the inventory")))?;
         Ok(prices.voice_outgoing_per_min_cost)
     }

@@ -2,7 +2,7 @@ use opentact_store::accounts::Account;
 use opentact_store::apps::SipControlApp;
 use opentact_store::connections::SipConnection;
 use opentact_store::messaging_profiles::MessagingProfile;
-use opentact_store::numbers::{Number, TnLease, TnOrder, TnProfile};
+use opentact_store::numbers::{Number, SpecialPrice, TnLease, TnOrder, TnProfile};
 use opentact_store::sip_users::SipUser;
 use opentact_store::tn_filters::TnFilter;
 use serde_json::{Value, json};
@@ -50,6 +50,11 @@ pub fn tn_profile(profile: &TnProfile) -> Value {
         "country": { "a2": profile.country },
     });
     extended(object, json!(*profile.prices))
+}
+
+/// A price profile at what it costs one account.
+pub fn special_price(profile: &TnProfile, price: &SpecialPrice) -> Value {
+    extended(tn_profile(profile), json!({ "expired_on": date_or_null(price.expired_on) }))
 }
 
 /// A filter profile without its lists, which may be long.

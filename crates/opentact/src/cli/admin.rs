@@ -3,8 +3,10 @@
 use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow};
+use chrono::{DateTime, Utc};
 use clap::{Subcommand, ValueEnum};
 use opentact_store::accounts::{Account, NewAccount};
+use opentact_store::numbers::Prices;
 use opentact_store::transactions::NewTransaction;
 use opentact_store::types::{RefType, Role};
 use opentact_store::users::{NewUser, User};
@@ -37,6 +39,19 @@ pub enum Admin {
         email: String,
         #[arg(allow_negative_numbers = true)]
         amount: Option<Money>,
+    },
+    /// Show what numbers cost an account other than others, or change it.
+    Prices {
+        /// Email of a user of the account.
+        email: String,
+        /// Name of the price profile (`long_code`, `toll_free`).
+        profile: Option<String>,
+        /// What costs what, as in `mrc=0.5 sms_per_send_cost=0.004`; the rest is as in the profile. None: as all others.
+        #[arg(value_name = "NAME=AMOUNT")]
+        prices: Vec<String>,
+        /// Until when (RFC 3339); for ever where it is left out.
+        #[arg(long, value_name = "DATE", requires = "prices")]
+        until: Option<DateTime<Utc>>,
     },
     /// Make an API token for a user; prints it.
     Key { email: String, name: String },
@@ -116,6 +131,25 @@ impl Admin {
                 };
                 println!("{balance}");
             }
+            Self::Prices { email, profile, prices, until } => {
+                let (_, account) = find(store, &email).await?;
+                let numbers = store.numbers();
+                if let Some(name) = profile {
+                    let profiles = numbers.profiles().await?;
+                    let profile = profiles.into_iter().find(|profile| profile.name == name);
+                    let profile = profile.ok_or_else(|| anyhow!("there is no price profile {name}"))?;
+                    if prices.is_empty() {
+                        numbers.remove_special_price(account.uuid, profile.uuid).await?;
+                    } else {
+                        let special = changed(*profile.prices, &prices)?;
+                        numbers.set_special_price(account.uuid, profile.uuid, special, until).await?;
+                    }
+                }
+                for (profile, price) in numbers.special_prices(account.uuid).await? {
+                    let until = price.expired_on.map_or_else(|| "for ever".to_owned(), |end| format!("until {end}"));
+                    println!("{} {until}: {}", profile.name, serde_json::to_string(&*price.prices)?);
+                }
+            }
             Self::Key { email, name } => {
                 let (user, _) = find(store, &email).await?;
                 let (_, token) = store.tokens().create(user.account, user.uuid, &name, None, Vec::new()).await?;
@@ -124,6 +158,21 @@ impl Admin {
         }
         Ok(())
     }
+}
+
+/// The prices with some of them changed.
+fn changed(prices: Prices, changes: &[String]) -> anyhow::Result<Prices> {
+    let mut all = serde_json::to_value(prices)?;
+    for change in changes {
+        let (name, amount) = change.split_once('=').ok_or_else(|| anyhow!("{change}: not NAME=AMOUNT"))?;
+        let amount: Money = amount.parse().map_err(|error| anyhow!("{change}: {error}"))?;
+        let price = all.get_mut(name).ok_or_else(|| anyhow!("{change}: there is no price of this name"))?;
+        if amount < Money::ZERO {
+            return Err(anyhow!("{change}: must not be negative"));
+        }
+        *price = serde_json::to_value(amount)?;
+    }
+    Ok(serde_json::from_value(all)?)
 }
 
 async fn find(store: &Store, email: &str) -> anyhow::Result<(User, Account)> {
@@ -151,6 +200,20 @@ mod tests {
         let (user, account) = find(&store, &email).await.unwrap();
         assert_eq!(account.balance, Money::units(7));
         assert_eq!(store.tokens().list(account.uuid, user.uuid).await.unwrap().len(), 1);
+        let prices = async |prices: &[&str]| {
+            let prices = prices.iter().map(|one| (*one).to_owned()).collect();
+            run(Admin::Prices { email: email.clone(), profile: Some("long_code".to_owned()), prices, until: None })
+                .await
+        };
+        prices(&["mrc=0.5", "sms_per_send_cost=0.004"]).await.unwrap();
+        let (profile, special) = store.numbers().special_prices(account.uuid).await.unwrap().remove(0);
+        assert_eq!((special.prices.mrc, special.prices.nrc), ("0.5".parse().unwrap(), Money::units(1)));
+        assert_eq!(store.numbers().prices_for(account.uuid, profile.uuid).await.unwrap(), *special.prices);
+        for wrong in ["mrc", "mrc=-1", "mrc=much", "gold=1"] {
+            assert!(prices(&[wrong]).await.is_err(), "{wrong}");
+        }
+        prices(&[]).await.unwrap();
+        assert!(store.numbers().special_prices(account.uuid).await.unwrap().is_empty());
         assert!(run(Admin::Password { email: "nobody@example.com".to_owned() }).await.is_err());
     }
 }

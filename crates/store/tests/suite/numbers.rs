@@ -5,7 +5,7 @@ use opentact_store::connections::NewConnection;
 use opentact_store::domains::NewDomain;
 use opentact_store::lerg::LergBlock;
 use opentact_store::messaging_profiles::NewMessagingProfile;
-use opentact_store::numbers::{LeaseFilter, NewLease, NewOrder, OrderFilter, OrderItem, TnLease};
+use opentact_store::numbers::{LeaseFilter, NewLease, NewOrder, OrderFilter, OrderItem, Prices, TnLease};
 use opentact_store::sip_users::NewSipUser;
 use opentact_store::transactions::NewTransaction;
 use opentact_store::types::{Feature, OrderState, RefType, TnKind, now};
@@ -101,6 +101,34 @@ on_both! {
         balances.sort();
         assert_eq!(balances[0], Money::units(4));
         assert!(balances[1..].iter().all(|b| *b == Money::units(5)));
+    }
+
+    async fn special_prices_are_of_one_account_and_end(world: &World) {
+        let (ada, bob) = (tenant(&world.store, "ada", 0).await.0.uuid, tenant(&world.store, "bob", 0).await.0.uuid);
+        let numbers = world.store.numbers();
+        let profile = numbers.profile_for(TnKind::LongCode, "US").await.unwrap();
+        let other = numbers.profile_for(TnKind::TollFree, "US").await.unwrap();
+        let special = |units| Prices { mrc: Money::units(units), ..*profile.prices };
+        let paid = async |account| numbers.prices_for(account, profile.uuid).await.unwrap();
+        numbers.set_special_price(ada, profile.uuid, special(3), None).await.unwrap();
+        let tomorrow = now() + Duration::from_secs(86_400);
+        let set = numbers.set_special_price(ada, profile.uuid, special(7), Some(tomorrow)).await.unwrap();
+        assert_eq!((paid(ada).await, paid(bob).await), (special(7), *profile.prices));
+        assert_eq!(numbers.prices_for(ada, other.uuid).await.unwrap(), *other.prices);
+        assert!(matches!(numbers.prices_for(ada, Uuid::new_v4()).await, Err(StoreError::NotFound("TNProfile"))));
+        let of_ada = numbers.special_prices(ada).await.unwrap();
+        assert_eq!(of_ada.iter().map(|(_, price)| price).collect::<Vec<_>>(), [&set]);
+        assert_eq!((of_ada[0].0.uuid, &of_ada[0].0.prices), (profile.uuid, &set.prices));
+        let priced = numbers.profiles_for(ada).await.unwrap();
+        let priced: Vec<_> = priced.iter().map(|one| (one.uuid, *one.prices)).collect();
+        assert!(priced.contains(&(profile.uuid, special(7))) && priced.contains(&(other.uuid, *other.prices)));
+
+        numbers.set_special_price(ada, profile.uuid, special(7), Some(now())).await.unwrap();
+        assert_eq!(paid(ada).await, *profile.prices);
+        assert!(numbers.special_prices(ada).await.unwrap().is_empty());
+        assert_eq!(numbers.profiles_for(ada).await.unwrap(), numbers.profiles().await.unwrap());
+        assert!(numbers.remove_special_price(ada, profile.uuid).await.unwrap());
+        assert!(!numbers.remove_special_price(ada, profile.uuid).await.unwrap());
     }
 
     async fn a_lease_that_cannot_be_paid_is_not_made(world: &World) {
