@@ -311,19 +311,9 @@ impl Stage {
                 self.answered.insert(id, false);
                 let uri = "sip:b@192.0.2.1".parse().expect("a URI");
                 let request = OutgoingRequest {
-                    flow,
-                    method: Method::Options,
-                    uri,
-                    from: address(),
-                    to: address(),
-                    contact: None,
-                    call_id: None,
-                    cseq: None,
-                    route: Vec::new(),
-                    expires: None,
                     headers,
                     body,
-                    credentials: None,
+                    ..OutgoingRequest::new(flow, Method::Options, uri, address(), address())
                 };
                 Command::Request { id, request }
             }

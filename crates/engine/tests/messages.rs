@@ -31,19 +31,10 @@ fn write_with(
 ) -> RequestId {
     let id = peer.ua.new_request();
     let request = OutgoingRequest {
-        flow: peer.flow_to(world.sip),
-        method: Method::Message,
-        uri: to.clone(),
         credentials: Some(Credentials::password(from.uri.user().unwrap(), PASSWORD)),
-        from,
-        to: NameAddr::new(to),
-        contact: None,
-        call_id: None,
-        cseq: None,
-        route: Vec::new(),
-        expires: None,
         headers: headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
         body,
+        ..OutgoingRequest::new(peer.flow_to(world.sip), Method::Message, to.clone(), from, NameAddr::new(to))
     };
     peer.command(Command::Request { id, request });
     id
@@ -202,20 +193,11 @@ async fn a_message_is_refused_as_a_call_would_be() {
     }
     // Nobody writes in the name of another, nor through us from outside.
     let id = alice.ua.new_request();
+    let flow = alice.flow_to(world.sip);
     let request = OutgoingRequest {
-        flow: alice.flow_to(world.sip),
-        method: Method::Message,
-        uri: user("bob"),
-        from: address("bob"),
-        to: address("bob"),
-        contact: None,
-        call_id: None,
-        cseq: None,
-        route: Vec::new(),
-        expires: None,
-        headers: Vec::new(),
         body: plain("hi"),
         credentials: Some(Credentials::password("bob", "wrong")),
+        ..OutgoingRequest::new(flow, Method::Message, user("bob"), address("bob"), address("bob"))
     };
     alice.command(Command::Request { id, request });
     assert_eq!(answer(&mut alice).await.code(), 403);

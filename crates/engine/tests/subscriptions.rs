@@ -155,20 +155,11 @@ async fn a_user_is_told_that_messages_wait() {
     desk.told("Messages-Waiting: no\r\n").await;
     let to = Uri::sip(Some("desk"), DOMAIN, None).unwrap();
     let id = alice.ua.new_request();
+    let flow = alice.flow_to(world.sip);
     let request = OutgoingRequest {
-        flow: alice.flow_to(world.sip),
-        method: Method::Message,
-        uri: to.clone(),
-        from: address("alice"),
-        to: NameAddr::new(to),
-        contact: None,
-        call_id: None,
-        cseq: None,
-        route: Vec::new(),
-        expires: None,
-        headers: Vec::new(),
         body: Some(("text/plain".into(), "are you there".into())),
         credentials: Some(Credentials::password("alice", PASSWORD)),
+        ..OutgoingRequest::new(flow, Method::Message, to.clone(), address("alice"), NameAddr::new(to))
     };
     alice.command(Command::Request { id, request });
     let kept = async { while !matches!(alice.event().await, Event::Response { .. }) {} };

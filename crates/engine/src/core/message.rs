@@ -378,20 +378,14 @@ impl Core {
         let bindings = self.registrar.lookup(Instant::now(), aor);
         let requests: Vec<_> = bindings
             .into_iter()
-            .map(|binding| OutgoingRequest {
-                flow: binding.flow,
-                method: Method::Message,
-                uri: binding.contact.clone(),
-                from: NameAddr::new(party(from)),
-                to: NameAddr::new(party(to)),
-                contact: None,
-                call_id: None,
-                cseq: None,
-                route: binding.path.to_vec(),
-                expires: None,
-                headers: headers.clone(),
-                body: Some(body.clone()),
-                credentials: None,
+            .map(|binding| {
+                let (from, to) = (NameAddr::new(party(from)), NameAddr::new(party(to)));
+                OutgoingRequest {
+                    route: binding.path.to_vec(),
+                    headers: headers.clone(),
+                    body: Some(body.clone()),
+                    ..OutgoingRequest::new(binding.flow, Method::Message, binding.contact.clone(), from, to)
+                }
             })
             .collect();
         if requests.is_empty() {

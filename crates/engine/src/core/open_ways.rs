@@ -92,21 +92,10 @@ impl Core {
         };
         let mut requests = Vec::new();
         while let Some(binding) = self.open_ways.take(now, there) {
-            requests.push(OutgoingRequest {
-                flow: binding.flow,
-                method: Method::Options,
-                uri: binding.contact.clone(),
-                from: NameAddr::new(Uri::from_addr(None, binding.flow.local)),
-                to: NameAddr::new(binding.contact.clone()),
-                contact: None,
-                call_id: None,
-                cseq: None,
-                route: Vec::new(),
-                expires: None,
-                headers: Vec::new(),
-                body: None,
-                credentials: None,
-            });
+            let (flow, contact) = (binding.flow, &binding.contact);
+            let from = NameAddr::new(Uri::from_addr(None, flow.local));
+            let to = NameAddr::new(contact.clone());
+            requests.push(OutgoingRequest::new(flow, Method::Options, contact.clone(), from, to));
         }
         for request in requests {
             let id = self.ua.new_request();

@@ -216,21 +216,15 @@ impl Core {
             Question::Options => Uri::from_addr(None, flow.local),
             Question::Register | Question::Farewell => aor.clone(),
         };
+        let to = if question == Question::Options { uri.clone() } else { aor };
         let id = self.ua.new_request();
         let request = OutgoingRequest {
-            flow,
-            method,
-            to: NameAddr::new(if question == Question::Options { uri.clone() } else { aor }),
-            uri,
-            from: NameAddr::new(from),
             contact: register.map(|_| Uri::from_addr(user, flow.local)),
             call_id: Some(call_id),
             cseq: register.map(|register| register.cseq),
-            route: Vec::new(),
             expires: register.map(|register| register.expires),
-            headers: Vec::new(),
-            body: None,
             credentials: target.credentials.as_deref().cloned(),
+            ..OutgoingRequest::new(flow, method, uri, NameAddr::new(from), NameAddr::new(to))
         };
         self.trunks.asked.insert(id, (target.uuid, target.version, question));
         self.command(Command::Request { id, request });

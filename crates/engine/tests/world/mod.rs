@@ -462,20 +462,13 @@ impl Peer {
     async fn register_with(&mut self, sip: SocketAddr, aor: NameAddr, password: &str, expires: u32) -> u16 {
         let login = aor.uri.user().unwrap().to_owned();
         let id = self.ua.new_request();
+        let uri = Uri::sip(None, aor.uri.host(), None).unwrap();
         let request = OutgoingRequest {
-            flow: self.flow_to(sip),
-            method: Method::Register,
-            uri: Uri::sip(None, aor.uri.host(), None).unwrap(),
-            from: aor.clone(),
-            to: aor,
             contact: Some(Uri::from_addr(Some(&login), self.address)),
-            call_id: None,
-            cseq: None,
-            route: Vec::new(),
             expires: Some(expires),
             headers: self.registers_with.clone(),
-            body: None,
             credentials: Some(Credentials::password(login, password)),
+            ..OutgoingRequest::new(self.flow_to(sip), Method::Register, uri, aor.clone(), aor)
         };
         self.command(Command::Request { id, request });
         match self.event().await {

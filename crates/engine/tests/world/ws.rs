@@ -93,20 +93,12 @@ impl WsPeer {
 
     pub async fn register(&mut self) -> u16 {
         let id = self.ua.new_request();
+        let (uri, aor) = (Uri::sip(None, DOMAIN, None).unwrap(), address(self.login));
         let request = OutgoingRequest {
-            flow: self.flow,
-            method: Method::Register,
-            uri: Uri::sip(None, DOMAIN, None).unwrap(),
-            from: address(self.login),
-            to: address(self.login),
             contact: Some(self.contact()),
-            call_id: None,
-            cseq: None,
-            route: Vec::new(),
             expires: Some(300),
-            headers: Vec::new(),
-            body: None,
             credentials: Some(Credentials::password(self.login.to_owned(), PASSWORD.to_owned())),
+            ..OutgoingRequest::new(self.flow, Method::Register, uri, aor.clone(), aor)
         };
         self.command(Command::Request { id, request });
         match self.event().await {

@@ -114,3 +114,25 @@ pub struct OutgoingRequest {
     pub body: Option<Body>,
     pub credentials: Option<Credentials>,
 }
+
+impl OutgoingRequest {
+    /// With nothing that may be left out.
+    #[must_use]
+    pub fn new(flow: Flow, method: Method, uri: Uri, from: NameAddr, to: NameAddr) -> Self {
+        Self {
+            flow,
+            method,
+            uri,
+            from,
+            to,
+            contact: None,
+            call_id: None,
+            cseq: None,
+            route: Vec::new(),
+            expires: None,
+            headers: Vec::new(),
+            body: None,
+            credentials: None,
+        }
+    }
+}

@@ -11,6 +11,7 @@ use opentact_sip::registrar::{Registrar, RegistrarConfig};
 use opentact_sip::ua::{
     Command, Event, ExtraHeaders, OutgoingInvite, OutgoingRequest, RequestId, SessionId, Ua, UaConfig,
 };
+use opentact_sip::uri::NameAddr;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -180,20 +181,13 @@ impl Endpoint {
 
     pub fn request(&self, method: Method, flow: Flow, password: bool) -> OutgoingRequest {
         let password = if password { PASSWORD } else { "wrong horse" };
+        let uri = format!("sip:{}", flow.remote).parse().unwrap();
+        let aor: NameAddr = format!("<sip:user@{}>", flow.remote).parse().unwrap();
         OutgoingRequest {
-            flow,
             contact: Some(format!("sip:user@{}", flow.local).parse().unwrap()),
-            method,
-            uri: format!("sip:{}", flow.remote).parse().unwrap(),
-            from: format!("<sip:user@{}>", flow.remote).parse().unwrap(),
-            to: format!("<sip:user@{}>", flow.remote).parse().unwrap(),
-            call_id: None,
-            cseq: None,
-            route: Vec::new(),
             expires: Some(300),
-            headers: Vec::new(),
-            body: None,
             credentials: Some(Credentials::password("user", password)),
+            ..OutgoingRequest::new(flow, method, uri, aor.clone(), aor)
         }
     }
 }

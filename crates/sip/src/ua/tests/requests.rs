@@ -3,22 +3,15 @@
 use super::*;
 use crate::digest::{Algorithm, Challenger, Credentials, Ha1, Verdict};
 use crate::message::Name;
+use crate::uri::NameAddr;
 
 fn register(line: &Line, credentials: Option<Credentials>) -> OutgoingRequest {
+    let (uri, aor): (_, NameAddr) = ("sip:example.com".parse().unwrap(), "<sip:alice@example.com>".parse().unwrap());
     OutgoingRequest {
-        flow: line.flow(A),
-        method: Method::Register,
-        uri: "sip:example.com".parse().unwrap(),
-        from: "<sip:alice@example.com>".parse().unwrap(),
-        to: "<sip:alice@example.com>".parse().unwrap(),
         contact: Some("sip:alice@192.0.2.1".parse().unwrap()),
-        call_id: None,
-        cseq: None,
-        route: Vec::new(),
         expires: Some(600),
-        headers: Vec::new(),
-        body: None,
         credentials,
+        ..OutgoingRequest::new(line.flow(A), Method::Register, uri, aor.clone(), aor)
     }
 }
 
