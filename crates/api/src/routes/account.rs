@@ -1,14 +1,17 @@
 //! The caller's account.
 
 use axum::extract::State;
+use http::HeaderMap;
 use opentact_events::view;
+use opentact_store::accounts::Account;
 use serde::Deserialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::auth::Caller;
-use crate::envelope::{Envelope, Reply, ok};
+use crate::envelope::{Envelope, Live, if_match};
 use crate::error::AppError;
 use crate::extract::{Body, Id};
 use crate::model;
@@ -57,16 +60,27 @@ struct NotificationChange {
 /// The account of the credential, with its balance.
 #[utoipa::path(get, path = "/rest/account", operation_id = "GetAccount", tag = "account",
     responses((status = 200, body = Envelope<model::Account>), Faults))]
-async fn own(caller: Caller) -> Reply {
-    ok(view::account_full(&caller.account))
+async fn own(caller: Caller) -> Live {
+    show(&caller.account)
+}
+
+fn show(account: &Account) -> Live {
+    Live { shown: view::account_full(account), version: version(account) }
+}
+
+/// Each call and message changes the balance, which nobody changes by PATCH.
+fn version(account: &Account) -> Value {
+    let mut version = view::account_full(account);
+    version["balance"].take();
+    version
 }
 
 /// An account by its uuid: one's own.
 #[utoipa::path(get, path = "/rest/account/{uuid}", operation_id = "GetAccountByUUID", tag = "account",
     params(("uuid" = uuid::Uuid, Path)), responses((status = 200, body = Envelope<model::Account>), Faults))]
-async fn by_uuid(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Reply {
+async fn by_uuid(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Result<Live, AppError> {
     if uuid == caller.account() {
-        return ok(view::account_full(&caller.account));
+        return Ok(show(&caller.account));
     }
     state.store.accounts().get(uuid).await?;
     Err(AppError::Forbidden)
@@ -75,8 +89,14 @@ async fn by_uuid(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) ->
 /// Change the account. Admins only.
 #[utoipa::path(patch, path = "/rest/account", operation_id = "ModifyAccount", tag = "account",
     request_body = AccountChange, responses((status = 200, body = Envelope<model::Account>), Faults))]
-async fn modify(State(state): State<ApiState>, caller: Caller, Body(form): Body<AccountChange>) -> Reply {
+async fn modify(
+    State(state): State<ApiState>,
+    caller: Caller,
+    headers: HeaderMap,
+    Body(form): Body<AccountChange>,
+) -> Result<Live, AppError> {
     caller.administrates()?;
+    if_match(&headers, &version(&caller.account))?;
     let accounts = state.store.accounts();
     let changed = accounts.update(caller.account(), |account| {
         account.name = form.name.unwrap_or_else(|| std::mem::take(&mut account.name));
@@ -90,19 +110,25 @@ async fn modify(State(state): State<ApiState>, caller: Caller, Body(form): Body<
     });
     let account = changed.await?;
     state.calls.invalidate(caller.account());
-    ok(view::account_full(&account))
+    Ok(show(&account))
 }
 
 /// Choose which notices the account gets. Admins only.
 #[utoipa::path(patch, path = "/rest/account/notification", operation_id = "ModifyAccountNotification", tag = "account",
     request_body = NotificationChange, responses((status = 200, body = Envelope<model::Account>), Faults))]
-async fn notification(State(state): State<ApiState>, caller: Caller, Body(form): Body<NotificationChange>) -> Reply {
+async fn notification(
+    State(state): State<ApiState>,
+    caller: Caller,
+    headers: HeaderMap,
+    Body(form): Body<NotificationChange>,
+) -> Result<Live, AppError> {
     caller.administrates()?;
+    if_match(&headers, &version(&caller.account))?;
     let accounts = state.store.accounts();
     let changed = accounts.update(caller.account(), |account| {
         account.notification.balance = form.balance.unwrap_or(account.notification.balance);
     });
     let account = changed.await?;
     state.calls.invalidate(caller.account());
-    ok(view::account_full(&account))
+    Ok(show(&account))
 }

@@ -1,11 +1,11 @@
 //! What SIP users do by themselves: join by an invite, change what is said of them, see who is in their domain.
 
 use axum::extract::State;
+use http::HeaderMap;
 use opentact_events::view;
 use opentact_store::domains::SipDomain;
 use opentact_store::sip_invites::SipInvite;
-use opentact_store::sip_users::NewSipUser;
-use opentact_store::types::{Gender, MailKind};
+use opentact_store::types::MailKind;
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -13,15 +13,15 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::password_reset::{NewPassword, ResetQuery, ask};
+use super::sip_person::{NewSipPerson, SipPersonChange};
 use crate::auth::Phone;
-use crate::envelope::{Envelope, Reply, created, ok};
+use crate::envelope::{Envelope, Reply, Tagged, created, if_match, ok};
 use crate::error::AppError;
 use crate::expand;
 use crate::extract::{Body, ClientAddress, Query, Segments};
 use crate::model;
 use crate::openapi::Faults;
 use crate::state::ApiState;
-use crate::types::{self, Change};
 
 pub(crate) fn router() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
@@ -31,56 +31,13 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
         .routes(routes!(colleagues))
 }
 
-#[derive(Debug, Deserialize, ToSchema)]
-struct InvitedUser {
-    /// User part of the SIP address.
-    #[schema(schema_with = types::sip_login)]
-    login: String,
-    /// Not stored: only the digest secrets made of it are.
-    #[schema(min_length = 8, max_length = 255)]
-    password: String,
-    #[schema(min_length = 1, max_length = 24)]
-    first_name: Option<String>,
-    #[schema(min_length = 1, max_length = 24)]
-    last_name: Option<String>,
-    #[schema(schema_with = types::email)]
-    email: Option<String>,
-    #[schema(min_length = 3, max_length = 16)]
-    phone_number: Option<String>,
-    #[schema(min_length = 10, max_length = 255)]
-    avatar: Option<String>,
-    #[schema(format = Date)]
-    dob: Option<String>,
-    #[schema(schema_with = types::gender)]
-    gender: Option<Gender>,
-}
-
 /// What is left out stays; null takes it away. Login and what may be called are the account's to change.
 #[derive(Debug, Deserialize, ToSchema)]
 struct OwnChange {
     #[schema(min_length = 8, max_length = 255)]
     password: Option<String>,
-    #[serde(default)]
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 24)]
-    first_name: Change<String>,
-    #[serde(default)]
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 24)]
-    last_name: Change<String>,
-    #[serde(default)]
-    #[schema(schema_with = types::or_null::email)]
-    email: Change<String>,
-    #[serde(default)]
-    #[schema(value_type = Option<String>, min_length = 3, max_length = 16)]
-    phone_number: Change<String>,
-    #[serde(default)]
-    #[schema(value_type = Option<String>, min_length = 10, max_length = 255)]
-    avatar: Change<String>,
-    #[serde(default)]
-    #[schema(value_type = Option<String>, format = Date)]
-    dob: Change<String>,
-    #[serde(default)]
-    #[schema(schema_with = types::or_null::gender)]
-    gender: Change<Gender>,
+    #[serde(flatten)]
+    person: SipPersonChange,
 }
 
 /// The invite of the token in the path, and its domain.
@@ -100,23 +57,11 @@ async fn invited(State(state): State<ApiState>, path: Segments) -> Reply {
 
 /// Become a SIP user of the domain that a token invites to.
 #[utoipa::path(post, path = "/rest/app/invite/{token}", operation_id = "RegisterSIPUserByInviteApp", tag = "app",
-    params(("token" = String, Path)), request_body = InvitedUser, security(()),
+    params(("token" = String, Path)), request_body = NewSipPerson, security(()),
     responses((status = 201, body = Envelope<model::SipUser>), Faults))]
-async fn join(State(state): State<ApiState>, path: Segments, Body(form): Body<InvitedUser>) -> Reply {
+async fn join(State(state): State<ApiState>, path: Segments, Body(form): Body<NewSipPerson>) -> Reply {
     let (invite, domain) = invite(&state, &path).await?;
-    let new = NewSipUser {
-        login: form.login,
-        password: form.password,
-        first_name: form.first_name,
-        last_name: form.last_name,
-        email: form.email,
-        phone_number: form.phone_number,
-        avatar: form.avatar,
-        gender: form.gender,
-        dob: form.dob,
-        ..NewSipUser::default()
-    };
-    let user = state.store.sip_users().create(invite.account, invite.created_by, domain.uuid, new).await?;
+    let user = state.store.sip_users().create(invite.account, invite.created_by, domain.uuid, form.into()).await?;
     state.calls.invalidate(invite.account);
     created(expand::sip_user(&state, &domain, &user).await?)
 }
@@ -124,27 +69,27 @@ async fn join(State(state): State<ApiState>, path: Segments, Body(form): Body<In
 /// The SIP user who asks.
 #[utoipa::path(get, path = "/rest/app", operation_id = "GetSIPUserApp", tag = "app", security(("ha1b" = [])),
     responses((status = 200, body = Envelope<model::SipUser>), Faults))]
-async fn get(State(state): State<ApiState>, phone: Phone) -> Reply {
-    ok(expand::sip_user(&state, &phone.domain, &phone.user).await?)
+async fn get(State(state): State<ApiState>, phone: Phone) -> Result<Tagged, AppError> {
+    Ok(Tagged(expand::sip_user(&state, &phone.domain, &phone.user).await?))
 }
 
 /// Change oneself.
 #[utoipa::path(patch, path = "/rest/app", operation_id = "ModifySIPUserApp", tag = "app", request_body = OwnChange,
     security(("ha1b" = [])), responses((status = 200, body = Envelope<model::SipUser>), Faults))]
-async fn modify(State(state): State<ApiState>, phone: Phone, Body(form): Body<OwnChange>) -> Reply {
+async fn modify(
+    State(state): State<ApiState>,
+    phone: Phone,
+    headers: HeaderMap,
+    Body(form): Body<OwnChange>,
+) -> Result<Tagged, AppError> {
+    if_match(&headers, &expand::sip_user(&state, &phone.domain, &phone.user).await?)?;
     let users = state.store.sip_users();
     let changed = users.update(phone.account(), phone.user.uuid, None, form.password.as_deref(), |user| {
-        form.first_name.apply(&mut user.first_name);
-        form.last_name.apply(&mut user.last_name);
-        form.email.apply(&mut user.email);
-        form.phone_number.apply(&mut user.phone_number);
-        form.avatar.apply(&mut user.avatar);
-        form.dob.apply(&mut user.dob);
-        form.gender.apply(&mut user.gender);
+        form.person.apply(user);
     });
     let user = changed.await?;
     state.calls.invalidate(phone.account());
-    ok(expand::sip_user(&state, &phone.domain, &user).await?)
+    Ok(Tagged(expand::sip_user(&state, &phone.domain, &user).await?))
 }
 
 /// Have a mail sent with tokens that set new passwords of the SIP users with this e-mail.

@@ -7,7 +7,7 @@ use opentact_store::numbers::{LeaseFilter, TnLease};
 use opentact_store::types::{Feature, Tn};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
@@ -32,6 +32,16 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
         .routes(routes!(get, modify, remove))
         .routes(routes!(get_2021))
         .routes(routes!(subscribe, unsubscribe))
+}
+
+/// The lease in a path.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[allow(dead_code)]
+pub(super) struct LeasePath {
+    /// Uuid of the lease, or the number.
+    #[param(pattern = r"^(\+?[1-9][0-9]{6,14}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$")]
+    uuid: String,
 }
 
 /// Leases of one request to assign or release.
@@ -199,8 +209,7 @@ async fn search(
 
 /// One number of the account.
 #[utoipa::path(get, path = "/rest/lease/tn/{uuid}", operation_id = "GetTNLeaseByUUID", tag = "lease",
-    params(("uuid" = String, Path, description = "Uuid of the lease, or the number",
-        pattern = r"^(\+?[1-9][0-9]{6,14}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$")),
+    params(LeasePath),
     responses((status = 200, body = Envelope<model::TnLease>), Faults))]
 async fn get(State(state): State<ApiState>, caller: Caller, path: Segments) -> Result<Tagged, AppError> {
     let lease = find(&state, &caller, &path).await?;
@@ -209,8 +218,7 @@ async fn get(State(state): State<ApiState>, caller: Caller, path: Segments) -> R
 
 /// One number of the account; the 2021 path.
 #[utoipa::path(get, path = "/rest/lease/tn/{uuid}/tn", operation_id = "GetTNLeaseByTN", tag = "lease",
-    params(("uuid" = String, Path, description = "The number",
-        pattern = r"^(\+?[1-9][0-9]{6,14}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$")),
+    params(LeasePath),
     responses((status = 200, body = Envelope<model::TnLease>), Faults))]
 async fn get_2021(State(state): State<ApiState>, caller: Caller, path: Segments) -> Result<Tagged, AppError> {
     let lease = find(&state, &caller, &path).await?;
@@ -317,8 +325,7 @@ fn feature(path: &Segments) -> Result<Feature, AppError> {
 
 /// Switch a feature of a number on.
 #[utoipa::path(post, path = "/rest/lease/tn/{uuid}/subscription/{feature}", operation_id = "SubscribeTNLease", tag = "lease",
-    params(("uuid" = String, Path, description = "Uuid of the lease, or the number",
-        pattern = r"^(\+?[1-9][0-9]{6,14}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$"),
+    params(LeasePath,
         ("feature" = String, Path, description = "`voice`, `sms`, `mms`, `fax` or `emergency`", example = "sms",
             pattern = "^(voice|sms|mms|fax|emergency)$")),
     request_body = Subscribe, responses((status = 200, body = Envelope<model::TnLease>), Faults))]
@@ -352,8 +359,7 @@ async fn subscribe(
 
 /// Switch a feature of a number off.
 #[utoipa::path(delete, path = "/rest/lease/tn/{uuid}/subscription/{feature}", operation_id = "UnsubscribeTNLease",
-    tag = "lease", params(("uuid" = String, Path, description = "Uuid of the lease, or the number",
-        pattern = r"^(\+?[1-9][0-9]{6,14}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$"),
+    tag = "lease", params(LeasePath,
         ("feature" = String, Path, description = "`voice`, `sms`, `mms`, `fax` or `emergency`", example = "sms",
             pattern = "^(voice|sms|mms|fax|emergency)$")),
     responses((status = 200, body = Envelope<model::TnLease>), Faults))]
@@ -370,8 +376,7 @@ async fn unsubscribe(State(state): State<ApiState>, caller: Caller, path: Segmen
 
 /// Change where the calls and messages of a number go; null detaches.
 #[utoipa::path(patch, path = "/rest/lease/tn/{uuid}", operation_id = "ModifyTNLease", tag = "lease",
-    params(("uuid" = String, Path, description = "Uuid of the lease, or the number",
-        pattern = r"^(\+?[1-9][0-9]{6,14}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$")), request_body = LeaseChange,
+    params(LeasePath), request_body = LeaseChange,
     responses((status = 200, body = Envelope<model::TnLease>), Faults))]
 async fn modify(
     State(state): State<ApiState>,
@@ -413,8 +418,7 @@ async fn release(state: &ApiState, caller: &Caller, lease: &TnLease) -> Result<(
 
 /// Give a number back.
 #[utoipa::path(delete, path = "/rest/lease/tn/{uuid}", operation_id = "RemoveTNLeaseByUUID", tag = "lease",
-    params(("uuid" = String, Path, description = "Uuid of the lease, or the number",
-        pattern = r"^(\+?[1-9][0-9]{6,14}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$")),
+    params(LeasePath),
     responses((status = 200, body = Envelope<model::TnLease>), Faults))]
 async fn remove(State(state): State<ApiState>, caller: Caller, path: Segments) -> Reply {
     let lease = find(&state, &caller, &path).await?;

@@ -12,7 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
-use super::lease;
+use super::lease::{self, LeasePath};
 use crate::auth::Caller;
 use crate::envelope::{Envelope, Reply, ok};
 use crate::error::AppError;
@@ -73,8 +73,7 @@ impl Step {
 
 /// Where a call or a message to a number of the account goes, step by step, as things are now.
 #[utoipa::path(get, path = "/rest/lease/tn/{uuid}/route", operation_id = "GetTNLeaseRoute", tag = "lease",
-    params(("uuid" = String, Path, description = "Uuid of the lease, or the number",
-        pattern = r"^(\+?[1-9][0-9]{6,14}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$")),
+    params(LeasePath),
     responses((status = 200, body = Envelope<LeaseRoute>), Faults))]
 async fn route(State(state): State<ApiState>, caller: Caller, path: Segments) -> Reply {
     let lease = lease::find(&state, &caller, &path).await?;

@@ -41,6 +41,7 @@ mod sip_group;
 mod sip_ice_server;
 mod sip_invite;
 mod sip_message;
+mod sip_person;
 mod sip_switch;
 mod sip_user;
 mod sms;

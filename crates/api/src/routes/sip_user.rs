@@ -4,7 +4,6 @@ use axum::extract::State;
 use http::HeaderMap;
 use opentact_store::domains::SipDomain;
 use opentact_store::sip_users::{NewSipUser, SipUser};
-use opentact_store::types::Gender;
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -12,6 +11,7 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::sip_domain;
+use super::sip_person::{NewSipPerson, SipPersonChange};
 use crate::auth::Caller;
 use crate::envelope::{Envelope, Reply, Tagged, created, if_match, ok};
 use crate::error::AppError;
@@ -29,31 +29,13 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
 
 #[derive(Debug, Deserialize, ToSchema)]
 struct NewPhone {
-    /// User part of the SIP address.
-    #[schema(schema_with = types::sip_login)]
-    login: String,
-    /// Not stored: only the digest secrets made of it are.
-    #[schema(min_length = 8, max_length = 255)]
-    password: String,
+    #[serde(flatten)]
+    person: NewSipPerson,
     is_active: Option<bool>,
     /// Only calls from and to the same domain.
     same_domain_calls_only: Option<bool>,
     /// Caller id and direct number.
     tn_lease: Option<Uuid>,
-    #[schema(min_length = 1, max_length = 24)]
-    first_name: Option<String>,
-    #[schema(min_length = 1, max_length = 24)]
-    last_name: Option<String>,
-    #[schema(schema_with = types::email)]
-    email: Option<String>,
-    #[schema(min_length = 3, max_length = 16)]
-    phone_number: Option<String>,
-    #[schema(min_length = 10, max_length = 255)]
-    avatar: Option<String>,
-    #[schema(format = Date)]
-    dob: Option<String>,
-    #[schema(schema_with = types::gender)]
-    gender: Option<Gender>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -68,27 +50,8 @@ struct PhoneChange {
     #[serde(default)]
     #[schema(value_type = Option<Uuid>)]
     tn_lease: Change<Uuid>,
-    #[serde(default)]
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 24)]
-    first_name: Change<String>,
-    #[serde(default)]
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 24)]
-    last_name: Change<String>,
-    #[serde(default)]
-    #[schema(schema_with = types::or_null::email)]
-    email: Change<String>,
-    #[serde(default)]
-    #[schema(value_type = Option<String>, min_length = 3, max_length = 16)]
-    phone_number: Change<String>,
-    #[serde(default)]
-    #[schema(value_type = Option<String>, min_length = 10, max_length = 255)]
-    avatar: Change<String>,
-    #[serde(default)]
-    #[schema(value_type = Option<String>, format = Date)]
-    dob: Change<String>,
-    #[serde(default)]
-    #[schema(schema_with = types::or_null::gender)]
-    gender: Change<Gender>,
+    #[serde(flatten)]
+    person: SipPersonChange,
 }
 
 async fn find(state: &ApiState, caller: &Caller, path: &Segments) -> Result<(SipDomain, SipUser), AppError> {
@@ -118,17 +81,9 @@ async fn list(State(state): State<ApiState>, caller: Caller, path: Segments) -> 
 async fn create(State(state): State<ApiState>, caller: Caller, path: Segments, Body(form): Body<NewPhone>) -> Reply {
     let domain = sip_domain::find(&state, &caller, path.text("domain")).await?;
     let new = NewSipUser {
-        login: form.login,
-        password: form.password,
         same_domain_calls_only: form.same_domain_calls_only.unwrap_or(false),
         tn_lease: form.tn_lease,
-        first_name: form.first_name,
-        last_name: form.last_name,
-        email: form.email,
-        phone_number: form.phone_number,
-        avatar: form.avatar,
-        gender: form.gender,
-        dob: form.dob,
+        ..form.person.into()
     };
     let users = state.store.sip_users();
     let mut user = users.create(caller.account(), caller.by(), domain.uuid, new).await?;
@@ -167,13 +122,7 @@ async fn modify(
         user.is_active = form.is_active.unwrap_or(user.is_active);
         user.same_domain_calls_only = form.same_domain_calls_only.unwrap_or(user.same_domain_calls_only);
         form.tn_lease.apply(&mut user.tn_lease);
-        form.first_name.apply(&mut user.first_name);
-        form.last_name.apply(&mut user.last_name);
-        form.email.apply(&mut user.email);
-        form.phone_number.apply(&mut user.phone_number);
-        form.avatar.apply(&mut user.avatar);
-        form.dob.apply(&mut user.dob);
-        form.gender.apply(&mut user.gender);
+        form.person.apply(user);
     });
     let user = changed.await?;
     state.calls.invalidate(caller.account());

@@ -1,6 +1,7 @@
 //! Users: oneself and others, sign-up.
 
 use axum::extract::State;
+use http::HeaderMap;
 use opentact_events::view;
 use opentact_store::accounts::NewAccount;
 use opentact_store::types::{Gender, Role};
@@ -14,7 +15,7 @@ use uuid::Uuid;
 
 use super::account_user;
 use crate::auth::{Caller, sign_up};
-use crate::envelope::{Envelope, Reply, created, ok};
+use crate::envelope::{Envelope, Live, Reply, created, if_match, ok};
 use crate::error::AppError;
 use crate::extract::{Body, Id};
 use crate::model;
@@ -148,6 +149,11 @@ pub(super) fn online(state: &ApiState, user: &User) -> Value {
     view::user(user, state.hub.online(user.account, user.uuid))
 }
 
+/// Who comes and goes is not changed by that.
+fn show(state: &ApiState, user: &User) -> Live {
+    Live { shown: online(state, user), version: view::user(user, false) }
+}
+
 pub(super) async fn find(state: &ApiState, caller: &Caller, uuid: Uuid) -> Result<User, AppError> {
     visible(state, caller, uuid, state.store.users().get(caller.account(), uuid).await).await
 }
@@ -160,8 +166,8 @@ pub(super) fn may_change(caller: &Caller, uuid: Uuid) -> Result<(), AppError> {
 /// A user of the account.
 #[utoipa::path(get, path = "/rest/user/{uuid}", operation_id = "GetUserByUUID", tag = "user",
     params(("uuid" = Uuid, Path)), responses((status = 200, body = Envelope<model::User>), Faults))]
-async fn get(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Reply {
-    ok(online(&state, &find(&state, &caller, uuid).await?))
+async fn get(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Result<Live, AppError> {
+    Ok(show(&state, &find(&state, &caller, uuid).await?))
 }
 
 /// Change oneself; an Admin changes any user of the account, and their role.
@@ -170,9 +176,16 @@ async fn get(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Rep
 #[utoipa::path(patch, path = "/rest/user/{uuid}", operation_id = "UpdateUserByUUID", tag = "user",
     params(("uuid" = Uuid, Path)), request_body = UserChange,
     responses((status = 200, body = Envelope<model::User>), Faults))]
-async fn modify(State(state): State<ApiState>, caller: Caller, Id(uuid): Id, Body(form): Body<UserChange>) -> Reply {
+async fn modify(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Id(uuid): Id,
+    headers: HeaderMap,
+    Body(form): Body<UserChange>,
+) -> Result<Live, AppError> {
     let before = find(&state, &caller, uuid).await?;
     may_change(&caller, uuid)?;
+    if_match(&headers, &view::user(&before, false))?;
     if form.role.is_some_and(|role| role != before.role) {
         caller.administrates()?;
     }
@@ -192,7 +205,7 @@ async fn modify(State(state): State<ApiState>, caller: Caller, Id(uuid): Id, Bod
         let set = users.set_password(caller.account(), uuid, &password);
         user = state.passwords.bounded(set).await?;
     }
-    ok(online(&state, &user))
+    Ok(show(&state, &user))
 }
 
 /// Deactivate oneself; an Admin any user of the account. No credential of theirs works then; an Admin can reactivate them.

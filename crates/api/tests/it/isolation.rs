@@ -324,6 +324,36 @@ async fn nothing_of_an_account_is_reached_by_another() {
     }
 }
 
+/// What PATCH does not change but command, and why nobody's change is lost by it.
+const COMMANDS: &[(&str, &str)] = &[
+    ("/rest/batch/{uuid}", "paused, running, canceled: what cannot be is a 409"),
+    ("/rest/sms/inbound/{uuid}", "read or not"),
+];
+
+#[tokio::test]
+async fn what_has_changed_meanwhile_is_not_written_over() {
+    let world = World::new().await;
+    let (owner, objects) = objects(&world).await;
+    let can_be_read: Vec<&str> =
+        operations().filter(|(method, _)| *method == Method::GET).map(|(_, template)| template).collect();
+    let changes = operations().filter(|(method, template)| method == Method::PATCH && can_be_read.contains(template));
+    let mut held = 0;
+    for (method, template) in changes.filter(|(_, template)| COMMANDS.iter().all(|(path, _)| path != template)) {
+        let path = filled(template, |prefix| &objects[prefix][..1]).remove(0);
+        let read = owner.ask(world.get(&path), template).send().await;
+        let tag = read.headers.get("etag").unwrap_or_else(|| panic!("{path} has no ETag")).to_str().unwrap().to_owned();
+        let change = |tag: &str| {
+            let change = request(&world, &method, &path, template, &objects).header("if-match", tag);
+            owner.ask(change, template).send()
+        };
+        assert_eq!(change("\"old\"").await.status, 412, "{path}");
+        let changed = change(&tag).await;
+        assert!(changed.status.is_success(), "{path}: {} {}", changed.status, changed.text);
+        held += 1;
+    }
+    assert!(held > 15, "{held}");
+}
+
 /// So that nothing is deleted that is still asked for.
 fn order(method: &Method) -> usize {
     ["GET", "POST", "PATCH", "PUT", "DELETE"].iter().position(|one| *one == method.as_str()).unwrap()
