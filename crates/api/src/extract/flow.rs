@@ -1,7 +1,7 @@
 //! Files: call-flow XML in any of its three envelopes (multipart `file`, `application/xml`, `{"xml": "..."}`), and CSV.
 
 use axum::body::Body as HttpBody;
-use axum::extract::{FromRequest, Multipart, Request};
+use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, Request};
 use bytes::Bytes;
 use opentact_callflow::{Document, Fault, Mode};
 use serde_json::Value;
@@ -60,6 +60,8 @@ pub(super) async fn file_field(
 ) -> Result<Vec<u8>, AppError> {
     let mut request = Request::new(HttpBody::from(octets));
     *request.headers_mut() = headers.clone();
+    // What a body may take was seen when it was read.
+    DefaultBodyLimit::disable().apply(&mut request);
     let unreadable = |error: &dyn std::fmt::Display| AppError::BadRequest(format!("Multipart body: {error}"));
     let mut form = Multipart::from_request(request, state).await.map_err(|error| unreadable(&error))?;
     while let Some(field) = form.next_field().await.map_err(|error| unreadable(&error))? {

@@ -61,10 +61,13 @@ async fn the_lerg_is_uploaded_read_and_looked_up_in() {
     assert_eq!(sent().expect(200).await["accepted"], 3, "again is no fault");
     let progress = world.get("/rest/dict/lerg").expect(200).await;
     assert_eq!((&progress["is_running"], &progress["upload"]), (&json!(false), &done));
+    // As large as such files are, with a line that is wrong.
+    let large = format!("{file}201,555,A,NJ,{}\n", "X".repeat(5 << 20));
     let multipart = format!(
-        "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"lerg.csv\"\r\n\r\n{file}\r\n--b--\r\n"
+        "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"lerg.csv\"\r\n\r\n{large}\r\n--b--\r\n"
     );
-    world.call(Method::POST, "/rest/dict/lerg").body("multipart/form-data; boundary=b", multipart).expect(200).await;
+    let form = world.call(Method::POST, "/rest/dict/lerg").body("multipart/form-data; boundary=b", multipart);
+    assert_eq!(form.expect(200).await["failed"], 2);
 
     assert_eq!(world.get("/rest/dict/lerg/states").expect(200).await, json!(["NJ", "ON"]));
     let centers = world.get("/rest/dict/lerg/ratecenters?state=nj").expect(200).await;
