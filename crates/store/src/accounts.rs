@@ -63,7 +63,7 @@ impl Accounts<'_> {
     }
 
     pub async fn get(&self, account: Uuid) -> Result<Account> {
-        find(self.store.reader(), account).await
+        self.store.rows().accounts.get(self.store, account).await?.ok_or(StoreError::NotFound("Account"))
     }
 
     /// Those of `accounts` that exist, in no order.
@@ -134,10 +134,6 @@ pub(crate) async fn insert(db: &impl ConnectionTrait, new: NewAccount) -> Result
         account.balance = transactions::book(db, account.uuid, paid).await?.account_balance_after;
     }
     Ok(account)
-}
-
-pub(crate) async fn find(db: &impl ConnectionTrait, account: Uuid) -> Result<Account> {
-    Entity::find_by_id(account).one(db).await?.ok_or(StoreError::NotFound("Account"))
 }
 
 /// Reads the row and keeps others from changing it until the transaction ends. SQLite's transactions that

@@ -63,6 +63,15 @@ pub(crate) async fn delete<E: EntityTrait>(
     Ok(())
 }
 
+/// Keys of an `IN`, with the last repeated up to the next power of two: few texts here too.
+pub(crate) fn padded<K: Clone>(keys: impl IntoIterator<Item = K>) -> Vec<K> {
+    let mut keys: Vec<K> = keys.into_iter().collect();
+    if let Some(last) = keys.last().cloned() {
+        keys.resize(keys.len().next_power_of_two(), last);
+    }
+    keys
+}
+
 /// How many rows the next statement holds, taken from those that are left.
 fn next(left: &mut usize) -> Option<usize> {
     let count = (1 << left.checked_ilog2()?).min(ROWS);

@@ -8,8 +8,9 @@ use uuid::Uuid;
 use crate::entity::messaging_profile::Entity;
 pub use crate::entity::messaging_profile::Model as MessagingProfile;
 use crate::entity::{sms_opt_out, tn_lease};
+use crate::owned::Owned as _;
 use crate::types::{Json, now};
-use crate::{Result, Store, owned};
+use crate::{Result, Store, StoreError, owned};
 
 /// How recipients opt out and in, besides the English words that always count. A text that is `None` is the product's, an
 /// empty one is not sent.
@@ -101,7 +102,8 @@ impl MessagingProfiles<'_> {
     }
 
     pub async fn get(&self, account: Uuid, uuid: Uuid) -> Result<MessagingProfile> {
-        owned::get::<Entity>(self.store.reader(), account, uuid).await
+        let profile = self.store.rows().messaging_profiles.get(self.store, uuid).await?;
+        profile.filter(|profile| profile.account == account).ok_or(StoreError::NotFound(Entity::NAME))
     }
 
     /// The account's profiles, oldest first.

@@ -11,6 +11,7 @@ pub use orders::{NewOrder, OrderError, OrderFilter, OrderItem};
 pub(crate) use prices::seed;
 pub use prices::{OWN, Prices, TnProfile};
 pub use special_prices::SpecialPrice;
+pub(crate) use special_prices::prices;
 
 use crate::Store;
 pub use crate::entity::tn::Model as Number;

@@ -76,7 +76,8 @@ impl Records<'_> {
 
     /// Of all accounts: those that a node left behind while they were recorded, to be closed at start.
     pub async fn unfinished(&self) -> Result<Vec<Record>> {
-        let unfinished = Entity::find().filter(Column::State.eq(RecordState::Recording));
+        // As the index says it: of a parameter it is not known what it will be.
+        let unfinished = Entity::find().filter(Expr::cust("state = 'recording'"));
         Ok(unfinished.order_by_asc(Column::CreatedOn).all(self.store.reader()).await?)
     }
 

@@ -11,7 +11,7 @@ use crate::entity::smpp_submit::{Column, Entity};
 use crate::entity::{smpp_inbound, sms};
 use crate::sms::Sms;
 use crate::types::{Tn, now};
-use crate::{Result, Store, owned};
+use crate::{Result, Store, bulk, owned};
 
 /// A submit_sm to be.
 #[derive(Debug, Clone)]
@@ -171,7 +171,7 @@ pub(crate) async fn ended(db: &impl ConnectionTrait, messages: Vec<Uuid>, delive
     if messages.is_empty() {
         return Ok(());
     }
-    settle(db, Column::Sms.is_in(messages).into_condition(), delivered).await
+    settle(db, Column::Sms.is_in(bulk::padded(messages)).into_condition(), delivered).await
 }
 
 async fn settle(db: &impl ConnectionTrait, which: Condition, delivered: bool) -> Result<()> {

@@ -1,17 +1,19 @@
 //! Messages.
 
 use sea_orm::sea_query::{ExprTrait, IntoCondition};
-use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, Iterable, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
+use crate::bulk::{self, Conflict};
 pub use crate::entity::sms::Model as Sms;
 use crate::entity::sms::{Column, Entity};
+use crate::owned::Owned as _;
 use crate::search::{Found, Search, digits_mask, mask, run, searchable, sortable, tn_mask};
 pub use crate::sms_queue::{Enqueue, Outcome, QueueState, Queued, Settled, Settlement, Waiting};
 pub use crate::sms_receipts::{NewReceipt, Receipted};
 use crate::transactions::{self, NewTransaction, Transaction};
 use crate::types::{OptOutSource, Priority, SmsState, SmsType, Tn, now};
-use crate::{Result, Store, owned, smpp, sms_inbound, sms_opt_outs, sms_queue, sms_untold, tokens};
+use crate::{Result, Store, StoreError, owned, smpp, sms_inbound, sms_opt_outs, sms_queue, sms_untold, tokens};
 
 searchable!(sms, {
     "from" => From, "to" => To, "tn" => Tn, "message" => Message, "state" => State, "delivered" => Delivered,
@@ -177,7 +179,8 @@ impl Messages<'_> {
     }
 
     pub async fn get(&self, account: Uuid, uuid: Uuid) -> Result<Sms> {
-        owned::get::<Entity>(self.store.reader(), account, uuid).await
+        let sms = self.store.rows().messages.get(self.store, uuid).await?;
+        sms.filter(|sms| sms.account == account).ok_or(StoreError::NotFound(Entity::NAME))
     }
 
     /// The number of the profile's pool that a recipient heard from last.
@@ -242,6 +245,15 @@ impl Messages<'_> {
 /// An inbound message as it was before it was received: its life is one write, and two events as that of any other.
 pub fn created(sms: &Sms) -> Sms {
     Sms { state: SmsState::Created, reason: None, modified_on: sms.created_on, ..sms.clone() }
+}
+
+/// Writes what became of messages that are there. What never changes is left alone, with its indexes.
+pub(crate) async fn rewrite(db: &impl ConnectionTrait, messages: Vec<Sms>) -> Result<()> {
+    use Column::{Carrier, Delivered, ModifiedOn, Reason, ReferenceId, State};
+    let changes = |column: &Column| matches!(column, ModifiedOn | State | Delivered | Reason | ReferenceId | Carrier);
+    let keep: Vec<Column> = Column::iter().filter(|column| !changes(column)).collect();
+    bulk::insert::<Entity, _>(db, messages, &Conflict::Update { key: Column::Uuid, keep: &keep }).await?;
+    Ok(())
 }
 
 /// Whether the carrier has told of an inbound message before.

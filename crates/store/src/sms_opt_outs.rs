@@ -10,7 +10,7 @@ pub use crate::entity::sms_opt_out::Model as OptOut;
 use crate::entity::sms_opt_out::{Column, Entity};
 use crate::search::{Found, Search, run, searchable, sortable, tn_mask};
 use crate::types::{OptOutSource, Tn, now};
-use crate::{Result, Store, owned};
+use crate::{Result, Store, bulk, owned};
 
 searchable!(sms_opt_out, { "tn" => Tn, "source" => Source });
 
@@ -59,7 +59,11 @@ impl OptOuts<'_> {
 
     /// Which of `tns` are on a list.
     pub async fn among(&self, account: Uuid, profile: Option<Uuid>, tns: Vec<Tn>) -> Result<Vec<Tn>> {
-        let rows = Entity::find().filter(on_list(account, profile).add(Column::Tn.is_in(tns)));
+        if let [tn] = tns[..] {
+            let list = self.store.rows().opt_outs.get(self.store, (profile.unwrap_or(account), tn)).await?;
+            return Ok(list.filter(|of| *of == account).map(|_| tn).into_iter().collect());
+        }
+        let rows = Entity::find().filter(on_list(account, profile).add(Column::Tn.is_in(bulk::padded(tns))));
         Ok(rows.all(self.store.reader()).await?.into_iter().map(|row| row.tn).collect())
     }
 

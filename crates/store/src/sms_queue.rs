@@ -16,7 +16,7 @@ use crate::bulk::{self, Conflict};
 pub use crate::entity::sms_queue::Model as Queued;
 use crate::entity::sms_queue::{Column, Entity};
 use crate::entity::{sms, sms_segment};
-use crate::sms::{Messages, NewSms, Sms, row};
+use crate::sms::{Messages, NewSms, Sms, rewrite, row};
 use crate::transactions::{self, NewTransaction};
 use crate::types::{Json, Money, Priority, SmsState, now, to_millis};
 use crate::{Result, owned, smpp, sms_untold};
@@ -215,7 +215,7 @@ impl Messages<'_> {
     /// has the message. Who hands over asks before whether it can be paid.
     pub async fn settle(&self, settlements: Vec<Settlement>) -> Result<Settled> {
         let tx = self.store.begin().await?;
-        let ids: Vec<Uuid> = settlements.iter().map(|one| one.sms).collect();
+        let ids: Vec<Uuid> = bulk::padded(settlements.iter().map(|one| one.sms));
         let rows = sms::Entity::find().filter(sms::Column::Uuid.is_in(ids)).all(&tx).await?;
         let mut rows: HashMap<Uuid, Sms> = rows.into_iter().map(|row| (row.uuid, row)).collect();
         let mut settled = Settled::default();
@@ -263,8 +263,7 @@ impl Messages<'_> {
             }
             settled.messages.push(row);
         }
-        let key = sms::Column::Uuid;
-        bulk::insert::<sms::Entity, _>(&tx, settled.messages.clone(), &Conflict::Update { key, keep: &[] }).await?;
+        rewrite(&tx, settled.messages.clone()).await?;
         bulk::insert::<sms_segment::Entity, _>(&tx, segments, &Conflict::Refuse).await?;
         bulk::delete::<Entity>(&tx, Column::Sms, &gone).await?;
         sms_untold::note(&tx, settled.messages.iter().filter(|sms| sms.state != SmsState::Created)).await?;
@@ -326,7 +325,7 @@ async fn take(
     if queued.is_empty() {
         return Ok(Vec::new());
     }
-    let ids: Vec<Uuid> = queued.iter().map(|q| q.sms).collect();
+    let ids: Vec<Uuid> = bulk::padded(queued.iter().map(|q| q.sms));
     let mut claim = Entity::update_many()
         .col_expr(Column::LeasedUntil, Expr::value(to_millis(until)))
         .filter(Column::Sms.is_in(ids.clone()));
@@ -337,7 +336,7 @@ async fn take(
     }
     claim.exec(db).await?;
     if sends {
-        let again = queued.iter().filter(|q| q.unanswered > 0).map(|q| q.sms).collect::<Vec<_>>();
+        let again = bulk::padded(queued.iter().filter(|q| q.unanswered > 0).map(|q| q.sms));
         sms::Entity::update_many()
             .col_expr(sms::Column::State, Expr::value(SmsState::Sending))
             .col_expr(sms::Column::Attempts, Expr::col(sms::Column::Attempts).add(1))

@@ -8,10 +8,10 @@ use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
-use crate::bulk::{self, Conflict};
+use crate::bulk;
 use crate::entity::sms::{Column, Entity};
 use crate::entity::sms_segment;
-use crate::sms::{Messages, Sms};
+use crate::sms::{Messages, Sms, rewrite};
 use crate::types::{SmsState, SmsType, now};
 use crate::{Result, smpp, sms_untold};
 
@@ -107,7 +107,7 @@ async fn write(db: &impl ConnectionTrait, changes: Vec<Sms>) -> Result<()> {
     smpp::ended(db, ids(good), true).await?;
     smpp::ended(db, ids(bad), false).await?;
     sms_untold::note(db, changes.iter()).await?;
-    bulk::insert::<Entity, _>(db, changes, &Conflict::Update { key: Column::Uuid, keep: &[] }).await?;
+    rewrite(db, changes).await?;
     Ok(())
 }
 
@@ -115,14 +115,14 @@ async fn named(db: &impl ConnectionTrait, receipts: &[NewReceipt]) -> Result<Nam
     use sms_segment::Column as Part;
     let references: BTreeSet<&str> = receipts.iter().map(|receipt| receipt.reference_id.as_str()).collect();
     let parts = sms_segment::Entity::find()
-        .filter(Part::ReferenceId.is_in(references.iter().copied()))
+        .filter(Part::ReferenceId.is_in(bulk::padded(references.iter().copied())))
         .order_by_desc(Part::CreatedOn)
         .all(db)
         .await?;
     let wholes: Vec<Uuid> = Entity::find()
         .select_only()
         .column(Column::Uuid)
-        .filter(Column::ReferenceId.is_in(references))
+        .filter(Column::ReferenceId.is_in(bulk::padded(references)))
         .filter(Column::Kind.ne(SmsType::Inbound))
         .into_tuple()
         .all(db)
@@ -130,7 +130,7 @@ async fn named(db: &impl ConnectionTrait, receipts: &[NewReceipt]) -> Result<Nam
     let of_several: BTreeSet<Uuid> = parts.iter().map(|part| part.sms).collect();
     // Other nodes may have receipts of the same messages: in one order, so that no two wait for each other.
     let mut messages = Entity::find()
-        .filter(Column::Uuid.is_in(wholes.into_iter().chain(of_several.iter().copied())))
+        .filter(Column::Uuid.is_in(bulk::padded(wholes.into_iter().chain(of_several.iter().copied()))))
         .order_by_asc(Column::Uuid)
         .lock_exclusive()
         .all(db)
@@ -150,7 +150,7 @@ async fn named(db: &impl ConnectionTrait, receipts: &[NewReceipt]) -> Result<Nam
         named.messages.insert(sms.uuid, sms);
     }
     if !of_several.is_empty() {
-        let segments = sms_segment::Entity::find().filter(Part::Sms.is_in(of_several)).all(db).await?;
+        let segments = sms_segment::Entity::find().filter(Part::Sms.is_in(bulk::padded(of_several))).all(db).await?;
         for segment in segments {
             named.segments.entry(segment.sms).or_default().push(segment);
         }

@@ -12,6 +12,7 @@ use sea_orm::{
 use sea_orm_migration::MigratorTrait;
 
 use crate::migration::Migrator;
+use crate::rows::Rows;
 use crate::{Keyring, Result, StoreError, numbers, products, sip_users};
 
 /// When SQLite waits for the disk. In WAL mode neither can corrupt the file.
@@ -53,6 +54,8 @@ impl Settings {
 
 /// Memory that SQLite's writing connection keeps pages in: 16 MiB, as SQLite counts it (KiB, negative).
 const CACHE: &str = "-16384";
+/// Statements that each of SQLite's connections keeps prepared: more than there are texts of what is asked all the time.
+const STATEMENTS: usize = 400;
 /// Pages of SQLite's log before they go into the database file (16 MiB): what is written again and again until then
 /// goes there once.
 const CHECKPOINT: &str = "4096";
@@ -78,6 +81,7 @@ struct Inner {
     /// Changes of accounts by this process, their balances left out.
     account_changes: AtomicU64,
     subscription_changes: AtomicU64,
+    rows: Rows,
 }
 
 impl Store {
@@ -90,7 +94,8 @@ impl Store {
             (pool.clone(), pool)
         };
         let (account_changes, subscription_changes) = Default::default();
-        Ok(Store { inner: Arc::new(Inner { writer, reader, keyring, account_changes, subscription_changes }) })
+        let rows = Rows::new();
+        Ok(Store { inner: Arc::new(Inner { writer, reader, keyring, account_changes, subscription_changes, rows }) })
     }
 
     /// A migrated database in memory that ends with the last clone. For tests; a single connection.
@@ -137,6 +142,10 @@ impl Store {
         &self.inner.account_changes
     }
 
+    pub(crate) fn rows(&self) -> &Rows {
+        &self.inner.rows
+    }
+
     pub(crate) fn keyring(&self) -> &Keyring {
         &self.inner.keyring
     }
@@ -176,6 +185,7 @@ async fn connect_sqlite(settings: &Settings) -> Result<(DatabaseConnection, Data
         .synchronous(synchronous)
         .busy_timeout(settings.busy_timeout)
         .foreign_keys(true)
+        .statement_cache_capacity(STATEMENTS)
         .disable_statement_logging();
     let in_memory = settings.url.contains(":memory:") || settings.url.contains("mode=memory");
     // The only connection of a database in memory must not be closed for idleness: the data ends with it.

@@ -65,7 +65,8 @@ impl Tokens<'_> {
 
     /// Whose token this is; `None` when unknown, expired, or of a deactivated user or account.
     pub async fn authenticate(&self, text: &str) -> Result<Option<(Token, User, Account)>> {
-        self.holder(Column::Hash.eq(secrets::token_hash(text))).await
+        let found = self.store.rows().tokens.get(self.store, secrets::token_hash(text)).await?;
+        Ok(found.filter(is_active))
     }
 
     /// System id and password by which SMPP software binds with a token: a password of SMPP 3.4 has no more than 8
@@ -90,7 +91,7 @@ impl Tokens<'_> {
             id == system_id && secrets::token_hash(&right) == secrets::token_hash(password)
         });
         match theirs {
-            Some(token) => self.holder(Column::Uuid.eq(token.uuid)).await,
+            Some(token) => Ok(self.store.rows().tokens.get(self.store, token.hash).await?.filter(is_active)),
             None => Ok(None),
         }
     }
@@ -103,16 +104,6 @@ impl Tokens<'_> {
             .exec(self.store.writer())
             .await?;
         Ok(())
-    }
-
-    /// By one query: each request that shows a token asks this.
-    async fn holder(&self, which: Expr) -> Result<Option<(Token, User, Account)>> {
-        let found = Entity::find().filter(which);
-        let found = found.find_also_related(entity::user::Entity).find_also_related(entity::account::Entity);
-        let Some((token, Some(user), Some(account))) = found.one(self.store.reader()).await? else { return Ok(None) };
-        let expired = token.expired_on.is_some_and(|end| end <= now());
-        let active = !expired && user.deleted_on.is_none() && account.deleted_on.is_none();
-        Ok(active.then_some((token, user, account)))
     }
 
     pub async fn get(&self, account: Uuid, user: Uuid, uuid: Uuid) -> Result<Token> {
@@ -171,4 +162,9 @@ impl Tokens<'_> {
         let expired = Column::ExpiredOn.lte(now());
         Ok(Entity::delete_many().filter(expired).exec(self.store.writer()).await?.rows_affected)
     }
+}
+
+fn is_active((token, user, account): &(Token, User, Account)) -> bool {
+    let expired = token.expired_on.is_some_and(|end| end <= now());
+    !expired && user.deleted_on.is_none() && account.deleted_on.is_none()
 }

@@ -2,6 +2,7 @@
 
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
+    sea_query::Expr,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -62,7 +63,8 @@ impl Transcripts<'_> {
 
     /// Of all accounts: those that are still to be made, the oldest first.
     pub async fn waiting(&self) -> Result<Vec<Transcript>> {
-        let waiting = Entity::find().filter(Column::State.eq(TranscriptState::Waiting));
+        // As the index says it: of a parameter it is not known what it will be.
+        let waiting = Entity::find().filter(Expr::cust("state = 'waiting'"));
         Ok(waiting.order_by_asc(Column::CreatedOn).all(self.store.reader()).await?)
     }
 

@@ -189,14 +189,7 @@ async fn queue(
         return Ok(vec![]);
     }
     let (messages, contexts) = messages.into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
-    let announcing = shared.announcing.read().await;
-    let enqueue = Enqueue { account, messages, waiting, submits: submits.to_vec() };
-    let written = intake::enqueue(shared, enqueue).await?;
-    let views = written.iter().zip(contexts).map(|(sms, context)| context.publish(shared, sms)).collect();
-    drop(announcing);
-    metrics::counter!("opentact_sms_queued_total").increment(written.len() as u64);
-    shared.queued.notify_one();
-    Ok(views)
+    intake::enqueue(shared, Enqueue { account, messages, waiting, submits: submits.to_vec() }, contexts).await
 }
 
 /// Takes a message back that has not left yet.

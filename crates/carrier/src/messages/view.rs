@@ -37,16 +37,19 @@ impl Context {
         lease: Option<TnLease>,
     ) -> Result<Context, StoreError> {
         let store = &shared.store;
-        let account = store.accounts().get(account).await?;
-        let number = store.numbers().number(tn).await?;
-        let profile = match lease.as_ref().and_then(|lease| lease.messaging_profile) {
-            Some(profile) => Some(store.messaging_profiles().get(account.uuid, profile).await?),
-            None => None,
+        let profile = async {
+            match lease.as_ref().and_then(|lease| lease.messaging_profile) {
+                Some(profile) => store.messaging_profiles().get(account, profile).await.map(Some),
+                None => Ok(None),
+            }
         };
-        let prices = match &number {
-            Some(number) => store.numbers().prices_for(account.uuid, number.profile).await?,
-            None => Prices::default(),
+        let number = async {
+            let Some(number) = store.numbers().number(tn).await? else { return Ok((None, Prices::default())) };
+            let prices = store.numbers().prices_for(account, number.profile).await?;
+            Ok((Some(number), prices))
         };
+        let accounts = store.accounts();
+        let (account, profile, (number, prices)) = tokio::try_join!(accounts.get(account), profile, number)?;
         let mut context = Context { tn, account, number, lease, profile, prices, unregistered: false };
         context.unregistered =
             shared.config.ten_dlc && !context.is_toll_free() && is_of_10dlc(tn) && !context.has_campaign(store).await?;

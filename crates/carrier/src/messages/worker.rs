@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use opentact_engine::ports::{CarrierSubmit, MessageCarrier, Submission};
 use opentact_messaging::{Encoding, encoding};
 use opentact_store::sms::{Outcome, Queued, Settlement, Sms};
@@ -32,6 +32,8 @@ const CLAIM_MARGIN: Duration = Duration::from_secs(60);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 /// Messages that have waited too long, of one look.
 const EXPIRED: u64 = 256;
+/// While something waits they are looked for so often: what was queued meanwhile may end sooner than the others.
+const LATE: Duration = Duration::from_secs(1);
 /// Times a message may have left without being answered.
 const MOST_UNANSWERED: i64 = 2;
 
@@ -42,7 +44,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
     // At the limit a task waits with what came of its message, and keeps its place.
     let (done, ended) = mpsc::channel(concurrency);
     let settling = tokio::spawn(settle::run(shared.clone(), ended));
-    let mut worker = Worker { shared: shared.clone(), done, at_carrier: JoinSet::new() };
+    let mut worker = Worker { shared: shared.clone(), done, at_carrier: JoinSet::new(), expiry: Utc::now() };
     while !shared.stop.is_cancelled() {
         let free = concurrency.saturating_sub(worker.at_carrier.len());
         // One place at a time would be one transaction at a time.
@@ -82,6 +84,8 @@ struct Worker {
     shared: Arc<Shared>,
     done: mpsc::Sender<Done>,
     at_carrier: JoinSet<()>,
+    /// When messages may have waited too long.
+    expiry: DateTime<Utc>,
 }
 
 impl Worker {
@@ -90,11 +94,23 @@ impl Worker {
         let store = self.shared.store.clone();
         let messages = store.sms();
         let lease = self.shared.config.hand_over_timeout + CLAIM_MARGIN;
-        let expired = messages.claim_expired(EXPIRED, lease).await?;
-        let more = expired.len() as u64 == EXPIRED;
-        self.begin(expired, true).await;
+        let (mut wait, now) = (IDLE, Utc::now());
+        if self.expiry <= now {
+            let expired = messages.claim_expired(EXPIRED, lease).await?;
+            let more = expired.len() as u64 == EXPIRED;
+            self.begin(expired, true).await;
+            self.expiry = match messages.next_expiry().await? {
+                Some(next) if !more => next.min(now + LATE),
+                _ => now,
+            };
+            if more {
+                wait = Duration::ZERO;
+            }
+        }
+        if self.expiry > now {
+            wait = wait.min(until(Some(self.expiry)));
+        }
         let ready = self.shared.carriers.iter().any(|carrier| is_ready(carrier.as_ref()));
-        let mut wait = IDLE;
         if ready && free > 0 {
             let claimed = messages.claim(free as u64, lease).await?;
             let full = claimed.len() == free;
@@ -103,7 +119,7 @@ impl Worker {
                 wait = wait.min(until(messages.next_due().await?));
             }
         }
-        Ok(if more { Duration::ZERO } else { wait.min(until(messages.next_expiry().await?)) })
+        Ok(wait)
     }
 
     async fn begin(&mut self, claimed: Vec<(Sms, Queued)>, expired: bool) {
@@ -138,7 +154,7 @@ impl Worker {
     }
 }
 
-fn until(due: Option<chrono::DateTime<Utc>>) -> Duration {
+fn until(due: Option<DateTime<Utc>>) -> Duration {
     due.map_or(IDLE, |due| (due - Utc::now()).to_std().unwrap_or_default())
 }
 

@@ -133,7 +133,7 @@ impl HttpClient {
             .redirect(redirects)
             .connect_timeout(Duration::from_secs(10))
             .timeout(LONGEST)
-            .pool_max_idle_per_host(16)
+            .pool_max_idle_per_host(64)
             .no_proxy();
         let client = more(client).build().map_err(|error| HttpError::Transport(error.to_string()))?;
         Ok(Self { client, guard })

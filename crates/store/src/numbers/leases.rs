@@ -140,8 +140,7 @@ impl Numbers<'_> {
 
     /// Whoever's it is: for the router.
     pub async fn active_lease(&self, tn: Tn) -> Result<Option<TnLease>> {
-        let active = Entity::find().filter(Column::Tn.eq(tn)).filter(Column::ReleasedOn.is_null());
-        Ok(active.one(self.store.reader()).await?)
+        self.store.rows().leases.get(self.store, tn).await
     }
 
     /// The account's leases, by number.
@@ -238,7 +237,7 @@ impl Numbers<'_> {
 
     /// A number of the inventory, leased or not.
     pub async fn number(&self, tn: Tn) -> Result<Option<Number>> {
-        Ok(tn::Entity::find_by_id(tn).one(self.store.reader()).await?)
+        self.store.rows().numbers.get(self.store, tn).await
     }
 
     /// Those of `tns` that the inventory has, in no order.

@@ -1,8 +1,10 @@
 //! Prices that one account has in place of those of a price profile.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Condition, Expr, ExprTrait as _, Func};
-use sea_orm::{ActiveModelTrait as _, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect, QueryTrait};
+use sea_orm::sea_query::{Condition, ExprTrait as _};
+use sea_orm::{ActiveModelTrait as _, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
 use uuid::Uuid;
 
 use super::{Numbers, Prices, TnProfile};
@@ -10,7 +12,7 @@ use crate::entity::tn_profile;
 pub use crate::entity::tn_special_price::Model as SpecialPrice;
 use crate::entity::tn_special_price::{Column, Entity};
 use crate::types::{Json, now, to_millis};
-use crate::{Result, StoreError};
+use crate::{Result, Store, StoreError};
 
 impl Numbers<'_> {
     /// Those of an account that have not expired, with their profiles, which cost what they say.
@@ -35,15 +37,10 @@ impl Numbers<'_> {
         Ok(profiles)
     }
 
-    /// What numbers of a price profile cost this account. By one query: each message and each call asks this.
+    /// What numbers of a price profile cost this account.
     pub async fn prices_for(&self, account: Uuid, profile: Uuid) -> Result<Prices> {
-        let special = Entity::find().filter(in_force(account).add(Column::Profile.eq(profile)));
-        let special = special.select_only().column(Column::Prices).into_query();
-        let special = Expr::SubQuery(None, Box::new(special.into()));
-        let paid = Func::coalesce([special, tn_profile::Column::Prices.into_expr()]);
-        let found = tn_profile::Entity::find_by_id(profile).select_only().expr_as(paid, "prices");
-        let prices = found.into_tuple::<Json<Prices>>().one(self.store.reader()).await?;
-        prices.map(|prices| *prices).ok_or(StoreError::NotFound("TNProfile"))
+        let prices = self.store.rows().prices.get(self.store, (account, profile)).await?;
+        prices.ok_or(StoreError::NotFound("TNProfile"))
     }
 
     async fn specials(&self, account: Uuid) -> Result<Vec<SpecialPrice>> {
@@ -89,4 +86,19 @@ fn of(account: Uuid, profile: Uuid) -> Condition {
 fn in_force(account: Uuid) -> Condition {
     let open = Column::ExpiredOn.is_null().or(Column::ExpiredOn.gt(now()));
     Condition::all().add(Column::Account.eq(account)).add(open)
+}
+
+/// What numbers of price profiles cost accounts, by account and profile.
+pub(crate) async fn prices(store: Store, keys: Vec<(Uuid, Uuid)>) -> Result<HashMap<(Uuid, Uuid), Prices>> {
+    let profiles = keys.iter().map(|(_, profile)| *profile);
+    let profiles = tn_profile::Entity::find().filter(tn_profile::Column::Uuid.is_in(profiles));
+    let profiles = profiles.all(store.reader()).await?.into_iter().map(|profile| (profile.uuid, *profile.prices));
+    let profiles: HashMap<Uuid, Prices> = profiles.collect();
+    let one = |(account, profile): &(Uuid, Uuid)| in_force(*account).add(Column::Profile.eq(*profile));
+    let any = keys.iter().map(one).fold(Condition::any(), Condition::add);
+    let specials = Entity::find().filter(any).all(store.reader()).await?;
+    let specials: HashMap<(Uuid, Uuid), Prices> =
+        specials.into_iter().map(|special| ((special.account, special.profile), *special.prices)).collect();
+    let of = |key: (Uuid, Uuid)| Some((key, specials.get(&key).or_else(|| profiles.get(&key.1)).copied()?));
+    Ok(keys.into_iter().filter_map(of).collect())
 }
