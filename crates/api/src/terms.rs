@@ -1,4 +1,5 @@
-//! The end of a lease's term: renewed for a month where the account wants it and can pay, told of before, else given back.
+//! What ends with time. A lease's term: renewed for a month where the account wants it and can pay, told of before, else
+//! given back. Tokens and special prices: deleted.
 //!
 //! Each node looks; a lease is changed only as it was read, so that two nodes do not renew it twice.
 
@@ -67,8 +68,21 @@ impl Terms {
         loop {
             tokio::select! {
                 _ = &mut ended => return,
-                _ = sweep.tick() => self.sweep(now()).await,
+                _ = sweep.tick() => {
+                    self.purge().await;
+                    self.sweep(now()).await;
+                }
             }
+        }
+    }
+
+    /// Deletes what has expired and is used by nobody any more.
+    async fn purge(&self) {
+        if let Err(error) = self.store.tokens().purge_expired().await {
+            tracing::error!(%error, "expired tokens are not deleted, trying again later");
+        }
+        if let Err(error) = self.store.numbers().purge_special_prices().await {
+            tracing::error!(%error, "expired special prices are not deleted, trying again later");
         }
     }
 

@@ -392,6 +392,25 @@ async fn an_account_pays_its_special_prices_until_they_expire() {
 }
 
 #[tokio::test]
+async fn expired_tokens_and_special_prices_are_deleted() {
+    let (world, lease) = terms(Duration::ZERO).await;
+    let (account, user) = (lease.account, world.me.user.uuid);
+    let (tokens, numbers) = (world.store.tokens(), world.store.numbers());
+    let (kept, _) = tokens.create(account, user, "kept", Some(Duration::from_secs(60)), Vec::new()).await.unwrap();
+    let (expired, _) = tokens.create(account, user, "expired", Some(Duration::ZERO), Vec::new()).await.unwrap();
+    let profile = numbers.profiles().await.unwrap().remove(0);
+    numbers.set_special_price(account, profile.uuid, *profile.prices, Some(now())).await.unwrap();
+    // What is told first was seen by a sweep that may have begun before; the next has begun after.
+    let mut events = world.hub.subscribe(account, None, Filter::types([EventType::TnLease]));
+    end(&world, &lease, false).await;
+    assert_eq!(told(&mut events, &lease).await["payload"]["state"], "expiring");
+    assert_eq!(told(&mut events, &lease).await["payload"]["state"], "released");
+    tokens.get(account, user, kept.uuid).await.unwrap();
+    assert!(tokens.get(account, user, expired.uuid).await.is_err());
+    assert!(!numbers.remove_special_price(account, profile.uuid).await.unwrap());
+}
+
+#[tokio::test]
 async fn prices_can_be_read() {
     let world = World::new().await;
     let profiles = world.get("/rest/profile/tn").expect(200).await;

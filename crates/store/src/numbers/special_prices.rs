@@ -77,6 +77,12 @@ impl Numbers<'_> {
         let deleted = Entity::delete_many().filter(of(account, profile)).exec(self.store.writer()).await?;
         Ok(deleted.rows_affected > 0)
     }
+
+    /// Deletes what has expired, of all accounts.
+    pub async fn purge_special_prices(&self) -> Result<u64> {
+        let expired = Column::ExpiredOn.lte(now());
+        Ok(Entity::delete_many().filter(expired).exec(self.store.writer()).await?.rows_affected)
+    }
 }
 
 fn of(account: Uuid, profile: Uuid) -> Condition {
