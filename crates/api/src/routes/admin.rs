@@ -3,7 +3,7 @@
 use axum::extract::State;
 use chrono::Months;
 use opentact_engine::number;
-use opentact_store::numbers::{NewLease, OWN, TnLease};
+use opentact_store::numbers::{NewLease, OWN};
 use opentact_store::types::{Feature, Tn, TnKind, now};
 use serde::Deserialize;
 use serde_json::json;
@@ -109,15 +109,7 @@ async fn create_leases(State(state): State<ApiState>, caller: Caller, Body(form)
         });
     }
     fields.check()?;
-    let mut leases: Vec<TnLease> = Vec::new();
-    for new in wanted {
-        let (mut lease, _) = state.store.numbers().lease(account, new, |_| Vec::new()).await?;
-        if form.messaging_profile.is_some() {
-            let bind = |lease: &mut TnLease| lease.messaging_profile = form.messaging_profile;
-            lease = state.store.numbers().update_lease(account, lease.uuid, caller.by(), bind).await?;
-        }
-        leases.push(lease);
-    }
+    let leases = state.store.numbers().lease_all(account, wanted, form.messaging_profile).await?;
     state.calls.invalidate(account);
     ok(json!({"tnleases": expand::leases(&state.store, &owner, &leases).await?}))
 }

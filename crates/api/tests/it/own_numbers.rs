@@ -6,7 +6,7 @@ use opentact_store::types::now;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::world::{PASSWORD, World, shown};
+use crate::world::{PASSWORD, Tenant, World, shown};
 
 const PATH: &str = "/rest/admin/tnlease/create";
 /// Of no carrier's inventory.
@@ -63,6 +63,24 @@ async fn nothing_is_done_when_one_number_cannot_be_had() {
     other(json!({"account": Uuid::new_v4()})).expect(404).await;
     other(json!({"messaging_profile": Uuid::new_v4()})).expect(404).await;
     world.post(PATH, json!({"tns": []})).expect(422).await;
+}
+
+#[tokio::test]
+async fn of_two_who_are_given_the_same_numbers_one_gets_them_all() {
+    let world = operated().await;
+    let stranger = world.stranger().await;
+    let tns: Vec<u64> = (0..10).map(|number| TN + number).collect();
+    let give =
+        |tenant: &Tenant| world.post(PATH, json!({"tns": tns, "account": tenant.account.uuid})).by(&world.me).send();
+    let (mine, theirs) = tokio::join!(give(&world.me), give(&stranger));
+    let mut statuses = [mine.status.as_u16(), theirs.status.as_u16()];
+    statuses.sort_unstable();
+    // 422 where the winner was through before the other had looked.
+    assert!(statuses[0] == 200 && [409, 422].contains(&statuses[1]), "{statuses:?}: {} {}", mine.text, theirs.text);
+    let has =
+        async |tenant: &Tenant| world.get("/rest/lease/tn").by(tenant).expect(200).await.as_array().unwrap().len();
+    let (won, lost) = if mine.status == 200 { (&world.me, &stranger) } else { (&stranger, &world.me) };
+    assert_eq!((has(won).await, has(lost).await), (10, 0));
 }
 
 /// Where what comes to the number goes.

@@ -72,58 +72,34 @@ impl Numbers<'_> {
         charges: impl FnOnce(Uuid) -> Vec<NewTransaction> + Send,
     ) -> Result<(TnLease, Vec<Transaction>)> {
         let tx = self.store.begin().await?;
-        owned::check::<tn_order::Entity>(&tx, account, new.order).await?;
-        let created_on = now();
-        let known = tn::Entity::find_by_id(new.tn).lock_exclusive().one(&tx).await?;
-        if known.as_ref().is_some_and(|n| n.quarantined_until.is_some_and(|end| end > created_on)) {
-            return Err(StoreError::Conflict("TN"));
-        }
-        let number = Number {
-            tn: new.tn,
-            created_on: known.map_or(created_on, |n| n.created_on),
-            modified_on: created_on,
-            kind: new.kind,
-            country: new.country,
-            state: new.state,
-            city: new.city,
-            rate_center: new.rate_center,
-            features: Json(new.features),
-            carrier: new.carrier,
-            registered: true,
-            profile: new.profile,
-            quarantined_until: None,
-            deleted_on: None,
-        };
-        // The lease first: its unique index is what decides between two orders.
-        upsert_number(&tx, number).await?;
-        let lease = TnLease {
-            uuid: Uuid::new_v4(),
-            created_on,
-            modified_on: created_on,
-            account,
-            tn: new.tn,
-            tn_order: new.order,
-            expired_on: to_millis(new.expired_on),
-            autorenew: new.autorenew,
-            subscriptions: Json(new.subscriptions),
-            sip_connection: None,
-            sip_control_app: None,
-            sip_user: None,
-            messaging_profile: None,
-            sms_campaign: None,
-            tn_profile: None,
-            released_on: None,
-            noticed_on: None,
-            created_by: new.created_by,
-            modified_by: new.created_by,
-        };
-        owned::insert(&tx, lease.clone()).await.or_conflict("TN")?;
+        let lease = insert(&tx, account, new, None).await?;
         let mut booked = Vec::new();
         for charge in charges(lease.uuid) {
             booked.push(transactions::book(&tx, account, charge).await?);
         }
         tx.commit().await?;
         Ok((lease, booked))
+    }
+
+    /// Leases numbers that cost nothing now, all or none; by number. Their messages are of this profile.
+    ///
+    /// [`StoreError::Conflict`] as of [`Numbers::lease`].
+    pub async fn lease_all(
+        &self,
+        account: Uuid,
+        mut new: Vec<NewLease>,
+        messaging_profile: Option<Uuid>,
+    ) -> Result<Vec<TnLease>> {
+        // So that of two who want the same numbers neither holds one that the other waits for.
+        new.sort_by_key(|new| new.tn);
+        let tx = self.store.begin().await?;
+        owned::check::<messaging_profile::Entity>(&tx, account, messaging_profile).await?;
+        let mut leases = Vec::with_capacity(new.len());
+        for new in new {
+            leases.push(insert(&tx, account, new, messaging_profile).await?);
+        }
+        tx.commit().await?;
+        Ok(leases)
     }
 
     /// The account's lease, unless released.
@@ -255,6 +231,61 @@ impl Numbers<'_> {
         taken.extend(resting.into_tuple::<Tn>().all(db).await?);
         Ok(taken)
     }
+}
+
+async fn insert(
+    tx: &DatabaseTransaction,
+    account: Uuid,
+    new: NewLease,
+    messaging_profile: Option<Uuid>,
+) -> Result<TnLease> {
+    owned::check::<tn_order::Entity>(tx, account, new.order).await?;
+    let created_on = now();
+    let known = tn::Entity::find_by_id(new.tn).lock_exclusive().one(tx).await?;
+    if known.as_ref().is_some_and(|n| n.quarantined_until.is_some_and(|end| end > created_on)) {
+        return Err(StoreError::Conflict("TN"));
+    }
+    let number = Number {
+        tn: new.tn,
+        created_on: known.map_or(created_on, |n| n.created_on),
+        modified_on: created_on,
+        kind: new.kind,
+        country: new.country,
+        state: new.state,
+        city: new.city,
+        rate_center: new.rate_center,
+        features: Json(new.features),
+        carrier: new.carrier,
+        registered: true,
+        profile: new.profile,
+        quarantined_until: None,
+        deleted_on: None,
+    };
+    upsert_number(tx, number).await?;
+    let lease = TnLease {
+        uuid: Uuid::new_v4(),
+        created_on,
+        modified_on: created_on,
+        account,
+        tn: new.tn,
+        tn_order: new.order,
+        expired_on: to_millis(new.expired_on),
+        autorenew: new.autorenew,
+        subscriptions: Json(new.subscriptions),
+        sip_connection: None,
+        sip_control_app: None,
+        sip_user: None,
+        messaging_profile,
+        sms_campaign: None,
+        tn_profile: None,
+        released_on: None,
+        noticed_on: None,
+        created_by: new.created_by,
+        modified_by: new.created_by,
+    };
+    // Its unique index is what decides between two orders.
+    owned::insert(tx, lease.clone()).await.or_conflict("TN")?;
+    Ok(lease)
 }
 
 async fn active(db: &impl ConnectionTrait, account: Uuid, uuid: Uuid) -> Result<TnLease> {

@@ -47,6 +47,14 @@ async fn leased(store: &Store, account: Uuid, tn: Tn) -> TnLease {
     store.numbers().lease(account, offer(store, tn).await, |_| vec![]).await.unwrap().0
 }
 
+async fn lease_all(store: Store, account: Uuid, tns: Vec<u64>) -> Result<Vec<TnLease>, StoreError> {
+    let mut wanted = Vec::new();
+    for number in tns {
+        wanted.push(offer(&store, tn(number)).await);
+    }
+    store.numbers().lease_all(account, wanted, None).await
+}
+
 on_both! {
     async fn blocks_of_the_lerg_are_found_by_number(world: &World) {
         let lerg = world.store.lerg();
@@ -103,6 +111,42 @@ on_both! {
         assert!(balances[1..].iter().all(|b| *b == Money::units(5)));
     }
 
+    async fn of_two_who_want_the_same_numbers_one_gets_all_and_one_none(world: &World) {
+        let store = &world.store;
+        let (ada, bob) = (tenant(store, "ada", 0).await.0.uuid, tenant(store, "bob", 0).await.0.uuid);
+        let numbers = store.numbers();
+        for round in 0..8 {
+            let tns: Vec<u64> = (10 * round..10 * round + 5).collect();
+            let reversed = tns.iter().rev().copied().collect();
+            let (first, second) = tokio::join!(
+                tokio::spawn(lease_all(store.clone(), ada, tns)),
+                tokio::spawn(lease_all(store.clone(), bob, reversed))
+            );
+            let (won, lost, loser) = match (first.unwrap(), second.unwrap()) {
+                (Ok(won), Err(lost)) => (won, lost, bob),
+                (Err(lost), Ok(won)) => (won, lost, ada),
+                both => panic!("{both:?}"),
+            };
+            assert!(matches!(lost, StoreError::Conflict("TN")), "{lost:?}");
+            let has: Vec<_> = (10 * round..10 * round + 5).map(tn).collect();
+            assert_eq!(won.iter().map(|lease| lease.tn).collect::<Vec<_>>(), has);
+            assert!(numbers.leases(loser).await.unwrap().iter().all(|lease| !has.contains(&lease.tn)));
+        }
+        // The one that is taken comes last.
+        leased(store, bob, tn(102)).await;
+        let before = numbers.leases(ada).await.unwrap();
+        let refused = lease_all(store.clone(), ada, vec![100, 101, 102]).await;
+        assert!(matches!(refused, Err(StoreError::Conflict("TN"))), "{refused:?}");
+        assert_eq!(numbers.leases(ada).await.unwrap(), before);
+        let of_bob = NewMessagingProfile::new("texts");
+        let of_bob = store.messaging_profiles().create(bob, None, of_bob).await.unwrap();
+        let wanted = vec![offer(store, tn(100)).await];
+        let foreign = numbers.lease_all(ada, wanted.clone(), Some(of_bob.uuid)).await;
+        assert!(matches!(foreign, Err(StoreError::NotFound(_))), "{foreign:?}");
+        let bound = numbers.lease_all(bob, wanted, Some(of_bob.uuid)).await.unwrap();
+        assert_eq!(bound[0].messaging_profile, Some(of_bob.uuid));
+    }
+
     async fn special_prices_are_of_one_account_and_end(world: &World) {
         let (ada, bob) = (tenant(&world.store, "ada", 0).await.0.uuid, tenant(&world.store, "bob", 0).await.0.uuid);
         let numbers = world.store.numbers();
@@ -127,7 +171,12 @@ on_both! {
         assert_eq!(paid(ada).await, *profile.prices);
         assert!(numbers.special_prices(ada).await.unwrap().is_empty());
         assert_eq!(numbers.profiles_for(ada).await.unwrap(), numbers.profiles().await.unwrap());
-        assert!(numbers.remove_special_price(ada, profile.uuid).await.unwrap());
+        numbers.set_special_price(bob, profile.uuid, special(7), Some(tomorrow)).await.unwrap();
+        numbers.set_special_price(bob, other.uuid, special(7), None).await.unwrap();
+        assert_eq!(numbers.purge_special_prices().await.unwrap(), 1);
+        assert_eq!(numbers.special_prices(bob).await.unwrap().len(), 2);
+        assert!(numbers.remove_special_price(bob, profile.uuid).await.unwrap());
+        assert!(!numbers.remove_special_price(bob, profile.uuid).await.unwrap());
         assert!(!numbers.remove_special_price(ada, profile.uuid).await.unwrap());
     }
 
