@@ -78,7 +78,8 @@ pub struct Inner {
     pub(crate) lerg: Uploads,
     pub(crate) orders: Orders,
     pub(crate) vetting: Vetting,
-    /// Ends with this.
+    pub(crate) terms: Arc<Terms>,
+    /// They end with this.
     _terms: oneshot::Sender<()>,
     pub(crate) seats: Seats,
     draining: AtomicBool,
@@ -110,14 +111,14 @@ impl ApiState {
             .and_then(|url| url.host_str().map(str::to_owned))
             .unwrap_or_else(|| settings.sip_domain.clone());
         let jwt = Jwt::new(&jwt_secret, domain, settings.jwt_ttl);
-        let terms = Terms {
+        let terms = Arc::new(Terms {
             store: store.clone(),
             hub: hub.clone(),
             numbers: numbers.clone(),
             calls: calls.clone(),
             settings: settings.leases.clone(),
             orders: settings.orders.clone(),
-        };
+        });
         let orders = Orders::start(store.clone(), hub.clone(), numbers.clone(), settings.orders.clone());
         Self(Arc::new(Inner {
             jwt,
@@ -135,7 +136,8 @@ impl ApiState {
             outbox: Outbox::start(store.clone(), post, &settings),
             orders,
             vetting: Vetting::start(store.clone(), hub.clone(), registry),
-            _terms: terms.start(),
+            _terms: terms.clone().start(),
+            terms,
             seats: Seats::default(),
             draining: AtomicBool::new(false),
             store,

@@ -23,6 +23,50 @@ use crate::{expand, orders};
 /// Leases read at once.
 const PAGE: u64 = 200;
 
+/// What is done as time passes. Names are those of the 2021 scheduler.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Action {
+    ExpiredTokens,
+    ExpiredSpecialPrices,
+    /// A lease that goes on is renewed; one that cannot be paid is told of, and given back after its grace.
+    Autorenew,
+    /// A lease that does not go on is told of.
+    ReleaseNotification,
+    /// And given back when it has ended.
+    Autorelease,
+}
+
+impl Action {
+    /// In their order: who is told of a lease's end is told before it has ended.
+    pub(crate) const ALL: [Self; 5] = [
+        Self::ExpiredTokens,
+        Self::ExpiredSpecialPrices,
+        Self::Autorenew,
+        Self::Autorelease,
+        Self::ReleaseNotification,
+    ];
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::ExpiredTokens => "expired_tokens",
+            Self::ExpiredSpecialPrices => "expired_special_prices",
+            Self::Autorenew => "tn_leases_autorenew",
+            Self::ReleaseNotification => "tn_leases_release_notification",
+            Self::Autorelease => "tn_autorelease",
+        }
+    }
+
+    /// What is due of a lease.
+    fn of(lease: &TnLease, now: DateTime<Utc>) -> Option<Self> {
+        let over = lease.expired_on <= now;
+        match (lease.autorenew, lease.noticed_on) {
+            (true, _) => over.then_some(Self::Autorenew),
+            (false, None) => Some(Self::ReleaseNotification),
+            (false, Some(_)) => over.then_some(Self::Autorelease),
+        }
+    }
+}
+
 /// What can be said of the term of a lease.
 #[derive(Debug, Clone, Copy)]
 enum Term {
@@ -56,75 +100,70 @@ pub(crate) struct Terms {
 
 impl Terms {
     /// Looks now and then; ends when what it returns is dropped.
-    pub(crate) fn start(self) -> oneshot::Sender<()> {
+    pub(crate) fn start(self: Arc<Self>) -> oneshot::Sender<()> {
         let (end, ended) = oneshot::channel();
         tokio::spawn(self.run(ended));
         end
     }
 
-    async fn run(self, mut ended: oneshot::Receiver<()>) {
+    async fn run(self: Arc<Self>, mut ended: oneshot::Receiver<()>) {
         let mut sweep = tokio::time::interval(self.settings.sweep);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 _ = &mut ended => return,
                 _ = sweep.tick() => {
-                    self.purge().await;
-                    self.sweep(now()).await;
+                    for action in Action::ALL {
+                        if let Err(error) = self.act(action).await {
+                            tracing::error!(action = action.as_str(), %error, "not done, trying again later");
+                        }
+                    }
                 }
             }
         }
     }
 
-    /// Deletes what has expired and is used by nobody any more.
-    async fn purge(&self) {
-        if let Err(error) = self.store.tokens().purge_expired().await {
-            tracing::error!(%error, "expired tokens are not deleted, trying again later");
+    /// Does at once what is due, of all accounts.
+    pub(crate) async fn act(&self, action: Action) -> Result<(), StoreError> {
+        match action {
+            Action::ExpiredTokens => drop(self.store.tokens().purge_expired().await?),
+            Action::ExpiredSpecialPrices => drop(self.store.numbers().purge_special_prices().await?),
+            of_leases => self.sweep(of_leases, now()).await?,
         }
-        if let Err(error) = self.store.numbers().purge_special_prices().await {
-            tracing::error!(%error, "expired special prices are not deleted, trying again later");
-        }
+        Ok(())
     }
 
-    async fn sweep(&self, now: DateTime<Utc>) {
+    async fn sweep(&self, action: Action, now: DateTime<Utc>) -> Result<(), StoreError> {
         let mut after = None;
         loop {
-            let ending = match self.store.numbers().ending(now + self.settings.notice, after, PAGE).await {
-                Ok(ending) => ending,
-                Err(error) => {
-                    tracing::error!(%error, "leases could not be read, trying again later");
-                    return;
-                }
-            };
-            for lease in &ending {
-                if let Err(error) = self.attend(lease, now).await {
+            let ending = self.store.numbers().ending(now + self.settings.notice, after, PAGE).await?;
+            for lease in ending.iter().filter(|lease| Action::of(lease, now) == Some(action)) {
+                let done = match action {
+                    Action::Autorenew => self.go_on(lease, now).await,
+                    Action::ReleaseNotification => self.notice(lease, Term::Expiring).await,
+                    _ => self.release(lease).await,
+                };
+                if let Err(error) = done {
                     tracing::error!(lease = %lease.uuid, %error, "the term of a lease, trying again later");
                 }
             }
             match ending.last() {
                 Some(last) => after = Some(last.uuid),
-                None => return,
+                None => return Ok(()),
             }
         }
     }
 
-    async fn attend(&self, lease: &TnLease, now: DateTime<Utc>) -> Result<(), AppError> {
-        let over = lease.expired_on <= now;
-        match (lease.autorenew, lease.noticed_on) {
-            (true, _) if !over => Ok(()),
-            (true, noticed) => match self.renew(lease).await {
-                Err(AppError::InsufficientBalance { .. }) if noticed.is_none() => {
-                    self.notice(lease, Term::RenewalFailed).await
-                }
-                Err(AppError::InsufficientBalance { .. }) if lease.expired_on + self.settings.grace <= now => {
-                    self.release(lease).await
-                }
-                Err(AppError::InsufficientBalance { .. }) => Ok(()),
-                other => other,
-            },
-            (false, None) => self.notice(lease, Term::Expiring).await,
-            (false, Some(_)) if over => self.release(lease).await,
-            (false, Some(_)) => Ok(()),
+    async fn go_on(&self, lease: &TnLease, now: DateTime<Utc>) -> Result<(), AppError> {
+        match self.renew(lease).await {
+            Err(AppError::InsufficientBalance { .. }) if lease.noticed_on.is_none() => {
+                self.notice(lease, Term::RenewalFailed).await
+            }
+            Err(AppError::InsufficientBalance { .. }) if lease.expired_on + self.settings.grace <= now => {
+                self.release(lease).await
+            }
+            Err(AppError::InsufficientBalance { .. }) => Ok(()),
+            other => other,
         }
     }
 

@@ -17,17 +17,38 @@ use crate::auth::Caller;
 use crate::envelope::{Envelope, Reply, ok};
 use crate::error::{AppError, Fields};
 use crate::expand;
-use crate::extract::Body;
+use crate::extract::{Body, Segments};
 use crate::model;
 use crate::openapi::Faults;
 use crate::state::ApiState;
+use crate::terms::Action;
 use crate::types;
 
 /// Where the number comes from, in its row: from nobody who sells numbers.
 const CARRIER: &str = "own";
 
 pub(crate) fn router() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new().routes(routes!(create_leases))
+    OpenApiRouter::new().routes(routes!(create_leases)).routes(routes!(schedule))
+}
+
+/// Do at once what is done every hour as time passes. For Admins of service accounts.
+///
+/// `class4_products_sync` and `invoice_send` of 2021 are not among it: there is no other switch, and invoices are not mailed.
+#[utoipa::path(get, path = "/rest/admin/schedule/{action}", operation_id = "ScheduleAction", tag = "admin",
+    params(("action" = String, Path, description = "What to do", example = "tn_leases_autorenew",
+        pattern = "^(expired_tokens|expired_special_prices|tn_leases_autorenew|tn_leases_release_notification|tn_autorelease)$")),
+    responses((status = 200, body = Envelope<model::Nothing>), Faults))]
+async fn schedule(State(state): State<ApiState>, caller: Caller, path: Segments) -> Reply {
+    caller.operates()?;
+    let named = path.text("action");
+    let action = Action::ALL.into_iter().find(|action| action.as_str() == named).ok_or_else(|| {
+        let words: Vec<&str> = Action::ALL.into_iter().map(Action::as_str).collect();
+        let mut fields = Fields::default();
+        fields.push("path.action", format!("must be one of {}", words.join(", ")), json!(named));
+        AppError::Invalid(fields)
+    })?;
+    state.terms.act(action).await?;
+    ok(json!({}))
 }
 
 #[derive(Debug, Deserialize, ToSchema)]

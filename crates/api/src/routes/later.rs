@@ -16,14 +16,11 @@ const DELETE: Method = Method::DELETE;
 /// Path by path, with the methods the specification gives each.
 #[rustfmt::skip]
 pub(crate) const LATER: &[(&str, &[Method])] = &[
-    // SIP
-    ("/rest/sip/tech_prefix/{tn}/{domain}", &[GET]),
     // calls
     ("/rest/call/{uuid}/listen", &[GET]),
     // billing, admin
     ("/rest/payment", &[GET, POST]),
     ("/rest/payment/{uuid}", &[GET, PATCH]),
-    ("/rest/admin/schedule/{action}", &[GET]),
     ("/rest/admin/class4/products/sync", &[GET]),
     ("/rest/admin/class4/did/prefix", &[POST]),
     ("/rest/admin/system/dict_gtts_reload", &[GET]),

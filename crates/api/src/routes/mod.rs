@@ -49,6 +49,7 @@ mod sms_opt_out;
 mod subscription;
 mod tcr_brand;
 mod tcr_campaign;
+mod tech_prefix;
 mod tn;
 mod tn_filter;
 mod token;
@@ -111,6 +112,7 @@ pub(crate) fn implemented(public_url: &str) -> OpenApiRouter<ApiState> {
         sms_opt_out::router(),
         tcr_brand::router(),
         tcr_campaign::router(),
+        tech_prefix::router(),
         subscription::router(),
         event::router(),
         webhook::router(),

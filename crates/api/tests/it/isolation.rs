@@ -27,6 +27,7 @@ const COMMON: &[(&str, &str)] = &[
     ("/avatar/{file}", "an image is shown to whoever has its URL"),
     ("/rest/app/invite/{token}", "whoever has the token is invited"),
     ("/rest/lookup/{tn}", "facts of numbers are the same for all"),
+    ("/rest/admin/schedule/{action}", "what the operator has done, of all accounts"),
     ("/rest/profile/tn/{uuid}", "prices are the same for all"),
     ("/rest/transaction/report/dashboard/{ref_type}", "a kind of charge, of the caller's own"),
     ("/shaken/{file}", "certificates are published"),
@@ -113,6 +114,7 @@ async fn objects(world: &World) -> (Who, Objects) {
     };
     let message = world.store.sip_messages().create(account, message, None, 1).await.unwrap().unwrap()[0].uuid;
     let voice = id(&make("/rest/profile/outbound_voice", json!({"name": "out"})).await);
+    world.patch("/rest/sip/domain/home", json!({"outbound_voice_profile": voice[0]})).expect(200).await;
     let messaging = id(&make("/rest/profile/messaging", json!({"name": "texts"})).await);
     let certificate = json!({"name": "ours", "numbers": [TN]});
     let certificate = id(&make("/rest/shaken/certificate", certificate).await);
@@ -175,12 +177,14 @@ async fn objects(world: &World) -> (Who, Objects) {
         ("/rest/sip/app/call/{uuid}", call),
         ("/rest/sip/app/{uuid}", app),
         ("/rest/sip/connection/{uuid}", trunk),
-        (DOMAIN, home),
+        (DOMAIN, home.clone()),
         ("/rest/sip/domain/{domain}/group/{uuid}", group),
         ("/rest/sip/domain/{domain}/invite/{uuid}", invite),
         ("/rest/sip/domain/{domain}/switch/{uuid}", switch),
         ("/rest/sip/domain/{domain}/user/{uuid}", phone),
         ("/rest/sip/message/{uuid}", vec![message.to_string()]),
+        ("/rest/sip/tech_prefix/{tn}", vec!["12125550001".to_owned()]),
+        ("/rest/sip/tech_prefix/{tn}/{domain}", home),
         ("/rest/sms/inbound/{uuid}", vec![received.to_string()]),
         ("/rest/sms/outbound/{uuid}", sent.clone()),
         ("/rest/sms/{uuid}", sent),

@@ -1,6 +1,9 @@
 //! Numbers of the operator's own trunks, and where calls and messages to numbers go.
 
+use std::time::Duration;
+
 use opentact_engine::ports::Registration;
+use opentact_store::numbers::TnLease;
 use opentact_store::types::AccountLevel;
 use opentact_store::types::now;
 use serde_json::{Value, json};
@@ -81,6 +84,37 @@ async fn of_two_who_are_given_the_same_numbers_one_gets_them_all() {
         async |tenant: &Tenant| world.get("/rest/lease/tn").by(tenant).expect(200).await.as_array().unwrap().len();
     let (won, lost) = if mine.status == 200 { (&world.me, &stranger) } else { (&stranger, &world.me) };
     assert_eq!((has(won).await, has(lost).await), (10, 0));
+}
+
+#[tokio::test]
+async fn the_operator_has_done_at_once_what_waits_for_its_hour() {
+    let world = operated().await;
+    let (account, user) = (world.me.account.uuid, world.me.user.uuid);
+    let act = |action: &str| world.get(&format!("/rest/admin/schedule/{action}"));
+    let (expired, _) = world.store.tokens().create(account, user, "old", Some(Duration::ZERO), vec![]).await.unwrap();
+    act("expired_tokens").expect(200).await;
+    assert!(world.store.tokens().get(account, user, expired.uuid).await.is_err());
+
+    let numbers = world.store.numbers();
+    let lease = world.lease(&world.me, 12_015_550_100).await;
+    let end = |lease: &mut TnLease| {
+        lease.autorenew = false;
+        lease.expired_on = now() - Duration::from_secs(1);
+    };
+    numbers.update_lease(account, lease.uuid, None, end).await.unwrap();
+    let kept = world.lease(&world.me, 12_015_550_101).await;
+    act("tn_leases_release_notification").expect(200).await;
+    assert!(numbers.get_lease(account, lease.uuid).await.unwrap().noticed_on.is_some());
+    act("tn_leases_autorenew").expect(200).await;
+    act("expired_special_prices").expect(200).await;
+    numbers.get_lease(account, lease.uuid).await.unwrap();
+    act("tn_autorelease").expect(200).await;
+    assert!(numbers.get_lease(account, lease.uuid).await.is_err());
+    numbers.get_lease(account, kept.uuid).await.unwrap();
+
+    let wrong = act("invoice_send").expect(422).await;
+    insta::assert_snapshot!(shown(&wrong["fields"]));
+    act("expired_tokens").by(&world.stranger().await).expect(401).await;
 }
 
 /// Where what comes to the number goes.

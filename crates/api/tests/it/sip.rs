@@ -15,6 +15,33 @@ fn uuid(object: &Value) -> &str {
 }
 
 #[tokio::test]
+async fn the_tech_prefix_of_a_call_is_that_of_what_it_goes_through() {
+    let world = World::new().await;
+    let lease = world.lease(&world.me, 12_015_550_100).await;
+    let lease = format!("/rest/lease/tn/{}", lease.uuid);
+    world.post("/rest/sip/domain", json!({"domain": "home"})).expect(201).await;
+    let prefix = async |tn: &str, status| world.get(&format!("/rest/sip/tech_prefix/{tn}/home")).expect(status).await;
+    assert_eq!(prefix("12125550001", 404).await["message"], "Tech prefix not found");
+    let out = world.post("/rest/profile/outbound_voice", json!({"name": "out"})).expect(201).await;
+    world.patch("/rest/sip/domain/home", json!({"outbound_voice_profile": out["uuid"]})).expect(200).await;
+    let through = prefix("+12125550001", 200).await;
+    assert_eq!(
+        through,
+        json!({"tn": 12_125_550_001_u64, "domain": "home.sip.localhost", "tech_prefix": out["tech_prefix"]})
+    );
+
+    prefix("12015550100", 404).await;
+    let app = world.post("/rest/sip/app", json!({"name": "menu"})).expect(201).await;
+    world.patch(&lease, json!({"sip_control_app": app["uuid"]})).expect(200).await;
+    assert_eq!(prefix("12015550100", 200).await["tech_prefix"], app["tech_prefix"]);
+    let trunk = world.post("/rest/sip/connection", json!({"name": "pbx", "ip": "192.0.2.7"})).expect(201).await;
+    world.patch(&lease, json!({"sip_connection": trunk["uuid"]})).expect(200).await;
+    assert_eq!(prefix("12015550100", 200).await["tech_prefix"], trunk["tech_prefix"]);
+    let wrong = prefix("nobody", 422).await;
+    assert_eq!(wrong["fields"]["path.tn"]["value"], "nobody");
+}
+
+#[tokio::test]
 async fn an_app_is_made_read_changed_and_deleted() {
     let world = World::new().await;
     let app = world
