@@ -13,7 +13,7 @@ class EventSocket:
         context = ssl.create_default_context(cafile=ca)
         self.socket = websocket.create_connection(url, sslopt={"context": context}, timeout=30)
         self.all = []
-        self.closed = None
+        self.closed = self.fault = None
         self.changed = threading.Condition()
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
@@ -52,7 +52,7 @@ class EventSocket:
                 seen = len(self.all)
                 left = end - time.monotonic()
                 if left <= 0 or (self.closed is not None and seen == len(self.all)):
-                    raise TimeoutError(f"not among {[event['message'] for event in self.all]}; closed: {self.closed}")
+                    raise TimeoutError(f"not among {[event['message'] for event in self.all]}; closed: {self.closed} {self.fault!r}")
                 self.changed.wait(left)
 
     def wait_closed(self, timeout=15):

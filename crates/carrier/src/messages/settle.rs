@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use opentact_store::sms::{Settled, Settlement};
 use opentact_store::types::SmsState;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tracing::{error, warn};
 use uuid::Uuid;
 
@@ -27,6 +27,8 @@ pub(super) struct Done {
     /// None where it could not be read.
     pub context: Option<Arc<Context>>,
     pub reservation: Option<Reservation>,
+    /// Kept until it is written; what never went to a carrier has none.
+    pub place: Option<OwnedSemaphorePermit>,
 }
 
 /// Ends when nobody hands over any more, and everything is written.
@@ -41,15 +43,16 @@ async fn write(shared: &Shared, done: Vec<Done>) {
     let ids: Vec<Uuid> = done.iter().map(|done| done.settlement.sms).collect();
     let mut settlements = Vec::with_capacity(done.len());
     let mut contexts: HashMap<Uuid, Arc<Context>> = HashMap::new();
-    let mut reservations = Vec::new();
-    for Done { settlement, context, reservation } in done {
+    let (mut reservations, mut places) = (Vec::new(), Vec::new());
+    for Done { settlement, context, reservation, place } in done {
         contexts.extend(context.map(|context| (settlement.sms, context)));
         reservations.extend(reservation);
+        places.extend(place);
         settlements.push(settlement);
     }
     let settled = settled(shared, &settlements).await;
     // What they were for is booked, or cannot be.
-    drop(reservations);
+    drop((reservations, places));
     let Settled { messages, mut balances } = settled.unwrap_or_default();
     for sms in &messages {
         let Some(context) = contexts.get(&sms.uuid) else { continue };

@@ -12,7 +12,7 @@ use opentact_store::sms::{Outcome, Queued, Settlement, Sms};
 use opentact_store::transactions::NewTransaction;
 use opentact_store::types::RefType;
 use opentact_store::{Money, StoreError, Tn};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{debug, error, info};
@@ -41,14 +41,14 @@ const MOST_UNANSWERED: i64 = 2;
 pub(super) async fn run(shared: Arc<Shared>) {
     let _done = shared.worker_done.clone().drop_guard();
     let concurrency = shared.config.concurrency.max(1);
-    // At the limit a task waits with what came of its message, and keeps its place.
     let (done, ended) = mpsc::channel(concurrency);
     let settling = tokio::spawn(settle::run(shared.clone(), ended));
-    let mut worker = Worker { shared: shared.clone(), done, at_carrier: JoinSet::new(), expiry: Utc::now() };
+    let places = Arc::new(Semaphore::new(concurrency));
+    let mut worker = Worker { shared: shared.clone(), done, at_carrier: JoinSet::new(), places, expiry: Utc::now() };
     while !shared.stop.is_cancelled() {
-        let free = concurrency.saturating_sub(worker.at_carrier.len());
+        let free = worker.places.available_permits();
         // One place at a time would be one transaction at a time.
-        let has_room = free >= concurrency.div_ceil(4) || worker.at_carrier.is_empty();
+        let has_room = free >= concurrency.div_ceil(4) || free == concurrency;
         let idle = match worker.look(if has_room { free } else { 0 }).await {
             Ok(idle) => idle,
             Err(error) => {
@@ -84,6 +84,8 @@ struct Worker {
     shared: Arc<Shared>,
     done: mpsc::Sender<Done>,
     at_carrier: JoinSet<()>,
+    /// A message has one until what came of it is on disk: no more than these may have left twice after a kill.
+    places: Arc<Semaphore>,
     /// When messages may have waited too long.
     expiry: DateTime<Utc>,
 }
@@ -133,6 +135,7 @@ impl Worker {
         let surroundings = Surroundings::load(&self.shared, &claimed).await;
         for (sms, queued) in claimed {
             let (shared, done) = (self.shared.clone(), self.done.clone());
+            let place = if expired { None } else { self.places.clone().try_acquire_owned().ok() };
             let context = surroundings.contexts.get(&(sms.account, sms.tn)).cloned();
             let opted_out = !sms.automated && surroundings.has_opted_out(&sms);
             self.at_carrier.spawn(async move {
@@ -148,7 +151,7 @@ impl Worker {
                 let End { carrier, outcome, reservation } = ended;
                 let settlement = Settlement { account: sms.account, sms: sms.uuid, carrier, outcome };
                 // The settler outlives every task.
-                let _ = done.send(Done { settlement, context, reservation }).await;
+                let _ = done.send(Done { settlement, context, reservation, place }).await;
             });
         }
     }

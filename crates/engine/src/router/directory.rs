@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use moka::future::Cache;
@@ -75,6 +76,8 @@ impl Subscriber {
 
 pub(super) struct Directory {
     store: Store,
+    /// How often all was forgotten: what was read before may not be kept after it.
+    cleared: AtomicU64,
     accounts: Cache<Uuid, Arc<Tenant>>,
     leases: Cache<Tn, Arc<TnLease>>,
     numbers: Cache<Tn, Arc<Number>>,
@@ -114,6 +117,7 @@ impl Directory {
         }
         Self {
             store,
+            cleared: AtomicU64::new(0),
             accounts: cache(ttl),
             leases: cache(ttl),
             numbers: cache(ttl),
@@ -135,6 +139,7 @@ impl Directory {
     }
 
     pub(super) fn clear(&self) {
+        self.cleared.fetch_add(1, Ordering::SeqCst);
         self.accounts.invalidate_all();
         self.leases.invalidate_all();
         self.numbers.invalidate_all();
@@ -160,45 +165,46 @@ impl Directory {
             let hours = self.store.office_hours().list(uuid).await?;
             Ok(Tenant { row, closed: (!hours.is_empty()).then(|| closed(&hours)) })
         };
-        cached(&self.accounts, uuid, read).await
+        self.cached(&self.accounts, uuid, read).await
     }
 
     /// The lease of a number, whoever holds it.
     pub(super) async fn lease(&self, tn: u64) -> Result<Option<Arc<TnLease>>> {
         let Ok(tn) = Tn::try_from(tn) else { return Ok(None) };
-        maybe_cached(&self.leases, tn, self.store.numbers().active_lease(tn)).await
+        self.maybe_cached(&self.leases, tn, self.store.numbers().active_lease(tn)).await
     }
 
     /// A number of the inventory.
     pub(super) async fn number(&self, tn: Tn) -> Result<Option<Arc<Number>>> {
-        maybe_cached(&self.numbers, tn, self.store.numbers().number(tn)).await
+        self.maybe_cached(&self.numbers, tn, self.store.numbers().number(tn)).await
     }
 
     /// Where a number is, by the LERG.
     pub(super) async fn block(&self, tn: Tn) -> Result<Option<Arc<LergBlock>>> {
         let lerg = self.store.lerg();
-        if tn.npa().is_none() || !*cached(&self.lerg, (), lerg.is_known()).await? {
+        if tn.npa().is_none() || !*self.cached(&self.lerg, (), lerg.is_known()).await? {
             return Ok(None);
         }
-        maybe_cached(&self.blocks, tn.get() / 1_000, lerg.find(tn)).await
+        self.maybe_cached(&self.blocks, tn.get() / 1_000, lerg.find(tn)).await
     }
 
     pub(super) async fn app(&self, account: Uuid, uuid: Uuid) -> Result<Arc<App>> {
         if let Some(app) = self.apps.get(&uuid).await.filter(|app| app.row.account == account) {
             return Ok(app);
         }
+        let since = self.since();
         let row = self.store.apps().get(account, uuid).await?;
         // Checked when it was stored; by a version that knew more, perhaps, so faults are left to the elements.
         let document = row.xml.as_deref().and_then(|xml| opentact_callflow::parse(xml, Mode::Lenient).ok());
         let app = Arc::new(App { row, document });
-        self.apps.insert(uuid, app.clone()).await;
+        self.keep(since, &self.apps, uuid, app.clone()).await;
         Ok(app)
     }
 
     pub(super) async fn domain(&self, name: &str) -> Result<Option<Arc<SipDomain>>> {
         let name = name.to_ascii_lowercase();
         let domains = self.store.domains();
-        maybe_cached(&self.domains, name.clone(), domains.by_name(&name)).await
+        self.maybe_cached(&self.domains, name.clone(), domains.by_name(&name)).await
     }
 
     pub(super) async fn subscriber(&self, login: &str, domain: &str) -> Result<Option<Arc<Subscriber>>> {
@@ -209,13 +215,14 @@ impl Directory {
         if login.len() > LONGEST_LOGIN || self.strangers.contains_key(&key) {
             return Ok(None);
         }
+        let since = self.since();
         let Some((user, domain)) = self.store.sip_users().by_address(&key.0, &key.1).await? else {
-            self.strangers.insert(key, ()).await;
+            self.keep(since, &self.strangers, key, ()).await;
             return Ok(None);
         };
         let ha1 = self.store.sip_users().ha1(&user)?;
         let subscriber = Arc::new(Subscriber { user, domain, ha1 });
-        self.subscribers.insert(key, subscriber.clone()).await;
+        self.keep(since, &self.subscribers, key, subscriber.clone()).await;
         Ok(Some(subscriber))
     }
 
@@ -227,7 +234,7 @@ impl Directory {
     }
 
     pub(super) async fn connection(&self, account: Uuid, uuid: Uuid) -> Result<Arc<SipConnection>> {
-        let found = cached(&self.connections, uuid, self.store.connections().get(account, uuid)).await?;
+        let found = self.cached(&self.connections, uuid, self.store.connections().get(account, uuid)).await?;
         if found.account == account { Ok(found) } else { Err(StoreError::NotFound("SIP Connection")) }
     }
 
@@ -236,9 +243,10 @@ impl Directory {
         if let Some(known) = self.trunks.get(ip).await {
             return Ok(known);
         }
+        let since = self.since();
         let trunks = Arc::new(self.store.connections().by_ip(ip).await?);
         if !trunks.is_empty() {
-            self.trunks.insert(ip.to_owned(), trunks.clone()).await;
+            self.keep(since, &self.trunks, ip.to_owned(), trunks.clone()).await;
         }
         Ok(trunks)
     }
@@ -246,13 +254,13 @@ impl Directory {
     /// Trunks that are told by networks, host names or digest.
     pub(super) async fn sources(&self) -> Result<Arc<Trunks>> {
         let read = async { Ok(Trunks::of(self.store.connections().told_otherwise().await?)) };
-        cached(&self.sources, (), read).await
+        self.cached(&self.sources, (), read).await
     }
 
     /// Who calls as a domain by where the call comes from.
     pub(super) async fn switches(&self) -> Result<Arc<Switches>> {
         let read = async { Ok(switches(self.store.sip_switches().active().await?)) };
-        cached(&self.switches, (), read).await
+        self.cached(&self.switches, (), read).await
     }
 
     /// The active members of a group, and how each is dialled.
@@ -265,52 +273,97 @@ impl Directory {
             let target = |user: SipUser| (user.uuid, DialTarget::User { user: user.login, domain: domain.clone() });
             Ok(members.map(target).collect())
         };
-        cached(&self.groups, (account, uuid), read).await
+        self.cached(&self.groups, (account, uuid), read).await
     }
 
     /// What calls of numbers of a price profile cost an account.
     pub(super) async fn prices(&self, account: Uuid, profile: Uuid) -> Result<Arc<Prices>> {
-        cached(&self.prices, (account, profile), self.store.numbers().prices_for(account, profile)).await
+        self.cached(&self.prices, (account, profile), self.store.numbers().prices_for(account, profile)).await
     }
 
     /// Who may call a number.
     pub(super) async fn filter(&self, account: Uuid, uuid: Uuid) -> Result<Arc<TnFilter>> {
-        cached(&self.filters, (account, uuid), self.store.tn_filters().get(account, uuid)).await
+        self.cached(&self.filters, (account, uuid), self.store.tn_filters().get(account, uuid)).await
     }
 
     pub(super) async fn profile(&self, account: Uuid, uuid: Uuid) -> Result<Arc<OutboundVoiceProfile>> {
-        let found = cached(&self.profiles, uuid, self.store.voice_profiles().get(account, uuid)).await?;
+        let found = self.cached(&self.profiles, uuid, self.store.voice_profiles().get(account, uuid)).await?;
         if found.account == account { Ok(found) } else { Err(StoreError::NotFound("Outbound voice profile")) }
     }
+
+    /// When something is read from now on.
+    fn since(&self) -> u64 {
+        self.cleared.load(Ordering::SeqCst)
+    }
+
+    /// Keeps what was read, unless all was forgotten since that began: it may be older than the change.
+    async fn keep<K, V>(&self, since: u64, cache: &Cache<K, V>, key: K, value: V)
+    where
+        K: std::hash::Hash + Eq + Clone + Send + Sync + 'static,
+        V: Clone + Send + Sync + 'static,
+    {
+        if self.since() == since {
+            cache.insert(key.clone(), value).await;
+        }
+        if self.since() != since {
+            cache.invalidate(&key).await;
+        }
+    }
+
+    async fn cached<K, V>(
+        &self,
+        cache: &Cache<K, Arc<V>>,
+        key: K,
+        read: impl Future<Output = Result<V>>,
+    ) -> Result<Arc<V>>
+    where
+        K: std::hash::Hash + Eq + Clone + Send + Sync + 'static,
+        V: Send + Sync + 'static,
+    {
+        if let Some(known) = cache.get(&key).await {
+            return Ok(known);
+        }
+        let since = self.since();
+        let row = Arc::new(read.await?);
+        self.keep(since, cache, key, row.clone()).await;
+        Ok(row)
+    }
+
+    async fn maybe_cached<K, V>(
+        &self,
+        cache: &Cache<K, Arc<V>>,
+        key: K,
+        read: impl Future<Output = Result<Option<V>>>,
+    ) -> Result<Option<Arc<V>>>
+    where
+        K: std::hash::Hash + Eq + Clone + Send + Sync + 'static,
+        V: Send + Sync + 'static,
+    {
+        if let Some(known) = cache.get(&key).await {
+            return Ok(Some(known));
+        }
+        let since = self.since();
+        let Some(row) = read.await? else { return Ok(None) };
+        let row = Arc::new(row);
+        self.keep(since, cache, key, row.clone()).await;
+        Ok(Some(row))
+    }
 }
 
-async fn cached<K, V>(cache: &Cache<K, Arc<V>>, key: K, read: impl Future<Output = Result<V>>) -> Result<Arc<V>>
-where
-    K: std::hash::Hash + Eq + Send + Sync + 'static,
-    V: Send + Sync + 'static,
-{
-    if let Some(known) = cache.get(&key).await {
-        return Ok(known);
-    }
-    let row = Arc::new(read.await?);
-    cache.insert(key, row.clone()).await;
-    Ok(row)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-async fn maybe_cached<K, V>(
-    cache: &Cache<K, Arc<V>>,
-    key: K,
-    read: impl Future<Output = Result<Option<V>>>,
-) -> Result<Option<Arc<V>>>
-where
-    K: std::hash::Hash + Eq + Send + Sync + 'static,
-    V: Send + Sync + 'static,
-{
-    if let Some(known) = cache.get(&key).await {
-        return Ok(Some(known));
+    #[tokio::test]
+    async fn what_was_read_before_a_change_is_not_kept_after_it() {
+        let directory = Directory::new(Store::in_memory().await.unwrap(), Duration::from_secs(60));
+        let read = async {
+            directory.clear();
+            Ok(false)
+        };
+        assert!(!*directory.cached(&directory.lerg, (), read).await.unwrap());
+        assert!(directory.lerg.get(&()).await.is_none());
+        assert!(*directory.cached(&directory.lerg, (), async { Ok(true) }).await.unwrap());
+        assert!(*directory.cached(&directory.lerg, (), async { Ok(false) }).await.unwrap());
     }
-    let Some(row) = read.await? else { return Ok(None) };
-    let row = Arc::new(row);
-    cache.insert(key, row.clone()).await;
-    Ok(Some(row))
 }
