@@ -16,9 +16,11 @@ class EventSocket:
         self.closed = self.fault = None
         self.changed = threading.Condition()
         self.reader = threading.Thread(target=self._read, daemon=True)
-        self.reader.start()
+        # One after the other: an SSL socket of Python is not for two threads at once, and the first read has TLS's tickets to take.
         if authenticate:
             self.send({"type": "auth", "payload": token})
+        self.reader.start()
+        if authenticate:
             self.wait(lambda event: event["type"] == "auth")
 
     def send(self, frame):
