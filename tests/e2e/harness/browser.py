@@ -127,9 +127,9 @@ class WebPhone:
                 const peak = bins.indexOf(Math.max(...bins));
                 const samples = new Float32Array(analyser.fftSize);
                 analyser.getFloatTimeDomainData(samples);
-                const loud = (from) => samples.slice(from, from + 2400).some((sample) => Math.abs(sample) > 0.02);
+                const loud = (from) => samples.slice(from, from + 240).some((sample) => Math.abs(sample) > 0.02);
                 let all = true;
-                for (let from = 0; from + 2400 <= samples.length; from += 2400) all &&= loud(from);
+                for (let from = 0; from + 240 <= samples.length; from += 240) all &&= loud(from);
                 return all && Math.abs((peak * context.sampleRate) / analyser.fftSize - hz) < 10;
             }""",
             arg=hz,

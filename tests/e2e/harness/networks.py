@@ -137,6 +137,8 @@ class Networks:
             run("ip", "link", "set", device, "netns", place.name)
             if network:
                 place.run("ip", "address", "add", f"{network}.{number}/24", "dev", device)
+            # An IPv6 address that comes by itself a second later is a change of networks to a browser.
+            place.run("ip", "link", "set", device, "addrgenmode", "none")
             place.run("ip", "link", "set", device, "up")
         return devices
 
