@@ -9,7 +9,7 @@ import pytest
 from harness import networks, sound
 from harness.baresip import Baresip
 from harness.browser import WebPhone, chromium
-from test_webrtc import hears, office
+from test_webrtc import office
 
 pytestmark = [
     pytest.mark.skipif(networks.missing() is not None, reason=str(networks.missing())),
