@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -84,33 +84,4 @@ pub fn etag(payload: &Value) -> String {
     use base64::Engine as _;
     let digest = Sha256::digest(payload.to_string().as_bytes());
     format!("\"{}\"", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(&digest[..15]))
-}
-
-/// `If-Match` (RFC 9110 13.1.1) against the object as it is now.
-pub fn if_match(headers: &HeaderMap, current: &Value) -> Result<(), AppError> {
-    let Some(wanted) = headers.get(header::IF_MATCH) else { return Ok(()) };
-    let current = etag(current);
-    let matches =
-        wanted.to_str().is_ok_and(|list| list.split(',').map(str::trim).any(|tag| tag == "*" || tag == current));
-    if matches { Ok(()) } else { Err(AppError::PreconditionFailed) }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn if_match_accepts_the_current_tag_and_the_star() {
-        let object = json!({"uuid": "a", "name": "b"});
-        let mut headers = HeaderMap::new();
-        assert!(if_match(&headers, &object).is_ok());
-        headers.insert(header::IF_MATCH, HeaderValue::from_static("*"));
-        assert!(if_match(&headers, &object).is_ok());
-        headers.insert(header::IF_MATCH, HeaderValue::from_str(&format!("\"old\", {}", etag(&object))).unwrap());
-        assert!(if_match(&headers, &object).is_ok());
-        headers.insert(header::IF_MATCH, HeaderValue::from_static("\"old\""));
-        assert!(matches!(if_match(&headers, &object), Err(AppError::PreconditionFailed)));
-    }
 }

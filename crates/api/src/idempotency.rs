@@ -16,8 +16,9 @@ use crate::extract::read_body;
 use crate::state::ApiState;
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
-const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
-const MAX_KEY: usize = 255;
+pub(crate) const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+/// Longest key, in characters.
+pub(crate) const MAX_KEY: usize = 255;
 /// Answers longer than this are not kept, and the key is freed: no POST of the API answers that much.
 const MAX_ANSWER: usize = 1024 * 1024;
 
@@ -25,8 +26,13 @@ const MAX_ANSWER: usize = 1024 * 1024;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ShownOnce;
 
+/// Whether a request of this method is done once a key.
+pub(crate) fn heeded(method: &Method) -> bool {
+    method == Method::POST
+}
+
 pub(crate) async fn layer(State(state): State<ApiState>, request: Request, next: Next) -> Response {
-    if request.method() != Method::POST || !request.headers().contains_key(KEY) {
+    if !heeded(request.method()) || !request.headers().contains_key(KEY) {
         return next.run(request).await;
     }
     match once(&state, request, next).await {

@@ -6,6 +6,7 @@
 
 mod auth;
 mod carrier_callback;
+mod conditional;
 mod csv;
 mod envelope;
 mod error;
@@ -53,12 +54,14 @@ pub use state::{ApiState, Parts};
 /// All routes of the API and the websocket. Serve it with `into_make_service_with_connect_info::<SocketAddr>()`, so that
 /// limits know the client's address.
 pub fn router(state: ApiState) -> Router {
-    let (implemented, document) = routes::implemented(&state.settings.public_url).split_for_parts();
+    let (implemented, mut document) = routes::implemented(&state.settings.public_url).split_for_parts();
+    openapi::finish(&mut document);
     let rest = implemented
         .merge(routes::later())
         .fallback(async || AppError::NotFound("Path"))
         .method_not_allowed_fallback(async || AppError::MethodNotAllowed)
         .layer(from_fn_with_state(state.clone(), idempotency::layer))
+        .layer(from_fn(conditional::layer))
         .layer(from_fn_with_state(state.clone(), limits::layer))
         .layer(from_fn(auth::form::layer))
         .merge(carrier_callback::router())
@@ -77,7 +80,9 @@ pub fn router(state: ApiState) -> Router {
 /// The OpenAPI document, for the configuration reference and SDKs.
 #[must_use]
 pub fn openapi(public_url: &str) -> utoipa::openapi::OpenApi {
-    routes::implemented(public_url).into_openapi()
+    let mut document = routes::implemented(public_url).into_openapi();
+    openapi::finish(&mut document);
+    document
 }
 
 /// Operations of the specification that this version answers with 501.
@@ -109,13 +114,22 @@ fn cors(settings: &Settings) -> Option<CorsLayer> {
             header::AUTHORIZATION,
             header::CONTENT_TYPE,
             header::IF_MATCH,
+            header::IF_NONE_MATCH,
             header::HeaderName::from_static("x-auth-token"),
             header::HeaderName::from_static("x-auth-google-token"),
             header::HeaderName::from_static("x-auth-facebook-token"),
             header::HeaderName::from_static("x-auth-ha1b-token"),
             header::HeaderName::from_static("idempotency-key"),
         ])
-        .expose_headers([header::ETAG, header::RETRY_AFTER, request_id::HEADER])
+        .expose_headers([
+            header::ETAG,
+            header::RETRY_AFTER,
+            request_id::HEADER,
+            idempotency::REPLAYED,
+            limits::LIMIT,
+            limits::REMAINING,
+            limits::RESET,
+        ])
         .max_age(Duration::from_secs(3600));
     Some(layer)
 }

@@ -1,7 +1,6 @@
 //! The caller's account.
 
 use axum::extract::State;
-use http::HeaderMap;
 use opentact_events::view;
 use opentact_store::accounts::Account;
 use serde::Deserialize;
@@ -11,7 +10,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::auth::Caller;
-use crate::envelope::{Envelope, Live, if_match};
+use crate::conditional::{IfMatch, IfNoneMatch};
+use crate::envelope::{Envelope, Live};
 use crate::error::AppError;
 use crate::extract::{Body, Id};
 use crate::model;
@@ -59,7 +59,7 @@ struct NotificationChange {
 
 /// The account of the credential, with its balance.
 #[utoipa::path(get, path = "/rest/account", operation_id = "GetAccount", tag = "account",
-    responses((status = 200, body = Envelope<model::Account>), Faults))]
+    params(IfNoneMatch), responses((status = 200, body = Envelope<model::Account>), Faults))]
 async fn own(caller: Caller) -> Live {
     show(&caller.account)
 }
@@ -77,7 +77,7 @@ fn version(account: &Account) -> Value {
 
 /// An account by its uuid: one's own.
 #[utoipa::path(get, path = "/rest/account/{uuid}", operation_id = "GetAccountByUUID", tag = "account",
-    params(("uuid" = uuid::Uuid, Path)), responses((status = 200, body = Envelope<model::Account>), Faults))]
+    params(IfNoneMatch, ("uuid" = uuid::Uuid, Path)), responses((status = 200, body = Envelope<model::Account>), Faults))]
 async fn by_uuid(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Result<Live, AppError> {
     if uuid == caller.account() {
         return Ok(show(&caller.account));
@@ -88,15 +88,15 @@ async fn by_uuid(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) ->
 
 /// Change the account. Admins only.
 #[utoipa::path(patch, path = "/rest/account", operation_id = "ModifyAccount", tag = "account",
-    request_body = AccountChange, responses((status = 200, body = Envelope<model::Account>), Faults))]
+    request_body = AccountChange, params(IfMatch), responses((status = 200, body = Envelope<model::Account>), Faults))]
 async fn modify(
     State(state): State<ApiState>,
     caller: Caller,
-    headers: HeaderMap,
+    if_match: IfMatch,
     Body(form): Body<AccountChange>,
 ) -> Result<Live, AppError> {
     caller.administrates()?;
-    if_match(&headers, &version(&caller.account))?;
+    if_match.check(&version(&caller.account))?;
     let accounts = state.store.accounts();
     let changed = accounts.update(caller.account(), |account| {
         account.name = form.name.unwrap_or_else(|| std::mem::take(&mut account.name));
@@ -115,15 +115,15 @@ async fn modify(
 
 /// Choose which notices the account gets. Admins only.
 #[utoipa::path(patch, path = "/rest/account/notification", operation_id = "ModifyAccountNotification", tag = "account",
-    request_body = NotificationChange, responses((status = 200, body = Envelope<model::Account>), Faults))]
+    request_body = NotificationChange, params(IfMatch), responses((status = 200, body = Envelope<model::Account>), Faults))]
 async fn notification(
     State(state): State<ApiState>,
     caller: Caller,
-    headers: HeaderMap,
+    if_match: IfMatch,
     Body(form): Body<NotificationChange>,
 ) -> Result<Live, AppError> {
     caller.administrates()?;
-    if_match(&headers, &version(&caller.account))?;
+    if_match.check(&version(&caller.account))?;
     let accounts = state.store.accounts();
     let changed = accounts.update(caller.account(), |account| {
         account.notification.balance = form.balance.unwrap_or(account.notification.balance);

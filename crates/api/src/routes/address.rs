@@ -1,7 +1,6 @@
 //! Addresses of the account and its users.
 
 use axum::extract::State;
-use http::HeaderMap;
 use opentact_events::view;
 use opentact_store::addresses::{Address, NewAddress};
 use serde::Deserialize;
@@ -13,7 +12,8 @@ use uuid::Uuid;
 
 use super::dict;
 use crate::auth::Caller;
-use crate::envelope::{Envelope, Reply, Tagged, created, if_match, ok};
+use crate::conditional::{IfMatch, IfNoneMatch};
+use crate::envelope::{Envelope, Reply, Tagged, created, ok};
 use crate::error::AppError;
 use crate::extract::{Body, Id};
 use crate::model;
@@ -117,23 +117,23 @@ async fn of_user(State(state): State<ApiState>, caller: Caller) -> Reply {
 
 /// One address.
 #[utoipa::path(get, path = "/rest/address/{uuid}", operation_id = "GetAddress", tag = "address",
-    params(("uuid" = Uuid, Path)), responses((status = 200, body = Envelope<model::Address>), Faults))]
+    params(IfNoneMatch, ("uuid" = Uuid, Path)), responses((status = 200, body = Envelope<model::Address>), Faults))]
 async fn get(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Result<Tagged, AppError> {
     Ok(Tagged(shown(&find(&state, &caller, uuid).await?)))
 }
 
 /// Change an address.
 #[utoipa::path(patch, path = "/rest/address/{uuid}", operation_id = "UpdateAddress", tag = "address",
-    params(("uuid" = Uuid, Path)), request_body = AddressChange,
+    params(IfMatch, ("uuid" = Uuid, Path)), request_body = AddressChange,
     responses((status = 200, body = Envelope<model::Address>), Faults))]
 async fn modify(
     State(state): State<ApiState>,
     caller: Caller,
     Id(uuid): Id,
-    headers: HeaderMap,
+    if_match: IfMatch,
     Body(form): Body<AddressChange>,
 ) -> Result<Tagged, AppError> {
-    if_match(&headers, &shown(&find(&state, &caller, uuid).await?))?;
+    if_match.check(&shown(&find(&state, &caller, uuid).await?))?;
     let country = form.country.map(known).transpose()?;
     let addresses = state.store.addresses();
     let changed = addresses.update(caller.account(), uuid, caller.by(), |address| {

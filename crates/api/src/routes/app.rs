@@ -1,7 +1,6 @@
 //! What SIP users do by themselves: join by an invite, change what is said of them, see who is in their domain.
 
 use axum::extract::State;
-use http::HeaderMap;
 use opentact_events::view;
 use opentact_store::domains::SipDomain;
 use opentact_store::sip_invites::SipInvite;
@@ -15,7 +14,8 @@ use utoipa_axum::routes;
 use super::password_reset::{NewPassword, ResetQuery, ask};
 use super::sip_person::{NewSipPerson, SipPersonChange};
 use crate::auth::Phone;
-use crate::envelope::{Envelope, Reply, Tagged, created, if_match, ok};
+use crate::conditional::{IfMatch, IfNoneMatch};
+use crate::envelope::{Envelope, Reply, Tagged, created, ok};
 use crate::error::AppError;
 use crate::expand;
 use crate::extract::{Body, ClientAddress, Query, Segments};
@@ -68,21 +68,21 @@ async fn join(State(state): State<ApiState>, path: Segments, Body(form): Body<Ne
 
 /// The SIP user who asks.
 #[utoipa::path(get, path = "/rest/app", operation_id = "GetSIPUserApp", tag = "app", security(("ha1b" = [])),
-    responses((status = 200, body = Envelope<model::SipUser>), Faults))]
+    params(IfNoneMatch), responses((status = 200, body = Envelope<model::SipUser>), Faults))]
 async fn get(State(state): State<ApiState>, phone: Phone) -> Result<Tagged, AppError> {
     Ok(Tagged(expand::sip_user(&state, &phone.domain, &phone.user).await?))
 }
 
 /// Change oneself.
 #[utoipa::path(patch, path = "/rest/app", operation_id = "ModifySIPUserApp", tag = "app", request_body = OwnChange,
-    security(("ha1b" = [])), responses((status = 200, body = Envelope<model::SipUser>), Faults))]
+    security(("ha1b" = [])), params(IfMatch), responses((status = 200, body = Envelope<model::SipUser>), Faults))]
 async fn modify(
     State(state): State<ApiState>,
     phone: Phone,
-    headers: HeaderMap,
+    if_match: IfMatch,
     Body(form): Body<OwnChange>,
 ) -> Result<Tagged, AppError> {
-    if_match(&headers, &expand::sip_user(&state, &phone.domain, &phone.user).await?)?;
+    if_match.check(&expand::sip_user(&state, &phone.domain, &phone.user).await?)?;
     let users = state.store.sip_users();
     let changed = users.update(phone.account(), phone.user.uuid, None, form.password.as_deref(), |user| {
         form.person.apply(user);

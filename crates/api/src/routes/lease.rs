@@ -1,7 +1,6 @@
 //! Leases: the numbers an account holds, and where their calls and messages go.
 
 use axum::extract::State;
-use http::HeaderMap;
 use opentact_events::view;
 use opentact_store::numbers::{LeaseFilter, TnLease};
 use opentact_store::types::{Feature, Tn};
@@ -14,7 +13,8 @@ use uuid::Uuid;
 
 use super::forms::{AssignLeases, PageQuery, search_form};
 use crate::auth::Caller;
-use crate::envelope::{Envelope, Reply, Tagged, if_match, ok};
+use crate::conditional::{IfMatch, IfNoneMatch};
+use crate::envelope::{Envelope, Reply, Tagged, ok};
 use crate::error::{AppError, Fields};
 use crate::expand;
 use crate::extract::{Body, Query, Segments};
@@ -209,7 +209,7 @@ async fn search(
 
 /// One number of the account.
 #[utoipa::path(get, path = "/rest/lease/tn/{uuid}", operation_id = "GetTNLeaseByUUID", tag = "lease",
-    params(LeasePath),
+    params(IfNoneMatch, LeasePath),
     responses((status = 200, body = Envelope<model::TnLease>), Faults))]
 async fn get(State(state): State<ApiState>, caller: Caller, path: Segments) -> Result<Tagged, AppError> {
     let lease = find(&state, &caller, &path).await?;
@@ -218,7 +218,7 @@ async fn get(State(state): State<ApiState>, caller: Caller, path: Segments) -> R
 
 /// One number of the account; the 2021 path.
 #[utoipa::path(get, path = "/rest/lease/tn/{uuid}/tn", operation_id = "GetTNLeaseByTN", tag = "lease",
-    params(LeasePath),
+    params(IfNoneMatch, LeasePath),
     responses((status = 200, body = Envelope<model::TnLease>), Faults))]
 async fn get_2021(State(state): State<ApiState>, caller: Caller, path: Segments) -> Result<Tagged, AppError> {
     let lease = find(&state, &caller, &path).await?;
@@ -376,17 +376,17 @@ async fn unsubscribe(State(state): State<ApiState>, caller: Caller, path: Segmen
 
 /// Change where the calls and messages of a number go; null detaches.
 #[utoipa::path(patch, path = "/rest/lease/tn/{uuid}", operation_id = "ModifyTNLease", tag = "lease",
-    params(LeasePath), request_body = LeaseChange,
+    params(IfMatch, LeasePath), request_body = LeaseChange,
     responses((status = 200, body = Envelope<model::TnLease>), Faults))]
 async fn modify(
     State(state): State<ApiState>,
     caller: Caller,
     path: Segments,
-    headers: HeaderMap,
+    if_match: IfMatch,
     Body(form): Body<LeaseChange>,
 ) -> Result<Tagged, AppError> {
     let lease = find(&state, &caller, &path).await?;
-    if_match(&headers, &expand::lease(&state.store, &caller.account, &lease).await?)?;
+    if_match.check(&expand::lease(&state.store, &caller.account, &lease).await?)?;
     form.check(&state, &lease).await?;
     let features = form.features();
     let numbers = state.store.numbers();

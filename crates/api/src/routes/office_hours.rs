@@ -1,7 +1,6 @@
 //! When the office is closed, for `<Schedule office_hours="true">`.
 
 use axum::extract::State;
-use http::HeaderMap;
 use opentact_events::view;
 use opentact_store::office_hours::{NewOfficeHours, OfficeHours};
 use opentact_store::types::{DayOfWeek, OfficeHoursType};
@@ -12,7 +11,8 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::auth::Caller;
-use crate::envelope::{Envelope, Reply, Tagged, created, if_match, ok};
+use crate::conditional::{IfMatch, IfNoneMatch};
+use crate::envelope::{Envelope, Reply, Tagged, created, ok};
 use crate::error::AppError;
 use crate::extract::{Body, Id, Query};
 use crate::model;
@@ -97,7 +97,7 @@ async fn create(State(state): State<ApiState>, caller: Caller, Body(form): Body<
 
 /// One entry.
 #[utoipa::path(get, path = "/rest/account/office_hours/{uuid}", operation_id = "GetAccountOfficeHours",
-    tag = "office hours", params(("uuid" = Uuid, Path)),
+    tag = "office hours", params(IfNoneMatch, ("uuid" = Uuid, Path)),
     responses((status = 200, body = Envelope<model::OfficeHours>), Faults))]
 async fn get(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Result<Tagged, AppError> {
     Ok(Tagged(view::office_hours(&find(&state, &caller, uuid).await?)))
@@ -105,16 +105,16 @@ async fn get(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Res
 
 /// Change an entry.
 #[utoipa::path(patch, path = "/rest/account/office_hours/{uuid}", operation_id = "UpdateAccountOfficeHours",
-    tag = "office hours", params(("uuid" = Uuid, Path)), request_body = OfficeHoursChange,
+    tag = "office hours", params(IfMatch, ("uuid" = Uuid, Path)), request_body = OfficeHoursChange,
     responses((status = 200, body = Envelope<model::OfficeHours>), Faults))]
 async fn modify(
     State(state): State<ApiState>,
     caller: Caller,
     Id(uuid): Id,
-    headers: HeaderMap,
+    if_match: IfMatch,
     Body(form): Body<OfficeHoursChange>,
 ) -> Result<Tagged, AppError> {
-    if_match(&headers, &view::office_hours(&find(&state, &caller, uuid).await?))?;
+    if_match.check(&view::office_hours(&find(&state, &caller, uuid).await?))?;
     let all = state.store.office_hours();
     let changed = all.update(caller.account(), uuid, caller.by(), |hours| {
         form.name.apply(&mut hours.name);

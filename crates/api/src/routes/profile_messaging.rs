@@ -1,7 +1,6 @@
 //! Messaging profiles: how an account sends and receives messages.
 
 use axum::extract::State;
-use http::HeaderMap;
 use opentact_events::view;
 use opentact_messaging::opt_out::{Words, keyword};
 use opentact_store::messaging_profiles::{MessagingProfile, NewMessagingProfile, OptOutRules};
@@ -15,7 +14,8 @@ use utoipa_axum::routes;
 use super::forms::upper_case;
 use super::lease;
 use crate::auth::Caller;
-use crate::envelope::{Envelope, Reply, Tagged, created, if_match, ok};
+use crate::conditional::{IfMatch, IfNoneMatch};
+use crate::envelope::{Envelope, Reply, Tagged, created, ok};
 use crate::error::{AppError, Fields};
 use crate::extract::{Body, Id};
 use crate::model;
@@ -170,7 +170,7 @@ async fn create(State(state): State<ApiState>, caller: Caller, Body(form): Body<
 
 /// One messaging profile.
 #[utoipa::path(get, path = "/rest/profile/messaging/{uuid}", operation_id = "GetMessagingProfileByUUID",
-    tag = "messaging profile", params(("uuid" = Uuid, Path)),
+    tag = "messaging profile", params(IfNoneMatch, ("uuid" = Uuid, Path)),
     responses((status = 200, body = Envelope<model::MessagingProfile>), Faults))]
 async fn get(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Result<Tagged, AppError> {
     let profile = state.store.messaging_profiles().get(caller.account(), uuid).await;
@@ -179,18 +179,18 @@ async fn get(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Res
 
 /// Change a messaging profile.
 #[utoipa::path(patch, path = "/rest/profile/messaging/{uuid}", operation_id = "ModifyMessagingProfile",
-    tag = "messaging profile", params(("uuid" = Uuid, Path)), request_body = ProfileChange,
+    tag = "messaging profile", params(IfMatch, ("uuid" = Uuid, Path)), request_body = ProfileChange,
     responses((status = 200, body = Envelope<model::MessagingProfile>), Faults))]
 async fn modify(
     State(state): State<ApiState>,
     caller: Caller,
     Id(uuid): Id,
-    headers: HeaderMap,
+    if_match: IfMatch,
     Body(form): Body<ProfileChange>,
 ) -> Result<Tagged, AppError> {
     let profiles = state.store.messaging_profiles();
     let current = visible(&state, &caller, uuid, profiles.get(caller.account(), uuid).await).await?;
-    if_match(&headers, &shown(&state, &current))?;
+    if_match.check(&shown(&state, &current))?;
     let mut rules = current.opt_out.0.clone();
     rules.out_keywords = form.opt_out_keywords.unwrap_or(rules.out_keywords);
     rules.in_keywords = form.opt_in_keywords.unwrap_or(rules.in_keywords);

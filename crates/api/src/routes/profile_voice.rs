@@ -1,7 +1,6 @@
 //! Outbound voice profiles: by which route, from which number and within which limits calls go out.
 
 use axum::extract::State;
-use http::HeaderMap;
 use opentact_store::Money;
 use opentact_store::products::DEFAULT_PRODUCT;
 use opentact_store::types::RecordFormat;
@@ -14,7 +13,8 @@ use uuid::Uuid;
 
 use super::forms::upper_case;
 use crate::auth::Caller;
-use crate::envelope::{Envelope, Reply, Tagged, created, if_match, ok};
+use crate::conditional::{IfMatch, IfNoneMatch};
+use crate::envelope::{Envelope, Reply, Tagged, created, ok};
 use crate::error::AppError;
 use crate::expand;
 use crate::extract::{Body, Id};
@@ -152,7 +152,7 @@ async fn create(State(state): State<ApiState>, caller: Caller, Body(form): Body<
 
 /// One outbound voice profile.
 #[utoipa::path(get, path = "/rest/profile/outbound_voice/{uuid}", operation_id = "GetOutboundVoiceProfileByUUID",
-    tag = "outbound voice profile", params(("uuid" = Uuid, Path)),
+    tag = "outbound voice profile", params(IfNoneMatch, ("uuid" = Uuid, Path)),
     responses((status = 200, body = Envelope<model::OutboundVoiceProfile>), Faults))]
 async fn get(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Result<Tagged, AppError> {
     let profile = state.store.voice_profiles().get(caller.account(), uuid).await;
@@ -162,18 +162,18 @@ async fn get(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Res
 
 /// Change an outbound voice profile.
 #[utoipa::path(patch, path = "/rest/profile/outbound_voice/{uuid}", operation_id = "ModifyOutboundVoiceProfile",
-    tag = "outbound voice profile", params(("uuid" = Uuid, Path)), request_body = OutboundVoiceProfileChange,
+    tag = "outbound voice profile", params(IfMatch, ("uuid" = Uuid, Path)), request_body = OutboundVoiceProfileChange,
     responses((status = 200, body = Envelope<model::OutboundVoiceProfile>), Faults))]
 async fn modify(
     State(state): State<ApiState>,
     caller: Caller,
     Id(uuid): Id,
-    headers: HeaderMap,
+    if_match: IfMatch,
     Body(form): Body<OutboundVoiceProfileChange>,
 ) -> Result<Tagged, AppError> {
     let profiles = state.store.voice_profiles();
     let current = visible(&state, &caller, uuid, profiles.get(caller.account(), uuid).await).await?;
-    if_match(&headers, &expand::voice_profile(&state.store, &current).await?)?;
+    if_match.check(&expand::voice_profile(&state.store, &current).await?)?;
     let allowed_countries = form.allowed_countries.map(upper_case);
     let changed = profiles.update(caller.account(), uuid, caller.by(), |profile| {
         profile.name = form.name.unwrap_or_else(|| std::mem::take(&mut profile.name));

@@ -11,6 +11,7 @@ use opentact_events::view;
 use opentact_store::StoreError;
 use opentact_store::records::{Record, RecordFilter};
 use opentact_store::types::{RecordFormat, RecordState};
+use serde_json::json;
 use tower::ServiceExt as _;
 use tower_http::services::ServeFile;
 use utoipa_axum::router::OpenApiRouter;
@@ -19,7 +20,8 @@ use uuid::Uuid;
 
 use super::forms::{PageQuery, search_form};
 use crate::auth::Caller;
-use crate::envelope::{Envelope, Reply, ok};
+use crate::conditional::{IfMatch, IfNoneMatch};
+use crate::envelope::{Envelope, Reply, etag, ok};
 use crate::error::AppError;
 use crate::extract::{Body, Id, Query};
 use crate::model;
@@ -94,12 +96,14 @@ async fn delete(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> 
 
 /// The file of a recording, WAV or MP3. Range requests (RFC 9110 14) are answered with 206.
 #[utoipa::path(get, path = "/rest/record/{uuid}/file", operation_id = "GetRecordFile", tag = "record",
-    params(("uuid" = Uuid, Path)),
-    responses((status = 200, content_type = "audio/wav", body = Vec<u8>), (status = 206, content_type = "audio/wav", body = Vec<u8>), Faults))]
+    params(IfMatch, IfNoneMatch, ("uuid" = Uuid, Path)),
+    responses((status = 200, content_type = "audio/wav", body = Vec<u8>), (status = 206, content_type = "audio/wav", body = Vec<u8>),
+        (status = 416, description = "The file has no such range"), Faults))]
 async fn file(
     State(state): State<ApiState>,
     caller: Caller,
     Id(uuid): Id,
+    if_match: IfMatch,
     request: Request,
 ) -> Result<Response, AppError> {
     let record = one(&state, &caller, uuid).await?;
@@ -114,7 +118,7 @@ async fn file(
             };
             Ok(response.map(Octets::new).into_response())
         }
-        Source::Object => from_store(&state, &record, request.headers()).await,
+        Source::Object => from_store(&state, &record, &if_match, request.headers()).await,
     }
 }
 
@@ -138,9 +142,18 @@ async fn one(state: &ApiState, caller: &Caller, uuid: Uuid) -> Result<Record, Ap
 }
 
 /// The file, or the part of it that is asked for; several parts at once are answered with the whole.
-async fn from_store(state: &ApiState, record: &Record, headers: &HeaderMap) -> Result<Response, AppError> {
+async fn from_store(
+    state: &ApiState,
+    record: &Record,
+    if_match: &IfMatch,
+    headers: &HeaderMap,
+) -> Result<Response, AppError> {
     let size = u64::try_from(record.size).unwrap_or(0);
-    let mut response = Response::builder().header(header::ACCEPT_RANGES, "bytes").header(
+    // A recording that is uploaded does not change any more.
+    let version = json!([record.uuid, size]);
+    if_match.check(&version)?;
+    let response = Response::builder().header(header::ACCEPT_RANGES, "bytes").header(header::ETAG, etag(&version));
+    let mut response = response.header(
         header::CONTENT_TYPE,
         match record.format {
             RecordFormat::Wav => "audio/wav",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
-use http::{HeaderMap, header};
+use http::header;
 use opentact_events::view;
 use opentact_stir::{Chain, SigningKey, TnAuthList, TnEntry};
 use opentact_store::Tn;
@@ -18,7 +18,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::auth::Caller;
-use crate::envelope::{Envelope, Reply, Tagged, created, if_match, ok};
+use crate::conditional::{IfMatch, IfNoneMatch};
+use crate::envelope::{Envelope, Reply, Tagged, created, ok};
 use crate::error::{AppError, Fields};
 use crate::extract::{Body, Id};
 use crate::model;
@@ -126,7 +127,7 @@ async fn create(State(state): State<ApiState>, caller: Caller, Body(form): Body<
 
 /// One signing certificate.
 #[utoipa::path(get, path = "/rest/shaken/certificate/{uuid}", operation_id = "GetShakenCertificateByUUID",
-    tag = "shaken certificate", params(("uuid" = Uuid, Path)),
+    tag = "shaken certificate", params(IfNoneMatch, ("uuid" = Uuid, Path)),
     responses((status = 200, body = Envelope<model::ShakenCertificate>), Faults))]
 async fn get(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Result<Tagged, AppError> {
     let certificate = state.store.shaken_certificates().get(caller.account(), uuid).await;
@@ -136,18 +137,18 @@ async fn get(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Res
 
 /// Change the name of a signing certificate, or whether it signs.
 #[utoipa::path(patch, path = "/rest/shaken/certificate/{uuid}", operation_id = "ModifyShakenCertificateByUUID",
-    tag = "shaken certificate", params(("uuid" = Uuid, Path)), request_body = CertificateChange,
+    tag = "shaken certificate", params(IfMatch, ("uuid" = Uuid, Path)), request_body = CertificateChange,
     responses((status = 200, body = Envelope<model::ShakenCertificate>), Faults))]
 async fn modify(
     State(state): State<ApiState>,
     caller: Caller,
     Id(uuid): Id,
-    headers: HeaderMap,
+    if_match: IfMatch,
     Body(form): Body<CertificateChange>,
 ) -> Result<Tagged, AppError> {
     let certificates = state.store.shaken_certificates();
     let current = visible(&state, &caller, uuid, certificates.get(caller.account(), uuid).await).await?;
-    if_match(&headers, &shown(&state, &current))?;
+    if_match.check(&shown(&state, &current))?;
     may_share(&caller, form.shared.unwrap_or(false))?;
     let changed = certificates.update(caller.account(), uuid, caller.by(), |certificate| {
         certificate.name = form.name.unwrap_or_else(|| std::mem::take(&mut certificate.name));

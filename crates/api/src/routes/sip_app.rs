@@ -1,7 +1,6 @@
 //! SIP Control Apps: what happens with the calls of a number.
 
 use axum::extract::State;
-use http::HeaderMap;
 use opentact_events::view;
 use opentact_store::apps::{NewApp, SipControlApp};
 use opentact_store::calls::FlowLogFilter;
@@ -17,7 +16,8 @@ use uuid::Uuid;
 use super::forms::{AssignLeases, PageQuery, search_form};
 use super::lease::{self, VoiceTarget};
 use crate::auth::Caller;
-use crate::envelope::{Envelope, Reply, Tagged, created, if_match, ok};
+use crate::conditional::{IfMatch, IfNoneMatch};
+use crate::envelope::{Envelope, Reply, Tagged, created, ok};
 use crate::error::AppError;
 use crate::expand;
 use crate::extract::{Body, Id, Query};
@@ -155,7 +155,7 @@ async fn create(State(state): State<ApiState>, caller: Caller, Body(form): Body<
 
 /// One SIP control app.
 #[utoipa::path(get, path = "/rest/sip/app/{uuid}", operation_id = "GetSIPControlAppByUUID", tag = "sip app",
-    params(("uuid" = Uuid, Path)), responses((status = 200, body = Envelope<model::SipControlApp>), Faults))]
+    params(IfNoneMatch, ("uuid" = Uuid, Path)), responses((status = 200, body = Envelope<model::SipControlApp>), Faults))]
 async fn get(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Result<Tagged, AppError> {
     let app = state.store.apps().get(caller.account(), uuid).await;
     Ok(Tagged(shown(&state, &visible(&state, &caller, uuid, app).await?)))
@@ -163,17 +163,17 @@ async fn get(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Res
 
 /// Change a SIP control app.
 #[utoipa::path(patch, path = "/rest/sip/app/{uuid}", operation_id = "ModifySIPControlApp", tag = "sip app",
-    params(("uuid" = Uuid, Path)), request_body = SipAppChange,
+    params(IfMatch, ("uuid" = Uuid, Path)), request_body = SipAppChange,
     responses((status = 200, body = Envelope<model::SipControlApp>), Faults))]
 async fn modify(
     State(state): State<ApiState>,
     caller: Caller,
     Id(uuid): Id,
-    headers: HeaderMap,
+    if_match: IfMatch,
     Body(form): Body<SipAppChange>,
 ) -> Result<Tagged, AppError> {
     let current = visible(&state, &caller, uuid, state.store.apps().get(caller.account(), uuid).await).await?;
-    if_match(&headers, &shown(&state, &current))?;
+    if_match.check(&shown(&state, &current))?;
     let apps = state.store.apps();
     let changed = apps.update(caller.account(), uuid, caller.by(), |app| {
         app.name = form.name.unwrap_or_else(|| std::mem::take(&mut app.name));

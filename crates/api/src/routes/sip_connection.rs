@@ -1,7 +1,6 @@
 //! SIP Connections: trunks.
 
 use axum::extract::State;
-use http::HeaderMap;
 use opentact_events::view;
 use opentact_store::connections::{NewConnection, SipConnection};
 use opentact_store::products::DEFAULT_PRODUCT;
@@ -15,7 +14,8 @@ use utoipa_axum::routes;
 use super::forms::AssignLeases;
 use super::lease::{self, VoiceTarget};
 use crate::auth::Caller;
-use crate::envelope::{Envelope, Live, Reply, Tagged, created, if_match, ok};
+use crate::conditional::{IfMatch, IfNoneMatch};
+use crate::envelope::{Envelope, Live, Reply, Tagged, created, ok};
 use crate::error::{AppError, Fields};
 use crate::extract::{Body, Check, Checked, Id, has};
 use crate::model;
@@ -299,7 +299,7 @@ async fn create(State(state): State<ApiState>, caller: Caller, Checked(form): Ch
 
 /// One SIP connection.
 #[utoipa::path(get, path = "/rest/sip/connection/{uuid}", operation_id = "GetSIPConnectionByUUID", tag = "sip connection",
-    params(("uuid" = Uuid, Path)), responses((status = 200, body = Envelope<model::SipConnection>), Faults))]
+    params(IfNoneMatch, ("uuid" = Uuid, Path)), responses((status = 200, body = Envelope<model::SipConnection>), Faults))]
 async fn get(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Result<Live, AppError> {
     let trunk = state.store.connections().get(caller.account(), uuid).await;
     let trunk = visible(&state, &caller, uuid, trunk).await?;
@@ -308,17 +308,17 @@ async fn get(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Res
 
 /// Change a SIP connection.
 #[utoipa::path(patch, path = "/rest/sip/connection/{uuid}", operation_id = "ModifySIPConnection", tag = "sip connection",
-    params(("uuid" = Uuid, Path)), request_body = TrunkChange,
+    params(IfMatch, ("uuid" = Uuid, Path)), request_body = TrunkChange,
     responses((status = 200, body = Envelope<model::SipConnection>), Faults))]
 async fn modify(
     State(state): State<ApiState>,
     caller: Caller,
     Id(uuid): Id,
-    headers: HeaderMap,
+    if_match: IfMatch,
     Body(form): Body<TrunkChange>,
 ) -> Result<Tagged, AppError> {
     let mut after = visible(&state, &caller, uuid, state.store.connections().get(caller.account(), uuid).await).await?;
-    if_match(&headers, &view::sip_connection(&after))?;
+    if_match.check(&view::sip_connection(&after))?;
     form.ip.clone().apply(&mut after.ip);
     form.hostname.clone().apply(&mut after.hostname);
     form.username.clone().apply(&mut after.username);

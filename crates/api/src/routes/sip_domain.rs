@@ -1,7 +1,6 @@
 //! SIP domains.
 
 use axum::extract::State;
-use http::HeaderMap;
 use opentact_store::domains::{NewDomain, SipDomain};
 use serde::Deserialize;
 use serde_json::Value;
@@ -11,7 +10,8 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::auth::Caller;
-use crate::envelope::{Envelope, Reply, Tagged, created, if_match, ok};
+use crate::conditional::{IfMatch, IfNoneMatch};
+use crate::envelope::{Envelope, Reply, Tagged, created, ok};
 use crate::error::AppError;
 use crate::expand;
 use crate::extract::{Body, Segment};
@@ -101,7 +101,7 @@ async fn create(State(state): State<ApiState>, caller: Caller, Body(form): Body<
 
 /// One SIP domain, by its label or full name.
 #[utoipa::path(get, path = "/rest/sip/domain/{domain}", operation_id = "GetSIPDomainByDomainName", tag = "sip domain",
-    params(("domain" = String, Path, description = "Label or full name")),
+    params(IfNoneMatch, ("domain" = String, Path, description = "Label or full name")),
     responses((status = 200, body = Envelope<model::SipDomain>), Faults))]
 async fn get(State(state): State<ApiState>, caller: Caller, Segment(name): Segment) -> Result<Tagged, AppError> {
     let domain = find(&state, &caller, &name).await?;
@@ -110,17 +110,17 @@ async fn get(State(state): State<ApiState>, caller: Caller, Segment(name): Segme
 
 /// Change where the domain's calls go.
 #[utoipa::path(patch, path = "/rest/sip/domain/{domain}", operation_id = "ModifySIPDomainByDomainName", tag = "sip domain",
-    params(("domain" = String, Path, description = "Label or full name")), request_body = SipDomainChange,
+    params(IfMatch, ("domain" = String, Path, description = "Label or full name")), request_body = SipDomainChange,
     responses((status = 200, body = Envelope<model::SipDomain>), Faults))]
 async fn modify(
     State(state): State<ApiState>,
     caller: Caller,
     Segment(name): Segment,
-    headers: HeaderMap,
+    if_match: IfMatch,
     Body(form): Body<SipDomainChange>,
 ) -> Result<Tagged, AppError> {
     let domain = find(&state, &caller, &name).await?;
-    if_match(&headers, &expand::domain(&state.store, &domain).await?)?;
+    if_match.check(&expand::domain(&state.store, &domain).await?)?;
     let domains = state.store.domains();
     let changed = domains.update(caller.account(), domain.uuid, caller.by(), |domain| {
         form.sip_connection.apply(&mut domain.sip_connection);

@@ -1,7 +1,6 @@
 //! Groups of a domain's SIP users, which `<Dial>` rings as `group:<uuid>`.
 
 use axum::extract::State;
-use http::HeaderMap;
 use opentact_events::view;
 use opentact_store::domains::SipDomain;
 use opentact_store::sip_user_groups::SipUserGroup;
@@ -14,7 +13,8 @@ use uuid::Uuid;
 
 use super::sip_domain;
 use crate::auth::Caller;
-use crate::envelope::{Envelope, Reply, Tagged, created, if_match, ok};
+use crate::conditional::{IfMatch, IfNoneMatch};
+use crate::envelope::{Envelope, Reply, Tagged, created, ok};
 use crate::error::AppError;
 use crate::extract::{Body, Segments};
 use crate::model;
@@ -99,7 +99,7 @@ async fn create(
 
 /// One group.
 #[utoipa::path(get, path = "/rest/sip/domain/{domain}/group/{uuid}", operation_id = "GetSIPUserGroup", tag = "sip user group",
-    params(("domain" = String, Path, description = "Label or full name"), ("uuid" = Uuid, Path)),
+    params(IfNoneMatch, ("domain" = String, Path, description = "Label or full name"), ("uuid" = Uuid, Path)),
     responses((status = 200, body = Envelope<model::SipUserGroup>), Faults))]
 async fn get(State(state): State<ApiState>, caller: Caller, path: Segments) -> Result<Tagged, AppError> {
     let (domain, group) = find(&state, &caller, &path).await?;
@@ -109,17 +109,17 @@ async fn get(State(state): State<ApiState>, caller: Caller, path: Segments) -> R
 /// Change a group's name or who is in it.
 #[utoipa::path(patch, path = "/rest/sip/domain/{domain}/group/{uuid}", operation_id = "ModifySIPUserGroup",
     tag = "sip user group",
-    params(("domain" = String, Path, description = "Label or full name"), ("uuid" = Uuid, Path)),
+    params(IfMatch, ("domain" = String, Path, description = "Label or full name"), ("uuid" = Uuid, Path)),
     request_body = SipUserGroupChange, responses((status = 200, body = Envelope<model::SipUserGroup>), Faults))]
 async fn modify(
     State(state): State<ApiState>,
     caller: Caller,
     path: Segments,
-    headers: HeaderMap,
+    if_match: IfMatch,
     Body(form): Body<SipUserGroupChange>,
 ) -> Result<Tagged, AppError> {
     let (domain, group) = find(&state, &caller, &path).await?;
-    if_match(&headers, &show_one(&state, &domain, &group).await?)?;
+    if_match.check(&show_one(&state, &domain, &group).await?)?;
     let groups = state.store.sip_user_groups();
     let group = groups.update(caller.account(), group.uuid, caller.by(), |group| form.apply(group)).await?;
     state.calls.invalidate(caller.account());

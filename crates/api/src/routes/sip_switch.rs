@@ -1,7 +1,6 @@
 //! Switches of a SIP domain: systems whose calls are the domain's by where they come from.
 
 use axum::extract::State;
-use http::HeaderMap;
 use opentact_events::view;
 use opentact_store::domains::SipDomain;
 use opentact_store::sip_switches::{NewSwitch, SipSwitch};
@@ -13,7 +12,8 @@ use utoipa_axum::routes;
 
 use super::sip_domain;
 use crate::auth::Caller;
-use crate::envelope::{Envelope, Reply, Tagged, created, if_match, ok};
+use crate::conditional::{IfMatch, IfNoneMatch};
+use crate::envelope::{Envelope, Reply, Tagged, created, ok};
 use crate::error::{AppError, Fields};
 use crate::extract::{Body, Check, Checked, Segments, has};
 use crate::model;
@@ -111,7 +111,7 @@ async fn create(
 
 /// One switch.
 #[utoipa::path(get, path = "/rest/sip/domain/{domain}/switch/{uuid}", operation_id = "GetSIPSwitchByUUID",
-    tag = "sip switch", params(("domain" = String, Path, description = "Label or full name"), ("uuid" = Uuid, Path)),
+    tag = "sip switch", params(IfNoneMatch, ("domain" = String, Path, description = "Label or full name"), ("uuid" = Uuid, Path)),
     responses((status = 200, body = Envelope<model::SipSwitch>), Faults))]
 async fn get(State(state): State<ApiState>, caller: Caller, path: Segments) -> Result<Tagged, AppError> {
     let (domain, switch) = find(&state, &caller, &path).await?;
@@ -120,17 +120,17 @@ async fn get(State(state): State<ApiState>, caller: Caller, path: Segments) -> R
 
 /// Change a switch.
 #[utoipa::path(patch, path = "/rest/sip/domain/{domain}/switch/{uuid}", operation_id = "ModifySIPSwitch",
-    tag = "sip switch", params(("domain" = String, Path, description = "Label or full name"), ("uuid" = Uuid, Path)),
+    tag = "sip switch", params(IfMatch, ("domain" = String, Path, description = "Label or full name"), ("uuid" = Uuid, Path)),
     request_body = SipSwitchChange, responses((status = 200, body = Envelope<model::SipSwitch>), Faults))]
 async fn modify(
     State(state): State<ApiState>,
     caller: Caller,
     path: Segments,
-    headers: HeaderMap,
+    if_match: IfMatch,
     Body(form): Body<SipSwitchChange>,
 ) -> Result<Tagged, AppError> {
     let (domain, mut after) = find(&state, &caller, &path).await?;
-    if_match(&headers, &view::sip_switch(&after, &domain))?;
+    if_match.check(&view::sip_switch(&after, &domain))?;
     form.remote_ip.clone().apply(&mut after.remote_ip);
     form.remote_domain.clone().apply(&mut after.remote_domain);
     let mut fields = Fields::default();

@@ -1,7 +1,6 @@
 //! SIP users of a domain, with their registrations.
 
 use axum::extract::State;
-use http::HeaderMap;
 use opentact_store::domains::SipDomain;
 use opentact_store::sip_users::{NewSipUser, SipUser};
 use serde::Deserialize;
@@ -13,7 +12,8 @@ use uuid::Uuid;
 use super::sip_domain;
 use super::sip_person::{NewSipPerson, SipPersonChange};
 use crate::auth::Caller;
-use crate::envelope::{Envelope, Reply, Tagged, created, if_match, ok};
+use crate::conditional::{IfMatch, IfNoneMatch};
+use crate::envelope::{Envelope, Reply, Tagged, created, ok};
 use crate::error::AppError;
 use crate::expand;
 use crate::extract::{Body, Segments};
@@ -96,7 +96,7 @@ async fn create(State(state): State<ApiState>, caller: Caller, path: Segments, B
 
 /// One SIP user.
 #[utoipa::path(get, path = "/rest/sip/domain/{domain}/user/{uuid}", operation_id = "GetSIPUserByUUID", tag = "sip user",
-    params(("domain" = String, Path, description = "Label or full name"), ("uuid" = Uuid, Path)),
+    params(IfNoneMatch, ("domain" = String, Path, description = "Label or full name"), ("uuid" = Uuid, Path)),
     responses((status = 200, body = Envelope<model::SipUser>), Faults))]
 async fn get(State(state): State<ApiState>, caller: Caller, path: Segments) -> Result<Tagged, AppError> {
     let (domain, user) = find(&state, &caller, &path).await?;
@@ -105,17 +105,17 @@ async fn get(State(state): State<ApiState>, caller: Caller, path: Segments) -> R
 
 /// Change a SIP user.
 #[utoipa::path(patch, path = "/rest/sip/domain/{domain}/user/{uuid}", operation_id = "ModifySIPUser", tag = "sip user",
-    params(("domain" = String, Path, description = "Label or full name"), ("uuid" = Uuid, Path)),
+    params(IfMatch, ("domain" = String, Path, description = "Label or full name"), ("uuid" = Uuid, Path)),
     request_body = PhoneChange, responses((status = 200, body = Envelope<model::SipUser>), Faults))]
 async fn modify(
     State(state): State<ApiState>,
     caller: Caller,
     path: Segments,
-    headers: HeaderMap,
+    if_match: IfMatch,
     Body(form): Body<PhoneChange>,
 ) -> Result<Tagged, AppError> {
     let (domain, user) = find(&state, &caller, &path).await?;
-    if_match(&headers, &expand::sip_user(&state, &domain, &user).await?)?;
+    if_match.check(&expand::sip_user(&state, &domain, &user).await?)?;
     let users = state.store.sip_users();
     let changed = users.update(caller.account(), user.uuid, caller.by(), form.password.as_deref(), |user| {
         user.login = form.login.unwrap_or_else(|| std::mem::take(&mut user.login));

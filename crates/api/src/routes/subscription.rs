@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use axum::extract::State;
 use chrono::{DateTime, Utc};
-use http::HeaderMap;
 use opentact_events::{Filter, view};
 use opentact_store::subscriptions::{NewSubscription, Subscription};
 use opentact_store::types::{Channel, EventType, Filters, Json};
@@ -15,7 +14,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::auth::Caller;
-use crate::envelope::{Envelope, Reply, Tagged, created, if_match, ok};
+use crate::conditional::{IfMatch, IfNoneMatch};
+use crate::envelope::{Envelope, Reply, Tagged, created, ok};
 use crate::error::AppError;
 use crate::extract::{Body, Id};
 use crate::model;
@@ -163,7 +163,7 @@ async fn create(State(state): State<ApiState>, caller: Caller, Body(form): Body<
 
 /// One subscription.
 #[utoipa::path(get, path = "/rest/event/subscription/{uuid}", operation_id = "GetSubscription", tag = "event",
-    params(("uuid" = Uuid, Path)), responses((status = 200, body = Envelope<model::Subscription>), Faults))]
+    params(IfNoneMatch, ("uuid" = Uuid, Path)), responses((status = 200, body = Envelope<model::Subscription>), Faults))]
 async fn get(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Result<Tagged, AppError> {
     let found = state.store.subscriptions().get(caller.account(), caller.user.uuid, uuid).await;
     Ok(Tagged(shown(&state, &visible(&state, &caller, uuid, found).await?)?))
@@ -171,19 +171,19 @@ async fn get(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Res
 
 /// Change a subscription.
 #[utoipa::path(patch, path = "/rest/event/subscription/{uuid}", operation_id = "ModifySubscription", tag = "event",
-    params(("uuid" = Uuid, Path)), request_body = EventSubscriptionChange,
+    params(IfMatch, ("uuid" = Uuid, Path)), request_body = EventSubscriptionChange,
     responses((status = 200, body = Envelope<model::Subscription>), Faults))]
 async fn modify(
     State(state): State<ApiState>,
     caller: Caller,
     Id(uuid): Id,
-    headers: HeaderMap,
+    if_match: IfMatch,
     Body(form): Body<EventSubscriptionChange>,
 ) -> Result<Tagged, AppError> {
     let subscriptions = state.store.subscriptions();
     let current =
         visible(&state, &caller, uuid, subscriptions.get(caller.account(), caller.user.uuid, uuid).await).await?;
-    if_match(&headers, &shown(&state, &current)?)?;
+    if_match.check(&shown(&state, &current)?)?;
     if let Some(channel) = form.channel.filter(|channel| *channel != current.channel) {
         return Err(AppError::param("channel", "of a subscription stays", channel.as_str()));
     }

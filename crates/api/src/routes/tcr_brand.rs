@@ -1,7 +1,6 @@
 //! Brands of 10DLC: who sends messages from long codes of the United States and Canada.
 
 use axum::extract::State;
-use http::HeaderMap;
 use opentact_engine::ports::Filing;
 use opentact_events::view;
 use opentact_store::tcr::{Brand, BrandDetails};
@@ -13,7 +12,8 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::auth::Caller;
-use crate::envelope::{Envelope, Reply, Tagged, created, if_match, ok};
+use crate::conditional::{IfMatch, IfNoneMatch};
+use crate::envelope::{Envelope, Reply, Tagged, created, ok};
 use crate::error::{AppError, Fields};
 use crate::extract::{Body, Check, Checked, Id, checked, has};
 use crate::model;
@@ -114,24 +114,24 @@ async fn create(State(state): State<ApiState>, caller: Caller, Checked(form): Ch
 
 /// One brand.
 #[utoipa::path(get, path = "/rest/tcr/brand/{uuid}", operation_id = "GetBrand", tag = "10DLC",
-    params(("uuid" = Uuid, Path)), responses((status = 200, body = Envelope<model::Brand>), Faults))]
+    params(IfNoneMatch, ("uuid" = Uuid, Path)), responses((status = 200, body = Envelope<model::Brand>), Faults))]
 async fn get(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Result<Tagged, AppError> {
     Ok(Tagged(view::tcr_brand(&find(&state, &caller, uuid).await?)))
 }
 
 /// Change a brand, to be vetted anew. Who it is must not change while it has campaigns.
 #[utoipa::path(patch, path = "/rest/tcr/brand/{uuid}", operation_id = "ModifyBrand", tag = "10DLC",
-    params(("uuid" = Uuid, Path)), request_body = model::BrandChange,
+    params(IfMatch, ("uuid" = Uuid, Path)), request_body = model::BrandChange,
     responses((status = 200, body = Envelope<model::Brand>), Faults))]
 async fn modify(
     State(state): State<ApiState>,
     caller: Caller,
     Id(uuid): Id,
-    headers: HeaderMap,
+    if_match: IfMatch,
     Body(form): Body<BrandChangeForm>,
 ) -> Result<Tagged, AppError> {
     let old = find(&state, &caller, uuid).await?;
-    if_match(&headers, &view::tcr_brand(&old))?;
+    if_match.check(&view::tcr_brand(&old))?;
     let whole = changed(serde_json::to_value(&old.details).unwrap_or_default(), form.0);
     let details = checked::<BrandForm>(whole)?.details()?;
     let brand = state.store.brands().update(caller.account(), uuid, caller.by(), details).await?;

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use axum::extract::State;
-use http::HeaderMap;
 use opentact_engine::ports::Filing;
 use opentact_events::view;
 use opentact_store::numbers::LeaseFilter;
@@ -17,7 +16,8 @@ use uuid::Uuid;
 use super::lease;
 use super::tcr_brand::{self, changed, details, sent};
 use crate::auth::Caller;
-use crate::envelope::{Envelope, Reply, Tagged, created, if_match, ok};
+use crate::conditional::{IfMatch, IfNoneMatch};
+use crate::envelope::{Envelope, Reply, Tagged, created, ok};
 use crate::error::{AppError, Fields};
 use crate::extract::{Body, Check, Checked, Id, checked};
 use crate::model;
@@ -92,7 +92,7 @@ async fn create(State(state): State<ApiState>, caller: Caller, Checked(form): Ch
 
 /// One campaign.
 #[utoipa::path(get, path = "/rest/tcr/campaign/{uuid}", operation_id = "GetCampaign", tag = "10DLC",
-    params(("uuid" = Uuid, Path)), responses((status = 200, body = Envelope<model::Campaign>), Faults))]
+    params(IfNoneMatch, ("uuid" = Uuid, Path)), responses((status = 200, body = Envelope<model::Campaign>), Faults))]
 async fn get(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Result<Tagged, AppError> {
     let (campaign, brand) = find(&state, &caller, uuid).await?;
     Ok(Tagged(view::tcr_campaign(&campaign, &brand)))
@@ -100,17 +100,17 @@ async fn get(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Res
 
 /// Change what a campaign says, to be vetted anew; it stays active until the registry has decided.
 #[utoipa::path(patch, path = "/rest/tcr/campaign/{uuid}", operation_id = "ModifyCampaign", tag = "10DLC",
-    params(("uuid" = Uuid, Path)), request_body = model::CampaignChange,
+    params(IfMatch, ("uuid" = Uuid, Path)), request_body = model::CampaignChange,
     responses((status = 200, body = Envelope<model::Campaign>), Faults))]
 async fn modify(
     State(state): State<ApiState>,
     caller: Caller,
     Id(uuid): Id,
-    headers: HeaderMap,
+    if_match: IfMatch,
     Body(form): Body<CampaignChangeForm>,
 ) -> Result<Tagged, AppError> {
     let (old, brand) = find(&state, &caller, uuid).await?;
-    if_match(&headers, &view::tcr_campaign(&old, &brand))?;
+    if_match.check(&view::tcr_campaign(&old, &brand))?;
     let brand_id = brand.registry_id.clone().unwrap_or_else(|| brand.uuid.to_string());
     let of_brand = Map::from_iter([("brandId".to_owned(), Value::from(brand_id))]);
     let current = changed(serde_json::to_value(&old.details).unwrap_or_default(), of_brand);

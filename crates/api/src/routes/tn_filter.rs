@@ -1,7 +1,6 @@
 //! TN filter profiles: who may call a number (`/rest/tn_profile`).
 
 use axum::extract::State;
-use http::HeaderMap;
 use opentact_events::view;
 use opentact_store::tn_filters::TnFilter;
 use opentact_store::types::{Json, OnReject};
@@ -13,7 +12,8 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::auth::Caller;
-use crate::envelope::{Envelope, Reply, Tagged, created, if_match, ok};
+use crate::conditional::{IfMatch, IfNoneMatch};
+use crate::envelope::{Envelope, Reply, Tagged, created, ok};
 use crate::error::AppError;
 use crate::extract::{Body, Id};
 use crate::model;
@@ -101,23 +101,23 @@ async fn create(State(state): State<ApiState>, caller: Caller, Body(form): Body<
 
 /// One filter profile.
 #[utoipa::path(get, path = "/rest/tn_profile/{uuid}", operation_id = "GetTNFilter", tag = "tn profile",
-    params(("uuid" = Uuid, Path)), responses((status = 200, body = Envelope<model::TnFilter>), Faults))]
+    params(IfNoneMatch, ("uuid" = Uuid, Path)), responses((status = 200, body = Envelope<model::TnFilter>), Faults))]
 async fn get(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Result<Tagged, AppError> {
     Ok(Tagged(view::tn_filter(&find(&state, &caller, uuid).await?)))
 }
 
 /// Change a filter profile.
 #[utoipa::path(patch, path = "/rest/tn_profile/{uuid}", operation_id = "ModifyTNFilter", tag = "tn profile",
-    params(("uuid" = Uuid, Path)), request_body = TnFilterChange,
+    params(IfMatch, ("uuid" = Uuid, Path)), request_body = TnFilterChange,
     responses((status = 200, body = Envelope<model::TnFilter>), Faults))]
 async fn modify(
     State(state): State<ApiState>,
     caller: Caller,
     Id(uuid): Id,
-    headers: HeaderMap,
+    if_match: IfMatch,
     Body(form): Body<TnFilterChange>,
 ) -> Result<Tagged, AppError> {
-    if_match(&headers, &view::tn_filter(&find(&state, &caller, uuid).await?))?;
+    if_match.check(&view::tn_filter(&find(&state, &caller, uuid).await?))?;
     let filters = state.store.tn_filters();
     let changed = filters.update(caller.account(), uuid, caller.by(), |filter| {
         filter.name = form.name.unwrap_or_else(|| std::mem::take(&mut filter.name));

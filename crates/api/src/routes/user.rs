@@ -1,7 +1,6 @@
 //! Users: oneself and others, sign-up.
 
 use axum::extract::State;
-use http::HeaderMap;
 use opentact_events::view;
 use opentact_store::accounts::NewAccount;
 use opentact_store::types::{Gender, Role};
@@ -15,7 +14,8 @@ use uuid::Uuid;
 
 use super::account_user;
 use crate::auth::{Caller, sign_up};
-use crate::envelope::{Envelope, Live, Reply, created, if_match, ok};
+use crate::conditional::{IfMatch, IfNoneMatch};
+use crate::envelope::{Envelope, Live, Reply, created, ok};
 use crate::error::AppError;
 use crate::extract::{Body, Id};
 use crate::model;
@@ -165,7 +165,7 @@ pub(super) fn may_change(caller: &Caller, uuid: Uuid) -> Result<(), AppError> {
 
 /// A user of the account.
 #[utoipa::path(get, path = "/rest/user/{uuid}", operation_id = "GetUserByUUID", tag = "user",
-    params(("uuid" = Uuid, Path)), responses((status = 200, body = Envelope<model::User>), Faults))]
+    params(IfNoneMatch, ("uuid" = Uuid, Path)), responses((status = 200, body = Envelope<model::User>), Faults))]
 async fn get(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Result<Live, AppError> {
     Ok(show(&state, &find(&state, &caller, uuid).await?))
 }
@@ -174,18 +174,18 @@ async fn get(State(state): State<ApiState>, caller: Caller, Id(uuid): Id) -> Res
 ///
 /// With a new password the JWTs issued so far are void; API tokens are not.
 #[utoipa::path(patch, path = "/rest/user/{uuid}", operation_id = "UpdateUserByUUID", tag = "user",
-    params(("uuid" = Uuid, Path)), request_body = UserChange,
+    params(IfMatch, ("uuid" = Uuid, Path)), request_body = UserChange,
     responses((status = 200, body = Envelope<model::User>), Faults))]
 async fn modify(
     State(state): State<ApiState>,
     caller: Caller,
     Id(uuid): Id,
-    headers: HeaderMap,
+    if_match: IfMatch,
     Body(form): Body<UserChange>,
 ) -> Result<Live, AppError> {
     let before = find(&state, &caller, uuid).await?;
     may_change(&caller, uuid)?;
-    if_match(&headers, &view::user(&before, false))?;
+    if_match.check(&view::user(&before, false))?;
     if form.role.is_some_and(|role| role != before.role) {
         caller.administrates()?;
     }

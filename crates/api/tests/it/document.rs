@@ -12,6 +12,29 @@ use crate::world::{Answer, World};
 static DOCUMENT: LazyLock<Value> =
     LazyLock::new(|| serde_json::to_value(opentact_api::openapi("https://test")).unwrap());
 
+/// What answers may tell in headers of the product's own.
+const HEADERS: [&str; 8] = [
+    "ETag",
+    "Idempotent-Replayed",
+    "RateLimit-Limit",
+    "RateLimit-Remaining",
+    "RateLimit-Reset",
+    "Retry-After",
+    "WWW-Authenticate",
+    "X-Request-Id",
+];
+
+/// Whether an operation of the document heeds a header.
+pub fn heeds(method: &Method, template: &str, header: &str) -> bool {
+    let parameters = paths()[template][method.as_str().to_lowercase()]["parameters"].as_array();
+    parameters.is_some_and(|all| all.iter().any(|one| resolve(one)["name"] == header && resolve(one)["in"] == "header"))
+}
+
+/// Whether an operation of the document wants no credentials.
+pub fn is_open(method: &Method, template: &str) -> bool {
+    paths()[template][method.as_str().to_lowercase()]["security"] == serde_json::json!([{}])
+}
+
 /// Every answer to a documented operation has a documented status and, as JSON, the documented shape.
 pub fn check(method: &Method, path: &str, answer: &Answer) {
     if answer.status == 501 {
@@ -20,8 +43,16 @@ pub fn check(method: &Method, path: &str, answer: &Answer) {
     let path = path.split('?').next().unwrap();
     let Some((template, operation)) = operation(method, path) else { return };
     let status = answer.status.as_u16().to_string();
-    let response = &operation["responses"][&status];
+    let response = resolve(&operation["responses"][&status]);
     assert!(response.is_object(), "{method} {template} answers {status}, which is not documented: {}", answer.json);
+    for name in HEADERS {
+        let documented = response["headers"][name].is_object();
+        // Of these it is known when they are there; the others come with what is not always the case.
+        let always = ["ETag", "X-Request-Id"].contains(&name);
+        let sent = answer.headers.contains_key(name);
+        assert!(documented || !sent, "{method} {template} answers {status} with {name}, which is not documented");
+        assert!(sent || !(documented && always), "{method} {template} answers {status} without {name}");
+    }
     let schema = &response["content"]["application/json"]["schema"];
     let is_json =
         answer.headers.get("content-type").is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
@@ -200,19 +231,16 @@ async fn every_documented_operation_is_served() {
     // A stranger may not ask for so much at once elsewhere.
     let rate = RateLimit { address_per_minute: 15_000, ..Settings::default().rate };
     let world = World::with(Settings { rate, ..Settings::default() }).await;
-    for (path, item) in paths() {
-        for (method, operation) in item.as_object().unwrap() {
-            let open = operation["security"] == serde_json::json!([{}]);
-            let method: Method = method.to_uppercase().parse().unwrap();
-            let answer = world.call(method.clone(), &filled(path)).anonymous().send().await;
-            let status = answer.status.as_u16();
-            // Of what anybody may read, one that is not there is the operation's own answer.
-            let message = answer.json["message"].as_str().unwrap_or_default();
-            let missing =
-                open && ["Avatar not found", "Certificate not found", "SIP User Invite not found"].contains(&message);
-            assert!(missing || ![404, 405, 500, 501].contains(&status), "{method} {path}: {status}");
-            assert_eq!(status == 401, !open, "{method} {path}: {status}");
-        }
+    for (method, path) in operations() {
+        let open = is_open(&method, path);
+        let answer = world.call(method.clone(), &filled(path)).anonymous().send().await;
+        let status = answer.status.as_u16();
+        // Of what anybody may read, one that is not there is the operation's own answer.
+        let message = answer.json["message"].as_str().unwrap_or_default();
+        let missing =
+            open && ["Avatar not found", "Certificate not found", "SIP User Invite not found"].contains(&message);
+        assert!(missing || ![404, 405, 500, 501].contains(&status), "{method} {path}: {status}");
+        assert_eq!(status == 401, !open, "{method} {path}: {status}");
     }
 }
 

@@ -14,8 +14,8 @@ use opentact_store::types::CallState;
 use serde_json::{Value, json};
 
 use crate::avatars::PNG;
-use crate::document::operations;
-use crate::world::{Call, PASSWORD, Tenant, World, call_record, ha1b, inbound_sms, stored_record, tell};
+use crate::document::{heeds, is_open, operations};
+use crate::world::{Answer, Call, PASSWORD, Tenant, World, call_record, ha1b, inbound_sms, stored_record, tell};
 
 const FLOW: &str = "<Response><Answer/><Hangup/></Response>";
 const APP_GROUP: &str = "/rest/app/group/{uuid}";
@@ -334,6 +334,12 @@ const COMMANDS: &[(&str, &str)] = &[
     ("/rest/sms/inbound/{uuid}", "read or not"),
 ];
 
+/// A path with what the owner has; what is nobody's in particular has some name.
+fn path_of(template: &str, objects: &Objects) -> String {
+    let some = ["some".to_owned()];
+    filled(template, |prefix| objects.get(prefix).map_or(&some, |all| &all[..1])).remove(0)
+}
+
 #[tokio::test]
 async fn what_has_changed_meanwhile_is_not_written_over() {
     let world = World::new().await;
@@ -343,19 +349,57 @@ async fn what_has_changed_meanwhile_is_not_written_over() {
     let changes = operations().filter(|(method, template)| method == Method::PATCH && can_be_read.contains(template));
     let mut held = 0;
     for (method, template) in changes.filter(|(_, template)| COMMANDS.iter().all(|(path, _)| path != template)) {
-        let path = filled(template, |prefix| &objects[prefix][..1]).remove(0);
-        let read = owner.ask(world.get(&path), template).send().await;
-        let tag = read.headers.get("etag").unwrap_or_else(|| panic!("{path} has no ETag")).to_str().unwrap().to_owned();
+        let path = path_of(template, &objects);
+        let read = || owner.ask(world.get(&path), template);
+        let tag = |answer: &Answer| {
+            let tag = answer.headers.get("etag").unwrap_or_else(|| panic!("{path} has no ETag"));
+            tag.to_str().unwrap().to_owned()
+        };
+        let known = tag(&read().send().await);
         let change = |tag: &str| {
             let change = request(&world, &method, &path, template, &objects).header("if-match", tag);
             owner.ask(change, template).send()
         };
         assert_eq!(change("\"old\"").await.status, 412, "{path}");
-        let changed = change(&tag).await;
+        let unchanged = read().header("if-none-match", &format!("\"old\", {known}")).send().await;
+        assert_eq!((unchanged.status.as_u16(), unchanged.text.as_str()), (304, ""), "{path}");
+        let changed = change(&known).await;
         assert!(changed.status.is_success(), "{path}: {} {}", changed.status, changed.text);
+        // The answer is the version that is read next.
+        let next = read().header("if-none-match", &known).send().await;
+        let is_another = tag(&changed) != known;
+        assert_eq!(next.status.as_u16(), if is_another { 200 } else { 304 }, "{path}");
+        assert_eq!(tag(&next), tag(&changed), "{path}");
         held += 1;
     }
     assert!(held > 15, "{held}");
+}
+
+/// Headers that the document names are heeded, and no others.
+#[tokio::test]
+async fn operations_heed_the_headers_that_the_document_says() {
+    let rate = RateLimit { account_per_minute: 150_000, address_per_minute: 150_000, ..Settings::default().rate };
+    let world = World::with(Settings { rate, ..Settings::default() }).await;
+    let (owner, objects) = objects(&world).await;
+    let mut all: Vec<(Method, &str)> = operations().collect();
+    all.sort_by_key(|(method, template)| (order(method), Reverse(template.matches('/').count())));
+    for (index, (method, template)) in all.iter().enumerate() {
+        let path = path_of(template, &objects);
+        let ask = |name: &'static str, value: &str| {
+            let call = request(&world, method, &path, template, &objects).header(name, value);
+            if is_open(method, template) { call.anonymous() } else { owner.ask(call, template) }
+        };
+        let old = ask("if-match", "\"old\"").send().await;
+        assert_eq!(old.status == 412, heeds(method, template, "If-Match"), "{method} {template}: {}", old.status);
+        if method == Method::GET {
+            let known = ask("if-none-match", "*").send().await.status == 304;
+            assert_eq!(known, heeds(method, template, "If-None-Match"), "{template}");
+        }
+        let key = format!("key-{index}");
+        ask("idempotency-key", &key).send().await;
+        let replayed = ask("idempotency-key", &key).send().await.headers.contains_key("idempotent-replayed");
+        assert_eq!(replayed, heeds(method, template, "Idempotency-Key"), "{method} {template}");
+    }
 }
 
 /// So that nothing is deleted that is still asked for.
