@@ -359,6 +359,20 @@ pub struct Tenant {
     pub token: String,
 }
 
+/// In memory, or with `OPENTACT_TEST_API_POSTGRES` in a schema of its own there.
+async fn store() -> Store {
+    let Ok(url) = std::env::var("OPENTACT_TEST_API_POSTGRES") else { return Store::in_memory().await.unwrap() };
+    let schema = format!("api_{}", Uuid::new_v4().simple());
+    let admin = sea_orm::Database::connect(&url).await.unwrap();
+    sea_orm::ConnectionTrait::execute_unprepared(&admin, &format!("CREATE SCHEMA {schema}")).await.unwrap();
+    admin.close().await.unwrap();
+    let mut settings = opentact_store::Settings::new(url);
+    settings.schema = Some(schema);
+    let store = Store::connect(&settings, opentact_store::Keyring::ephemeral().unwrap()).await.unwrap();
+    store.migrate().await.unwrap();
+    store
+}
+
 pub struct World {
     pub state: ApiState,
     pub router: axum::Router,
@@ -389,7 +403,7 @@ impl World {
     /// One that asks somebody for facts of numbers.
     pub async fn asking(settings: Settings, hub: opentact_events::Settings, data: Arc<dyn NumberData>) -> World {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let store = Store::in_memory().await.unwrap();
+        let store = store().await;
         let hub = Hub::start(store.clone(), hub).await.unwrap();
         let folder = TempDir::new().unwrap();
         let calls = Arc::new(FakeCalls::default());
