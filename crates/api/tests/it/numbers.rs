@@ -18,16 +18,15 @@ async fn offers(world: &World, take: u64) -> Vec<u64> {
     found["data"].as_array().unwrap().iter().map(|offer| offer["tn"].as_u64().unwrap()).collect()
 }
 
-/// Waits for an order's end by its events.
+/// Waits for an order's end by its events, which are written behind it.
 async fn finished(world: &World, order: &str) -> Value {
-    let path = format!("/rest/order/{order}");
+    let mut told = world.hub.subscribe_after(world.me.account.uuid, None, Filter::types([EventType::TnOrder]), 0);
     loop {
-        let order = world.get(&path).expect(200).await;
-        if matches!(order["state"].as_str(), Some("success" | "failed")) {
-            world.hub.flush().await;
-            return order;
+        let event: Value = serde_json::from_str(&told.recv().await.unwrap().body).unwrap();
+        let state = event["payload"]["state"].as_str();
+        if event["payload"]["uuid"] == order && matches!(state, Some("success" | "failed")) {
+            return world.get(&format!("/rest/order/{order}")).expect(200).await;
         }
-        tokio::task::yield_now().await;
     }
 }
 
