@@ -37,7 +37,6 @@ pub(crate) enum Action {
 }
 
 impl Action {
-    /// In their order: who is told of a lease's end is told before it has ended.
     pub(crate) const ALL: [Self; 5] = [
         Self::ExpiredTokens,
         Self::ExpiredSpecialPrices,
@@ -45,6 +44,7 @@ impl Action {
         Self::Autorelease,
         Self::ReleaseNotification,
     ];
+    const OF_LEASES: [Self; 3] = [Self::Autorenew, Self::Autorelease, Self::ReleaseNotification];
 
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -112,13 +112,20 @@ impl Terms {
         loop {
             tokio::select! {
                 _ = &mut ended => return,
-                _ = sweep.tick() => {
-                    for action in Action::ALL {
-                        if let Err(error) = self.act(action).await {
-                            tracing::error!(action = action.as_str(), %error, "not done, trying again later");
-                        }
-                    }
-                }
+                _ = sweep.tick() => self.sweep().await,
+            }
+        }
+    }
+
+    async fn sweep(&self) {
+        let done = [
+            ("expired tokens", self.act(Action::ExpiredTokens).await),
+            ("expired special prices", self.act(Action::ExpiredSpecialPrices).await),
+            ("terms of leases", self.leases(&Action::OF_LEASES, now()).await),
+        ];
+        for (what, done) in done {
+            if let Err(error) = done {
+                tracing::error!(what, %error, "not done, trying again later");
             }
         }
     }
@@ -128,20 +135,22 @@ impl Terms {
         match action {
             Action::ExpiredTokens => drop(self.store.tokens().purge_expired().await?),
             Action::ExpiredSpecialPrices => drop(self.store.numbers().purge_special_prices().await?),
-            of_leases => self.sweep(of_leases, now()).await?,
+            of_leases => self.leases(&[of_leases], now()).await?,
         }
         Ok(())
     }
 
-    async fn sweep(&self, action: Action, now: DateTime<Utc>) -> Result<(), StoreError> {
+    /// Does what is due of each lease, where it is one of these.
+    async fn leases(&self, actions: &[Action], now: DateTime<Utc>) -> Result<(), StoreError> {
         let mut after = None;
         loop {
             let ending = self.store.numbers().ending(now + self.settings.notice, after, PAGE).await?;
-            for lease in ending.iter().filter(|lease| Action::of(lease, now) == Some(action)) {
-                let done = match action {
-                    Action::Autorenew => self.go_on(lease, now).await,
-                    Action::ReleaseNotification => self.notice(lease, Term::Expiring).await,
-                    _ => self.release(lease).await,
+            for lease in &ending {
+                let done = match Action::of(lease, now).filter(|due| actions.contains(due)) {
+                    Some(Action::Autorenew) => self.go_on(lease, now).await,
+                    Some(Action::ReleaseNotification) => self.notice(lease, Term::Expiring).await,
+                    Some(_) => self.release(lease).await,
+                    None => Ok(()),
                 };
                 if let Err(error) = done {
                     tracing::error!(lease = %lease.uuid, %error, "the term of a lease, trying again later");
