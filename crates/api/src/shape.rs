@@ -23,6 +23,12 @@ pub struct Shape {
 }
 
 impl Shape {
+    /// The shape of a schema, with what its `$ref`s point to by name.
+    #[must_use]
+    pub fn new(root: Value, definitions: Map<String, Value>) -> Self {
+        Self { root, definitions }
+    }
+
     /// The shape of `T`, made once a process.
     #[must_use]
     pub fn of<T: ToSchema + 'static>() -> Arc<Self> {
@@ -32,13 +38,9 @@ impl Shape {
         }
         let mut schemas: Vec<(String, RefOr<Schema>)> = Vec::new();
         T::schemas(&mut schemas);
-        let shape = Arc::new(Self {
-            root: serde_json::to_value(T::schema()).unwrap_or_default(),
-            definitions: schemas
-                .into_iter()
-                .map(|(name, schema)| (name, serde_json::to_value(schema).unwrap_or_default()))
-                .collect(),
-        });
+        let definitions =
+            schemas.into_iter().map(|(name, schema)| (name, serde_json::to_value(schema).unwrap_or_default()));
+        let shape = Arc::new(Self::new(serde_json::to_value(T::schema()).unwrap_or_default(), definitions.collect()));
         SHAPES.write().entry(TypeId::of::<T>()).or_insert(shape).clone()
     }
 

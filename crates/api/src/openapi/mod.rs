@@ -1,5 +1,6 @@
 //! The document at `/swagger/openapi.json` and the parts of it that all operations share.
 
+mod examples;
 mod headers;
 
 use std::collections::BTreeMap;
@@ -122,4 +123,5 @@ pub(crate) fn base(public_url: &str) -> Document {
 /// What is the same in many operations, once all of them are in the document.
 pub(crate) fn finish(document: &mut Document) {
     headers::describe(document);
+    examples::describe(document);
 }

@@ -86,10 +86,10 @@ call_form! {
 #[serde(default)]
 struct ScheduleForm {
     /// `HH:MM`, from midnight by default.
-    #[schema(min_length = 5, max_length = 5)]
+    #[schema(min_length = 5, max_length = 5, example = "09:00")]
     from: Option<String>,
     /// `HH:MM`, to midnight by default; before `from`: on the next day.
-    #[schema(min_length = 5, max_length = 5)]
+    #[schema(min_length = 5, max_length = 5, example = "17:30")]
     to: Option<String>,
     /// `mon` to `sun`; all by default.
     #[schema(max_items = 7)]
