@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sea_orm::sea_query::ExprTrait;
-use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -56,6 +56,10 @@ impl Cart<'_> {
         Ok(Entity::find().filter(self.live()).order_by_asc(Column::CreatedOn).all(self.store.reader()).await?)
     }
 
+    pub async fn get(&self, uuid: Uuid) -> Result<CartEntry> {
+        self.find(self.store.reader(), uuid).await
+    }
+
     /// Puts something else in an entry's place; what `ttl` leaves out stays.
     pub async fn replace(
         &self,
@@ -64,8 +68,7 @@ impl Cart<'_> {
         ttl: Option<Option<Duration>>,
     ) -> Result<CartEntry> {
         let tx = self.store.begin().await?;
-        let found = Entity::find().filter(self.live().add(Column::Uuid.eq(uuid))).one(&tx).await?;
-        let mut entry = found.ok_or(StoreError::NotFound(NAME))?;
+        let mut entry = self.find(&tx, uuid).await?;
         entry.modified_on = now();
         entry.payload = Json(payload);
         if let Some(ttl) = ttl {
@@ -79,8 +82,7 @@ impl Cart<'_> {
     /// The entry as it was.
     pub async fn remove(&self, uuid: Uuid) -> Result<CartEntry> {
         let tx = self.store.begin().await?;
-        let found = Entity::find().filter(self.live().add(Column::Uuid.eq(uuid))).one(&tx).await?;
-        let entry = found.ok_or(StoreError::NotFound(NAME))?;
+        let entry = self.find(&tx, uuid).await?;
         owned::delete::<Entity>(&tx, self.account, uuid).await?;
         tx.commit().await?;
         Ok(entry)
@@ -89,6 +91,11 @@ impl Cart<'_> {
     /// How many there were.
     pub async fn clear(&self) -> Result<u64> {
         Ok(Entity::delete_many().filter(self.mine()).exec(self.store.writer()).await?.rows_affected)
+    }
+
+    async fn find(&self, db: &impl ConnectionTrait, uuid: Uuid) -> Result<CartEntry> {
+        let found = Entity::find().filter(self.live().add(Column::Uuid.eq(uuid))).one(db).await?;
+        found.ok_or(StoreError::NotFound(NAME))
     }
 
     fn mine(&self) -> Condition {

@@ -127,6 +127,10 @@ fn describe_operation(method: &Method, operation: &mut Operation) {
                 "429" | "503" => &["Retry-After"],
                 _ => &[],
             };
+            // What is made with a version says so itself.
+            if let Some(tag) = response.headers.get_mut(ETAG) {
+                *tag = by_reference("headers", ETAG);
+            }
             let all = if status.starts_with('2') { success.as_slice() } else { &ALWAYS };
             *response = with(with(std::mem::take(response), all), own);
             if response.description.is_empty() {

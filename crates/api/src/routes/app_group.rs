@@ -1,6 +1,7 @@
 //! Groups that SIP users make of each other. Who is in the domain sees all of them; each changes their own.
 
 use axum::extract::State;
+use http::StatusCode;
 use opentact_events::view;
 use opentact_store::sip_user_groups::SipUserGroup;
 use opentact_store::sip_users::SipUser;
@@ -13,7 +14,8 @@ use uuid::Uuid;
 
 use super::sip_group::{NewSipUserGroup, SipUserGroupChange};
 use crate::auth::Phone;
-use crate::envelope::{Envelope, Reply, created, ok};
+use crate::conditional::IfMatch;
+use crate::envelope::{Envelope, Reply, Tagged, ok};
 use crate::error::AppError;
 use crate::extract::{Body, Segments};
 use crate::model;
@@ -94,27 +96,33 @@ async fn list(State(state): State<ApiState>, phone: Phone) -> Reply {
 /// Make a group.
 #[utoipa::path(post, path = "/rest/app/group", operation_id = "CreateSIPUserGroupApp", tag = "app",
     request_body = NewSipUserGroup, security(("ha1b" = [])),
-    responses((status = 201, body = Envelope<model::SipUserGroup>), Faults))]
-async fn create(State(state): State<ApiState>, phone: Phone, Body(form): Body<NewSipUserGroup>) -> Reply {
+    responses((status = 201, body = Envelope<model::SipUserGroup>, headers(("ETag"))), Faults))]
+async fn create(
+    State(state): State<ApiState>,
+    phone: Phone,
+    Body(form): Body<NewSipUserGroup>,
+) -> Result<(StatusCode, Tagged), AppError> {
     let groups = state.store.sip_user_groups();
     let owner = Some(phone.user.uuid);
     let group = groups.create(phone.account(), None, phone.domain.uuid, form.name, form.users, owner).await?;
     state.calls.invalidate(phone.account());
-    created(show(&state, &phone, &group).await?)
+    Ok((StatusCode::CREATED, Tagged(show(&state, &phone, &group).await?)))
 }
 
 /// Change the name of a group of one's own, or who is in it.
 #[utoipa::path(patch, path = "/rest/app/group/{uuid}", operation_id = "ModifySIPUserGroupApp", tag = "app",
-    params(("uuid" = Uuid, Path)), request_body = SipUserGroupChange, security(("ha1b" = [])),
+    params(IfMatch, ("uuid" = Uuid, Path)), request_body = SipUserGroupChange, security(("ha1b" = [])),
     responses((status = 200, body = Envelope<model::SipUserGroup>), Faults))]
 async fn modify(
     State(state): State<ApiState>,
     phone: Phone,
     path: Segments,
+    if_match: IfMatch,
     Body(form): Body<SipUserGroupChange>,
-) -> Reply {
+) -> Result<Tagged, AppError> {
+    if_match.check(&show(&state, &phone, &find(&state, &phone, &path).await?).await?)?;
     let group = change(&state, &phone, &path, |group| form.apply(group)).await?;
-    ok(show(&state, &phone, &group).await?)
+    Ok(Tagged(show(&state, &phone, &group).await?))
 }
 
 /// Delete a group of one's own; its users stay.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::extract::State;
+use http::StatusCode;
 use opentact_events::view;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -11,7 +12,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::auth::Caller;
-use crate::envelope::{Envelope, Reply, created, ok};
+use crate::conditional::IfMatch;
+use crate::envelope::{Envelope, Reply, Tagged, ok};
+use crate::error::AppError;
 use crate::extract::{Body, Id};
 use crate::model;
 use crate::openapi::Faults;
@@ -44,10 +47,16 @@ async fn list(State(state): State<ApiState>, caller: Caller) -> Reply {
 
 /// Put something in the cart.
 #[utoipa::path(post, path = "/rest/user/cart", operation_id = "CreateUserCartEntry", tag = "cart",
-    request_body = CartForm, responses((status = 201, body = Envelope<model::CartEntry>), Faults))]
-async fn add(State(state): State<ApiState>, caller: Caller, Body(form): Body<CartForm>) -> Reply {
+    request_body = CartForm,
+    responses((status = 201, body = Envelope<model::CartEntry>, headers(("ETag"))), Faults))]
+async fn add(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Body(form): Body<CartForm>,
+) -> Result<(StatusCode, Tagged), AppError> {
     let ttl = form.ttl.set().copied().map(Duration::from_secs);
-    created(view::cart_entry(&state.store.cart(caller.account(), caller.user.uuid).add(form.payload, ttl).await?))
+    let entry = state.store.cart(caller.account(), caller.user.uuid).add(form.payload, ttl).await?;
+    Ok((StatusCode::CREATED, Tagged(view::cart_entry(&entry))))
 }
 
 /// Empty the cart.
@@ -60,12 +69,20 @@ async fn clear(State(state): State<ApiState>, caller: Caller) -> Reply {
 
 /// Put something else in an entry's place.
 #[utoipa::path(patch, path = "/rest/user/cart/{uuid}", operation_id = "UpdateUserCartEntry", tag = "cart",
-    params(("uuid" = Uuid, Path)), request_body = CartForm,
+    params(IfMatch, ("uuid" = Uuid, Path)), request_body = CartForm,
     responses((status = 200, body = Envelope<model::CartEntry>), Faults))]
-async fn replace(State(state): State<ApiState>, caller: Caller, Id(uuid): Id, Body(form): Body<CartForm>) -> Reply {
+async fn replace(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Id(uuid): Id,
+    if_match: IfMatch,
+    Body(form): Body<CartForm>,
+) -> Result<Tagged, AppError> {
+    let cart = state.store.cart(caller.account(), caller.user.uuid);
+    if_match.check(&view::cart_entry(&visible(&state, &caller, uuid, cart.get(uuid).await).await?))?;
     let ttl = form.ttl.into_option().map(|ttl| ttl.map(Duration::from_secs));
-    let replaced = state.store.cart(caller.account(), caller.user.uuid).replace(uuid, form.payload, ttl).await;
-    ok(view::cart_entry(&visible(&state, &caller, uuid, replaced).await?))
+    let replaced = cart.replace(uuid, form.payload, ttl).await;
+    Ok(Tagged(view::cart_entry(&visible(&state, &caller, uuid, replaced).await?)))
 }
 
 /// Take an entry out.

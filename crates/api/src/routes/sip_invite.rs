@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use chrono::{DateTime, Utc};
+use http::StatusCode;
 use opentact_events::view;
 use opentact_store::domains::SipDomain;
 use opentact_store::mails::NewMail;
@@ -16,7 +17,8 @@ use utoipa_axum::routes;
 use super::password_reset::check_callback;
 use super::sip_domain;
 use crate::auth::Caller;
-use crate::envelope::{Envelope, Reply, created, ok};
+use crate::conditional::IfMatch;
+use crate::envelope::{Envelope, Reply, Tagged, ok};
 use crate::error::AppError;
 use crate::extract::{Body, ClientAddress, Segments};
 use crate::model;
@@ -76,14 +78,15 @@ async fn list(State(state): State<ApiState>, caller: Caller, path: Segments) -> 
 /// Whoever has the token can, as often as they like, until the invite expires or is deleted.
 #[utoipa::path(post, path = "/rest/sip/domain/{domain}/invite", operation_id = "CreateSIPUserInvite",
     tag = "sip user invite", params(("domain" = String, Path, description = "Label or full name")),
-    request_body = NewInvite, responses((status = 201, body = Envelope<model::SipInvite>), Faults))]
+    request_body = NewInvite,
+    responses((status = 201, body = Envelope<model::SipInvite>, headers(("ETag"))), Faults))]
 async fn create(
     State(state): State<ApiState>,
     caller: Caller,
     ClientAddress(address): ClientAddress,
     path: Segments,
     Body(form): Body<NewInvite>,
-) -> Reply {
+) -> Result<(StatusCode, Tagged), AppError> {
     let domain = sip_domain::find(&state, &caller, path.text("domain")).await?;
     check_callback(&state.settings, form.callback.as_deref())?;
     let email = form.email;
@@ -97,27 +100,29 @@ async fn create(
         let subject = Some(invite.uuid);
         state.outbox.queue(NewMail { kind: MailKind::SipInvite, recipient, callback: form.callback, subject }).await?;
     }
-    created(show(&state, &domain, &invite))
+    Ok((StatusCode::CREATED, Tagged(show(&state, &domain, &invite))))
 }
 
 /// Rename an invite or change when it expires.
 #[utoipa::path(patch, path = "/rest/sip/domain/{domain}/invite/{uuid}", operation_id = "ModifySIPUserInvite",
     tag = "sip user invite",
-    params(("domain" = String, Path, description = "Label or full name"), ("uuid" = uuid::Uuid, Path)),
+    params(IfMatch, ("domain" = String, Path, description = "Label or full name"), ("uuid" = uuid::Uuid, Path)),
     request_body = InviteChange, responses((status = 200, body = Envelope<model::SipInvite>), Faults))]
 async fn modify(
     State(state): State<ApiState>,
     caller: Caller,
     path: Segments,
+    if_match: IfMatch,
     Body(form): Body<InviteChange>,
-) -> Reply {
+) -> Result<Tagged, AppError> {
     let (domain, invite) = find(&state, &caller, &path).await?;
+    if_match.check(&show(&state, &domain, &invite))?;
     let invites = state.store.sip_invites();
     let changed = invites.update(caller.account(), invite.uuid, caller.by(), |invite| {
         invite.name = form.name.unwrap_or_else(|| std::mem::take(&mut invite.name));
         invite.expired_on = form.expired_on.unwrap_or(invite.expired_on);
     });
-    ok(show(&state, &domain, &changed.await?))
+    Ok(Tagged(show(&state, &domain, &changed.await?)))
 }
 
 /// Take an invite back; who came by it stays.

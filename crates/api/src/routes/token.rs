@@ -4,16 +4,18 @@ use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::State;
+use http::StatusCode;
 use opentact_events::view;
 use opentact_store::types::now;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::auth::Caller;
-use crate::envelope::{Envelope, Reply, Success, created, ok};
+use crate::conditional::IfMatch;
+use crate::envelope::{Envelope, Live, Reply, Tagged, ok};
 use crate::error::AppError;
 use crate::extract::{Body, Segments};
 use crate::idempotency::ShownOnce;
@@ -56,19 +58,20 @@ struct TokenChange {
 
 /// Make an API token. It is shown whole only in this answer.
 #[utoipa::path(post, path = "/rest/token", operation_id = "CreateToken", tag = "token", request_body = NewToken,
-    responses((status = 201, body = Envelope<model::Token>), Faults))]
+    responses((status = 201, body = Envelope<model::Token>, headers(("ETag"))), Faults))]
 async fn create(
     State(state): State<ApiState>,
     caller: Caller,
     Body(new): Body<NewToken>,
-) -> Result<(Extension<ShownOnce>, Success<Value>), AppError> {
+) -> Result<(StatusCode, Extension<ShownOnce>, Live), AppError> {
     if !caller.scopes.cover(&new.scopes) {
         return Err(AppError::param("scopes", "must not exceed those of the token in use", json!(new.scopes)));
     }
     let ttl = new.ttl.map(Duration::from_secs);
     let tokens = state.store.tokens();
     let (token, text) = tokens.create(caller.account(), caller.user.uuid, &new.name, ttl, new.scopes).await?;
-    Ok((Extension(ShownOnce), created(view::new_token(&token, &text, tokens.smpp_login(token.uuid)))?))
+    let shown = view::new_token(&token, &text, tokens.smpp_login(token.uuid));
+    Ok((StatusCode::CREATED, Extension(ShownOnce), Live { shown, version: view::token(&token) }))
 }
 
 /// The caller's tokens, masked.
@@ -81,16 +84,19 @@ async fn list(State(state): State<ApiState>, caller: Caller) -> Reply {
 
 /// Rename a token or change when it expires.
 #[utoipa::path(patch, path = "/rest/token/{token}", operation_id = "ModifyToken", tag = "token",
-    params(("token" = uuid::Uuid, Path, description = "The token's uuid")), request_body = TokenChange,
+    params(IfMatch, ("token" = uuid::Uuid, Path, description = "The token's uuid")), request_body = TokenChange,
     responses((status = 200, body = Envelope<model::Token>), Faults))]
 async fn modify(
     State(state): State<ApiState>,
     caller: Caller,
     path: Segments,
+    if_match: IfMatch,
     Body(change): Body<TokenChange>,
-) -> Reply {
+) -> Result<Tagged, AppError> {
     let uuid = path.uuid("token")?;
     let tokens = state.store.tokens();
+    let current = tokens.get(caller.account(), caller.user.uuid, uuid).await;
+    if_match.check(&view::token(&visible(&state, &caller, uuid, current).await?))?;
     let changed = tokens.update(caller.account(), caller.user.uuid, uuid, |token| {
         if let Some(name) = change.name {
             token.name = name;
@@ -99,7 +105,7 @@ async fn modify(
             token.expired_on = ttl.map(|ttl| now() + Duration::from_secs(ttl));
         }
     });
-    ok(view::token(&visible(&state, &caller, uuid, changed.await).await?))
+    Ok(Tagged(view::token(&visible(&state, &caller, uuid, changed.await).await?)))
 }
 
 /// Take all tokens of the caller back.

@@ -379,6 +379,32 @@ async fn what_has_changed_meanwhile_is_not_written_over() {
     assert!(held > 15, "{held}");
 }
 
+/// What is only listed tells its version when it is made, and when it is changed.
+#[tokio::test]
+async fn what_is_listed_has_a_version_too() {
+    let world = World::new().await;
+    let (owner, _) = objects(&world).await;
+    let invite = json!({"name": "everybody", "expired_on": "2099-01-01T00:00:00Z"});
+    let made = [
+        ("/rest/token", json!({"name": "first"})),
+        ("/rest/user/cart", json!({"payload": {"tn": TN}})),
+        ("/rest/sip/domain/home/invite", invite),
+        ("/rest/app/group", json!({"name": "first"})),
+    ];
+    for (path, form) in made {
+        let made = owner.ask(world.post(path, form), path).send().await;
+        let one = format!("{path}/{}", made.json["payload"]["uuid"].as_str().unwrap());
+        let change = async |tag: &str| {
+            let form = json!({"name": "second", "payload": {}});
+            owner.ask(world.patch(&one, form).header("if-match", tag), path).send().await
+        };
+        let first = made.headers["etag"].to_str().unwrap();
+        let second = change(first).await.headers["etag"].to_str().unwrap().to_owned();
+        assert_eq!(change(first).await.status, 412, "{path}");
+        assert_eq!(change(&second).await.status, 200, "{path}");
+    }
+}
+
 /// Headers that the document names are heeded, and no others.
 #[tokio::test]
 async fn operations_heed_the_headers_that_the_document_says() {
