@@ -17,6 +17,7 @@ mod engine;
 mod fetch;
 pub mod http;
 mod journal;
+mod kept;
 pub mod ledger;
 mod lost;
 pub mod mail;

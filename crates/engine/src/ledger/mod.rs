@@ -24,8 +24,6 @@ pub use self::speech::SpeechPrices;
 pub use self::steps::Steps;
 use crate::journal::Journal;
 
-/// How long a balance is taken for what it was when it was read: payments, messages and other nodes change it too.
-const KEEP: Duration = Duration::from_secs(1);
 /// Accounts remembered before those without a call are forgotten.
 const ACCOUNTS: usize = 10_000;
 
@@ -101,25 +99,18 @@ impl Ledger {
 
     /// The balance of an account may be another than what was read.
     pub(crate) fn forget(&self, account: Uuid) {
-        self.purse(account).lock().known = None;
+        self.purse(account).lock().forget();
     }
 
     async fn refreshed(&self, account: Uuid) -> Result<Arc<Mutex<Purse>>, StoreError> {
         let purse = self.purse(account);
-        let (known, told) = {
+        let before = {
             let purse = purse.lock();
-            (purse.known, purse.told)
+            (!purse.is_known(Instant::now())).then(|| purse.changes())
         };
-        if known.is_some_and(|known| known.elapsed() < KEEP) {
-            return Ok(purse);
-        }
-        let balance = self.store.accounts().get(account).await?.balance;
-        {
-            let mut purse = purse.lock();
-            // Something was booked meanwhile: what was read may be the balance before.
-            if purse.told == told {
-                purse.set_balance(Instant::now(), balance);
-            }
+        if let Some(before) = before {
+            let balance = self.store.accounts().get(account).await?.balance;
+            purse.lock().read(Instant::now(), before, balance);
         }
         Ok(purse)
     }
@@ -173,8 +164,7 @@ impl Booked for Owed {
         let Holding { id, purse, account, tariff, journal, .. } = &*self.0;
         {
             let mut purse = purse.lock();
-            purse.told += 1;
-            purse.set_balance(Instant::now(), balance);
+            purse.tell(Instant::now(), balance);
             purse.release(*id);
         }
         if last {

@@ -5,6 +5,8 @@ use opentact_store::Money;
 
 use super::Steps;
 
+/// How long a balance is taken for what it was when it was read: payments, messages and other nodes change it too.
+const KEEP: Duration = Duration::from_secs(1);
 /// How long before what is held runs out more is asked for: time to read a balance again.
 const AHEAD: Duration = Duration::from_secs(2);
 /// What is asked for at a time, so that a call is looked at once a minute and not at each step that is charged.
@@ -16,13 +18,21 @@ pub(super) struct Purse {
     steps: Steps,
     balance: Money,
     /// When the balance was read or told.
-    pub(super) known: Option<Instant>,
-    /// Rises with each balance that was told after a booking: what was read from the database before it is older.
-    pub(super) told: u64,
+    known: Option<Instant>,
+    changes: Changes,
     held: HashMap<u64, Held>,
     /// Sum of what is held.
     sum: Money,
     next: u64,
+}
+
+/// What has come to the purse; for before a balance is read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Changes {
+    /// Balances that were told after a booking: what was read from the database before is older.
+    told: u64,
+    /// How often the balance was forgotten: what was read before may be older.
+    forgotten: u64,
 }
 
 /// For one call, or for speech on one.
@@ -37,7 +47,15 @@ struct Held {
 
 impl Purse {
     pub(super) fn new(steps: Steps) -> Self {
-        Self { steps, balance: Money::ZERO, known: None, told: 0, held: HashMap::new(), sum: Money::ZERO, next: 0 }
+        Self {
+            steps,
+            balance: Money::ZERO,
+            known: None,
+            changes: Changes::default(),
+            held: HashMap::new(),
+            sum: Money::ZERO,
+            next: 0,
+        }
     }
 
     /// Whether any call may begin.
@@ -45,9 +63,34 @@ impl Purse {
         self.balance > Money::ZERO && self.free() > Money::ZERO
     }
 
-    pub(super) fn set_balance(&mut self, now: Instant, balance: Money) {
-        self.balance = balance;
-        self.known = Some(now);
+    pub(super) fn is_known(&self, now: Instant) -> bool {
+        self.known.is_some_and(|known| now.saturating_duration_since(known) < KEEP)
+    }
+
+    pub(super) fn changes(&self) -> Changes {
+        self.changes
+    }
+
+    /// The balance may be another than what is known.
+    pub(super) fn forget(&mut self) {
+        self.changes.forgotten += 1;
+        self.known = None;
+    }
+
+    /// A booking has left this balance.
+    pub(super) fn tell(&mut self, now: Instant, balance: Money) {
+        self.changes.told += 1;
+        (self.balance, self.known) = (balance, Some(now));
+    }
+
+    /// This balance was read; `before`, what had come when that began.
+    pub(super) fn read(&mut self, now: Instant, before: Changes, balance: Money) {
+        if self.changes == before {
+            (self.balance, self.known) = (balance, Some(now));
+        } else if self.changes.told == before.told && self.known.is_none() {
+            // It may be the one of before what had it forgotten: good for whoever asked before that, for nobody after.
+            self.balance = balance;
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -125,8 +168,32 @@ mod tests {
 
     fn purse(balance: Money) -> Purse {
         let mut purse = Purse::new(Steps::default());
-        purse.set_balance(Instant::now(), balance);
+        purse.read(Instant::now(), Changes::default(), balance);
         purse
+    }
+
+    #[test]
+    fn a_balance_read_before_it_was_forgotten_is_not_known_after() {
+        let (mut purse, now) = (Purse::new(Steps::default()), Instant::now());
+        let before = purse.changes();
+        purse.forget();
+        let after = purse.changes();
+        purse.read(now, before, CENT);
+        assert!(purse.pays() && !purse.is_known(now));
+        purse.read(now, after, Money::ZERO);
+        assert!(!purse.pays() && purse.is_known(now));
+        // Who is late does not undo it.
+        purse.read(now, before, CENT);
+        assert!(!purse.pays() && purse.is_known(now) && !purse.is_known(now + KEEP));
+    }
+
+    #[test]
+    fn a_balance_read_before_a_booking_is_not_taken() {
+        let (mut purse, now) = (purse(CENT), Instant::now());
+        let before = purse.changes();
+        purse.tell(now, Money::ZERO);
+        purse.read(now, before, CENT);
+        assert!(!purse.pays() && purse.is_known(now));
     }
 
     #[test]
@@ -164,7 +231,7 @@ mod tests {
         assert!(purse.extend(id) || purse.sum == CENT.share(1, 2));
         purse.owe(id, CENT);
         assert!(purse.hold(CENT).is_none());
-        purse.set_balance(Instant::now(), Money::ZERO);
+        purse.tell(Instant::now(), Money::ZERO);
         purse.release(id);
         assert_eq!((purse.sum, purse.is_empty()), (Money::ZERO, true));
         assert!(purse.hold(CENT).is_none());

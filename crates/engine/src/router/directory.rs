@@ -2,7 +2,6 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use moka::future::Cache;
@@ -23,6 +22,7 @@ use uuid::Uuid;
 
 use super::switch::{Switches, switches};
 use super::trunks::Trunks;
+use crate::kept::Changes;
 
 /// Rows of each kind kept at most.
 const ROWS: u64 = 50_000;
@@ -76,8 +76,7 @@ impl Subscriber {
 
 pub(super) struct Directory {
     store: Store,
-    /// How often all was forgotten: what was read before may not be kept after it.
-    cleared: AtomicU64,
+    changes: Changes,
     accounts: Cache<Uuid, Arc<Tenant>>,
     leases: Cache<Tn, Arc<TnLease>>,
     numbers: Cache<Tn, Arc<Number>>,
@@ -117,7 +116,7 @@ impl Directory {
         }
         Self {
             store,
-            cleared: AtomicU64::new(0),
+            changes: Changes::default(),
             accounts: cache(ttl),
             leases: cache(ttl),
             numbers: cache(ttl),
@@ -139,7 +138,7 @@ impl Directory {
     }
 
     pub(super) fn clear(&self) {
-        self.cleared.fetch_add(1, Ordering::SeqCst);
+        self.changes.happened();
         self.accounts.invalidate_all();
         self.leases.invalidate_all();
         self.numbers.invalidate_all();
@@ -192,12 +191,12 @@ impl Directory {
         if let Some(app) = self.apps.get(&uuid).await.filter(|app| app.row.account == account) {
             return Ok(app);
         }
-        let since = self.since();
+        let since = self.changes.so_far();
         let row = self.store.apps().get(account, uuid).await?;
         // Checked when it was stored; by a version that knew more, perhaps, so faults are left to the elements.
         let document = row.xml.as_deref().and_then(|xml| opentact_callflow::parse(xml, Mode::Lenient).ok());
         let app = Arc::new(App { row, document });
-        self.keep(since, &self.apps, uuid, app.clone()).await;
+        self.changes.keep(since, &self.apps, uuid, app.clone()).await;
         Ok(app)
     }
 
@@ -215,14 +214,14 @@ impl Directory {
         if login.len() > LONGEST_LOGIN || self.strangers.contains_key(&key) {
             return Ok(None);
         }
-        let since = self.since();
+        let since = self.changes.so_far();
         let Some((user, domain)) = self.store.sip_users().by_address(&key.0, &key.1).await? else {
-            self.keep(since, &self.strangers, key, ()).await;
+            self.changes.keep(since, &self.strangers, key, ()).await;
             return Ok(None);
         };
         let ha1 = self.store.sip_users().ha1(&user)?;
         let subscriber = Arc::new(Subscriber { user, domain, ha1 });
-        self.keep(since, &self.subscribers, key, subscriber.clone()).await;
+        self.changes.keep(since, &self.subscribers, key, subscriber.clone()).await;
         Ok(Some(subscriber))
     }
 
@@ -240,15 +239,11 @@ impl Directory {
 
     /// Active trunks of an address, of all accounts.
     pub(super) async fn trunks(&self, ip: &str) -> Result<Arc<Vec<SipConnection>>> {
-        if let Some(known) = self.trunks.get(ip).await {
-            return Ok(known);
-        }
-        let since = self.since();
-        let trunks = Arc::new(self.store.connections().by_ip(ip).await?);
-        if !trunks.is_empty() {
-            self.keep(since, &self.trunks, ip.to_owned(), trunks.clone()).await;
-        }
-        Ok(trunks)
+        let read = async {
+            let trunks = self.store.connections().by_ip(ip).await?;
+            Ok((!trunks.is_empty()).then_some(trunks))
+        };
+        Ok(self.maybe_cached(&self.trunks, ip.to_owned(), read).await?.unwrap_or_default())
     }
 
     /// Trunks that are told by networks, host names or digest.
@@ -291,25 +286,6 @@ impl Directory {
         if found.account == account { Ok(found) } else { Err(StoreError::NotFound("Outbound voice profile")) }
     }
 
-    /// When something is read from now on.
-    fn since(&self) -> u64 {
-        self.cleared.load(Ordering::SeqCst)
-    }
-
-    /// Keeps what was read, unless all was forgotten since that began: it may be older than the change.
-    async fn keep<K, V>(&self, since: u64, cache: &Cache<K, V>, key: K, value: V)
-    where
-        K: std::hash::Hash + Eq + Clone + Send + Sync + 'static,
-        V: Clone + Send + Sync + 'static,
-    {
-        if self.since() == since {
-            cache.insert(key.clone(), value).await;
-        }
-        if self.since() != since {
-            cache.invalidate(&key).await;
-        }
-    }
-
     async fn cached<K, V>(
         &self,
         cache: &Cache<K, Arc<V>>,
@@ -320,13 +296,7 @@ impl Directory {
         K: std::hash::Hash + Eq + Clone + Send + Sync + 'static,
         V: Send + Sync + 'static,
     {
-        if let Some(known) = cache.get(&key).await {
-            return Ok(known);
-        }
-        let since = self.since();
-        let row = Arc::new(read.await?);
-        self.keep(since, cache, key, row.clone()).await;
-        Ok(row)
+        self.changes.cached(cache, key, async { read.await.map(Arc::new) }).await
     }
 
     async fn maybe_cached<K, V>(
@@ -339,14 +309,9 @@ impl Directory {
         K: std::hash::Hash + Eq + Clone + Send + Sync + 'static,
         V: Send + Sync + 'static,
     {
-        if let Some(known) = cache.get(&key).await {
-            return Ok(Some(known));
-        }
-        let since = self.since();
-        let Some(row) = read.await? else { return Ok(None) };
-        let row = Arc::new(row);
-        self.keep(since, cache, key, row.clone()).await;
-        Ok(Some(row))
+        // What is not there is not kept.
+        let read = async { read.await.map_err(Some)?.map(Arc::new).ok_or(None) };
+        self.changes.cached(cache, key, read).await.map(Some).or_else(|fault| fault.map_or(Ok(None), Err))
     }
 }
 

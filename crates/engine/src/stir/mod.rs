@@ -22,6 +22,7 @@ use uuid::Uuid;
 
 use self::x5u::Certificates;
 use crate::http::{EgressGuard, HttpClient, HttpError};
+use crate::kept::Changes;
 
 pub(crate) use self::outgoing::Outgoing;
 pub(crate) use self::vouched::{Screening, Vouched, level};
@@ -69,6 +70,7 @@ pub(crate) struct Stir {
     replays: Mutex<Replays>,
     certificates: Certificates,
     store: Store,
+    changes: Changes,
     signers: Cache<Uuid, Option<Signer>>,
     public_url: String,
 }
@@ -88,6 +90,7 @@ impl Stir {
             replays: Mutex::new(Replays::new(config.replays)),
             certificates: Certificates::new(http, store.clone(), &config.public_url),
             store,
+            changes: Changes::default(),
             signers: Cache::builder().max_capacity(SIGNERS).time_to_live(cache_ttl).build(),
             public_url: config.public_url,
         })
@@ -95,6 +98,7 @@ impl Stir {
 
     /// Forgets keys: a certificate has changed.
     pub(crate) fn clear(&self) {
+        self.changes.happened();
         self.signers.invalidate_all();
     }
 
@@ -137,21 +141,37 @@ impl Stir {
 
     /// What the account signs with; `None` without a certificate.
     pub(crate) async fn signer(&self, account: Uuid) -> Result<Option<Signer>, StoreError> {
-        if let Some(known) = self.signers.get(&account).await {
-            return Ok(known);
-        }
+        self.changes.cached(&self.signers, account, self.read_signer(account)).await
+    }
+
+    async fn read_signer(&self, account: Uuid) -> Result<Option<Signer>, StoreError> {
         let certificates = self.store.shaken_certificates();
-        let signer = match certificates.signing(account, Utc::now()).await? {
-            None => None,
-            Some(certificate) => match SigningKey::from_pem(&certificates.key(&certificate)?) {
-                Ok(key) => Some(Signer::new(Arc::new(key), x5u::own_url(&self.public_url, certificate.uuid))),
-                Err(error) => {
-                    tracing::error!(certificate = %certificate.uuid, %error, "key of a certificate is not usable");
-                    None
-                }
-            },
-        };
-        self.signers.insert(account, signer.clone()).await;
-        Ok(signer)
+        let Some(certificate) = certificates.signing(account, Utc::now()).await? else { return Ok(None) };
+        Ok(match SigningKey::from_pem(&certificates.key(&certificate)?) {
+            Ok(key) => Some(Signer::new(Arc::new(key), x5u::own_url(&self.public_url, certificate.uuid))),
+            Err(error) => {
+                tracing::error!(certificate = %certificate.uuid, %error, "key of a certificate is not usable");
+                None
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_key_read_before_a_change_is_not_kept_after_it() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let store = Store::in_memory().await.unwrap();
+        let guard = EgressGuard::new(Vec::new());
+        let stir = Stir::new(StirConfig::default(), store, guard, Duration::from_secs(60)).unwrap();
+        let account = Uuid::new_v4();
+        let (signer, ()) = tokio::join!(biased; stir.signer(account), async { stir.clear() });
+        assert!(signer.unwrap().is_none());
+        assert!(stir.signers.get(&account).await.is_none());
+        stir.signer(account).await.unwrap();
+        assert!(stir.signers.get(&account).await.is_some());
     }
 }
