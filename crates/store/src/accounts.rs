@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -11,6 +12,7 @@ use uuid::Uuid;
 pub use crate::entity::account::Model as Account;
 use crate::entity::account::{Column, Entity};
 use crate::types::{AccountLevel, Json, Money, RefType, now};
+use crate::writer::Db;
 use crate::{Result, Store, StoreError, owned, transactions};
 
 /// Which notices an account wants. `balance` turns `balance` events on.
@@ -138,14 +140,14 @@ pub(crate) async fn insert(db: &impl ConnectionTrait, new: NewAccount) -> Result
 
 /// Reads the row and keeps others from changing it until the transaction ends. SQLite's transactions that
 /// write exclude each other anyway.
-pub(crate) async fn lock(db: &impl ConnectionTrait, account: Uuid) -> Result<Account> {
-    Entity::find_by_id(account).lock_exclusive().one(db).await?.ok_or(StoreError::NotFound("Account"))
+pub(crate) async fn lock(db: &impl Db, account: Uuid) -> Result<Account> {
+    db.all(Entity::find_by_id(account).lock_exclusive()).await?.pop().ok_or(StoreError::NotFound("Account"))
 }
 
 /// The only writer of a balance is [`transactions::book`]. `modified_on` stays: it tells of the account's data.
-pub(crate) async fn set_balance(db: &impl ConnectionTrait, account: Uuid, balance: Money) -> Result<()> {
+pub(crate) async fn set_balance(db: &impl Db, account: Uuid, balance: Money) -> Result<()> {
     let row = Entity::update_many().col_expr(Column::Balance, balance.into()).filter(Column::Uuid.eq(account));
-    row.exec(db).await?;
+    db.run(row.build(db.backend())).await?;
     Ok(())
 }
 

@@ -2,10 +2,11 @@
 //! holds 1, 2, 4 ... rows, so that there are few texts for each table, which the connection keeps prepared.
 
 use sea_orm::{
-    ActiveModelTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, IdenStatic, IntoActiveModel, Iterable, Statement,
-    Value,
+    ActiveModelTrait, DbBackend, DbErr, EntityTrait, IdenStatic, IntoActiveModel, Iterable, Statement, Value,
 };
 use uuid::Uuid;
+
+use crate::writer::Db;
 
 /// Rows of one statement at most: few enough for the parameters SQLite takes (32,766), as no table here has more than
 /// 500 columns.
@@ -21,7 +22,7 @@ pub(crate) enum Conflict<'a, C> {
 
 /// Inserts rows in their order.
 pub(crate) async fn insert<E, A>(
-    db: &impl ConnectionTrait,
+    db: &impl Db,
     rows: Vec<E::Model>,
     conflict: &Conflict<'_, E::Column>,
 ) -> Result<(), DbErr>
@@ -30,7 +31,7 @@ where
     E::Model: IntoActiveModel<A>,
     A: ActiveModelTrait<Entity = E>,
 {
-    let backend = db.get_database_backend();
+    let backend = db.backend();
     let mut left = rows.len();
     let mut rows = rows.into_iter();
     while let Some(count) = next(&mut left) {
@@ -40,25 +41,21 @@ where
             values.extend(E::Column::iter().filter_map(|column| row.take(column).into_value()));
         }
         let sql = text::<E>(backend, count, conflict);
-        db.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await?;
+        db.run(Statement::from_sql_and_values(backend, sql, values)).await?;
     }
     Ok(())
 }
 
 /// Deletes the rows whose `column` is one of `keys`.
-pub(crate) async fn delete<E: EntityTrait>(
-    db: &impl ConnectionTrait,
-    column: E::Column,
-    keys: &[Uuid],
-) -> Result<(), DbErr> {
-    let backend = db.get_database_backend();
+pub(crate) async fn delete<E: EntityTrait>(db: &impl Db, column: E::Column, keys: &[Uuid]) -> Result<(), DbErr> {
+    let backend = db.backend();
     let (table, mut left, mut keys) = (E::default(), keys.len(), keys.iter());
     while let Some(count) = next(&mut left) {
         let mut sql = format!("DELETE FROM \"{}\" WHERE \"{}\" IN (", table.table_name(), column.as_str());
         parameters(&mut sql, backend, 1, count);
         sql.push(')');
         let values = keys.by_ref().take(count).map(|key| Value::from(*key));
-        db.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await?;
+        db.run(Statement::from_sql_and_values(backend, sql, values)).await?;
     }
     Ok(())
 }

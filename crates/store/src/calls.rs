@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
-};
+use sea_orm::{ColumnTrait, Condition, DbErr, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
@@ -17,6 +15,7 @@ use crate::entity::call_flow_log;
 pub use crate::entity::call_flow_log::Model as CallFlowLog;
 use crate::search::{Found, Search, digits_mask, run, searchable, sortable, tn_mask};
 use crate::types::{CallState, CallType, Direction, Money, Shown};
+use crate::writer::Db;
 use crate::{Result, Store, owned};
 
 searchable!(call, {
@@ -201,11 +200,11 @@ impl Calls<'_> {
 }
 
 /// Writes records, new or again; each call at most once in `records`.
-pub(crate) async fn upsert(db: &impl ConnectionTrait, records: Vec<CallRecord>) -> Result<(), DbErr> {
+pub(crate) async fn upsert(db: &impl Db, records: Vec<CallRecord>) -> Result<(), DbErr> {
     let conflict = Conflict::Update { key: Column::Uuid, keep: &[Column::Account, Column::CreatedOn] };
     bulk::insert::<Entity, _>(db, records, &conflict).await
 }
 
-pub(crate) async fn insert_logs(db: &impl ConnectionTrait, logs: Vec<CallFlowLog>) -> Result<(), DbErr> {
+pub(crate) async fn insert_logs(db: &impl Db, logs: Vec<CallFlowLog>) -> Result<(), DbErr> {
     bulk::insert::<call_flow_log::Entity, _>(db, logs, &Conflict::Refuse).await
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
+use futures_util::FutureExt;
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{ColumnTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
@@ -60,22 +61,27 @@ pub struct Events<'a> {
 impl Events<'_> {
     /// Returns the balance of each account that was charged.
     pub async fn commit(&self, batch: Batch) -> Result<HashMap<Uuid, Money>> {
-        let tx = self.store.begin().await?;
-        calls::upsert(&tx, batch.calls).await?;
-        calls::insert_logs(&tx, batch.flow_logs).await?;
-        records::upsert(&tx, batch.records).await?;
-        transcripts::write(&tx, batch.transcripts).await?;
-        tn_filters::count_rejected(&tx, batch.rejected).await?;
-        bulk::insert::<Entity, _>(&tx, batch.events, &Conflict::Refuse).await?;
-        webhooks::insert(&tx, batch.deliveries).await?;
-        sms_untold::told(&tx, &batch.told).await?;
-        let mut balances = HashMap::with_capacity(batch.charges.len());
-        // In the order of accounts: nodes that charge the same two at once do not wait for each other.
-        for (account, charges) in batch.charges {
-            balances.insert(account, transactions::book_used(&tx, account, charges).await?);
-        }
-        tx.commit().await?;
-        Ok(balances)
+        self.store
+            .write(move |tx| {
+                async move {
+                    calls::upsert(&tx, batch.calls).await?;
+                    calls::insert_logs(&tx, batch.flow_logs).await?;
+                    records::upsert(&tx, batch.records).await?;
+                    transcripts::write(&tx, batch.transcripts).await?;
+                    tn_filters::count_rejected(&tx, batch.rejected).await?;
+                    bulk::insert::<Entity, _>(&tx, batch.events, &Conflict::Refuse).await?;
+                    webhooks::insert(&tx, batch.deliveries).await?;
+                    sms_untold::told(&tx, &batch.told).await?;
+                    let mut balances = HashMap::with_capacity(batch.charges.len());
+                    // In the order of accounts: nodes that charge the same two at once do not wait for each other.
+                    for (account, charges) in batch.charges {
+                        balances.insert(account, transactions::book_used(&tx, account, charges).await?);
+                    }
+                    Ok(balances)
+                }
+                .boxed()
+            })
+            .await
     }
 
     /// The account's events after `seq`, in order, up to `limit`.

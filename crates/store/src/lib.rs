@@ -63,6 +63,7 @@ pub mod types;
 pub mod users;
 pub mod voice_profiles;
 pub mod webhooks;
+mod writer;
 
 pub use error::{Result, StoreError, UnknownWord};
 pub use keyring::Keyring;

@@ -3,12 +3,13 @@
 use sea_orm::sea_query::{ExprTrait, IntoCondition};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, PaginatorTrait,
-    QueryFilter, QueryOrder,
+    QueryFilter, QueryOrder, QueryTrait,
 };
 use uuid::Uuid;
 
 use crate::entity;
 use crate::types::now;
+use crate::writer::Db;
 use crate::{Result, StoreError};
 
 /// An entity with a `uuid` that belongs to an account.
@@ -181,11 +182,8 @@ pub(crate) async fn delete<E: Owned>(db: &impl ConnectionTrait, account: Uuid, u
 }
 
 /// Writes a new row, every column of it.
-pub(crate) async fn insert<A: ActiveModelTrait>(
-    db: &impl ConnectionTrait,
-    row: impl IntoActiveModel<A>,
-) -> Result<(), DbErr> {
-    A::Entity::insert(row.into_active_model().reset_all()).exec_without_returning(db).await.map(|_| ())
+pub(crate) async fn insert<A: ActiveModelTrait>(db: &impl Db, row: impl IntoActiveModel<A>) -> Result<(), DbErr> {
+    db.run(A::Entity::insert(row.into_active_model().reset_all()).build(db.backend())).await.map(drop)
 }
 
 /// The account's row with this id, as it is and as `change` wants it: id, account and creation stay. Not written yet.

@@ -1,9 +1,7 @@
 //! Recordings of calls.
 
 use chrono::{DateTime, Utc};
-use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr,
-};
+use sea_orm::{ColumnTrait, Condition, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
 use uuid::Uuid;
 
 use crate::bulk::{self, Conflict};
@@ -11,6 +9,7 @@ pub use crate::entity::record::Model as Record;
 use crate::entity::record::{Column, Entity};
 use crate::search::{Found, Search, mask, run, searchable, sortable};
 use crate::types::{RecordFormat, RecordState, now, to_millis};
+use crate::writer::Db;
 use crate::{Result, Store, owned, transcripts};
 
 searchable!(record, {
@@ -139,7 +138,7 @@ impl Records<'_> {
 }
 
 /// Writes rows, new or again; each at most once in `records`.
-pub(crate) async fn upsert(db: &impl ConnectionTrait, records: Vec<Record>) -> Result<(), DbErr> {
+pub(crate) async fn upsert(db: &impl Db, records: Vec<Record>) -> Result<(), DbErr> {
     let conflict = Conflict::Update { key: Column::Uuid, keep: &[Column::Account, Column::CreatedOn] };
     bulk::insert::<Entity, _>(db, records, &conflict).await
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sea_orm::sea_query::{Expr, ExprTrait, IntoCondition};
-use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 use uuid::Uuid;
 
 pub use crate::entity::smpp_submit::Model as Submit;
@@ -11,6 +11,7 @@ use crate::entity::smpp_submit::{Column, Entity};
 use crate::entity::{smpp_inbound, sms};
 use crate::sms::Sms;
 use crate::types::{Tn, now};
+use crate::writer::Db;
 use crate::{Result, Store, bulk, owned};
 
 /// A submit_sm to be.
@@ -152,36 +153,35 @@ impl Smpp<'_> {
 }
 
 /// Segments have become a message, in the transaction that queues it.
-pub(crate) async fn link(db: &impl ConnectionTrait, submits: &[Uuid], sms: Uuid) -> Result<()> {
+pub(crate) async fn link(db: &impl Db, submits: &[Uuid], sms: Uuid) -> Result<()> {
     if submits.is_empty() {
         return Ok(());
     }
     let nothing: Vec<u8> = Vec::new();
-    Entity::update_many()
+    let linked = Entity::update_many()
         .col_expr(Column::Sms, Expr::value(sms))
         .col_expr(Column::Octets, Expr::value(nothing))
-        .filter(Column::Uuid.is_in(submits.to_vec()))
-        .exec(db)
-        .await?;
+        .filter(Column::Uuid.is_in(submits.to_vec()));
+    db.run(linked.build(db.backend())).await?;
     Ok(())
 }
 
 /// Messages have come to an end, in the transaction that says so.
-pub(crate) async fn ended(db: &impl ConnectionTrait, messages: Vec<Uuid>, delivered: bool) -> Result<()> {
+pub(crate) async fn ended(db: &impl Db, messages: Vec<Uuid>, delivered: bool) -> Result<()> {
     if messages.is_empty() {
         return Ok(());
     }
     settle(db, Column::Sms.is_in(bulk::padded(messages)).into_condition(), delivered).await
 }
 
-async fn settle(db: &impl ConnectionTrait, which: Condition, delivered: bool) -> Result<()> {
+async fn settle(db: &impl Db, which: Condition, delivered: bool) -> Result<()> {
     let wanted = if delivered { [1, 3] } else { [1, 2] };
-    Entity::update_many()
+    let due = Entity::update_many()
         .col_expr(Column::Due, Expr::value(true))
-        .filter(which.clone().add(Column::Receipt.is_in(wanted)))
-        .exec(db)
-        .await?;
-    Entity::delete_many().filter(which.add(Column::Due.eq(false))).exec(db).await?;
+        .filter(which.clone().add(Column::Receipt.is_in(wanted)));
+    db.run(due.build(db.backend())).await?;
+    let over = Entity::delete_many().filter(which.add(Column::Due.eq(false)));
+    db.run(over.build(db.backend())).await?;
     Ok(())
 }
 

@@ -13,6 +13,7 @@ pub use crate::sms_queue::{Enqueue, Outcome, QueueState, Queued, Settled, Settle
 pub use crate::sms_receipts::{NewReceipt, Receipted};
 use crate::transactions::{self, NewTransaction, Transaction};
 use crate::types::{OptOutSource, Priority, SmsState, SmsType, Tn, now};
+use crate::writer::Db;
 use crate::{Result, Store, StoreError, owned, smpp, sms_inbound, sms_opt_outs, sms_queue, sms_untold, tokens};
 
 searchable!(sms, {
@@ -248,7 +249,7 @@ pub fn created(sms: &Sms) -> Sms {
 }
 
 /// Writes what became of messages that are there. What never changes is left alone, with its indexes.
-pub(crate) async fn rewrite(db: &impl ConnectionTrait, messages: Vec<Sms>) -> Result<()> {
+pub(crate) async fn rewrite(db: &impl Db, messages: Vec<Sms>) -> Result<()> {
     use Column::{Carrier, Delivered, ModifiedOn, Reason, ReferenceId, State};
     let changes = |column: &Column| matches!(column, ModifiedOn | State | Delivered | Reason | ReferenceId | Carrier);
     let keep: Vec<Column> = Column::iter().filter(|column| !changes(column)).collect();

@@ -8,8 +8,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use futures_util::FutureExt;
 use sea_orm::sea_query::{Expr, ExprTrait, IntoCondition, LockBehavior, LockType};
-use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 use uuid::Uuid;
 
 use crate::bulk::{self, Conflict};
@@ -19,6 +20,7 @@ use crate::entity::{sms, sms_segment};
 use crate::sms::{Messages, NewSms, Sms, rewrite, row};
 use crate::transactions::{self, NewTransaction};
 use crate::types::{Json, Money, Priority, SmsState, now, to_millis};
+use crate::writer::Db;
 use crate::{Result, owned, smpp, sms_untold};
 
 /// How a message is to wait.
@@ -92,63 +94,77 @@ impl Messages<'_> {
 
     /// The same for several requests, in one transaction: their messages, in their order.
     pub async fn enqueue_all(&self, requests: Vec<Enqueue>) -> Result<Vec<Vec<Sms>>> {
-        let tx = self.store.begin().await?;
-        let (mut all, mut waits, mut written) = (Vec::new(), Vec::new(), Vec::with_capacity(requests.len()));
-        let mut links = Vec::new();
-        for Enqueue { account, messages, waiting, submits } in requests {
-            let (rows, queued) =
-                messages.into_iter().map(|new| rows(account, new, waiting)).unzip::<_, _, Vec<_>, Vec<_>>();
-            links.extend(rows.first().map(|first| (submits, first.uuid)));
-            all.extend_from_slice(&rows);
-            waits.extend(queued);
-            written.push(rows);
-        }
-        bulk::insert::<sms::Entity, _>(&tx, all.clone(), &Conflict::Refuse).await?;
-        bulk::insert::<Entity, _>(&tx, waits, &Conflict::Refuse).await?;
-        sms_untold::note(&tx, all.iter()).await?;
-        for (submits, first) in links {
-            smpp::link(&tx, &submits, first).await?;
-        }
-        tx.commit().await?;
-        Ok(written)
+        self.store
+            .write(move |tx| {
+                async move {
+                    let (mut all, mut waits, mut written) =
+                        (Vec::new(), Vec::new(), Vec::with_capacity(requests.len()));
+                    let mut links = Vec::new();
+                    for Enqueue { account, messages, waiting, submits } in requests {
+                        let (rows, queued) =
+                            messages.into_iter().map(|new| rows(account, new, waiting)).unzip::<_, _, Vec<_>, Vec<_>>();
+                        links.extend(rows.first().map(|first| (submits, first.uuid)));
+                        all.extend_from_slice(&rows);
+                        waits.extend(queued);
+                        written.push(rows);
+                    }
+                    bulk::insert::<sms::Entity, _>(&tx, all.clone(), &Conflict::Refuse).await?;
+                    bulk::insert::<Entity, _>(&tx, waits, &Conflict::Refuse).await?;
+                    sms_untold::note(&tx, all.iter()).await?;
+                    for (submits, first) in links {
+                        smpp::link(&tx, &submits, first).await?;
+                    }
+                    Ok(written)
+                }
+                .boxed()
+            })
+            .await
     }
 
     /// Takes up to `limit` due messages out of the sight of other workers for the time of `lease`: the most urgent first,
     /// of those the longest waiting. Each is now `sending`, and counts as one that left and was not answered, until
     /// [`Messages::settle`] says otherwise; rows show the counts from before. A worker that dies lets go by the lease.
     pub async fn claim(&self, limit: u64, lease: Duration) -> Result<Vec<(Sms, Queued)>> {
-        let tx = self.store.begin().await?;
-        let at = now();
-        let queued = Entity::find()
-            .filter(Column::DueOn.lte(at))
-            .filter(Column::ExpiresOn.gt(at))
-            .filter(free(at))
-            .order_by_asc(Column::Priority)
-            .order_by_asc(Column::DueOn)
-            .limit(limit)
-            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-            .all(&tx)
-            .await?;
-        let claimed = take(&tx, queued, at + lease, true).await?;
-        tx.commit().await?;
-        Ok(claimed)
+        self.store
+            .write(move |tx| {
+                async move {
+                    let at = now();
+                    let queued = Entity::find()
+                        .filter(Column::DueOn.lte(at))
+                        .filter(Column::ExpiresOn.gt(at))
+                        .filter(free(at))
+                        .order_by_asc(Column::Priority)
+                        .order_by_asc(Column::DueOn)
+                        .limit(limit)
+                        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+                    let queued = tx.all(queued).await?;
+                    let claimed = take(&tx, queued, at + lease, true).await?;
+                    Ok(claimed)
+                }
+                .boxed()
+            })
+            .await
     }
 
     /// The same for messages that waited too long: they are to fail, and are not `sending`.
     pub async fn claim_expired(&self, limit: u64, lease: Duration) -> Result<Vec<(Sms, Queued)>> {
-        let tx = self.store.begin().await?;
-        let at = now();
-        let queued = Entity::find()
-            .filter(Column::ExpiresOn.lte(at))
-            .filter(free(at))
-            .order_by_asc(Column::ExpiresOn)
-            .limit(limit)
-            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-            .all(&tx)
-            .await?;
-        let claimed = take(&tx, queued, at + lease, false).await?;
-        tx.commit().await?;
-        Ok(claimed)
+        self.store
+            .write(move |tx| {
+                async move {
+                    let at = now();
+                    let queued = Entity::find()
+                        .filter(Column::ExpiresOn.lte(at))
+                        .filter(free(at))
+                        .order_by_asc(Column::ExpiresOn)
+                        .limit(limit)
+                        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+                    let queued = tx.all(queued).await?;
+                    let claimed = take(&tx, queued, at + lease, false).await?;
+                    Ok(claimed)
+                }
+                .boxed()
+            })
+            .await
     }
 
     /// When the next message is due or a lease ends; `None` when the queue is empty.
@@ -214,70 +230,77 @@ impl Messages<'_> {
     /// Writes what came of messages that were claimed, all or nothing. A charge is booked whatever the balance: the carrier
     /// has the message. Who hands over asks before whether it can be paid.
     pub async fn settle(&self, settlements: Vec<Settlement>) -> Result<Settled> {
-        let tx = self.store.begin().await?;
-        let ids: Vec<Uuid> = bulk::padded(settlements.iter().map(|one| one.sms));
-        let rows = sms::Entity::find().filter(sms::Column::Uuid.is_in(ids)).all(&tx).await?;
-        let mut rows: HashMap<Uuid, Sms> = rows.into_iter().map(|row| (row.uuid, row)).collect();
-        let mut settled = Settled::default();
-        let (mut gone, mut segments) = (Vec::new(), Vec::new());
-        let mut charges: HashMap<Uuid, Vec<NewTransaction>> = HashMap::new();
-        let modified_on = now();
-        for Settlement { account, sms, carrier, outcome } in settlements {
-            let Some(mut row) = rows.remove(&sms).filter(|row| row.account == account) else { continue };
-            row.modified_on = modified_on;
-            row.carrier = carrier.or(row.carrier);
-            match outcome {
-                Outcome::Accepted { references, charge } => {
-                    row.state = SmsState::Success;
-                    gone.push(sms);
-                    charges.entry(account).or_default().extend(charge);
-                    if references.len() > 1 {
-                        segments.extend(references.iter().zip(1..).map(|(reference, number)| sms_segment::Model {
-                            sms,
-                            number,
-                            account,
-                            carrier: row.carrier.clone().unwrap_or_default(),
-                            reference_id: reference.clone(),
-                            created_on: modified_on,
-                            delivered: false,
-                        }));
+        self.store
+            .write(move |tx| {
+                async move {
+                    let ids: Vec<Uuid> = bulk::padded(settlements.iter().map(|one| one.sms));
+                    let rows = tx.all(sms::Entity::find().filter(sms::Column::Uuid.is_in(ids))).await?;
+                    let mut rows: HashMap<Uuid, Sms> = rows.into_iter().map(|row| (row.uuid, row)).collect();
+                    let mut settled = Settled::default();
+                    let (mut gone, mut segments) = (Vec::new(), Vec::new());
+                    let mut charges: HashMap<Uuid, Vec<NewTransaction>> = HashMap::new();
+                    let modified_on = now();
+                    for Settlement { account, sms, carrier, outcome } in settlements {
+                        let Some(mut row) = rows.remove(&sms).filter(|row| row.account == account) else { continue };
+                        row.modified_on = modified_on;
+                        row.carrier = carrier.or(row.carrier);
+                        match outcome {
+                            Outcome::Accepted { references, charge } => {
+                                row.state = SmsState::Success;
+                                gone.push(sms);
+                                charges.entry(account).or_default().extend(charge);
+                                if references.len() > 1 {
+                                    segments.extend(references.iter().zip(1..).map(|(reference, number)| {
+                                        sms_segment::Model {
+                                            sms,
+                                            number,
+                                            account,
+                                            carrier: row.carrier.clone().unwrap_or_default(),
+                                            reference_id: reference.clone(),
+                                            created_on: modified_on,
+                                            delivered: false,
+                                        }
+                                    }));
+                                }
+                                row.reference_id = references.into_iter().next_back();
+                            }
+                            Outcome::Failed { reason } => {
+                                (row.state, row.reason) = (SmsState::Failed, Some(reason));
+                                gone.push(sms);
+                            }
+                            Outcome::Later { due_on, unanswered, taken } => {
+                                row.state = SmsState::Created;
+                                let later = Entity::update_many()
+                                    .col_expr(Column::LeasedUntil, Expr::value(None::<DateTime<Utc>>))
+                                    .col_expr(Column::DueOn, Expr::value(to_millis(due_on)))
+                                    .col_expr(Column::Unanswered, Expr::value(unanswered))
+                                    .col_expr(Column::Carrier, Expr::value(row.carrier.clone()))
+                                    .col_expr(Column::Taken, Expr::value(Json(taken)))
+                                    .filter(Column::Sms.eq(sms));
+                                tx.run(later.build(tx.backend())).await?;
+                            }
+                        }
+                        settled.messages.push(row);
                     }
-                    row.reference_id = references.into_iter().next_back();
+                    rewrite(&tx, settled.messages.clone()).await?;
+                    bulk::insert::<sms_segment::Entity, _>(&tx, segments, &Conflict::Refuse).await?;
+                    bulk::delete::<Entity>(&tx, Column::Sms, &gone).await?;
+                    sms_untold::note(&tx, settled.messages.iter().filter(|sms| sms.state != SmsState::Created)).await?;
+                    let failed =
+                        settled.messages.iter().filter(|sms| sms.state == SmsState::Failed).map(|sms| sms.uuid);
+                    smpp::ended(&tx, failed.collect(), false).await?;
+                    // Always in one order: two nodes that settle must not wait for each other.
+                    let mut charges: Vec<_> = charges.into_iter().filter(|(_, used)| !used.is_empty()).collect();
+                    charges.sort_by_key(|(account, _)| *account);
+                    for (account, used) in charges {
+                        let balance = transactions::book_used(&tx, account, used).await?;
+                        settled.balances.insert(account, balance);
+                    }
+                    Ok(settled)
                 }
-                Outcome::Failed { reason } => {
-                    (row.state, row.reason) = (SmsState::Failed, Some(reason));
-                    gone.push(sms);
-                }
-                Outcome::Later { due_on, unanswered, taken } => {
-                    row.state = SmsState::Created;
-                    Entity::update_many()
-                        .col_expr(Column::LeasedUntil, Expr::value(None::<DateTime<Utc>>))
-                        .col_expr(Column::DueOn, Expr::value(to_millis(due_on)))
-                        .col_expr(Column::Unanswered, Expr::value(unanswered))
-                        .col_expr(Column::Carrier, Expr::value(row.carrier.clone()))
-                        .col_expr(Column::Taken, Expr::value(Json(taken)))
-                        .filter(Column::Sms.eq(sms))
-                        .exec(&tx)
-                        .await?;
-                }
-            }
-            settled.messages.push(row);
-        }
-        rewrite(&tx, settled.messages.clone()).await?;
-        bulk::insert::<sms_segment::Entity, _>(&tx, segments, &Conflict::Refuse).await?;
-        bulk::delete::<Entity>(&tx, Column::Sms, &gone).await?;
-        sms_untold::note(&tx, settled.messages.iter().filter(|sms| sms.state != SmsState::Created)).await?;
-        let failed = settled.messages.iter().filter(|sms| sms.state == SmsState::Failed).map(|sms| sms.uuid);
-        smpp::ended(&tx, failed.collect(), false).await?;
-        // Always in one order: two nodes that settle must not wait for each other.
-        let mut charges: Vec<_> = charges.into_iter().filter(|(_, used)| !used.is_empty()).collect();
-        charges.sort_by_key(|(account, _)| *account);
-        for (account, used) in charges {
-            let balance = transactions::book_used(&tx, account, used).await?;
-            settled.balances.insert(account, balance);
-        }
-        tx.commit().await?;
-        Ok(settled)
+                .boxed()
+            })
+            .await
     }
 }
 
@@ -316,12 +339,7 @@ fn free(at: DateTime<Utc>) -> Condition {
     Condition::any().add(Column::LeasedUntil.is_null()).add(Column::LeasedUntil.lte(at))
 }
 
-async fn take(
-    db: &impl ConnectionTrait,
-    queued: Vec<Queued>,
-    until: DateTime<Utc>,
-    sends: bool,
-) -> Result<Vec<(Sms, Queued)>> {
+async fn take(db: &impl Db, queued: Vec<Queued>, until: DateTime<Utc>, sends: bool) -> Result<Vec<(Sms, Queued)>> {
     if queued.is_empty() {
         return Ok(Vec::new());
     }
@@ -334,24 +352,22 @@ async fn take(
             .col_expr(Column::Attempts, Expr::col(Column::Attempts).add(1))
             .col_expr(Column::Unanswered, Expr::col(Column::Unanswered).add(1));
     }
-    claim.exec(db).await?;
+    db.run(claim.build(db.backend())).await?;
     if sends {
         let again = bulk::padded(queued.iter().filter(|q| q.unanswered > 0).map(|q| q.sms));
-        sms::Entity::update_many()
+        let sending = sms::Entity::update_many()
             .col_expr(sms::Column::State, Expr::value(SmsState::Sending))
             .col_expr(sms::Column::Attempts, Expr::col(sms::Column::Attempts).add(1))
-            .filter(sms::Column::Uuid.is_in(ids.clone()))
-            .exec(db)
-            .await?;
+            .filter(sms::Column::Uuid.is_in(ids.clone()));
+        db.run(sending.build(db.backend())).await?;
         if !again.is_empty() {
-            sms::Entity::update_many()
+            let repeated = sms::Entity::update_many()
                 .col_expr(sms::Column::Repeated, Expr::value(true))
-                .filter(sms::Column::Uuid.is_in(again))
-                .exec(db)
-                .await?;
+                .filter(sms::Column::Uuid.is_in(again));
+            db.run(repeated.build(db.backend())).await?;
         }
     }
-    let messages = sms::Entity::find().filter(sms::Column::Uuid.is_in(ids)).all(db).await?;
+    let messages = db.all(sms::Entity::find().filter(sms::Column::Uuid.is_in(ids))).await?;
     let mut messages: HashMap<Uuid, Sms> = messages.into_iter().map(|m| (m.uuid, m)).collect();
     Ok(queued.into_iter().filter_map(|q| messages.remove(&q.sms).map(|m| (m, q))).collect())
 }

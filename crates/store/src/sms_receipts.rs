@@ -4,8 +4,9 @@ use std::cmp::Reverse;
 use std::collections::hash_map::Entry as Place;
 use std::collections::{BTreeSet, HashMap};
 
+use futures_util::FutureExt;
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 use uuid::Uuid;
 
 use crate::bulk;
@@ -13,6 +14,7 @@ use crate::entity::sms::{Column, Entity};
 use crate::entity::sms_segment;
 use crate::sms::{Messages, Sms, rewrite};
 use crate::types::{SmsState, SmsType, now};
+use crate::writer::Db;
 use crate::{Result, smpp, sms_untold};
 
 /// What a carrier says of the message, or the segment of one, that it named so.
@@ -49,59 +51,64 @@ impl Messages<'_> {
     pub async fn receipts(
         &self,
         receipts: Vec<NewReceipt>,
-        is_busy: impl Fn(Uuid) -> bool + Send,
+        is_busy: impl Fn(Uuid) -> bool + Send + 'static,
     ) -> Result<Vec<Option<Receipted>>> {
-        let tx = self.store.begin().await?;
-        let Named { names, mut messages, mut segments } = named(&tx, &receipts).await?;
-        let mut results = Vec::with_capacity(receipts.len());
-        let (mut changes, mut delivered) = (Vec::new(), BTreeSet::new());
-        let modified_on = now();
-        for NewReceipt { carrier, reference_id, failed } in receipts {
-            let Some((uuid, part)) = names.get(&(carrier, reference_id)).copied().filter(|(sms, _)| !is_busy(*sms))
-            else {
-                results.push(None);
-                continue;
-            };
-            let Some(sms) = messages.get_mut(&uuid) else {
-                results.push(None);
-                continue;
-            };
-            let settled = sms.delivered || sms.state != SmsState::Success;
-            let mut changed = !settled;
-            match (failed, part) {
-                _ if settled => {}
-                (Some(reason), _) => (sms.state, sms.reason) = (SmsState::Failed, Some(reason)),
-                (None, None) => sms.delivered = true,
-                (None, Some(part)) => {
-                    let all = segments.entry(uuid).or_default();
-                    all.iter_mut().filter(|one| one.number == part).for_each(|one| one.delivered = true);
-                    delivered.insert((uuid, part));
-                    sms.delivered = all.iter().all(|one| one.delivered);
-                    changed = sms.delivered;
+        self.store
+            .write(move |tx| {
+                async move {
+                    let Named { names, mut messages, mut segments } = named(&tx, &receipts).await?;
+                    let mut results = Vec::with_capacity(receipts.len());
+                    let (mut changes, mut delivered) = (Vec::new(), BTreeSet::new());
+                    let modified_on = now();
+                    for NewReceipt { carrier, reference_id, failed } in receipts {
+                        let Some((uuid, part)) =
+                            names.get(&(carrier, reference_id)).copied().filter(|(sms, _)| !is_busy(*sms))
+                        else {
+                            results.push(None);
+                            continue;
+                        };
+                        let Some(sms) = messages.get_mut(&uuid) else {
+                            results.push(None);
+                            continue;
+                        };
+                        let settled = sms.delivered || sms.state != SmsState::Success;
+                        let mut changed = !settled;
+                        match (failed, part) {
+                            _ if settled => {}
+                            (Some(reason), _) => (sms.state, sms.reason) = (SmsState::Failed, Some(reason)),
+                            (None, None) => sms.delivered = true,
+                            (None, Some(part)) => {
+                                let all = segments.entry(uuid).or_default();
+                                all.iter_mut().filter(|one| one.number == part).for_each(|one| one.delivered = true);
+                                delivered.insert((uuid, part));
+                                sms.delivered = all.iter().all(|one| one.delivered);
+                                changed = sms.delivered;
+                            }
+                        }
+                        if changed {
+                            sms.modified_on = modified_on;
+                            changes.push(sms.clone());
+                        }
+                        results.push(Some(Receipted { sms: sms.clone(), changed }));
+                    }
+                    for (sms, number) in delivered {
+                        use sms_segment::Column as Part;
+                        let told = sms_segment::Entity::update_many()
+                            .col_expr(Part::Delivered, Expr::value(true))
+                            .filter(Part::Sms.eq(sms).and(Part::Number.eq(number)));
+                        tx.run(told.build(tx.backend())).await?;
+                    }
+                    write(&tx, changes).await?;
+                    Ok(results)
                 }
-            }
-            if changed {
-                sms.modified_on = modified_on;
-                changes.push(sms.clone());
-            }
-            results.push(Some(Receipted { sms: sms.clone(), changed }));
-        }
-        for (sms, number) in delivered {
-            use sms_segment::Column as Part;
-            sms_segment::Entity::update_many()
-                .col_expr(Part::Delivered, Expr::value(true))
-                .filter(Part::Sms.eq(sms).and(Part::Number.eq(number)))
-                .exec(&tx)
-                .await?;
-        }
-        write(&tx, changes).await?;
-        tx.commit().await?;
-        Ok(results)
+                .boxed()
+            })
+            .await
     }
 }
 
 /// Each has come to an end, and is in `changes` once.
-async fn write(db: &impl ConnectionTrait, changes: Vec<Sms>) -> Result<()> {
+async fn write(db: &impl Db, changes: Vec<Sms>) -> Result<()> {
     let (good, bad): (Vec<&Sms>, Vec<&Sms>) = changes.iter().partition(|sms| sms.delivered);
     let ids = |messages: Vec<&Sms>| messages.iter().map(|sms| sms.uuid).collect();
     smpp::ended(db, ids(good), true).await?;
@@ -111,30 +118,24 @@ async fn write(db: &impl ConnectionTrait, changes: Vec<Sms>) -> Result<()> {
     Ok(())
 }
 
-async fn named(db: &impl ConnectionTrait, receipts: &[NewReceipt]) -> Result<Named> {
+async fn named(db: &impl Db, receipts: &[NewReceipt]) -> Result<Named> {
     use sms_segment::Column as Part;
     let references: BTreeSet<&str> = receipts.iter().map(|receipt| receipt.reference_id.as_str()).collect();
     let parts = sms_segment::Entity::find()
         .filter(Part::ReferenceId.is_in(bulk::padded(references.iter().copied())))
-        .order_by_desc(Part::CreatedOn)
-        .all(db)
-        .await?;
-    let wholes: Vec<Uuid> = Entity::find()
-        .select_only()
-        .column(Column::Uuid)
+        .order_by_desc(Part::CreatedOn);
+    let parts = db.all(parts).await?;
+    let wholes = Entity::find()
         .filter(Column::ReferenceId.is_in(bulk::padded(references)))
-        .filter(Column::Kind.ne(SmsType::Inbound))
-        .into_tuple()
-        .all(db)
-        .await?;
+        .filter(Column::Kind.ne(SmsType::Inbound));
+    let wholes = db.all(wholes).await?.into_iter().map(|sms| sms.uuid);
     let of_several: BTreeSet<Uuid> = parts.iter().map(|part| part.sms).collect();
     // Other nodes may have receipts of the same messages: in one order, so that no two wait for each other.
-    let mut messages = Entity::find()
-        .filter(Column::Uuid.is_in(bulk::padded(wholes.into_iter().chain(of_several.iter().copied()))))
+    let messages = Entity::find()
+        .filter(Column::Uuid.is_in(bulk::padded(wholes.chain(of_several.iter().copied()))))
         .order_by_asc(Column::Uuid)
-        .lock_exclusive()
-        .all(db)
-        .await?;
+        .lock_exclusive();
+    let mut messages = db.all(messages).await?;
     messages.sort_unstable_by_key(|sms| Reverse(sms.created_on));
     let mut named = Named { names: HashMap::new(), messages: HashMap::new(), segments: HashMap::new() };
     for part in parts {
@@ -150,7 +151,8 @@ async fn named(db: &impl ConnectionTrait, receipts: &[NewReceipt]) -> Result<Nam
         named.messages.insert(sms.uuid, sms);
     }
     if !of_several.is_empty() {
-        let segments = sms_segment::Entity::find().filter(Part::Sms.is_in(bulk::padded(of_several))).all(db).await?;
+        let segments = sms_segment::Entity::find().filter(Part::Sms.is_in(bulk::padded(of_several)));
+        let segments = db.all(segments).await?;
         for segment in segments {
             named.segments.entry(segment.sms).or_default().push(segment);
         }

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use chrono::Utc;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
 use crate::Result;
@@ -13,6 +13,7 @@ pub use crate::entity::sms_untold::Model as Untold;
 use crate::entity::sms_untold::{Column, Entity};
 use crate::sms::{Messages, Sms};
 use crate::types::SmsState;
+use crate::writer::Db;
 
 /// The last place given out.
 static PLACE: AtomicI64 = AtomicI64::new(0);
@@ -46,7 +47,7 @@ impl Messages<'_> {
 }
 
 /// The events of these messages, as they are now, are to be told.
-pub(crate) async fn note<'a>(db: &impl ConnectionTrait, messages: impl Iterator<Item = &'a Sms> + Send) -> Result<()> {
+pub(crate) async fn note<'a>(db: &impl Db, messages: impl Iterator<Item = &'a Sms> + Send) -> Result<()> {
     let rows = messages.map(|sms| Untold {
         uuid: untold_id(sms),
         sms: sms.uuid,
@@ -63,7 +64,7 @@ pub(crate) async fn note<'a>(db: &impl ConnectionTrait, messages: impl Iterator<
 }
 
 /// In the transaction that writes the events.
-pub(crate) async fn told(db: &impl ConnectionTrait, events: &[Uuid]) -> Result<()> {
+pub(crate) async fn told(db: &impl Db, events: &[Uuid]) -> Result<()> {
     bulk::delete::<Entity>(db, Column::Uuid, events).await?;
     Ok(())
 }

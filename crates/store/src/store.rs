@@ -3,16 +3,15 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use sea_orm::sqlx::ConnectOptions as _;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode,
-    SqlxSqliteConnector, TransactionOptions, TransactionTrait,
-};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, SqlxSqliteConnector};
 use sea_orm_migration::MigratorTrait;
 
 use crate::migration::Migrator;
 use crate::rows::Rows;
+use crate::writer::{Opening, Transaction, Writer, Writing};
 use crate::{Keyring, Result, StoreError, numbers, products, sip_users};
 
 /// When SQLite waits for the disk. In WAL mode neither can corrupt the file.
@@ -75,7 +74,7 @@ pub struct Store {
 
 #[derive(Debug)]
 struct Inner {
-    writer: DatabaseConnection,
+    writer: Writer,
     reader: DatabaseConnection,
     keyring: Keyring,
     /// Changes of accounts by this process, their balances left out.
@@ -91,7 +90,7 @@ impl Store {
             connect_sqlite(settings).await?
         } else {
             let pool = connect_postgres(settings).await?;
-            (pool.clone(), pool)
+            (Writer::new(pool.clone(), None)?, pool)
         };
         let (account_changes, subscription_changes) = Default::default();
         let rows = Rows::new();
@@ -108,7 +107,7 @@ impl Store {
     /// Brings the schema up to date and writes what must always be there (product 1, price profiles). Safe to
     /// call at every start.
     pub async fn migrate(&self) -> Result<()> {
-        Migrator::up(&self.inner.writer, None).await?;
+        Migrator::up(self.inner.writer.pool(), None).await?;
         let tx = self.begin().await?;
         products::seed(&tx).await?;
         numbers::seed(&tx).await?;
@@ -125,7 +124,7 @@ impl Store {
     /// Ends every connection once its query is done.
     pub async fn close(&self) -> Result<()> {
         self.inner.reader.close_by_ref().await?;
-        self.inner.writer.close_by_ref().await?;
+        self.inner.writer.close().await?;
         Ok(())
     }
 
@@ -156,7 +155,7 @@ impl Store {
     }
 
     /// For single statements that write.
-    pub(crate) fn writer(&self) -> &DatabaseConnection {
+    pub(crate) fn writer(&self) -> &Writer {
         &self.inner.writer
     }
 
@@ -164,16 +163,21 @@ impl Store {
     ///
     /// `BEGIN IMMEDIATE` on SQLite: the lock is taken where waiting is possible, never in the middle.
     /// Nothing may be read through [`Store::reader`] while it is open: in memory both are one connection.
-    pub(crate) async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
-        let options = TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        };
-        self.inner.writer.begin_with_options(options).await
+    pub(crate) async fn begin(&self) -> Result<Transaction, DbErr> {
+        self.inner.writer.begin().await
+    }
+
+    /// The same for what is written all the time: many of them become one transaction. See [`Writer::write`].
+    pub(crate) async fn write<T, F>(&self, job: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: for<'a> FnOnce(Writing<'a>) -> BoxFuture<'a, Result<T>> + Send + 'static,
+    {
+        self.inner.writer.write(job).await
     }
 }
 
-async fn connect_sqlite(settings: &Settings) -> Result<(DatabaseConnection, DatabaseConnection)> {
+async fn connect_sqlite(settings: &Settings) -> Result<(Writer, DatabaseConnection)> {
     let synchronous = match settings.synchronous {
         Synchronous::Full => SqliteSynchronous::Full,
         Synchronous::Normal => SqliteSynchronous::Normal,
@@ -202,12 +206,31 @@ async fn connect_sqlite(settings: &Settings) -> Result<(DatabaseConnection, Data
         let pool = pool(connections).connect_with(options).await.map_err(|e| unreachable_database(&e))?;
         Ok::<_, StoreError>(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool))
     };
-    let writer =
-        connect(1, options.clone().pragma("cache_size", CACHE).pragma("wal_autocheckpoint", CHECKPOINT)).await?;
-    let reader = match in_memory {
-        true => writer.clone(),
-        false => connect(settings.connections, options.pragma("query_only", "ON")).await?,
+    let pool = connect(1, options.clone().pragma("cache_size", CACHE).pragma("wal_autocheckpoint", CHECKPOINT)).await?;
+    if in_memory {
+        return Ok((Writer::new(pool.clone(), None)?, pool));
+    }
+    let opening = Opening {
+        path: options.get_filename().to_owned(),
+        busy_timeout: settings.busy_timeout,
+        pragmas: vec![
+            (
+                "synchronous",
+                match settings.synchronous {
+                    Synchronous::Full => "FULL",
+                    Synchronous::Normal => "NORMAL",
+                },
+            ),
+            ("foreign_keys", "ON"),
+            ("cache_size", CACHE),
+            ("wal_autocheckpoint", CHECKPOINT),
+            // What a job that fails takes back is kept in memory.
+            ("temp_store", "MEMORY"),
+        ],
+        statements: STATEMENTS,
     };
+    let writer = Writer::new(pool, Some(&opening))?;
+    let reader = connect(settings.connections, options.pragma("query_only", "ON")).await?;
     Ok((writer, reader))
 }
 

@@ -1,13 +1,14 @@
 //! TN filter profiles: who may call a number.
 
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryTrait};
 use uuid::Uuid;
 
 pub use crate::entity::tn_filter::Model as TnFilter;
 use crate::entity::tn_filter::{Column, Entity};
 use crate::entity::{sip_control_app, tn_lease};
 use crate::types::{Json, OnReject, now};
+use crate::writer::Db;
 use crate::{Result, Store, StoreError, owned};
 
 /// Entries of a list at most.
@@ -113,15 +114,14 @@ impl TnFilters<'_> {
 }
 
 /// Adds up, in an order that two nodes have in common. Filters that are gone are passed over.
-pub(crate) async fn count_rejected(db: &impl ConnectionTrait, mut rejected: Vec<RejectedCalls>) -> Result<(), DbErr> {
+pub(crate) async fn count_rejected(db: &impl Db, mut rejected: Vec<RejectedCalls>) -> Result<(), DbErr> {
     rejected.sort_unstable_by_key(|calls| calls.filter);
     for RejectedCalls { account, filter, count } in rejected {
-        Entity::update_many()
+        let counted = Entity::update_many()
             .col_expr(Column::Rejected, Expr::col(Column::Rejected).add(count))
             .filter(Column::Account.eq(account))
-            .filter(Column::Uuid.eq(filter))
-            .exec(db)
-            .await?;
+            .filter(Column::Uuid.eq(filter));
+        db.run(counted.build(db.backend())).await?;
     }
     Ok(())
 }

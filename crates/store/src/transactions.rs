@@ -12,6 +12,7 @@ pub use crate::entity::transaction::Model as Transaction;
 use crate::entity::transaction::{Column, Entity};
 use crate::search::{Found, Search, mask, run, searchable, sortable};
 use crate::types::{Money, RefType, now, ordered_uuid};
+use crate::writer::Db;
 use crate::{Result, Store, StoreError, accounts, owned};
 
 searchable!(transaction, {
@@ -153,7 +154,7 @@ fn sums(account: Uuid, from: DateTime<Utc>, to: DateTime<Utc>, key: Expr) -> Sel
 
 /// Books several changes of one balance, in their order, whatever it was and becomes: what was used is owed. Returns the
 /// balance after them.
-pub(crate) async fn book_used(db: &impl ConnectionTrait, account: Uuid, used: Vec<NewTransaction>) -> Result<Money> {
+pub(crate) async fn book_used(db: &impl Db, account: Uuid, used: Vec<NewTransaction>) -> Result<Money> {
     let mut balance = accounts::lock(db, account).await?.balance;
     let created_on = now();
     let rows = used.into_iter().map(|new| {

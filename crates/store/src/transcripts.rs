@@ -2,7 +2,7 @@
 
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
-    sea_query::Expr,
+    QueryTrait, sea_query::Expr,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -11,6 +11,7 @@ pub use crate::entity::transcript::Model as Transcript;
 use crate::entity::transcript::{Column, Entity};
 use crate::records::Record;
 use crate::types::{Json, TranscriptState, now, ordered_uuid};
+use crate::writer::Db;
 use crate::{Result, Store, StoreError, owned};
 
 /// Milliseconds since the beginning of the audio.
@@ -74,14 +75,15 @@ impl Transcripts<'_> {
 }
 
 /// Writes them in this order. What has become of one whose recording was deleted meanwhile is not kept.
-pub(crate) async fn write(db: &impl ConnectionTrait, transcripts: Vec<Transcript>) -> Result<(), DbErr> {
+pub(crate) async fn write(db: &impl Db, transcripts: Vec<Transcript>) -> Result<(), DbErr> {
     for transcript in transcripts {
         let uuid = transcript.uuid;
         match transcript.state {
             TranscriptState::Waiting => owned::insert(db, transcript).await?,
             TranscriptState::Done | TranscriptState::Failed => {
                 let row = transcript.into_active_model().reset_all();
-                Entity::update_many().set(row).filter(Column::Uuid.eq(uuid)).exec(db).await.map(drop)?;
+                let changed = Entity::update_many().set(row).filter(Column::Uuid.eq(uuid));
+                db.run(changed.build(db.backend())).await?;
             }
         }
     }

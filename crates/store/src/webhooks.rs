@@ -1,6 +1,7 @@
 //! Webhooks: what is still to be told, and what became of it.
 
 use chrono::{DateTime, Utc};
+use futures_util::FutureExt;
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
@@ -12,6 +13,7 @@ pub use crate::entity::webhook_delivery::Model as WebhookDelivery;
 use crate::entity::webhook_delivery::{Column, Entity};
 use crate::search::{Found, Search, run, searchable, sortable};
 use crate::types::{DeliveryState, EventType, now};
+use crate::writer::Db;
 use crate::{Result, Store, owned};
 
 searchable!(webhook_delivery, { "state" => State, "type" => Kind, "attempts" => Attempts });
@@ -46,38 +48,43 @@ impl Webhooks<'_> {
     /// Those, of all accounts, who wait to be told of something.
     pub async fn hooks_waiting(&self) -> Result<Vec<Uuid>> {
         let waiting = Entity::find().select_only().column(Column::Hook).filter(Column::NextOn.is_not_null());
-        Ok(waiting.group_by(Column::Hook).into_tuple().all(self.store.writer()).await?)
+        Ok(waiting.group_by(Column::Hook).into_tuple().all(self.store.reader()).await?)
     }
 
     /// What one waits to be told, the oldest first.
     pub async fn waiting(&self, hook: Uuid, limit: u64) -> Result<Vec<WebhookDelivery>> {
         let waiting = Entity::find().filter(Column::Hook.eq(hook)).filter(Column::NextOn.is_not_null());
         let oldest = waiting.order_by_asc(Column::CreatedOn).order_by_asc(Column::Seq).limit(limit);
-        // The writer has what was written last.
-        Ok(oldest.all(self.store.writer()).await?)
+        Ok(oldest.all(self.store.reader()).await?)
     }
 
     /// Writes deliveries as they are now, with the attempts that made them so.
     pub async fn settle(&self, deliveries: Vec<WebhookDelivery>, attempts: Vec<WebhookAttempt>) -> Result<()> {
-        let tx = self.store.begin().await?;
-        bulk::insert::<webhook_attempt::Entity, _>(&tx, attempts, &Conflict::Refuse).await?;
-        let keep = [
-            Column::CreatedOn,
-            Column::Account,
-            Column::Hook,
-            Column::Subscription,
-            Column::SipControlApp,
-            Column::Event,
-            Column::Seq,
-            Column::Kind,
-            Column::RefId,
-            Column::Since,
-            Column::Body,
-            Column::Callback,
-        ];
-        bulk::insert::<Entity, _>(&tx, deliveries, &Conflict::Update { key: Column::Uuid, keep: &keep }).await?;
-        tx.commit().await?;
-        Ok(())
+        self.store
+            .write(move |tx| {
+                async move {
+                    bulk::insert::<webhook_attempt::Entity, _>(&tx, attempts, &Conflict::Refuse).await?;
+                    let keep = [
+                        Column::CreatedOn,
+                        Column::Account,
+                        Column::Hook,
+                        Column::Subscription,
+                        Column::SipControlApp,
+                        Column::Event,
+                        Column::Seq,
+                        Column::Kind,
+                        Column::RefId,
+                        Column::Since,
+                        Column::Body,
+                        Column::Callback,
+                    ];
+                    bulk::insert::<Entity, _>(&tx, deliveries, &Conflict::Update { key: Column::Uuid, keep: &keep })
+                        .await?;
+                    Ok(())
+                }
+                .boxed()
+            })
+            .await
     }
 
     pub async fn get(&self, account: Uuid, uuid: Uuid) -> Result<WebhookDelivery> {
@@ -151,7 +158,7 @@ impl Webhooks<'_> {
 }
 
 /// What is to be told of events that are written in the same transaction.
-pub(crate) async fn insert(db: &impl ConnectionTrait, rows: Vec<WebhookDelivery>) -> Result<()> {
+pub(crate) async fn insert(db: &impl Db, rows: Vec<WebhookDelivery>) -> Result<()> {
     bulk::insert::<Entity, _>(db, rows, &Conflict::Refuse).await?;
     Ok(())
 }

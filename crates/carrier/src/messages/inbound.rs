@@ -141,7 +141,8 @@ async fn apply(shared: &Shared, receipts: &[Early]) -> Result<Vec<bool>, StoreEr
         reference_id: receipt.reference.clone(),
         failed: (receipt.state != ReceiptState::Delivered).then(|| reason(receipt)),
     });
-    let is_busy = |sms| shared.under_way.lock().contains_key(&sms);
+    let under_way = shared.under_way.clone();
+    let is_busy = move |sms| under_way.lock().contains_key(&sms);
     let found = shared.store.sms().receipts(new.collect(), is_busy).await?;
     let mut contexts: HashMap<(Uuid, Tn), Context> = HashMap::new();
     for Receipted { sms, .. } in found.iter().flatten().filter(|found| found.changed) {

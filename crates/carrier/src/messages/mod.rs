@@ -132,7 +132,7 @@ struct Shared {
     /// `success` comes before its `created`.
     announcing: RwLock<()>,
     /// Messages from their claim to the events of what came of it.
-    under_way: Mutex<HashMap<Uuid, Instant>>,
+    under_way: Arc<Mutex<HashMap<Uuid, Instant>>>,
     /// What those will cost, by account: no balance is promised twice.
     reserved: Mutex<HashMap<Uuid, Money>>,
     /// Whose turn it is in each profile's pool.
@@ -168,7 +168,7 @@ impl Messages {
             queued: Notify::new(),
             handed_over: Notify::new(),
             announcing: RwLock::new(()),
-            under_way: Mutex::default(),
+            under_way: Arc::default(),
             reserved: Mutex::default(),
             turns: Mutex::default(),
             health: Mutex::default(),

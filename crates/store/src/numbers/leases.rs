@@ -3,8 +3,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel,
-    QueryFilter, QueryOrder, QuerySelect,
+    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
+    QuerySelect,
 };
 use uuid::Uuid;
 
@@ -234,7 +234,7 @@ impl Numbers<'_> {
 }
 
 async fn insert(
-    tx: &DatabaseTransaction,
+    tx: &impl ConnectionTrait,
     account: Uuid,
     new: NewLease,
     messaging_profile: Option<Uuid>,
@@ -294,7 +294,7 @@ async fn active(db: &impl ConnectionTrait, account: Uuid, uuid: Uuid) -> Result<
 }
 
 /// Marks the lease released and lets go of all that pointed at it or that it pointed at.
-pub(super) async fn end(tx: &DatabaseTransaction, account: Uuid, uuid: Uuid, quarantine: Duration) -> Result<TnLease> {
+pub(super) async fn end(tx: &impl ConnectionTrait, account: Uuid, uuid: Uuid, quarantine: Duration) -> Result<TnLease> {
     let released_on = now();
     let lease = TnLease {
         released_on: Some(released_on),

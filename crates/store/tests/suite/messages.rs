@@ -83,7 +83,7 @@ on_both! {
             reference_id: "ref-1".into(),
             failed: failed.map(str::to_owned),
         };
-        let busy = sms.receipts(vec![receipt("north", None)], |busy| busy == one).await.unwrap();
+        let busy = sms.receipts(vec![receipt("north", None)], move |busy| busy == one).await.unwrap();
         assert!(matches!(busy[..], [None]), "not its turn");
         // Of several at once each is of what those before it have made.
         let several = vec![receipt("south", None), receipt("north", None), receipt("north", Some("EXPIRED"))];
