@@ -10,7 +10,7 @@ use crate::writer::Db;
 
 /// Rows of one statement at most: few enough for the parameters SQLite takes (32,766), as no table here has more than
 /// 500 columns.
-const ROWS: usize = 64;
+pub(crate) const ROWS: usize = 64;
 
 /// What happens to a row that is there already.
 pub(crate) enum Conflict<'a, C> {
@@ -34,14 +34,17 @@ where
     let backend = db.backend();
     let mut left = rows.len();
     let mut rows = rows.into_iter();
-    while let Some(count) = next(&mut left) {
+    let mut sql = (0, String::new());
+    while let Some(count) = next(&mut left, db.rows_together()) {
         let mut values = Vec::with_capacity(count * E::Column::iter().len());
         for row in rows.by_ref().take(count) {
             let mut row = row.into_active_model();
             values.extend(E::Column::iter().filter_map(|column| row.take(column).into_value()));
         }
-        let sql = text::<E>(backend, count, conflict);
-        db.run(Statement::from_sql_and_values(backend, sql, values)).await?;
+        if sql.0 != count {
+            sql = (count, text::<E>(backend, count, conflict));
+        }
+        db.run(Statement::from_sql_and_values(backend, &sql.1, values)).await?;
     }
     Ok(())
 }
@@ -50,7 +53,7 @@ where
 pub(crate) async fn delete<E: EntityTrait>(db: &impl Db, column: E::Column, keys: &[Uuid]) -> Result<(), DbErr> {
     let backend = db.backend();
     let (table, mut left, mut keys) = (E::default(), keys.len(), keys.iter());
-    while let Some(count) = next(&mut left) {
+    while let Some(count) = next(&mut left, ROWS) {
         let mut sql = format!("DELETE FROM \"{}\" WHERE \"{}\" IN (", table.table_name(), column.as_str());
         parameters(&mut sql, backend, 1, count);
         sql.push(')');
@@ -70,8 +73,8 @@ pub(crate) fn padded<K: Clone>(keys: impl IntoIterator<Item = K>) -> Vec<K> {
 }
 
 /// How many rows the next statement holds, taken from those that are left.
-fn next(left: &mut usize) -> Option<usize> {
-    let count = (1 << left.checked_ilog2()?).min(ROWS);
+fn next(left: &mut usize, most: usize) -> Option<usize> {
+    let count = (1 << left.checked_ilog2()?).min(most);
     *left -= count;
     Some(count)
 }

@@ -5,14 +5,16 @@
 
 use std::fmt::Display;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use parking_lot::Mutex;
 use rusqlite::types::{Value as Stored, ValueRef};
 use rusqlite::{CachedStatement, Connection, ErrorCode, ffi};
-use sea_orm::{ActiveModelTrait, DbBackend, DbErr, QueryTrait, RuntimeErr, Select, Statement, TryIntoModel, Value};
+use sea_orm::{
+    ActiveModelTrait, DbBackend, DbErr, IdenStatic, Iterable, QueryTrait, RuntimeErr, Select, Statement, TryIntoModel,
+    Value,
+};
 use uuid::Uuid;
 
 use super::Readable;
@@ -89,7 +91,8 @@ impl Direct {
         let mut prepared = self.prepare(&connection, select.build(DbBackend::Sqlite))?;
         let mut columns = Vec::with_capacity(prepared.column_count());
         for column in prepared.columns() {
-            let known = E::Column::from_str(column.name()).map_err(|_| DbErr::Type(column.name().to_owned()))?;
+            let known = E::Column::iter().find(|known| known.as_str() == column.name());
+            let known = known.ok_or_else(|| DbErr::Type(format!("{} is no column", column.name())))?;
             columns.push((known, Kind::of(column.decl_type())?));
         }
         let mut rows = prepared.raw_query();

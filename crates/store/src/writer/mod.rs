@@ -21,7 +21,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
 
 pub(crate) use self::direct::{Direct, Opening};
 use self::group::{Ended, Group};
-use crate::{Result, StoreError};
+use crate::{Result, StoreError, bulk};
 
 /// Held by who writes to a file of SQLite.
 type Turn = Arc<Mutex<()>>;
@@ -57,6 +57,11 @@ pub(crate) trait Db: Sync {
     fn run(&self, statement: Statement) -> impl Future<Output = Result<u64, DbErr>> + Send;
 
     fn all<E: Readable>(&self, select: Select<E>) -> impl Future<Output = Result<Vec<E::Model>, DbErr>> + Send;
+
+    /// Rows that are best inserted by one statement: a power of two.
+    fn rows_together(&self) -> usize {
+        bulk::ROWS
+    }
 }
 
 /// An entity whose rows can be made of the values of their columns.
@@ -219,6 +224,14 @@ impl Db for Writing<'_> {
         }
     }
 
+    fn rows_together(&self) -> usize {
+        match self {
+            Writing::Pooled(_) => bulk::ROWS,
+            // A statement that is there already costs less than its rows put together.
+            Writing::Direct(_) => 1,
+        }
+    }
+
     async fn run(&self, statement: Statement) -> Result<u64, DbErr> {
         match self {
             Writing::Pooled(tx) => Db::run(*tx, statement).await,
@@ -233,3 +246,6 @@ impl Db for Writing<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
