@@ -55,6 +55,8 @@ struct Hook {
     method: Method,
     timeout: Option<Duration>,
     secret: String,
+    /// It is told of an inbound message that nobody has taken yet.
+    inbound: bool,
 }
 
 /// What a messaging profile is told: of a message, what an event of it carries.
@@ -149,7 +151,9 @@ impl Attempting {
         let again_in = match outcome {
             Outcome::Delivered => {
                 over(&mut delivery, DeliveryState::Delivered, None);
-                self.received(&delivery).await;
+                if hook.inbound {
+                    self.received(&delivery).await;
+                }
                 None
             }
             Outcome::Failed(reason) => self.put_off(&mut delivery, reason, wish),
@@ -167,8 +171,8 @@ impl Attempting {
 
     /// An inbound message counts as delivered once its callback has taken it.
     async fn received(&self, delivery: &WebhookDelivery) {
-        let Some(message) = delivery.ref_id.filter(|_| delivery.callback) else { return };
-        let mark = |sms: &mut Sms| sms.delivered |= sms.kind == SmsType::Inbound;
+        let Some(message) = delivery.ref_id else { return };
+        let mark = |sms: &mut Sms| sms.delivered = true;
         if let Err(error) = self.store.sms().change(delivery.account, message, mark).await {
             tracing::warn!(%error, "a message that a callback has taken is not marked");
         }
@@ -193,7 +197,14 @@ impl Attempting {
         let row = subscriptions.find(delivery.account, uuid).await?;
         let Some(url) = row.url.clone().filter(|_| row.is_active) else { return Ok(None) };
         let secret = subscriptions.secret(&row)?;
-        Ok(Some(Hook { url, failover_url: row.failover_url, method: Method::Post, timeout: None, secret }))
+        Ok(Some(Hook {
+            url,
+            failover_url: row.failover_url,
+            method: Method::Post,
+            timeout: None,
+            secret,
+            inbound: false,
+        }))
     }
 
     async fn app(&self, delivery: &WebhookDelivery, uuid: uuid::Uuid) -> Result<Option<Hook>, StoreError> {
@@ -202,7 +213,7 @@ impl Attempting {
         let timeout = app.webhook_request_timeout.and_then(|timeout| u64::try_from(timeout).ok());
         let timeout = timeout.filter(|timeout| *timeout > 0).map(Duration::from_millis);
         let secret = self.store.webhooks().secret(uuid);
-        Ok(Some(Hook { url, failover_url: None, method: app.webhook_method, timeout, secret }))
+        Ok(Some(Hook { url, failover_url: None, method: app.webhook_method, timeout, secret, inbound: false }))
     }
 
     /// That of the message, else those of its profile.
@@ -213,13 +224,14 @@ impl Attempting {
             Some(profile) => Some(self.store.messaging_profiles().get(delivery.account, profile).await?),
             None => None,
         };
+        let inbound = sms.kind == SmsType::Inbound && !sms.delivered;
         let secret = profile.as_ref().map(|profile| self.store.webhooks().secret(profile.uuid)).unwrap_or_default();
         let of_profile = profile.map(|profile| (profile.callback_url, profile.callback_url2)).unwrap_or_default();
         let (url, failover_url) = match (sms.custom_callback_url, of_profile) {
             (Some(url), _) | (None, (None, Some(url))) => (Some(url), None),
             (None, (url, failover_url)) => (url, failover_url),
         };
-        Ok(url.map(|url| Hook { url, failover_url, method: Method::Post, timeout: None, secret }))
+        Ok(url.map(|url| Hook { url, failover_url, method: Method::Post, timeout: None, secret, inbound }))
     }
 
     fn request(
