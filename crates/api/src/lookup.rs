@@ -69,6 +69,7 @@ impl Lookup {
             "nxx": digits(3..6),
             "state": state,
             "rate_center": placed(|block| Some(block.rate_center.clone()), &facts.rate_center),
+            "county": fact(lerg.as_ref().and_then(|block| block.county.clone()).map(Value::from), Some(LERG)),
             "lata": placed(|block| block.lata.clone(), &facts.lata),
             "ocn": said_or(&facts.ocn, |block| block.ocn.clone()),
             "carrier": said_or(&facts.carrier, |block| block.carrier.clone()),

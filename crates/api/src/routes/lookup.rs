@@ -44,6 +44,8 @@ struct NumberLookup {
     /// Two letters of the state or province.
     state: TextFact,
     rate_center: TextFact,
+    /// Known where a LERG file with counties was uploaded.
+    county: TextFact,
     /// Local access and transport area.
     lata: TextFact,
     /// Operating company number.

@@ -51,8 +51,9 @@ async fn who_cannot_pay_is_told_nothing() {
 #[tokio::test]
 async fn the_lerg_is_uploaded_read_and_looked_up_in() {
     let world = operated().await;
-    let file = "npa,nxx,block,state,rate_center,lata,ocn,carrier\n201,555,A,NJ,HACKENSACK,224,9206,\"Verizon, NJ\"\n\
-                201,555,1,NJ,JERSEY CTY,224,1234,Acme\n20,555,A,NJ,X,,,\n\n416,555,A,on,TORONTO,,,\n";
+    let file = "npa,nxx,block,state,rate_center,lata,ocn,carrier,county\n\
+                201,555,A,NJ,HACKENSACK,224,9206,\"Verizon, NJ\",\n\
+                201,555,1,NJ,JERSEY CTY,224,1234,Acme,HUDSON\n20,555,A,NJ,X,,,,\n\n416,555,A,on,TORONTO,,,,\n";
     let sent = || world.call(Method::POST, "/rest/dict/lerg").body("text/csv", file);
     let done = sent().expect(200).await;
     assert_eq!((&done["accepted"], &done["failed"], &done["total"]), (&json!(3), &json!(1), &json!(4)));
@@ -73,10 +74,12 @@ async fn the_lerg_is_uploaded_read_and_looked_up_in() {
     let centers = world.get("/rest/dict/lerg/ratecenters?state=nj").expect(200).await;
     assert_eq!(centers, json!(["HACKENSACK", "JERSEY CTY"]));
     // The thousand where it is told apart, else the exchange; who serves it now is the provider's to say.
-    for (tn, center) in [("12015551234", "JERSEY CTY"), ("12015552234", "HACKENSACK")] {
+    let hudson = json!({"value": "HUDSON", "source": "lerg"});
+    let unknown = json!({"value": null, "source": null});
+    for (tn, center, county) in [("12015551234", "JERSEY CTY", hudson), ("12015552234", "HACKENSACK", unknown)] {
         let facts = world.get(&format!("/rest/lookup/{tn}")).expect(200).await;
         assert_eq!(facts["rate_center"], json!({"value": center, "source": "lerg"}));
-        assert_eq!(facts["lata"], json!({"value": "224", "source": "lerg"}));
+        assert_eq!((&facts["county"], &facts["lata"]), (&county, &json!({"value": "224", "source": "lerg"})));
         assert_eq!(facts["carrier"]["source"], "dev");
     }
 
