@@ -157,7 +157,7 @@ pub struct Engine {
     sweep: tokio::task::JoinHandle<()>,
     archive: Arc<Archive>,
     uploads: tokio::task::JoinHandle<()>,
-    /// Of the run before.
+    /// Of nodes that are gone.
     transcripts: tokio::task::JoinHandle<()>,
     stun: Option<tokio::task::JoinHandle<()>>,
     signalling: Signalling,
@@ -244,16 +244,13 @@ impl Engine {
         let (webhook_store, batch_store) = (store.clone(), store.clone());
         let uploads = tokio::spawn(archive.clone().run(store.clone()));
         let journal = Journal::new(hub, archive.uploads());
-        let left = store.transcripts().waiting().await?;
-        let transcript_store = store.clone();
         let guard = Arc::new(guard);
         let router = Router::new(config.router, store, challenger, guard, gate.clone(), locator, stir, journal.clone());
         let router = Arc::new(router);
         trust_trunks(&gate, &router).await?;
         router.restore_spending().await?;
-        let (hears, archived) = (recognition.clone(), archive.clone());
-        let transcripts = transcribe_left(left, hears, router.clone(), transcript_store, journal.clone(), archived);
-        let transcripts = tokio::spawn(transcripts);
+        let left = transcribe_left(recognition.clone(), router.clone(), journal.clone(), archive.clone());
+        let transcripts = tokio::spawn(left);
 
         let ua = UaConfig {
             product: PRODUCT.into(),

@@ -1,5 +1,5 @@
 //! Calls and recordings of a run that was killed, and what it had not transcribed: nobody will tell of their end but the next
-//! one.
+//! one, or another node.
 
 use std::sync::Arc;
 
@@ -15,11 +15,13 @@ use opentact_store::types::{self, CallState, RecordState};
 use opentact_store::{Store, StoreError};
 
 use crate::journal::Journal;
-use crate::recognition::Recognition;
+use crate::recognition::{HELD, Recognition, held};
 use crate::recordings::Archive;
 use crate::router::Router;
 use crate::{media, recordings};
 
+/// Transcripts that are looked for at a time.
+const LEFT: u64 = 100;
 /// Calls between two waits for the disk; the hub's queue takes many times that.
 const BATCH: usize = 500;
 
@@ -77,19 +79,27 @@ pub(crate) async fn end_lost_recordings(
     Ok(count)
 }
 
-/// Transcribes what the run before was asked for and has not done, one after another, while the node works already.
+/// Transcribes what nodes that are gone were asked for and have not done, one after another, for ever.
 pub(crate) async fn transcribe_left(
-    left: Vec<Transcript>,
     recognition: Recognition,
     router: Arc<Router>,
-    store: Store,
     journal: Journal,
     archive: Arc<Archive>,
 ) {
-    for waiting in left {
-        if let Err(error) = transcribe(&waiting, &recognition, &router, &store, &journal, &archive).await {
-            tracing::warn!(record = %waiting.record, %error, "a recording is not transcribed before the next start");
+    loop {
+        let left = match router.store().transcripts().left(Utc::now() - HELD, LEFT).await {
+            Ok(left) => left,
+            Err(error) => {
+                tracing::warn!(%error, "what is left to transcribe cannot be read");
+                Vec::new()
+            }
+        };
+        for waiting in left {
+            if let Err(error) = transcribe(&waiting, &recognition, &router, &journal, &archive).await {
+                tracing::warn!(record = %waiting.record, %error, "a recording is not transcribed yet");
+            }
         }
+        tokio::time::sleep(HELD).await;
     }
 }
 
@@ -97,18 +107,23 @@ async fn transcribe(
     waiting: &Transcript,
     recognition: &Recognition,
     router: &Router,
-    store: &Store,
     journal: &Journal,
     archive: &Archive,
 ) -> Result<(), StoreError> {
+    let store = router.store();
     let record = match store.records().get(waiting.account, waiting.record).await {
         Err(StoreError::NotFound(_)) => return store.transcripts().delete(waiting.account, waiting.uuid).await,
         record => record?,
     };
+    if record.upload_due.is_some() && archive.find(&record).await.is_err() {
+        // On another node, which will upload it.
+        return Ok(());
+    }
+    let Some(waiting) = store.transcripts().hold(waiting).await? else { return Ok(()) };
     let call = store.calls().get(record.account, record.call).await?;
     let account = Arc::new(store.accounts().get(record.account).await?);
-    let path = recordings::path(archive.folder(), &record);
-    let settled = recognition.settle(path, &record, waiting, &account, router.ledger()).await;
+    let settling = recognition.settle(archive, &record, &waiting, &account, router.ledger());
+    let Some(settled) = held(store, &waiting, settling).await else { return Ok(()) };
     let records = store.records().of_call(record.account, record.call).await?;
     show(store, &call, &records, |shown| journal.transcribed(&record, settled, shown)).await
 }

@@ -1,8 +1,9 @@
 //! Transcripts of recordings.
 
+use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
-    QueryTrait, sea_query::Expr,
+    QuerySelect, QueryTrait, sea_query::Expr,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -62,11 +63,26 @@ impl Transcripts<'_> {
         found.ok_or(StoreError::NotFound("Transcript"))
     }
 
-    /// Of all accounts: those that are still to be made, the oldest first.
-    pub async fn waiting(&self) -> Result<Vec<Transcript>> {
+    /// Of all accounts: those that are still to be made and that nobody has held since `before`, the oldest first.
+    pub async fn left(&self, before: DateTime<Utc>, limit: u64) -> Result<Vec<Transcript>> {
         // As the index says it: of a parameter it is not known what it will be.
-        let waiting = Entity::find().filter(Expr::cust("state = 'waiting'"));
-        Ok(waiting.order_by_asc(Column::CreatedOn).all(self.store.reader()).await?)
+        let left = Entity::find().filter(Expr::cust("state = 'waiting'")).filter(Column::ModifiedOn.lt(before));
+        Ok(left.order_by_asc(Column::CreatedOn).limit(limit).all(self.store.reader()).await?)
+    }
+
+    /// Holds one that is still to be made, as it was when it was read or last held, for the caller alone. `None` where
+    /// another has taken it meanwhile, or it is made or gone.
+    pub async fn hold(&self, waiting: &Transcript) -> Result<Option<Transcript>> {
+        // Later than it was, whatever the clock says: by that others see that it is held.
+        let modified_on = now().max(waiting.modified_on + TimeDelta::milliseconds(1));
+        let held = Entity::update_many()
+            .col_expr(Column::ModifiedOn, Expr::value(modified_on))
+            .filter(Column::Uuid.eq(waiting.uuid))
+            .filter(Column::State.eq(TranscriptState::Waiting))
+            .filter(Column::ModifiedOn.eq(waiting.modified_on))
+            .exec(self.store.writer())
+            .await?;
+        Ok((held.rows_affected == 1).then(|| Transcript { modified_on, ..waiting.clone() }))
     }
 
     pub async fn delete(&self, account: Uuid, uuid: Uuid) -> Result<()> {

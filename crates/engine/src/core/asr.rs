@@ -5,8 +5,7 @@ use opentact_store::records::Record;
 use opentact_store::transcripts::Transcript;
 
 use super::{Core, Message};
-use crate::recognition::{Heard, RATE, Wish, listen};
-use crate::recordings;
+use crate::recognition::{Heard, RATE, Wish, held, listen};
 
 impl Core {
     pub(super) fn listen(&mut self, call: LegId, leg: LegId, id: u64, listen: Listen) {
@@ -58,14 +57,15 @@ impl Core {
         let Some(entry) = self.calls.get(&call) else { return };
         let Some(object) = entry.book.object(LegId(record.call)) else { return };
         let account = entry.book.context().tenant.row.clone();
-        let path = recordings::path(self.drivers.archive.folder(), &record);
         let (recognition, router) = (self.drivers.recognition.clone(), self.drivers.router.clone());
-        let journal = self.drivers.journal.clone();
+        let (archive, journal) = (self.drivers.archive.clone(), self.drivers.journal.clone());
         let waiting = Transcript::waiting(&record, lang);
         journal.to_transcribe(waiting.clone());
         self.drivers.runtime.spawn(async move {
-            let settled = recognition.settle(path, &record, &waiting, &account, router.ledger()).await;
-            journal.transcribed(&record, settled, &object);
+            let settling = recognition.settle(&archive, &record, &waiting, &account, router.ledger());
+            if let Some(settled) = held(router.store(), &waiting, settling).await {
+                journal.transcribed(&record, settled, &object);
+            }
         });
     }
 }

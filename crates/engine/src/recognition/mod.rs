@@ -19,6 +19,7 @@ use crate::http::HttpError;
 pub(crate) use listen::{Heard, listen};
 pub use opentact_media::utterance::{RATE, Settings as Utterance};
 pub use opentact_store::transcripts::Word;
+pub(crate) use recording::{HELD, held};
 pub use server::ServerConfig;
 pub use sphinx::SphinxConfig;
 pub use stream::StreamConfig;

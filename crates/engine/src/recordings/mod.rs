@@ -2,12 +2,13 @@
 
 mod upload;
 
+use std::io::Read;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use object_store::aws::AmazonS3Builder;
@@ -15,6 +16,7 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path as ObjectPath;
 use object_store::{ClientOptions, GetOptions, GetRange, ObjectStore, ObjectStoreExt as _, RetryConfig};
 use opentact_store::records::Record;
+use tokio::runtime::Handle;
 use url::Url;
 
 /// Connecting to the object store.
@@ -130,6 +132,21 @@ impl Archive {
         }
     }
 
+    /// All of a recording, from where it is.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Gone`]; the file's or the store's.
+    pub(crate) async fn audio(&self, record: &Record) -> Result<Box<dyn Read + Send>, ArchiveError> {
+        match self.find(record).await? {
+            Source::File(path) => Ok(Box::new(std::fs::File::open(path)?)),
+            Source::Object => {
+                let whole = 0..u64::try_from(record.size).unwrap_or(0);
+                let stream = self.read(record, whole).await?;
+                Ok(Box::new(Coming { stream, piece: Bytes::new(), runtime: Handle::current() }))
+            }
+        }
+    }
+
     /// Octets of a recording in the object store, as they come.
     ///
     /// # Errors
@@ -161,6 +178,28 @@ impl Archive {
         }
         remove(&path(&self.folder, record)).await?;
         Ok(())
+    }
+}
+
+/// What comes of the object store, for who reads in a thread that may wait.
+struct Coming {
+    stream: BoxStream<'static, object_store::Result<Bytes>>,
+    /// What is left of the last piece.
+    piece: Bytes,
+    runtime: Handle,
+}
+
+impl Read for Coming {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        while self.piece.is_empty() {
+            match self.runtime.block_on(self.stream.next()) {
+                Some(piece) => self.piece = piece.map_err(std::io::Error::other)?,
+                None => return Ok(0),
+            }
+        }
+        let length = self.piece.len().min(buffer.len());
+        self.piece.split_to(length).copy_to_slice(&mut buffer[..length]);
+        Ok(length)
     }
 }
 

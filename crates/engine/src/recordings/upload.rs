@@ -173,6 +173,8 @@ fn next_attempt(record: &Record, error: &ArchiveError, give_up: Duration, now: D
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
+
     use object_store::memory::InMemory;
     use opentact_store::types::{RecordFormat, RecordState};
     use uuid::Uuid;
@@ -215,9 +217,13 @@ mod tests {
             give_up: Duration::from_secs(1),
         };
         let archive = Archive::open(RecordingsConfig { folder: folder.path().to_owned(), upload: None }).unwrap();
-        let remote = Remote { store: Arc::new(InMemory::new()), prefix: "calls".into(), config };
+        let store = Arc::new(InMemory::new());
+        let remote = Remote { store: store.clone(), prefix: "calls".into(), config: config.clone() };
+        let elsewhere = folder.path().join("elsewhere");
+        let away = Archive { folder: elsewhere, remote: Some(Remote { store, prefix: "calls".into(), config }) };
         for size in [0, 1, PART, PART + 1, 2 * PART + 12_345] {
-            let record = Record { uuid: Uuid::new_v4(), ..record(0) };
+            let uploaded_on = Some(record(0).created_on);
+            let record = Record { uuid: Uuid::new_v4(), size: size as i64, uploaded_on, ..record(0) };
             let file = path(&archive.folder, &record);
             std::fs::create_dir_all(file.parent().unwrap()).unwrap();
             let octets: Vec<u8> = (0..size).map(|n| (n / 7) as u8).collect();
@@ -228,6 +234,13 @@ mod tests {
             // Killed before the database knew, and the file gone: it is there, and that is enough.
             std::fs::remove_file(&file).unwrap();
             archive.upload(&remote, &record).await.unwrap();
+            // Who has no file reads the object.
+            let mut audio = away.audio(&record).await.unwrap();
+            let read = move || {
+                let mut read = Vec::new();
+                audio.read_to_end(&mut read).map(|_| read)
+            };
+            assert!(tokio::task::spawn_blocking(read).await.unwrap().unwrap() == octets, "{size}");
             remote.delete(&record).await.unwrap();
             assert!(matches!(archive.upload(&remote, &record).await, Err(ArchiveError::Gone)));
         }

@@ -158,6 +158,10 @@ impl Router {
         });
     }
 
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
     pub(crate) fn ledger(&self) -> &Ledger {
         &self.ledger
     }

@@ -14,6 +14,7 @@ pub struct Model {
     pub uuid: Uuid,
     /// When it was asked for.
     pub created_on: Date,
+    /// While it waits: when the node that makes it has last said so.
     pub modified_on: Date,
     pub account: Uuid,
     pub record: Uuid,

@@ -97,11 +97,19 @@ async fn a_transcript_waits_is_done_and_goes_with_its_recording(world: &World) {
     let write = async |transcripts| store.events().commit(Batch { transcripts, ..Batch::default() }).await;
     store.records().save(record.clone()).await.unwrap();
     write(vec![waiting.clone()]).await.unwrap();
-    assert_eq!(store.transcripts().waiting().await.unwrap(), std::slice::from_ref(&waiting));
+    let left = async || store.transcripts().left(now() + Duration::from_secs(60), 10).await.unwrap();
+    assert_eq!(left().await, std::slice::from_ref(&waiting));
+    assert_eq!(store.transcripts().left(waiting.modified_on, 10).await.unwrap(), [], "somebody makes it");
+    // Of two nodes one has it, for as long as it says so.
+    let held = store.transcripts().hold(&waiting).await.unwrap().unwrap();
+    assert_eq!(store.transcripts().hold(&waiting).await.unwrap(), None);
+    assert_eq!(left().await, std::slice::from_ref(&held));
+    assert!(store.transcripts().hold(&held).await.unwrap().is_some());
     let words = Json(vec![Word { text: "yes".into(), from_ms: 120, to_ms: 480, confidence: Some(0.93) }]);
     let done = Transcript { state: TranscriptState::Done, text: Some("yes".into()), words, ..waiting.clone() };
     write(vec![done.clone()]).await.unwrap();
-    assert_eq!(store.transcripts().waiting().await.unwrap(), []);
+    assert_eq!(left().await, []);
+    assert_eq!(store.transcripts().hold(&done).await.unwrap(), None);
     assert_eq!(store.transcripts().of_record(mine.uuid, record.uuid).await.unwrap(), done);
     let theirs = store.transcripts().of_record(other.uuid, record.uuid).await;
     assert!(matches!(theirs, Err(StoreError::NotFound("Transcript"))));
