@@ -18,6 +18,8 @@ const PLAN: &str = "libphonenumber";
 const LERG: &str = "lerg";
 /// Of what an area code says.
 const AREA_CODE: &str = "area_code";
+/// Of what an area code says together with the exchange.
+const EXCHANGE: &str = "exchange";
 
 pub(crate) struct Lookup {
     store: Store,
@@ -56,6 +58,10 @@ impl Lookup {
             None => placed(|block| Some(block.state.clone()), &facts.state),
             Some(state) => fact(Some(state.into()), Some(AREA_CODE)),
         };
+        let county = match lerg.as_ref().and_then(|block| block.county.clone()) {
+            Some(county) => fact(Some(county.into()), Some(LERG)),
+            None => fact(number::county(tn.get()).map(Value::from), Some(EXCHANGE)),
+        };
         let north_american = plan.country_code == 1 && plan.national.len() == 10;
         let digits = |range| own(plan.national.get(range).filter(|_| north_american).map(Value::from));
         Ok(json!({
@@ -69,7 +75,7 @@ impl Lookup {
             "nxx": digits(3..6),
             "state": state,
             "rate_center": placed(|block| Some(block.rate_center.clone()), &facts.rate_center),
-            "county": fact(lerg.as_ref().and_then(|block| block.county.clone()).map(Value::from), Some(LERG)),
+            "county": county,
             "lata": placed(|block| block.lata.clone(), &facts.lata),
             "ocn": said_or(&facts.ocn, |block| block.ocn.clone()),
             "carrier": said_or(&facts.carrier, |block| block.carrier.clone()),

@@ -105,6 +105,31 @@ pub fn state(tn: u64) -> Option<&'static str> {
     STATES.get(&u16::try_from(area).ok()?).copied().filter(|_| country == 1)
 }
 
+/// `state county;area exchange exchange…;area …`, `#` begins a comment.
+const COUNTIES: &str = include_str!("counties.txt");
+
+/// By area code and exchange. 1 MB, read when the first call or lookup asks.
+static EXCHANGES: LazyLock<HashMap<u32, &'static str>> = LazyLock::new(|| {
+    let area = |codes: &'static str| {
+        let (area, exchanges) = codes.split_once(' ')?;
+        let area = area.parse::<u32>().ok()? * 1_000;
+        Some(exchanges.split(' ').filter_map(move |exchange| Some(area + exchange.parse::<u32>().ok()?)))
+    };
+    let line = |line: &'static str| {
+        let mut parts = line.split(';').filter(|_| !line.starts_with('#'));
+        let (_, county) = parts.next()?.split_once(' ')?;
+        Some(parts.filter_map(area).flatten().map(move |exchange| (exchange, county)))
+    };
+    COUNTIES.lines().filter_map(line).flatten().collect()
+});
+
+/// The county, in capitals without "County", of the place that the exchange of a United States number is named for; `None`
+/// where that is not known.
+pub fn county(tn: u64) -> Option<&'static str> {
+    let (country, exchange) = (tn / 10_000_000_000, tn / 10_000 % 1_000_000);
+    EXCHANGES.get(&u32::try_from(exchange).ok()?).copied().filter(|_| country == 1)
+}
+
 fn parse(text: &str, region: Option<Region>) -> Option<PhoneNumber> {
     PhoneNumber::parse(text, region).ok().filter(|number| number.is_possible_with_reason().is_ok())
 }
@@ -123,6 +148,31 @@ mod tests {
         let fiction = plan(19_995_550_100).unwrap();
         assert_eq!((fiction.kind, fiction.is_valid), ("unknown", false));
         assert_eq!(plan(999), None);
+    }
+
+    #[test]
+    fn an_exchange_is_in_a_county() {
+        for (tn, place) in [
+            (12_012_001_234, Some("HUDSON")),
+            (19_732_331_234, Some("ESSEX")),
+            (13_053_241_234, Some("MIAMI-DADE")),
+            // Fiction, Toronto, toll-free, and what is no North American number.
+            (12_015_550_100, None),
+            (14_163_611_234, None),
+            (18_002_001_234, None),
+            (492_012_001_234, None),
+        ] {
+            assert_eq!(county(tn), place, "{tn}");
+        }
+        assert!(EXCHANGES.len() > 27_000);
+        // What has a county is of its state, as far as that is known.
+        let lines = COUNTIES.lines().filter(|line| !line.starts_with('#'));
+        for (state_of, areas) in lines.map(|line| line.split_once(' ').unwrap()) {
+            for area in areas.split(';').skip(1) {
+                let tn = 10_000_000_000 + area[..3].parse::<u64>().unwrap() * 10_000_000;
+                assert!(state(tn).is_none_or(|state| state == state_of), "{area} is not of {state_of}");
+            }
+        }
     }
 
     #[test]

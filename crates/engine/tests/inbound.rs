@@ -3,8 +3,9 @@
 mod world;
 
 use opentact_sip::ua::{Command, Event};
+use opentact_sip::uri::{NameAddr, Uri};
 use opentact_store::lerg::LergBlock;
-use world::{Peer, World};
+use world::{NUMBER, Peer, World};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trunk_calls_a_number_hears_its_flow_and_is_hung_up() {
@@ -110,7 +111,8 @@ async fn a_draining_node_takes_no_new_call_and_ends_with_the_last() {
 async fn a_caller_is_where_the_lerg_says() {
     let world = World::new().await;
     let xml = "<Response><Geo states='VA' county='FAIRFAX'><Reject reason='busy'/></Geo>\
-               <Geo states='VA'><Reject code='480'/></Geo><Geo states='DC'><Reject code='404'/></Geo></Response>";
+               <Geo states='VA'><Reject code='480'/></Geo><Geo states='DC'><Reject code='404'/></Geo>\
+               <Geo states='NJ' county='HUDSON'><Reject code='403'/></Geo></Response>";
     world.number_with(xml).await;
     let mut peer = Peer::new().await;
     world.trunk(&peer).await;
@@ -124,13 +126,17 @@ async fn a_caller_is_where_the_lerg_says() {
         carrier: None,
         county: county.map(str::to_owned),
     };
-    // Of the area code first, then of the exchange, then of its block of a thousand.
-    for (known, code) in
-        [(None, 404), (Some(block("202555A", None)), 480), (Some(block("2025550", Some("FAIRFAX"))), 486)]
-    {
+    // Of the area code and exchange, then of the exchange in the LERG, then of its block of a thousand.
+    for (known, from, code) in [
+        (None, "+12012001234", 403),
+        (None, "+12025550123", 404),
+        (Some(block("202555A", None)), "+12025550123", 480),
+        (Some(block("2025550", Some("FAIRFAX"))), "+12025550123", 486),
+    ] {
         world.store.lerg().save(known.into_iter().collect()).await.unwrap();
         world.engine.control().invalidate(world.account);
-        peer.call_number(world.sip, 40_000);
+        let from = NameAddr::new(Uri::from_addr(Some(from), peer.address));
+        peer.call(world.sip, from, Uri::from_addr(Some(&NUMBER.to_string()), world.sip), 40_000);
         let refused = loop {
             if let Event::Failed { code, .. } = peer.event().await {
                 break code;

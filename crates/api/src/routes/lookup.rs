@@ -44,7 +44,7 @@ struct NumberLookup {
     /// Two letters of the state or province.
     state: TextFact,
     rate_center: TextFact,
-    /// Known where a LERG file with counties was uploaded.
+    /// In the United States.
     county: TextFact,
     /// Local access and transport area.
     lata: TextFact,
@@ -59,7 +59,7 @@ struct NumberLookup {
     price: f64,
 }
 
-/// What is known, and who says so: `libphonenumber`, `area_code`, `lerg` or the provider's name.
+/// What is known, and who says so: `libphonenumber`, `area_code`, `exchange`, `lerg` or the provider's name.
 #[derive(ToSchema)]
 #[allow(dead_code)]
 struct TextFact {

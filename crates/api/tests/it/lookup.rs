@@ -82,6 +82,9 @@ async fn the_lerg_is_uploaded_read_and_looked_up_in() {
         assert_eq!((&facts["county"], &facts["lata"]), (&county, &json!({"value": "224", "source": "lerg"})));
         assert_eq!(facts["carrier"]["source"], "dev");
     }
+    // Without the LERG, where the exchange is.
+    let jersey_city = world.get("/rest/lookup/12012001234").expect(200).await;
+    assert_eq!(jersey_city["county"], json!({"value": "HUDSON", "source": "exchange"}));
 
     let headless = world.call(Method::POST, "/rest/dict/lerg").body("text/csv", "201,555\n").expect(422).await;
     assert!(headless["fields"]["params.file"].is_object());

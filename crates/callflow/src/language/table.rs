@@ -318,7 +318,7 @@ pub(super) static ELEMENTS: &[Element] = &[
     .attributes(&[
         TAG,
         attribute("states", Kind::Places, "States or provinces by their two letters, such as NJ,CA."),
-        attribute("county", Kind::Places, "Counties, such as ESSEX; known where a LERG file with them was uploaded."),
+        attribute("county", Kind::Places, "Counties of the United States, such as ESSEX; by area code and exchange, or as a LERG file says."),
     ])
     .children(Children::Block),
     element(Name::Schedule, "Schedule", "Runs its elements when now is at such a time. What is left out is any.")

@@ -437,6 +437,7 @@ impl LegContext {
             None => digits(from).and_then(number::state).map(str::to_owned),
         };
         let county = self.block.as_ref().and_then(|block| block.county.clone());
+        let county = county.or_else(|| digits(from).and_then(number::county).map(str::to_owned));
         let (time_zone, closed) = (self.tenant.row.time_zone.clone(), self.tenant.closed.clone());
         let own = [("tn", tn), ("sca", app), ("time_zone", time_zone), (CLOSED, closed)];
         let place = [("geo.state", state), ("geo.county", county)];
